@@ -1,0 +1,111 @@
+"""What can go wrong, as one tree.
+
+::
+
+    YamlConnectorError
+    ├── SpecError            spec files that cannot be used: carries all their problems
+    ├── ConfigError          a task was built with a wrong config, input, output or secret name
+    ├── ValueProblem         a template, path or conversion could not give its value
+    └── CallError            a call to the API did not give what was asked for
+        ├── FailedForGood    no retry mends it
+        └── Passing          it may work the next time; `arrived` says what the API may have seen
+
+Every message is one sentence or more for the person who must act: what is wrong, where, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class YamlConnectorError(Exception):
+    """Base of all errors of this package."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a spec file (section 2 of the language page).
+
+    `file` as the user gave it, `line` and `column` from 1, `path` of the field (`get.phase.map`), `message` a sentence,
+    `severity` `error` or `warning`.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        label = "warning: " if self.severity == "warning" else ""
+        return where + label + (f"{self.path}: {self.message}" if self.path else self.message)
+
+
+class SpecError(YamlConnectorError):
+    """One or more spec files cannot be used; `problems` holds all that is wrong, in the order of the files."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(YamlConnectorError, ValueError):
+    """A task cannot be built so: names the field, the value and the rule."""
+
+
+class ValueProblem(YamlConnectorError):
+    """A template, an extraction or a conversion has no value to give; the message says which and why."""
+
+
+class CallError(YamlConnectorError):
+    """A call to the API failed. `status` is the answer's, if there was one; `unknown_job` if `not_found` was true of it;
+    `retry_after` are the seconds that the API asked to wait."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, unknown_job: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.unknown_job = unknown_job
+
+
+class FailedForGood(CallError):
+    """The API answered, and sending the same again would change nothing."""
+
+
+class Passing(CallError):
+    """The call may work the next time. `arrived` is False if the API surely did not act on it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        arrived: bool,
+        status: int | None = None,
+        retry_after: float | None = None,
+        unknown_job: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, retry_after=retry_after, unknown_job=unknown_job)
+        self.arrived = arrived
+
+
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that `name` was probably meant to be, or None."""
+    names = {candidate.casefold(): candidate for candidate in allowed}
+    found = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.6)
+    return names[found[0]] if found else None
+
+
+def did_you_mean(name: str, allowed: Iterable[str], *, what: str = "allowed") -> str:
+    """The tail of a message about an unknown name: the closest valid one and what is allowed."""
+    names = list(allowed)
+    if not names:
+        return f"; {what}: none"
+    guess = closest(name, names)
+    shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+    return (f"; did you mean {guess}?" if guess else ";") + f" {what}: {shown}"

@@ -1,0 +1,461 @@
+"""Sending a request until there is an answer, or no use in trying (sections 4 and 6).
+
+One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, judges the answer,
+waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is redacted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from yaml_connector.clock import clock
+from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+from yaml_connector.http.answer import Answer, AnswerScope
+from yaml_connector.http.connection import Connection, Place
+from yaml_connector.http.hosts import parse_url, resolve_url
+from yaml_connector.http.redact import redactor_for
+from yaml_connector.http.request import Files, RequestPlan, add_query, header_map
+from yaml_connector.http.transport import WireError, WireRequest, WireResponse
+from yaml_connector.values.expressions import Expression, Scope
+from yaml_connector.values.filters import as_text
+
+logger = logging.getLogger("yaml_connector.http")
+
+_MOST_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SURELY_NOT_DONE = frozenset({429, 503})
+_MESSAGE_LENGTH = 500
+Observe = Callable[[str, str, int | None, float], None]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
+
+    success: frozenset[str] = frozenset({"2xx"})
+    error: Expression | None = None
+    retry_if: Expression | None = None
+    needs_json: bool = False
+    not_found: Expression | None = None
+
+    def is_success(self, status: int) -> bool:
+        return f"{status // 100}xx" in self.success or str(status) in self.success
+
+
+@dataclass
+class Exchange:
+    """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
+
+    request: WireRequest
+    answer: Answer | None
+    failure: str | None
+
+
+class StreamedAnswer(Answer):
+    """An answer whose content is read as it comes: `texts` gives it decoded, until the time is over."""
+
+    def __init__(self, sent: WireRequest, response: WireResponse, until: float) -> None:
+        super().__init__(sent.method, sent.url, response.status, response.headers, b"")
+        self._chunks = response.chunks
+        self._until = until
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The content as text, piece by piece; a stream that stays open ends when the time is over."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        chunks = aiter(self._chunks)
+        while (left := self._until - clock().monotonic()) > 0:
+            try:
+                chunk = await asyncio.wait_for(anext(chunks), left)
+            except StopAsyncIteration:
+                yield decoder.decode(b"", final=True)
+                return
+            except TimeoutError:
+                return
+            yield decoder.decode(chunk)
+
+
+async def _read_up_to(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    content = b""
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > limit:
+            break
+    return content[:limit]
+
+
+class Session:
+    """Everything that one call of Flyte's sends goes through here."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str | None],
+        files: Files | None = None,
+        allowed_by: Connection | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        self.connection = connection
+        self.started = clock().monotonic()
+        self.deadline = self.started + (connection.spec.deadline if deadline is None else deadline)
+        self.learned = frozenset(value for value in secrets.values() if value)
+        self.scope: dict[str, Any] = {"config": config, "secrets": secrets, "env": connection.environment}
+        self.place: Place = connection.place(config)
+        self.files = files
+        self.watch: Callable[[Exchange], None] | None = None
+        self._gate = allowed_by.place(config).rules if allowed_by is not None else None
+
+    @property
+    def base_url(self) -> str:
+        return self.place.base_url
+
+    def remaining(self) -> float:
+        """Seconds until this call must be over."""
+        return self.deadline - clock().monotonic()
+
+    def learn(self, secret: str) -> None:
+        """From here on this value is a secret, too (a fetched token, a basic pair)."""
+        if secret and secret not in self.learned:
+            self.learned |= {secret}
+
+    def redact(self, text: str) -> str:
+        """The text without any secret that this call knows."""
+        return redactor_for(self.learned).redact(text)
+
+    def redact_tree(self, value: Any) -> Any:
+        return redactor_for(self.learned).redact_tree(value)
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        plan: RequestPlan,
+        scope: Scope,
+        judge: Judge,
+        *,
+        unsure: Callable[[Passing], Awaitable[bool]] | None = None,
+    ) -> Answer:
+        """Send a request until it is answered. `unsure` is asked whether one that may have arrived is sent again (a GET
+        always is, and so is everything without it).
+
+        Raises FailedForGood or Passing; ValueProblem if the request cannot be built.
+        """
+        request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
+        timeout = plan.timeout or self.connection.spec.timeout
+        follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
+        read_only = request.method in ("GET", "HEAD")
+        attempt = 1
+        while True:
+            try:
+                answer = await self._signed(request, plan.auth, timeout, follow)
+                self._judge(answer, scope, judge)
+                return answer
+            except Passing as failure:
+                if failure.arrived and not read_only and unsure is not None and not await unsure(failure):
+                    raise
+                if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
+                    raise
+            attempt += 1
+
+    async def _pause(self, attempt: int, failure: Passing) -> bool:
+        """Wait before the next attempt; False if there is no time for it."""
+        retry = self.connection.spec.retry
+        if failure.retry_after is not None:
+            delay = failure.retry_after
+        else:
+            delay = random.uniform(0, min(retry.max_delay, retry.initial_delay * 2 ** (attempt - 1)))  # noqa: S311 - jitter
+        if delay >= self.remaining():
+            return False
+        await clock().sleep(delay)
+        return self.remaining() > 0
+
+    async def _signed(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
+        answer = await self._redirected(request, auth, timeout, follow)
+        signer = self.connection.auth
+        if answer.status == 401 and auth and signer is not None and signer.renews:
+            signer.forget(self.scope)
+            answer = await self._redirected(request, auth, timeout, follow)
+        return answer
+
+    async def _redirected(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
+        for _ in range(_MOST_REDIRECTS):
+            answer = await self._once(request, auth, timeout)
+            location = answer.headers.get("Location")
+            if not follow or answer.status not in _REDIRECTS or not location:
+                return answer
+            request = self._next_hop(request, answer, location)
+        raise FailedForGood(
+            self.redact(f"{request.method} {request.url} was redirected more than {_MOST_REDIRECTS} times")
+        )
+
+    def _next_hop(self, request: WireRequest, answer: Answer, location: str) -> WireRequest:
+        url = resolve_url(answer.url, location)
+        try:
+            target = self._checked(url)
+        except ValueProblem as problem:
+            raise FailedForGood(self.redact(f"{request.method} {answer.url} redirects elsewhere: {problem}")) from None
+        keeps_body = answer.status in (307, 308) or request.method in ("GET", "HEAD")
+        headers = request.headers
+        if target[1] != parse_url(answer.url).origin:  # headers may hold credentials, and this is somebody else
+            headers = {name: value for name, value in headers.items() if name.lower() in ("accept", "accept-encoding")}
+        return WireRequest(
+            request.method if keeps_body else "GET", url, dict(headers), request.body if keeps_body else None
+        )
+
+    def _checked(self, url: str) -> tuple[str, str, bool]:
+        """A URL as it is sent, its origin, and whether credentials may go there; raises ValueProblem."""
+        target = parse_url(url)
+        if self._gate is not None:
+            self._gate.check(target)
+        return target.url, target.origin, self.place.rules.check(target)
+
+    async def _once(self, request: WireRequest, auth: bool, timeout: float) -> Answer:
+        limit = self.connection.spec.max_response
+        async with self.open(request, auth=auth, timeout=timeout) as (sent, response):
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise Passing(
+                        self._say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
+                        arrived=True,
+                        status=response.status,
+                    )
+                chunks.append(chunk)
+            content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        answer = Answer(sent.method, sent.url, response.status, response.headers, content)
+        if self.watch is not None:
+            self.watch(Exchange(sent, answer, None))
+        return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, plan: RequestPlan, scope: Scope, judge: Judge, *, until: float
+    ) -> AsyncIterator[StreamedAnswer]:
+        """Send a request and give its answer as it comes, up to `until` (of the clock's `monotonic`). An answer that is no
+        success is judged as by `send`; a stream that breaks off later raises Passing."""
+        request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
+        follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
+        timeout = max(plan.timeout or self.connection.spec.timeout, until - clock().monotonic() + 1)
+        attempt, hops, renewed = 1, 0, False
+        while True:
+            try:
+                async with self.open(request, auth=plan.auth, timeout=timeout) as (sent, response):
+                    if judge.is_success(response.status):
+                        yield StreamedAnswer(sent, response, until)
+                        return
+                    content = await _read_up_to(response.chunks, self.connection.spec.max_response)
+                answer = Answer(sent.method, sent.url, response.status, response.headers, content)
+                if self.watch is not None:
+                    self.watch(Exchange(sent, answer, None))
+                location = answer.headers.get("Location")
+                if follow and location and answer.status in _REDIRECTS and hops < _MOST_REDIRECTS:
+                    hops += 1
+                    request = self._next_hop(request, answer, location)
+                    continue
+                signer = self.connection.auth
+                if answer.status == 401 and plan.auth and signer is not None and signer.renews and not renewed:
+                    renewed = True
+                    signer.forget(self.scope)
+                    continue
+                self._judge(answer, scope, judge)
+            except Passing as failure:
+                if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
+                    raise
+            attempt += 1
+
+    @asynccontextmanager
+    async def open(
+        self, request: WireRequest, *, auth: bool, timeout: float
+    ) -> AsyncIterator[tuple[WireRequest, WireResponse]]:
+        """Send one attempt and give the answer's head and content as they come; raises Passing if it breaks off."""
+        url, origin, credentialed = self._checked(request.url)
+        sent = WireRequest(request.method, url, dict(request.headers), request.body)
+        if credentialed:
+            await self._add_credentials(sent, origin, auth)
+        if self.connection.limiter is not None:
+            await self.connection.limiter.wait(self.deadline)
+        remaining = self.remaining()
+        if remaining <= 0:
+            raise Passing(self._say(sent, "was not sent: the deadline of this call has passed"), arrived=False)
+        began = clock().monotonic()
+        status: int | None = None
+        try:
+            async with self.connection.transport.exchange(sent, min(timeout, remaining)) as response:
+                status = response.status
+                yield sent, response
+        except WireError as error:
+            message = self._say(sent, error.reason)
+            if self.watch is not None:
+                self.watch(Exchange(sent, None, message))
+            raise Passing(message, arrived=error.arrived) from None
+        finally:
+            if logger.isEnabledFor(logging.DEBUG):
+                took = (clock().monotonic() - began) * 1000
+                logger.debug("%s %s status=%s ms=%.1f", sent.method, self.redact(sent.url), status, took)
+
+    async def _add_credentials(self, sent: WireRequest, origin: str, auth: bool) -> None:
+        connection = self.connection
+        if origin == self.place.target.origin:
+            if connection.headers is not None:
+                given = {name.lower() for name in sent.headers}
+                defaults = header_map(connection.headers.evaluate(self.scope) or {})
+                sent.headers = {
+                    **{name: v for name, v in defaults.items() if name.lower() not in given},
+                    **sent.headers,
+                }
+            if connection.query is not None:
+                sent.url = add_query(sent.url, connection.query.evaluate(self.scope) or {})
+        if auth and connection.auth is not None:
+            await connection.auth.sign(sent, self.scope, self)
+
+    async def login(self, plan: RequestPlan, scope: Scope) -> Answer:
+        """Send a login request: no credentials of its own, none of the connection's default headers and query."""
+        request = plan.build(scope, self.base_url)
+        timeout = plan.timeout or self.connection.spec.timeout
+        attempt = 1
+        while True:
+            try:
+                answer = await self._login_once(request, timeout)
+                self._judge(answer, scope, Judge(needs_json=True))
+                return answer
+            except Passing as failure:
+                failure.arrived = False  # whatever became of the login, the job's own request was not sent
+                if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
+                    raise
+            attempt += 1
+
+    async def _login_once(self, request: WireRequest, timeout: float) -> Answer:
+        url, _, _ = self._checked(request.url)
+        remaining = self.remaining()
+        if remaining <= 0:
+            raise Passing(self._say(request, "was not sent: the deadline of this call has passed"), arrived=False)
+        sent = WireRequest(request.method, url, dict(request.headers), request.body)
+        try:
+            async with self.connection.transport.exchange(sent, min(timeout, remaining)) as response:
+                content = b"".join([chunk async for chunk in response.chunks])
+        except WireError as error:
+            raise Passing(self._say(sent, error.reason), arrived=False) from None
+        answer = Answer(sent.method, sent.url, response.status, response.headers, content)
+        if self.watch is not None:
+            self.watch(Exchange(sent, answer, None))
+        return answer
+
+    # --- judging ------------------------------------------------------------------------------------------------
+
+    def _judge(self, answer: Answer, scope: Scope, judge: Judge) -> None:
+        """Raise what the answer is, if it is no success."""
+        status = answer.status
+        read: AnswerScope | None = None
+        if judge.error is not None:
+            read = AnswerScope(scope, answer)
+            error = judge.error.evaluate(read)
+            if error:
+                text = self.api_message(answer, read) if error is True else as_text(error)
+                raise self._failed(answer, text, read, judge)
+        if judge.is_success(status):
+            if judge.needs_json and 200 <= status < 300 and not answer.is_json:
+                kind = answer.headers.get("Content-Type") or "no content type"
+                what = (
+                    f"answered {status} with no JSON ({kind})" if answer.content else f"answered {status} with nothing"
+                )
+                raise Passing(self._say(answer, what), arrived=True, status=status)
+            return
+        read = read or AnswerScope(scope, answer)
+        retry_if = any(
+            condition is not None and condition.evaluate(read)
+            for condition in (judge.retry_if, self.connection.retry_if)
+        )
+        if retry_if or status in self.connection.retry_statuses:
+            raise Passing(
+                self._say(answer, f"answered {status}{self._colon(self.api_message(answer, read))}"),
+                arrived=not retry_if and status not in _SURELY_NOT_DONE,
+                status=status,
+                retry_after=retry_after(answer),
+                unknown_job=self._unknown(judge, read),
+            )
+        raise self._failed(answer, self.api_message(answer, read), read, judge)
+
+    def _failed(self, answer: Answer, text: str, read: AnswerScope, judge: Judge) -> FailedForGood:
+        return FailedForGood(
+            self._say(answer, f"answered {answer.status}{self._colon(text)}"),
+            status=answer.status,
+            retry_after=retry_after(answer),
+            unknown_job=self._unknown(judge, read),
+        )
+
+    def _unknown(self, judge: Judge, read: AnswerScope) -> bool:
+        try:
+            return judge.not_found is not None and bool(judge.not_found.evaluate(read))
+        except ValueProblem:
+            return False
+
+    def api_message(self, answer: Answer, read: AnswerScope) -> str:
+        """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
+        text: Any = None
+        if self.connection.error_message is not None:
+            try:
+                text = self.connection.error_message.first(read)
+            except ValueProblem:
+                text = None
+        else:
+            text = _usual_message(answer.body)
+        if text is None or text == "":
+            text = " ".join(answer.text.split())
+        return self.shorten(as_text(text))
+
+    def shorten(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
+        """A text without secrets, cut to a length."""
+        text = self.redact(text[: length * 20])
+        return text if len(text) <= length else text[: length - 3] + "..."
+
+    @staticmethod
+    def _colon(text: str) -> str:
+        return f": {text}" if text else ""
+
+    def _say(self, about: WireRequest | Answer, what: str) -> str:
+        return self.redact(f"{about.method} {about.url} {what}")
+
+
+def _usual_message(body: Any) -> Any:
+    """The first of the places where APIs put their words."""
+    if not isinstance(body, dict):
+        return None
+    error, errors = body.get("error"), body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    places = (
+        body.get("message"),
+        error.get("message") if isinstance(error, dict) else None,
+        error if isinstance(error, str) else None,
+        body.get("detail"),
+        first.get("message") if isinstance(first, dict) else None,
+    )
+    return next((place for place in places if isinstance(place, str) and place), None)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """The seconds that an answer asks to wait, from both forms of `Retry-After`."""
+    text = answer.headers.get("Retry-After")
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - clock().time())
+    except (TypeError, ValueError):
+        return None
+
+
+__all__ = ["CallError", "Exchange", "Judge", "Session", "retry_after"]

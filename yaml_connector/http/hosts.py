@@ -1,0 +1,176 @@
+"""Where a request may go (section 4, `allowed_hosts` and `public_hosts`).
+
+A URL is taken apart strictly, its host brought to one normal form, checked, and put together again from the checked
+parts: what is checked is what is sent.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote, urljoin, urlsplit
+
+import idna
+
+from yaml_connector.errors import ValueProblem, did_you_mean
+
+_PORTS = {"http": 80, "https": 443}
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+# What may stand unencoded in a path and a query; everything else is percent-encoded.
+_URL_SAFE = "/:@!$&'()*+,;=-._~%?"
+_METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"})
+
+
+@dataclass(frozen=True)
+class Target:
+    """A checked URL: `host` is normalised (an IPv6 address without brackets), `rest` is path and query, encoded."""
+
+    scheme: str
+    host: str
+    port: int
+    rest: str
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def url(self) -> str:
+        return self.origin + self.rest
+
+
+@lru_cache(maxsize=4096)
+def parse_url(url: str) -> Target:
+    """Take a URL apart; raises ValueProblem for what is no plain http(s) URL of one unambiguous host."""
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
+        raise ValueProblem(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ValueProblem(f"{url!r} is no URL: {error}") from None
+    if parts.scheme.lower() not in _PORTS:
+        raise ValueProblem(f"{url!r} is no URL that can be used: it must start with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueProblem("a URL may not hold a user name or password; use auth")
+    scheme = parts.scheme.lower()
+    host = normal_host(parts.hostname or "")
+    path = quote(parts.path, safe=_URL_SAFE.replace("?", "")) or "/"
+    query = quote(parts.query, safe=_URL_SAFE)
+    return Target(scheme, host, port or _PORTS[scheme], path + (f"?{query}" if query else ""))
+
+
+def resolve_url(base: str, url: str) -> str:
+    """An absolute URL from one that may be relative (`Location`, `nextUri`)."""
+    if url.startswith("//") or "\\" in url:
+        raise ValueProblem(f"{url!r} is neither an absolute URL nor a path")
+    return urljoin(base, url)
+
+
+@lru_cache(maxsize=4096)
+def normal_host(host: str) -> str:
+    """A host name in lower case, without a trailing dot, IDN encoded; an address in its one canonical form.
+
+    Raises ValueProblem for what several parsers would read differently (`0x7f.1`, `2130706433`, `017700000001`).
+    """
+    if not host:
+        raise ValueProblem("the URL has no host")
+    if ":" in host:
+        try:
+            address = ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueProblem(f"{host!r} is no IPv6 address") from None
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped else str(address)
+    name = host.lower().removesuffix(".")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode()
+        except idna.IDNAError:
+            raise ValueProblem(f"{host!r} is no host name") from None
+    labels = name.split(".")
+    if re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
+        try:
+            return str(ipaddress.IPv4Address(name))
+        except ValueError:
+            raise ValueProblem(f"{host!r} is no host: write an address as four decimal numbers") from None
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueProblem(f"{host!r} is no host name")
+    return name
+
+
+@dataclass(frozen=True)
+class HostPattern:
+    """`api.acme.com`, `*.acme.com` (one or more labels), `acme.com:8443`; `scheme` only of base_url's own."""
+
+    host: str
+    port: int | None = None
+    scheme: str | None = None
+
+    def matches(self, target: Target) -> bool:
+        if self.port is not None and self.port != target.port:
+            return False
+        if self.scheme is not None and self.scheme != target.scheme:
+            return False
+        if self.host.startswith("*."):
+            return target.host.endswith(self.host[1:]) and len(target.host) > len(self.host) - 1
+        return target.host == self.host
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.port is not None else host
+
+
+@lru_cache(maxsize=4096)
+def parse_pattern(text: str) -> HostPattern:
+    """Parse a host pattern; raises ValueProblem."""
+    match = re.fullmatch(r"(\*\.)?(\[[^\]]+\]|[^:/@\s]+)(?::(\d{1,5}))?", text.strip())
+    if match is None or "*" in match[2]:
+        raise ValueProblem(f"{text!r} is no host pattern; write api.acme.com, *.acme.com or acme.com:8443")
+    host = normal_host(match[2].strip("[]"))
+    return HostPattern((match[1] or "") + host, int(match[3]) if match[3] else None)
+
+
+@dataclass(frozen=True)
+class HostRules:
+    """Which hosts a connection may reach, and which of them with credentials."""
+
+    base: HostPattern
+    allowed: tuple[HostPattern, ...] = ()
+    public: tuple[HostPattern, ...] = ()
+
+    def check(self, target: Target) -> bool:
+        """May a request go there? Gives whether credentials may go too; raises ValueProblem if it may not."""
+        if self.base.matches(target):
+            return True
+        if any(pattern.matches(target) for pattern in self.allowed):
+            if self.base.scheme == "https" and target.scheme == "http" and not self._has_port(target):
+                raise ValueProblem(f"{target.origin} is not encrypted, but base_url is; no request was sent")
+            return True
+        if any(pattern.matches(target) for pattern in self.public):
+            return False
+        known = [str(pattern) for pattern in (self.base, *self.allowed, *self.public)]
+        raise ValueProblem(
+            f"the host {target.authority} is not allowed; no request was sent; "
+            f"add it to allowed_hosts (or to public_hosts, without credentials)"
+            f"{did_you_mean(target.host, known)}"
+        )
+
+    def _has_port(self, target: Target) -> bool:
+        return any(pattern.port == target.port for pattern in self.allowed)
+
+
+def is_forbidden_address(address: str) -> bool:
+    """Is this an address that only a cloud's metadata service or the local link has? Names that resolve to one are
+    refused; such an address itself must be named by a pattern."""
+    plain = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(plain, "ipv4_mapped", None)
+    plain = mapped or plain
+    return plain.is_link_local or plain.is_unspecified or plain.is_multicast or str(plain) in _METADATA

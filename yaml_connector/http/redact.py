@@ -1,0 +1,100 @@
+"""Secrets never come out: every text that leaves passes `Redactor.redact` (by value, in all the forms a value takes)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+_SHORTEST = 4  # shorter values would mask half of every text
+
+
+class Redactor:
+    """Masks the given secret values, plain, base64, URL-encoded, JSON-escaped, and cut off at the end."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = sorted(
+            {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}, key=len, reverse=True
+        )
+        self._by_head: dict[str, list[str]] = {}
+        for form in forms:
+            self._by_head.setdefault(_head(form), []).append(form)
+        heads = sorted(self._by_head, key=len, reverse=True)
+        self._heads = re.compile("|".join(map(re.escape, heads))) if heads else None
+
+    def redact(self, text: str) -> str:
+        """The text with every secret masked."""
+        if self._heads is None:
+            return text
+        pieces: list[str] = []
+        position = 0
+        while (match := self._heads.search(text, position)) is not None:
+            end = max(_common(text, match.start(), form) for form in self._by_head[match.group()])
+            pieces += [text[position : match.start()], MASK]
+            position = end
+        pieces.append(text[position:])
+        return "".join(pieces) if len(pieces) > 1 else text
+
+    def redact_tree(self, value: Any) -> Any:
+        """A value with every text in it redacted."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, list | tuple):
+            return [self.redact_tree(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                self.redact(key) if isinstance(key, str) else key: self.redact_tree(item) for key, item in value.items()
+            }
+        return value
+
+    def __repr__(self) -> str:
+        return "Redactor(***)"
+
+
+NOTHING = Redactor(())
+
+
+@lru_cache(maxsize=512)
+def redactor_for(secrets: frozenset[str]) -> Redactor:
+    """The redactor for a set of secret values; made once for each set."""
+    return Redactor(secrets) if secrets else NOTHING
+
+
+def _forms(secret: str) -> set[str]:
+    raw = secret.encode()
+    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms |= {repr(secret)[1:-1]}
+    for shift in range(3):  # inside a longer text that was encoded, the value may start at any of three offsets
+        encoded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
+        # the first characters mix with what stands before, the last with what comes after
+        inner = encoded[0 if shift == 0 else shift + 1 :]
+        inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
+        if len(inner) >= 8:
+            forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    if "\n" in secret:  # a key in PEM: each of its lines gives it away
+        forms |= {line for line in secret.splitlines() if len(line) >= 16 and not line.startswith("-----")}
+    return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _head(form: str) -> str:
+    return form[: max(8, min(24, len(form) // 2))]
+
+
+def _common(text: str, start: int, form: str) -> int:
+    """Where the longest common start of the form and of the text from `start` ends."""
+    if text.startswith(form, start):
+        return start + len(form)
+    low, high = 0, len(form)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text.startswith(form[:middle], start):
+            low = middle
+        else:
+            high = middle - 1
+    return start + low

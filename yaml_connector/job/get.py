@@ -1,0 +1,283 @@
+"""Get (section 8): the phase, and whatever a failed call means. It never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from yaml_connector.call.steps import CallPlan, Outcome, run_calls
+from yaml_connector.clock import clock
+from yaml_connector.errors import CallError, Passing, ValueProblem
+from yaml_connector.http.client import Session, retry_after
+from yaml_connector.job import metrics
+from yaml_connector.job.memory import Remembered
+from yaml_connector.job.meta import JobMeta
+from yaml_connector.job.plan import GetPlan, RulePlan, SpecPlan
+from yaml_connector.spec import TERMINAL_PHASES
+from yaml_connector.spec.sections import Poll as PollSettings
+from yaml_connector.values.expressions import Scope
+from yaml_connector.values.filters import as_text, to_json
+from yaml_connector.values.types import ValueType, convert, parse_type
+
+_PAUSE_AFTER_429 = 10.0
+_MESSAGE_LENGTH = 2000
+
+
+@dataclass
+class Status:
+    """What get found: `links` as (name, url), `outputs` as name to (type, value) in the declared order."""
+
+    phase: str
+    message: str | None = None
+    links: list[tuple[str, str]] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, tuple[ValueType, Any]] = field(default_factory=dict)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.phase in TERMINAL_PHASES
+
+
+_NO_GET = GetPlan(CallPlan((), None, frozenset()), (), None, None, ())
+
+
+class Poll:
+    """One get call of one job."""
+
+    def __init__(
+        self, plan: SpecPlan, meta: JobMeta, memory: Remembered, session: Session, names: dict[str, Any]
+    ) -> None:
+        self.plan = plan
+        self.get: GetPlan = plan.get or _NO_GET
+        self.settings = plan.spec.get.poll if plan.spec.get else PollSettings()
+        self.meta = meta
+        self.memory = memory
+        self.session = session
+        self.names = names
+
+    async def run(self) -> Status:
+        """Ask, and read the answer."""
+        self.names["cursor"] = self.memory.cursor
+        try:
+            if self.plan.get is None:
+                status = Status("SUCCEEDED")
+                await self._succeeded(status, Outcome())
+            else:
+                status = await self._read(await self._ask())
+        except CallError as failure:
+            status = self._not_found(failure) if failure.unknown_job else None
+            if status is None:
+                raise
+        self.memory.unreadable_since = None
+        return status
+
+    async def _ask(self) -> Outcome:
+        outcome = await run_calls(self.get.calls, self.session, self.names)
+        if outcome.cursor is not None:
+            self.memory.cursor = outcome.cursor
+        answer = outcome.answer
+        wait = retry_after(answer) if answer is not None and hasattr(answer.headers, "get") else None
+        if wait:
+            self.memory.next_poll = max(self.memory.next_poll, clock().time() + wait)
+        return outcome
+
+    def _not_found(self, failure: CallError) -> Status:
+        if clock().time() - self.meta.created_at < self.settings.not_found_grace:
+            return Status(
+                "QUEUED", f"the API does not know the job yet ({failure})", static_links(self.get, self.names)
+            )
+        return Status("FAILED", f"the job no longer exists: {failure}", static_links(self.get, self.names))
+
+    async def _read(self, outcome: Outcome) -> Status:
+        scope = outcome.scope(self.names)
+        phase, state = self._phase(outcome, scope)
+        message = self._text(self.get.message, scope)
+        if phase is None:
+            metrics.UNKNOWN_STATE.labels(self.plan.spec.task_type_name).inc()
+            return Status("RUNNING", state, self._links(scope), self._info(scope))
+        if message is None and phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
+            message = f"the API reports {state}"
+        status = Status(phase, message, self._links(scope), self._info(scope))
+        if phase == "SUCCEEDED":
+            await self._succeeded(status, outcome)
+        return status
+
+    # --- the phase --------------------------------------------------------------------------------------------------
+
+    def _phase(self, outcome: Outcome, scope: Scope) -> tuple[str | None, str]:
+        """The phase and what it was read from; without a phase, a message that says what was there instead."""
+        unmapped: list[str] = []
+        not_json = False
+        for rule in self.get.rules:
+            if rule.path is None:
+                if rule.when is None and not_json:
+                    continue  # a page that is no JSON must not look like an unknown state
+                if rule.when is None or rule.when.evaluate(scope):
+                    return str(rule.phase), rule.when.source if rule.when else "a state that is not mapped"
+                continue
+            found = rule.path.every(scope)
+            phase, state = _mapped(rule, found)
+            if phase is not None:
+                return phase, f"state {state!r}"
+            answer = outcome.answer
+            not_json = not_json or (rule.path.is_path and answer is not None and not answer.is_json)
+            shown = ", ".join(repr(as_text(value)) for value in found[:5]) if found else "nothing"
+            unmapped.append(f"{shown} at {rule.path.text}")
+        if not_json and outcome.answer is not None:
+            answer = outcome.answer
+            kind = answer.headers.get("Content-Type") or "no content type"
+            raise Passing(
+                f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
+                arrived=True,
+                status=answer.status,
+            )
+        what = "; ".join(unmapped) or "no rule holds"
+        return None, self.session.shorten(f"unknown state: {what}; no phase rule of the spec maps it")
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def _text(self, extraction: Any, scope: Scope) -> str | None:
+        if extraction is None:
+            return None
+        try:
+            value = extraction.first(scope)
+        except ValueProblem as problem:
+            metrics.logger.debug("get.message of %s: %s", self.meta.name, problem)
+            return None
+        return None if value is None or value == "" else self.session.shorten(as_text(value), _MESSAGE_LENGTH)
+
+    def _info(self, scope: Scope) -> dict[str, Any]:
+        if self.get.info is None:
+            return {}
+        try:
+            info = self.get.info.evaluate(scope)
+            to_json(info)
+        except ValueProblem as problem:
+            metrics.logger.debug("get.info of %s: %s", self.meta.name, problem)
+            return {}
+        return self.session.redact_tree(info) if isinstance(info, Mapping) else {}
+
+    def _links(self, scope: Scope) -> list[tuple[str, str]]:
+        return [
+            (self.session.redact(name), self.session.redact(url))
+            for name, url in links_of(self.get, scope, all_links=True)
+        ]
+
+    # --- success ------------------------------------------------------------------------------------------------------
+
+    async def _succeeded(self, status: Status, outcome: Outcome) -> None:
+        read = outcome
+        if self.plan.result is not None:
+            read = await run_calls(self.plan.result, self.session, self.names, before=outcome)
+        scope = read.scope(self.names)
+        answer = read.answer
+        if answer is not None and not answer.is_json and self._outputs_need_json() and 200 <= answer.status < 300:
+            kind = answer.headers.get("Content-Type") or "no content type"
+            raise Passing(
+                f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
+                arrived=True,
+                status=answer.status,
+            )
+        problems = []
+        for name, type_text in self.meta.outputs:
+            kind_ = parse_type(type_text)
+            try:
+                value = self._output(name, kind_, scope)
+            except ValueProblem as problem:
+                problems.append(str(problem))
+                continue
+            status.outputs[name] = (kind_, self.session.redact_tree(value))
+        if problems:
+            where = f" (read from {answer.method} {answer.url})" if answer is not None else ""
+            status.phase = "FAILED"
+            status.outputs = {}
+            status.message = self.session.shorten(
+                f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH
+            )
+
+    def _outputs_need_json(self) -> bool:
+        return any(self._extraction(name)[0].is_path for name, _ in self.meta.outputs if self._extraction(name))
+
+    def _extraction(self, name: str) -> Any:
+        source = name if name in self.plan.outputs else "*"
+        return (self.plan.outputs[source], self.plan.spec.outputs[source]) if source in self.plan.outputs else None
+
+    def _output(self, name: str, kind: ValueType, scope: Any) -> Any:
+        found = self._extraction(name)
+        if found is None:
+            raise ValueProblem(f"the spec says nothing of the output {name!r}")
+        extraction, model = found
+        where = extraction.text or "its value"
+        scope["output"] = {"name": name, "type": str(kind)}
+        try:
+            value = extraction.value(scope) if kind.name in ("list", "dict", "any") else extraction.first(scope)
+        except ValueProblem as problem:
+            raise ValueProblem(f"the output {name!r}: {problem}") from None
+        if value is None:
+            if model.has_default:
+                value = model.default
+            elif not kind.optional and kind.name != "any":
+                raise ValueProblem(f"the output {name!r} is not at {where}, and has no default")
+        try:
+            return convert(value, kind)
+        except ValueProblem as problem:
+            raise ValueProblem(f"the output {name!r} at {where}: {problem}") from None
+
+
+def _mapped(rule: RulePlan, found: list[Any]) -> tuple[str | None, str]:
+    """Of the matches that are mapped, the phase listed first in the map."""
+    if len(found) == 1:
+        text = as_text(found[0]) if not isinstance(found[0], list) else None
+        if text is not None:
+            return rule.states.get(text.casefold()), text
+    phases = {}
+    for value in found:
+        for item in value if isinstance(value, list) else (value,):
+            text = as_text(item)
+            phase = rule.states.get(text.casefold())
+            if phase is not None:
+                phases.setdefault(phase, text)
+    first = next((phase for phase in rule.order if phase in phases), None)
+    return first, phases[first] if first is not None else ""
+
+
+def links_of(get: GetPlan, scope: Scope, *, all_links: bool) -> list[tuple[str, str]]:
+    """The links that can be shown; one that has no URL is left out."""
+    found = []
+    for link in get.links:
+        if not (all_links or link.from_start):
+            continue
+        try:
+            if link.when is not None and not link.when.evaluate(scope):
+                continue
+            url = link.url.first(scope)
+            if url:
+                found.append((as_text(link.name.evaluate(scope)), as_text(url)))
+        except ValueProblem as problem:
+            metrics.logger.debug("a link has no value: %s", problem)
+    return found
+
+
+def static_links(get: GetPlan, names: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The links that need no answer."""
+    return links_of(get, names, all_links=False)
+
+
+def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: list[tuple[str, str]]) -> Status:
+    """The status of a job that could not be read: the last phase known, until the tolerance is over."""
+    settings = plan.spec.get.poll if plan.spec.get else PollSettings()
+    now = clock().time()
+    if memory.unreadable_since is None:
+        memory.unreadable_since = now
+    since = memory.unreadable_since
+    if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
+        memory.next_poll = max(memory.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
+    metrics.UNREADABLE.labels(plan.spec.task_type_name).inc()
+    when = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    message = f"unreadable since {when}: {failure}"
+    if now - since >= settings.tolerance:
+        return Status(settings.give_up, f"given up after {now - since:.0f} s: {message}", links)
+    phase = memory.phase or "RUNNING"
+    return Status("RUNNING" if phase == "SUCCEEDED" else phase, message, links)

@@ -1,0 +1,53 @@
+"""What this process remembers of jobs, between the calls of Flyte's. Bounded; lost with a restart, and that is all right:
+everything that must not be lost is kept with the job."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_MOST_JOBS = 50_000
+
+
+@dataclass
+class Remembered:
+    """One job. Times are epoch seconds."""
+
+    status: Any = None  # the last Status that was read
+    phase: str | None = None  # the last phase that was read
+    unreadable_since: float | None = None
+    next_poll: float = 0.0
+    cursor: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)  # of the task, for its log readers
+
+
+class Memory:
+    """Jobs by their key, the least recently used forgotten first."""
+
+    def __init__(self, most: int = _MOST_JOBS) -> None:
+        self._jobs: OrderedDict[tuple[Any, ...], Remembered] = OrderedDict()
+        self._most = most
+
+    def of(self, key: tuple[Any, ...]) -> Remembered:
+        """What is remembered of a job; something empty for one not seen before."""
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = Remembered()
+            if len(self._jobs) > self._most:
+                self._jobs.popitem(last=False)
+        else:
+            self._jobs.move_to_end(key)
+        return job
+
+    def forget(self, key: tuple[Any, ...]) -> None:
+        """The job is over."""
+        self._jobs.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything, as a restart does."""
+        self._jobs.clear()
+
+    def __len__(self) -> int:
+        return len(self._jobs)

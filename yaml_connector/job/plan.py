@@ -1,0 +1,180 @@
+"""A spec, compiled: every section as functions, and which values later calls need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from yaml_connector.call.steps import CallPlan, StepPlan, compile_calls, compile_step
+from yaml_connector.http.connection import Connection
+from yaml_connector.http.request import compile_request
+from yaml_connector.http.transport import Transport
+from yaml_connector.job.logs import compile_logs
+from yaml_connector.job.meta import pin_spec
+from yaml_connector.job.secrets import Secrets
+from yaml_connector.spec import ConnectorSpec
+from yaml_connector.spec.base import slots
+from yaml_connector.spec.sections import Get, Link, Rule
+from yaml_connector.values.expressions import Expression, Reference, compile_condition
+from yaml_connector.values.extractions import Extraction, compile_extraction, compile_extractions
+from yaml_connector.values.filters import as_text
+from yaml_connector.values.templates import Value, compile_text, compile_tree
+
+_DELETED = frozenset({"2xx", "404", "409", "410"})
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """One phase rule. `states` maps a state, as case-insensitive text, to its phase; `order` is the map's."""
+
+    path: Extraction | None
+    states: Mapping[str, str]
+    order: tuple[str, ...]
+    when: Expression | None
+    phase: str | None
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    """One link; `from_start` if it can be shown without an answer."""
+
+    name: Value
+    url: Extraction
+    when: Expression | None
+    from_start: bool
+
+
+@dataclass(frozen=True)
+class GetPlan:
+    """The compiled `get` section."""
+
+    calls: CallPlan
+    rules: tuple[RulePlan, ...]
+    message: Extraction | None
+    info: Value | None
+    links: tuple[LinkPlan, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which of the create call's values later calls refer to; None: all of them."""
+
+    inputs: frozenset[str] | None
+    config: frozenset[str] | None
+    task: frozenset[str] | None
+
+    def of(self, root: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that are kept with the job."""
+        names = getattr(self, root)
+        return {name: value for name, value in values.items() if names is None or name in names}
+
+
+class SpecPlan:
+    """A compiled spec. `data` is the spec as written, `environment` the connector's."""
+
+    def __init__(
+        self,
+        spec: ConnectorSpec,
+        data: Mapping[str, Any],
+        environment: Mapping[str, str],
+        transport: Transport | None = None,
+        *,
+        pinned: tuple[str, str] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.digest, self.pin = pinned or pin_spec(data)
+        self.connection = Connection(spec.connection, environment, transport)
+        self.secrets = Secrets(spec.secrets, environment)
+        self.create = compile_calls(spec.create, needs_json=is_needed_path(spec.create.job_id), own_save=False)
+        self.job_id = compile_extraction(spec.create.job_id)
+        self.save = compile_extractions(spec.create.save) if spec.create.save is not None else None
+        adopt = spec.create.adopt
+        self.adopt = compile_calls(adopt, needs_json=is_needed_path(adopt.job_id), own_save=False) if adopt else None
+        self.adopt_id = compile_extraction(adopt.job_id) if adopt else None
+        self.adopt_save = compile_extractions(adopt.save) if adopt and adopt.save is not None else None
+        self.on_failure: tuple[StepPlan, ...] = tuple(compile_step(step) for step in spec.create.on_failure)
+        self.get = _compile_get(spec.get) if spec.get else None
+        self.result = compile_calls(spec.result) if spec.result else None
+        self.delete = compile_calls(spec.delete, default_success=_DELETED) if spec.delete else None
+        self.logs = compile_logs(spec.logs) if spec.logs else None
+        self.outputs = {name: compile_extraction(field.value) for name, field in spec.outputs.items()}
+        self.kept = self._kept()
+
+    def _later_names(self) -> Iterable[Reference]:
+        for calls in (self.get.calls if self.get else None, self.result, self.delete):
+            if calls is not None:
+                yield from calls.names
+        if self.get is not None:
+            for rule in self.get.rules:
+                yield from rule.path.names if rule.path else ()
+                yield from rule.when.names if rule.when else ()
+            for link in self.get.links:
+                yield from link.name.names | link.url.names | (link.when.names if link.when else frozenset())
+            for value in (self.get.message, self.get.info):
+                yield from value.names if value is not None else ()
+            if self.spec.get and self.spec.get.batch:
+                yield from compile_request(self.spec.get.batch.request).names
+        for output in self.outputs.values():
+            yield from output.names
+        yield from self.secrets.names
+        yield from self._connection_names()
+        yield from self.logs.names if self.logs else ()
+
+    def _connection_names(self) -> Iterable[Reference]:
+        for _, mark, value in slots(self.spec.connection):
+            if mark is None:
+                continue
+            if mark.kind == "template":
+                yield from compile_tree(value).names
+            elif mark.kind == "condition":
+                yield from compile_condition(value).names
+            else:
+                yield from compile_extraction(value).names
+
+    def _kept(self) -> Kept:
+        found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
+        for name in self._later_names():
+            names = found.get(str(name[0]))
+            if names is None:
+                continue
+            if len(name) == 1:
+                found[str(name[0])] = None  # the whole mapping, or a computed key of it
+            else:
+                names.add(str(name[1]))
+        return Kept(**{root: None if names is None else frozenset(names) for root, names in found.items()})
+
+
+def is_needed_path(raw: Any) -> bool:
+    """Does this extraction need JSON?"""
+    return isinstance(raw, str) and raw.startswith("$") and not raw.startswith("${{")
+
+
+def _compile_get(get: Get) -> GetPlan:
+    only_paths = all(is_needed_path(rule.path) for rule in get.phase)
+    return GetPlan(
+        calls=compile_calls(get, not_found=compile_condition(get.poll.not_found), needs_json=only_paths),
+        rules=tuple(_compile_rule(rule) for rule in get.phase),
+        message=compile_extraction(get.message) if get.message is not None else None,
+        info=compile_extractions(get.info) if get.info is not None else None,
+        links=tuple(_compile_link(link) for link in get.links),
+    )
+
+
+def _compile_rule(rule: Rule) -> RulePlan:
+    states = {as_text(value).casefold(): phase for phase, values in (rule.map or {}).items() for value in values}
+    return RulePlan(
+        path=compile_extraction(rule.path) if rule.path is not None else None,
+        states=states,
+        order=tuple(rule.map or ()),
+        when=compile_condition(rule.when) if rule.when is not None else None,
+        phase=rule.phase,
+    )
+
+
+def _compile_link(link: Link) -> LinkPlan:
+    name, url = compile_text(link.name, answer=True), compile_extraction(link.url)
+    when = compile_condition(link.when) if link.when is not None else None
+    used = name.names | url.names | (when.names if when else frozenset())
+    without_answer = {"job", "inputs", "config", "task", "base_url"}
+    return LinkPlan(name, url, when, not url.is_path and all(reference[0] in without_answer for reference in used))

@@ -1,0 +1,1 @@
+"""From files to checked specs: YAML with positions, the models, then what only the whole spec can tell."""

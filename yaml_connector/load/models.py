@@ -1,0 +1,195 @@
+"""From plain data to a spec model, with pydantic's findings in the language's own words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from yaml_connector.errors import Problem, did_you_mean
+from yaml_connector.load.yaml12 import Document, Path
+
+M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def build(model: type[M], document: Document) -> M | None:
+    """Validate the document's data as `model`; what is wrong goes to the document's problems, and None comes back."""
+    if not isinstance(document.data, dict):
+        document.problems.append(
+            document.problem(
+                (), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1"
+            )
+        )
+        return None
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        document.problems += _merged(
+            [(_problem(model, document, dict(item)), dict(item)) for item in error.errors(include_url=False)]
+        )
+        return None
+
+
+def _merged(found: list[tuple[Problem, dict[str, Any]]]) -> list[Problem]:
+    """One problem for a value that fits none of several kinds, and each only once."""
+    merged: dict[tuple[int, int, str, str], Problem] = {}
+    kinds: dict[str, list[str]] = {}
+    for problem, item in found:
+        if item["type"] in _KINDS:
+            kinds.setdefault(problem.path, []).append(_KINDS[item["type"]])
+    for problem, item in found:
+        several = list(dict.fromkeys(kinds.get(problem.path, [])))
+        if item["type"] in _KINDS and len(several) > 1:
+            message = f"must be {' or '.join(several)}, not {describe(item['input'])}"
+            problem = replace(problem, message=message)
+        merged.setdefault((problem.line, problem.column, problem.path, problem.message), problem)
+    return list(merged.values())
+
+
+def describe(value: Any) -> str:
+    """What kind of value this is, in the words of YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> Problem:
+    kind, value = item["type"], item["input"]
+    location = [part for part in item["loc"] if part != "[key]"]
+    path, rest = _walk(document.data, location)
+    shown: Path = path
+    on_key = False
+    if kind == "extra_forbidden":
+        name = str(location[-1])
+        message = "unknown key" + did_you_mean(name, _allowed_keys(model, item["loc"][:-1], document.data))
+        on_key = True
+    elif kind == "missing":
+        shown = (*path, str(location[-1]))
+        message = "is required"
+    elif kind == "literal_error":
+        expected = [str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        message = f"{_short(value)} is not allowed" + did_you_mean(str(value), expected)
+        on_key = item["loc"][-1] == "[key]"
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = [tag.strip("'") for tag in item["ctx"].get("expected_tags", "").split(", ") if tag]
+        tag = item["ctx"].get("tag")
+        shown = (*path, "type") if isinstance(value, dict) else path
+        if tag is None:
+            allowed = tags or _auth_types()
+            message = f"is required; allowed: {', '.join(allowed)}"
+        else:
+            message = f"{_short(tag)} is not allowed" + did_you_mean(str(tag), tags)
+    elif kind in _KINDS:
+        hint = "; put quotes around it" if kind == "string_type" and isinstance(value, int | float | bool) else ""
+        if kind == "string_type" and value is None:
+            hint = "; leave the key out, or write a text"
+        message = f"must be {_KINDS[kind]}, not {describe(value)}{hint}"
+    elif kind == "value_error":
+        message = str(item["ctx"]["error"])
+    elif kind == "string_pattern_mismatch":
+        message = f"{_short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
+        on_key = item["loc"][-1] == "[key]"
+    elif kind == "too_short":
+        message = "must not be empty"
+    else:
+        message = item["msg"][0].lower() + item["msg"][1:]
+    line, column = document.position(shown, key=on_key)
+    base = document.problem(shown, message)
+    return Problem(base.file, line, column, base.path, message)
+
+
+def _auth_types() -> list[str]:
+    from yaml_connector.spec.connection import Auth
+
+    return [get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(Auth)[0])]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _walk(data: Any, location: list[Any]) -> tuple[Path, list[Any]]:
+    """The part of a pydantic location that exists in the data. Tags of unions and indices that a short form added are
+    not in the data, and are passed over."""
+    path: list[str | int] = []
+    for number, part in enumerate(location):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            data = data[part]
+        else:
+            if all(not _has(data, later) for later in location[number:]):
+                return tuple(path), location[number:]
+            continue
+        path.append(part)
+    return tuple(path), []
+
+
+def _has(data: Any, part: Any) -> bool:
+    return (isinstance(data, dict) and part in data) or (
+        isinstance(data, list) and isinstance(part, int) and not isinstance(part, bool) and part < len(data)
+    )
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> list[str]:
+    annotation: Any = model
+    for part in location:
+        annotation = _descend(annotation, part)
+        if annotation is None:
+            return []
+    for member in _models(annotation):
+        return [field.alias or name for name, field in member.model_fields.items()]
+    return []
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (dict, list, None) and not hasattr(annotation, "__metadata__"):
+        return []
+    found = []
+    for part in get_args(annotation):
+        found += _models(part)
+    return found
+
+
+def _descend(annotation: Any, part: Any) -> Any:
+    for member in _models(annotation):
+        for name, field in member.model_fields.items():
+            if (field.alias or name) == part:
+                return field.annotation
+        tag = member.model_fields.get("type")
+        if tag is not None and get_args(tag.annotation)[:1] == (part,):
+            return member
+        if member.__name__ == part:
+            return member
+    for container in _containers(annotation):
+        return get_args(container)[-1]
+    return annotation if _models(annotation) else None
+
+
+def _containers(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (dict, list):
+        return [annotation]
+    found = []
+    for part in get_args(annotation):
+        if get_origin(annotation) is Union or hasattr(annotation, "__metadata__") or not isinstance(part, type):
+            found += _containers(part)
+    return found

@@ -1,0 +1,97 @@
+"""Which names an expression can see, by the place it stands in (the table of section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector.errors import did_you_mean
+from yaml_connector.spec import ConnectorSpec
+from yaml_connector.spec.requests import Step
+from yaml_connector.values.expressions import REQUEST, Reference
+
+ANSWER_NAMES = ("status", "headers", "body", "text", "url")
+TASK_NAMES = (
+    "name",
+    "type",
+    "project",
+    "domain",
+    "version",
+    "execution_id",
+    "attempt",
+    "namespace",
+    "labels",
+    "annotations",
+    "output_prefix",
+    "container",
+    "sql",
+    "key",
+)
+Children = Mapping[str, Any] | None  # what may follow a name; None: anything
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that can be seen at one place, each with what may follow it."""
+
+    roots: dict[str, Children] = field(default_factory=dict)
+
+    def plus(self, *more: str, **children: Children) -> Names:
+        """These names and more."""
+        return Names({**self.roots, **dict.fromkeys(more), **children})
+
+    def unknown(self, references: Iterable[Reference]) -> list[str]:
+        """A message for each reference to something that is not there."""
+        messages = []
+        for reference in sorted(references, key=str):
+            root = str(reference[0])
+            if root in REQUEST.globals:
+                continue
+            if root not in self.roots:
+                messages.append(f"{root!r} cannot be used here{did_you_mean(root, self.roots, what='here there is')}")
+                continue
+            children: Any = self.roots[root]
+            shown = root
+            for part in reference[1:]:
+                if children is None:
+                    break
+                if part not in children:
+                    tail = did_you_mean(str(part), children, what="there is")
+                    messages.append(f"there is no {shown}.{part}{tail}")
+                    break
+                shown += f".{part}"
+                children = children[part]
+        return messages
+
+
+def saved_names(save: Any) -> Children:
+    """What a `save` keeps, or None if only a run can tell."""
+    return dict.fromkeys(save) if isinstance(save, dict) else {} if save is None else None
+
+
+def step_names(steps: Iterable[Step]) -> dict[str, Children]:
+    """`steps` as those that come after these steps see it."""
+    return {
+        step.name: None if step.each is not None else {**dict.fromkeys(ANSWER_NAMES), "saved": saved_names(step.save)}
+        for step in steps
+        if step.name
+    }
+
+
+class SpecNames:
+    """The names of one spec, by place."""
+
+    def __init__(self, spec: ConnectorSpec) -> None:
+        config = dict.fromkeys(spec.config)
+        inputs = None if spec.inputs is None else dict.fromkeys(spec.inputs)
+        task: dict[str, Children] = dict.fromkeys(TASK_NAMES)
+        task["container"] = dict.fromkeys(("image", "args", "env"))
+        secrets = dict.fromkeys(spec.secrets)
+        kept = saved_names(spec.create.save)
+        adopted = saved_names(spec.create.adopt.save) if spec.create.adopt else {}
+        job = None if kept is None or adopted is None else {"id": None, "created_at": None, **kept, **adopted}
+        self.connection = Names({"config": config, "secrets": secrets, "env": None})
+        self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": task})
+        self.with_secrets = self.base.plus(secrets=secrets)
+        self.job: Children = job

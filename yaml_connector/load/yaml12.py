@@ -1,0 +1,257 @@
+"""YAML as the language wants it (section 2): 1.2 core meaning, positions, no surprises, bounded work.
+
+Built on PyYAML's events, so that nothing is constructed that was not asked for and nesting cannot exhaust the stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from yaml_connector.errors import Problem
+
+LARGEST_FILE = 2**20  # bytes
+DEEPEST = 100
+MOST_NODES = 100_000  # after aliases are expanded
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = {"", "~", "null", "Null", "NULL"}
+_TRUE = {"true", "True", "TRUE"}
+_FALSE = {"false", "False", "FALSE"}
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
+
+Path = tuple[str | int, ...]
+Position = tuple[int, int]  # line and column, from 1
+
+
+@dataclass
+class Document:
+    """A parsed file: its `data`, where each value and key stands, and the source `lines` for messages."""
+
+    file: str
+    data: Any = None
+    values: dict[Path, Position] = field(default_factory=dict)
+    keys: dict[Path, Position] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    text: str = ""
+
+    def position(self, path: Path, *, key: bool = False) -> Position:
+        """Where the value (or the key) at `path` stands; of a path that does not exist, its nearest parent."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path, (1, 1))
+
+    def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Problem:
+        """A problem at a path of this file."""
+        line, column = self.position(path, key=key)
+        return Problem(self.file, line, column, show_path(path), message, severity)
+
+
+def show_path(path: Path) -> str:
+    """A path as messages write it: `get.phase[0].map.FAILED`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+class _Stop(Exception):
+    """Nothing sensible can follow: the problem has been noted."""
+
+
+def parse(content: bytes, file: str) -> Document:
+    """Parse one file. Never raises: what is wrong is in the document's `problems`, and `data` is None if nothing can be
+    made of it."""
+    document = Document(file)
+    try:
+        _Parser(document, content).run()
+    except _Stop:
+        document.data = None
+    return document
+
+
+class _Parser:
+    def __init__(self, document: Document, content: bytes) -> None:
+        self.document = document
+        self.nodes = 0
+        self.anchors: dict[str, tuple[list[yaml.Event], bool]] = {}
+        if len(content) > LARGEST_FILE:
+            self.fail(1, 1, f"the file is larger than {LARGEST_FILE // 2**20} MiB")
+        try:
+            self.text = document.text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self.fail(line, 1, "the file is not UTF-8 text")
+
+    def fail(self, line: int, column: int, message: str) -> None:
+        self.note(line, column, (), message)
+        raise _Stop
+
+    def note(self, line: int, column: int, path: Path, message: str) -> None:
+        self.document.problems.append(Problem(self.document.file, line, column, show_path(path), message))
+
+    def run(self) -> None:
+        events = self.events()
+        try:
+            next(events)  # the stream starts
+            event = next(events)
+            if isinstance(event, yaml.StreamEndEvent):
+                self.fail(1, 1, "the file is empty; a spec is a mapping that starts with spec_version: 1")
+            self.document.data = self.node(next(events), events, ())
+            next(events)  # the document ends
+            extra = next(events)
+            if not isinstance(extra, yaml.StreamEndEvent):
+                self.fail(*_place(extra), "one file holds one document; this is a second")
+        except RecursionError:
+            self.fail(1, 1, f"nested deeper than {DEEPEST} levels")
+
+    def events(self) -> Iterator[Any]:
+        try:
+            yield from yaml.parse(self.text, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            self.fail(line, column, self.explain(error, line))
+        except yaml.YAMLError as error:
+            position = getattr(error, "position", 0)
+            self.fail(self.text.count("\n", 0, position) + 1, 1, f"not YAML: {getattr(error, 'reason', None) or error}")
+        except ValueError as error:  # what the parser says of characters that YAML does not have
+            self.fail(1, 1, f"not YAML: {error}")
+
+    def explain(self, error: yaml.MarkedYAMLError, line: int) -> str:
+        lines = self.text.splitlines()
+        shown = lines[line - 1] if 0 < line <= len(lines) else ""
+        before = lines[line - 2] if 1 < line <= len(lines) + 1 else ""
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        hint = ""
+        if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in message:
+            hint = "; indent with spaces, YAML allows no tabs there"
+        elif "${{" in shown or "${{" in before:
+            hint = "; put quotes around the template: inside {} and [], and where it holds ': ', YAML needs them"
+        elif re.search(r"[\[{,:]\s*\w+[\[?]", shown):
+            hint = "; put quotes around types such as 'list[str]' and 'str?' inside {} and []"
+        elif re.search(r":\s+[^'\"#]*:\s", shown):
+            hint = "; a text that holds ': ' needs quotes"
+        return f"not YAML: {message}{hint}"
+
+    def node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
+        line, column = _place(event)
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            self.fail(line, column, f"more than {MOST_NODES} values, aliases expanded")
+        if len(path) > DEEPEST:
+            self.fail(line, column, f"nested deeper than {DEEPEST} levels")
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event, path)
+        if event.anchor:
+            recorded: list[yaml.Event] = [event]
+            self.anchors[event.anchor] = (recorded, False)
+            events = _recording(events, recorded)
+            value = self.plain(event, events, path)
+            self.anchors[event.anchor] = (recorded, True)
+            return value
+        return self.plain(event, events, path)
+
+    def plain(self, event: Any, events: Iterator[Any], path: Path) -> Any:
+        line, column = _place(event)
+        self.document.values.setdefault(path, (line, column))
+        if event.tag and event.tag != "!":
+            self.note(line, column, path, f"tags are not allowed: {event.tag.replace('tag:yaml.org,2002:', '!!')}")
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(event := next(events), yaml.SequenceEndEvent):
+                items.append(self.node(event, events, (*path, len(items))))
+            return items
+        return self.mapping(events, path)
+
+    def mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            line, column = _place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                hint = ""
+                if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+                    hint = "; if this is a template, put quotes around it: '${{ ... }}'"
+                self.fail(line, column, f"a key must be a text{hint}")
+            key = event.value
+            if key == "<<" and not event.style:
+                self.note(line, column, (*path, key), "merge keys (<<) are not allowed")
+            here = (*path, key)
+            if key in data:
+                first = self.document.keys.get(here, (line, column))
+                self.note(line, column, here, f"this key stands here already, in line {first[0]}")
+                self.skip(events)
+                continue
+            self.document.keys.setdefault(here, (line, column))
+            data[key] = None
+            data[key] = self.node(next(events), events, here)
+        return data
+
+    def skip(self, events: Iterator[Any]) -> None:
+        depth = 0
+        while True:
+            event = next(events)
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth == 0:
+                return
+
+    def scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
+        text = event.value
+        if event.style or event.tag == "!":
+            return text
+        if text in _NULL:
+            return None
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        if text[0] in "0123456789-+.":
+            return self.number(text, event, path)
+        return text
+
+    def number(self, text: str, event: yaml.ScalarEvent, path: Path) -> Any:
+        if _INT.fullmatch(text):
+            if len(text) > 4000:
+                self.note(*_place(event), path, "this number has more than 4000 digits; put quotes around it")
+                return 0
+            return int(text)
+        if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
+            return int(text, 0)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        return _SPECIAL.get(text.lower(), text)
+
+    def alias(self, event: yaml.AliasEvent, path: Path) -> Any:
+        line, column = _place(event)
+        recorded, complete = self.anchors.get(event.anchor, (None, True))
+        if recorded is None:
+            self.fail(line, column, f"there is no anchor &{event.anchor} before this alias")
+        if not complete:
+            self.fail(line, column, f"the alias *{event.anchor} refers to itself")
+        assert recorded is not None
+        replay = iter(recorded)
+        self.document.values.setdefault(path, (line, column))
+        return self.plain(next(replay), replay, path)
+
+
+def _recording(events: Iterator[Any], recorded: list[Any]) -> Iterator[Any]:
+    for event in events:
+        recorded.append(event)
+        yield event
+
+
+def _place(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1

@@ -1,0 +1,182 @@
+"""The language's own filters and functions (section 3). Each gives null for null and undefined."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from jinja2.runtime import Undefined
+
+from yaml_connector.clock import clock
+from yaml_connector.errors import ValueProblem
+from yaml_connector.values.jsonpath import compile_path
+
+
+class PathText(str):
+    """Text that keeps its slashes when it is written into a path (filter `path`)."""
+
+    __slots__ = ()
+    is_path = True
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text with the order kept; raises ValueProblem for what JSON has no form for."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueProblem(f"this value has no JSON form: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "__iter__"):
+        return list(value)
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def as_text(value: Any) -> str:
+    """A value as it is written into a longer text: strings as they are, everything else as JSON."""
+    return value if isinstance(value, str) else to_json(value)
+
+
+def epoch_seconds(value: Any) -> float | int:
+    """A point in time as epoch seconds, from RFC 3339 text or epoch seconds, milli-, micro- or nanoseconds."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if "." in value else int(value)
+        except ValueError:
+            return _from_rfc3339(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueProblem(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
+    for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
+        if abs(value) < 1e11:
+            break
+        value = value / 1000
+    return int(value) if value == int(value) else value
+
+
+def _from_rfc3339(text: str) -> float | int:
+    # nanoseconds are cut to the microseconds that Python knows
+    shortened = re.sub(r"(\.\d{6})\d+", r"\1", text.strip())
+    try:
+        moment = datetime.fromisoformat(shortened)
+    except ValueError:
+        raise ValueProblem(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _b64decode(value: Any) -> str:
+    text = as_text(value)
+    padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+    try:
+        return base64.b64decode(padded, validate=False).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueProblem("b64decode: this is no base64 of a text") from None
+
+
+def _fromjson(value: Any) -> Any:
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueProblem("fromjson: this is no JSON text") from None
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueProblem(f"{pattern!r} is no regular expression: {error}") from None
+
+
+def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
+    compiled = _pattern(pattern)
+    found = compiled.search(as_text(value))
+    if found is None:
+        return None
+    try:
+        return found.group(group if compiled.groups else 0)
+    except (IndexError, TypeError):
+        raise ValueProblem(f"regex: {pattern!r} has no group {group!r}") from None
+
+
+def _slug(value: Any, n: int = 63) -> str:
+    text = re.sub(r"[^a-z0-9]+", "-", as_text(value).lower()).strip("-")
+    return text[:n].rstrip("-")
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueProblem(f"{name}: a mapping is needed, not {type(value).__name__}")
+    return value
+
+
+def _fingerprint(value: Any) -> str:
+    try:
+        from cryptography.hazmat.primitives import serialization
+    except ImportError:  # pragma: no cover - the extra is installed wherever the tests run
+        raise ValueProblem("fingerprint needs: pip install 'yaml-connector[jwt]'") from None
+    try:
+        key = serialization.load_pem_private_key(as_text(value).encode(), password=None)
+    except Exception:  # many kinds, and their texts may quote the key
+        raise ValueProblem("fingerprint: this is no private key in PEM") from None
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(public).digest()).decode()
+
+
+def _basename(value: Any) -> str:
+    return as_text(value).split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+
+def _null_safe(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(value: Any, *args: Any, **kwargs: Any) -> Any:
+        return None if value is None or isinstance(value, Undefined) else function(value, *args, **kwargs)
+
+    return guarded
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    name: _null_safe(function)
+    for name, function in {
+        "json": to_json,
+        "fromjson": _fromjson,
+        "b64encode": lambda value: base64.b64encode(as_text(value).encode()).decode(),
+        "b64decode": _b64decode,
+        "regex": _regex,
+        "regex_replace": lambda value, pattern, new: _pattern(pattern).sub(new, as_text(value)),
+        "jsonpath": lambda value, path: compile_path(path).value(value),
+        "basename": _basename,
+        "slug": _slug,
+        "sha256": lambda value: hashlib.sha256(as_text(value).encode()).hexdigest(),
+        "kv": lambda value, name="name", value_name="value": [
+            {name: key, value_name: item} for key, item in _mapping(value, "kv").items()
+        ],
+        "kvjoin": lambda value, sep="=": [
+            f"{key}{sep}{as_text(item)}" for key, item in _mapping(value, "kvjoin").items()
+        ],
+        "merge": lambda value, other: {**_mapping(value, "merge"), **_mapping(other or {}, "merge")},
+        "timestamp": epoch_seconds,
+        "bytelen": lambda value: len(as_text(value).encode()),
+        "quote": lambda value: url_quote(as_text(value), safe=""),
+        "fingerprint": _fingerprint,
+        "path": lambda value: PathText(as_text(value)),
+    }.items()
+}
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "now": lambda: clock().time(),
+    "uuid5": lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, as_text(text))),
+}

@@ -1,0 +1,142 @@
+"""JSONPath, compiled once (section 3, extractions).
+
+The plain paths that nearly every spec uses (`$.a.b[0]`, `$['a-b']`, `$.items[*].id`) become a loop over keys; everything
+else goes to jsonpath-ng's extended parser, which takes milliseconds to build and is imported only then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from yaml_connector.errors import ValueProblem
+
+_EVERY = object()  # the step `[*]`
+_PLAIN_STEP = re.compile(
+    r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
+)
+_RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "str", "path", "keys"}
+
+
+@dataclass(frozen=True)
+class Path:
+    """A compiled JSONPath: `find` gives all matches in a document; `many` if it can match several places."""
+
+    text: str
+    many: bool
+    find: Callable[[Any], list[Any]]
+
+    def value(self, document: Any) -> Any:
+        """What the path means where either one value or a list may stand: a list if it can match several places,
+        else the match, or None."""
+        found = self.find(document)
+        if self.many:
+            return found
+        return found[0] if found else None
+
+
+@lru_cache(maxsize=16384)
+def compile_path(text: str) -> Path:
+    """Compile a JSONPath; raises ValueProblem that says where in the text it is wrong."""
+    steps = _plain_steps(text)
+    if steps is not None:
+        return Path(text, _EVERY in steps, _plain_finder(steps))
+    return _extended(text)
+
+
+def _plain_steps(text: str) -> tuple[Any, ...] | None:
+    if not text.startswith("$"):
+        return None
+    steps: list[Any] = []
+    position = 1
+    while position < len(text):
+        match = _PLAIN_STEP.match(text, position)
+        if match is None:
+            return None
+        if match["every"]:
+            steps.append(_EVERY)
+        elif match["index"]:
+            steps.append(int(match["index"]))
+        else:
+            name = match["name"] or match["quoted"]
+            if name in _RESERVED or name == "*":
+                return None
+            steps.append(name)
+        position = match.end()
+    return tuple(steps)
+
+
+def _plain_finder(steps: tuple[Any, ...]) -> Callable[[Any], list[Any]]:
+    if _EVERY not in steps:
+
+        def find_one(document: Any) -> list[Any]:
+            for step in steps:
+                if type(step) is str:
+                    if not isinstance(document, dict) or step not in document:
+                        return []
+                elif not isinstance(document, list) or step >= len(document):
+                    return []
+                document = document[step]
+            return [document]
+
+        return find_one
+
+    def find_all(document: Any) -> list[Any]:
+        found = [document]
+        for step in steps:
+            if step is _EVERY:
+                found = [item for value in found for item in _items(value)]
+            elif type(step) is str:
+                found = [value[step] for value in found if isinstance(value, dict) and step in value]
+            else:
+                found = [value[step] for value in found if isinstance(value, list) and step < len(value)]
+        return found
+
+    return find_all
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return list(value.values()) if isinstance(value, dict) else []
+
+
+def _extended(text: str) -> Path:
+    from jsonpath_ng import jsonpath
+    from jsonpath_ng.exceptions import JSONPathError
+    from jsonpath_ng.ext import parse
+
+    try:
+        parsed = parse(text)
+    except JSONPathError as error:
+        raise ValueProblem(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+    except Exception as error:  # the parser lets IndexError, AttributeError and the like escape on odd input
+        raise ValueProblem(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+
+    single = (jsonpath.Root, jsonpath.This, jsonpath.Child, jsonpath.Index)
+
+    def may_match_many(node: Any) -> bool:
+        if isinstance(node, jsonpath.Fields):
+            return len(node.fields) != 1 or node.fields[0] == "*"
+        if isinstance(node, jsonpath.Index):
+            return len(getattr(node, "indices", (0,))) != 1
+        if isinstance(node, jsonpath.Child):
+            return may_match_many(node.left) or may_match_many(node.right)
+        if type(node).__module__.endswith((".string", ".arithmetic", ".iterable")) and hasattr(node, "find"):
+            return False  # functions over one value: `len`, `sub`, `split` ...
+        return not isinstance(node, single)
+
+    def find(document: Any) -> list[Any]:
+        try:
+            return [match.value for match in parsed.find(document)]
+        except Exception:  # an extended operator on a value of another type: nothing matches
+            return []
+
+    return Path(text, may_match_many(parsed), find)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
