@@ -172,6 +172,13 @@ class Connector:
         async for page in read_logs(plan.logs, session, names, token):
             yield page
 
+    async def close(self) -> None:
+        """Close the sockets of this event loop."""
+        for plan in (self.plan, *self._old_plans.values()):
+            closer = getattr(plan.connection.transport, "close", None)
+            if closer is not None:
+                await closer()
+
     # --- what the later calls share -----------------------------------------------------------------------------------
 
     def _session(self, plan: SpecPlan, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> Session:

@@ -1,0 +1,222 @@
+"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec. It translates between Flyte's messages and the
+job of yaml_connector.job, and decides nothing by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+from flyteidl2.connector.connector_pb2 import (
+    GetTaskLogsResponse,
+    GetTaskLogsResponseBody,
+    GetTaskLogsResponseHeader,
+    TaskExecutionMetadata,
+)
+from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
+from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from yaml_connector.errors import ConfigError, YamlConnectorError
+from yaml_connector.files import open_file
+from yaml_connector.http.transport import Transport
+from yaml_connector.job.connector import Connector, CreateValues
+from yaml_connector.job.get import Status
+from yaml_connector.job.logs import LogLine
+from yaml_connector.job.meta import JobMeta
+from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
+from yaml_connector.load.loader import LoadedSpec, load
+from yaml_connector.values.filters import _slug
+
+CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
+
+
+@dataclass
+class KeptJob(ResourceMeta):
+    """The job as Flyte keeps it."""
+
+    meta: JobMeta
+
+    def encode(self) -> bytes:
+        return self.meta.encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> KeptJob:
+        return cls(JobMeta.decode(data))
+
+
+class YamlConnector(AsyncConnector[KeptJob]):
+    """Drives the jobs of one spec for Flyte."""
+
+    metadata_type = KeptJob
+
+    def __init__(self, loaded: LoadedSpec, *, transport: Transport | None = None) -> None:
+        spec = loaded.spec
+        self.name = spec.title
+        self.task_type_name = spec.task_type_name
+        self.task_type_version = spec.task_type_version
+        self.loaded = loaded
+        self.jobs = Connector(loaded, transport=transport, files=open_file)
+
+    async def create(
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str,
+        inputs: dict[str, Any] | None = None,
+        task_execution_metadata: TaskExecutionMetadata | None = None,
+        **kwargs: Any,
+    ) -> KeptJob:
+        """Submit the job (section 7)."""
+        values = CreateValues(
+            inputs={name: plain_input(value) for name, value in (inputs or {}).items()},
+            config=read_config(task_template),
+            task=task_names(task_template, output_prefix, task_execution_metadata),
+            secrets=kwargs,
+            outputs={entry.key: str(kind_of_literal(entry.value.type)) for entry in task_template.interface.outputs.variables},
+        )
+        return KeptJob(await self.jobs.create(values))
+
+    async def get(self, resource_meta: KeptJob, **kwargs: Any) -> Resource:
+        """How the job is doing (section 8). Never raises."""
+        return resource_of(await self.jobs.get(resource_meta.meta, kwargs))
+
+    async def delete(self, resource_meta: KeptJob, **kwargs: Any) -> None:
+        """Cancel the job (section 9)."""
+        await self.jobs.delete(resource_meta.meta, kwargs)
+
+    async def get_logs(self, resource_meta: KeptJob, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:  # type: ignore[override]
+        """The log from a token on (section 9): bodies with lines, then a header with the next token."""
+        async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
+            if page.lines:
+                lines = [flyte_line(line) for line in page.lines]
+                yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
+            if page.last:
+                yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
+
+
+def register(path: str | None = None) -> list[YamlConnector]:
+    """Load specs and register one connector for each with Flyte (section 11). Raises SpecError.
+
+    Registering the same spec again replaces it, as a module that is imported twice would.
+    """
+    return [register_spec(loaded) for loaded in load(path)]
+
+
+def register_spec(loaded: LoadedSpec) -> YamlConnector:
+    """Register the connector of one loaded spec; one that is there already for the very same spec stays."""
+    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
+    known = _registered.get(key)
+    if known is not None and known.loaded.document.data == loaded.document.data:
+        return known
+    connector = YamlConnector(loaded)
+    if known is None:
+        ConnectorRegistry.register(connector)
+    else:  # listed already; registering anew would list it twice
+        ConnectorRegistry._REGISTRY = {**ConnectorRegistry._REGISTRY, _registry_key(connector): connector}
+    _registered[key] = connector
+    return connector
+
+
+_registered: dict[tuple[str, int], YamlConnector] = {}
+
+
+def _registry_key(connector: YamlConnector) -> Any:
+    from flyte.connectors._connector import ConnectorRegistryKey
+
+    return ConnectorRegistryKey(connector.task_type_name, connector.task_type_version)
+
+
+def read_config(template: TaskTemplate) -> dict[str, Any]:
+    """The config that the task plugin put into the template; raises ConfigError if that is none."""
+    text = template.custom.fields[CONFIG_KEY].string_value if CONFIG_KEY in template.custom.fields else ""
+    try:
+        config = json.loads(text) if text else {}
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise ConfigError("the task's config cannot be read; was it built with another version of yaml_connector?")
+    return config
+
+
+def task_names(
+    template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None
+) -> dict[str, Any]:
+    """`task.*` of section 3."""
+    container = template.container
+    identity = template.id
+    names: dict[str, Any] = {
+        "name": identity.name,
+        "type": template.type,
+        "project": identity.project,
+        "domain": identity.domain,
+        "version": identity.version,
+        "execution_id": "",
+        "attempt": 0,
+        "namespace": "",
+        "labels": {},
+        "annotations": {},
+        "output_prefix": output_prefix,
+        "container": {
+            "image": container.image,
+            "args": list(container.args),
+            "env": {pair.key: pair.value for pair in container.env},
+        },
+        "sql": template.sql.statement if template.HasField("sql") else None,
+        "key": f"local-{uuid.uuid4().hex[:16]}",
+    }
+    if metadata is not None and metadata.HasField("task_execution_id"):
+        execution = metadata.task_execution_id
+        node = execution.node_execution_id
+        run = node.execution_id
+        names |= {
+            "project": run.project or identity.project,
+            "domain": run.domain or identity.domain,
+            "execution_id": run.name,
+            "attempt": execution.retry_attempt,
+            "key": task_key(run.project, run.domain, run.name, node.node_id, execution.retry_attempt),
+        }
+    if metadata is not None:
+        names |= {
+            "namespace": metadata.namespace,
+            "labels": dict(metadata.labels),
+            "annotations": dict(metadata.annotations),
+        }
+    return names
+
+
+def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> str:
+    """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
+    characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
+    digest = hashlib.sha256(json.dumps([project, domain, run, action, attempt]).encode()).hexdigest()[:20]
+    readable = _slug(f"{run}-{action}", 40)
+    return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
+
+
+def resource_of(status: Status) -> Resource:
+    """A status as Flyte's Resource."""
+    return Resource(
+        phase=TaskExecution.Phase.Value(status.phase),
+        message=status.message,
+        log_links=[TaskLog(name=name, uri=uri) for name, uri in status.links] or None,
+        outputs={name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()} or None,
+        custom_info=status.info or None,
+    )
+
+
+def flyte_line(line: LogLine) -> FlyteLogLine:
+    """A log line as Flyte's; a level stands in front of the text, for which Flyte has no field of its own."""
+    message = f"[{line.level}] {line.message}" if line.level else line.message
+    flyte = FlyteLogLine(message=message, originator=LogLineOriginator.USER)
+    if line.timestamp is not None:
+        seconds = int(line.timestamp // 1)
+        flyte.timestamp.CopyFrom(Timestamp(seconds=seconds, nanos=round((line.timestamp - seconds) * 1e6) * 1000))
+    return flyte
+
+
+__all__ = ["KeptJob", "YamlConnector", "YamlConnectorError", "register", "register_spec"]

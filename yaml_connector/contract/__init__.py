@@ -1,0 +1,1 @@
+"""Contract tests (section 10): a spec, driven as Flyte would drive it, against recorded answers."""

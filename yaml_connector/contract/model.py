@@ -1,0 +1,309 @@
+"""The models of a contract test, `NAME.test.yaml` (section 10): closed, and nothing is coerced."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from yaml_connector.spec.base import Duration, Model
+from yaml_connector.spec.requests import METHODS
+from yaml_connector.spec.sections import Phase
+
+Scalar = str | int | float | bool | None
+CALLS = ("create", "get", "logs", "delete")
+
+
+def _method(value: str) -> str:
+    if value.upper() not in METHODS:
+        raise ValueError(f"{value!r} is no method; allowed: {', '.join(METHODS)}")
+    return value.upper()
+
+
+def _base64(value: str) -> str:
+    try:
+        base64.b64decode(value, validate=True)
+    except binascii.Error:
+        raise ValueError("this is no base64") from None
+    return value
+
+
+def _regex(value: str) -> str:
+    if value.startswith("/") and value.endswith("/") and len(value) > 1:
+        value = value[1:-1]
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+    return value
+
+
+def _empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class RecordedRequest(Model):
+    """What must be sent. Short form: `GET https://api.test/jobs/7`."""
+
+    method: Annotated[str, AfterValidator(_method), Field(description="The method.")] = "GET"
+    url: Annotated[str | None, Field(description="As sent, encoded; its query counts as `query`.")] = None
+    path: Annotated[str | None, Field(description="The URL's path alone, as sent, encoded.")] = None
+    query: Annotated[
+        dict[str, Scalar | list[Scalar]], Field(description="Parameters that must be there; null: must not.")
+    ] = Field(default_factory=dict)
+    headers: Annotated[dict[str, Scalar], Field(description="Headers that must be there; null: must not.")] = Field(
+        default_factory=dict
+    )
+    json_body: Annotated[Any, Field(alias="json", description="The JSON body, exactly.")] = None
+    form: Annotated[dict[str, Any] | None, Field(description="The form, decoded, exactly.")] = None
+    text: Annotated[str | None, Field(description="The body as text, exactly.")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            method, _, target = value.strip().partition(" ")
+            if not target.strip():
+                raise ValueError("the short form of a request is a method and a URL: GET https://api.test/jobs/7")
+            return {"method": method, "path" if target.strip().startswith("/") else "url": target.strip()}
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> RecordedRequest:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("a recorded request has either url or path")
+        if self.url is not None and not re.match(r"https?://|/", self.url):
+            raise ValueError(f"{self.url!r} is no whole URL: it starts with https:// or http://; path takes a path alone")
+        if len(self.bodies) > 1:
+            raise ValueError(f"a request has at most one body, not {' and '.join(self.bodies)}")
+        return self
+
+    @property
+    def bodies(self) -> list[str]:
+        """The kinds of body that are given, as the page names them."""
+        given = [name for name in ("json_body", "form", "text") if name in self.model_fields_set]
+        return [name.removesuffix("_body") for name in given]
+
+
+class RecordedResponse(Model):
+    """What comes back, and when."""
+
+    status: Annotated[int, Field(ge=100, le=599, description="The status.")] = 200
+    headers: Annotated[dict[str, Scalar | list[Scalar]], Field(description="Headers; a list: one for each item.")] = (
+        Field(default_factory=dict)
+    )
+    json_body: Annotated[Any, Field(alias="json", description="A JSON body.")] = None
+    text: Annotated[str | None, Field(description="A text body.")] = None
+    base64: Annotated[str | None, AfterValidator(_base64), Field(description="A body of any bytes.")] = None
+    after: Annotated[Duration, Field(description="The time that the answer takes.")] = 0.0
+    fault: Annotated[
+        Literal["timeout", "refused", "reset"] | None, Field(description="No answer: what happens instead.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> RecordedResponse:
+        given = [name for name in ("json_body", "text", "base64") if name in self.model_fields_set]
+        if len(given) > 1:
+            raise ValueError(
+                f"a response has at most one body, not {' and '.join(name.removesuffix('_body') for name in given)}"
+            )
+        if self.fault is not None and self.model_fields_set - {"fault", "after"}:
+            raise ValueError("a fault is no answer: it has no status, headers or body")
+        return self
+
+
+class Exchange(Model):
+    """One request that must be sent, and its answer."""
+
+    request: Annotated[RecordedRequest, Field(description="The request.")]
+    response: Annotated[RecordedResponse, BeforeValidator(_empty), Field(description="Its answer; default: 200.")] = (
+        Field(default_factory=RecordedResponse)
+    )
+    repeat: Annotated[int, Field(ge=1, description="So many times.")] = 1
+
+
+class ExpectedLink(Model):
+    """A link that the UI shows."""
+
+    name: Annotated[str, Field(description="What the UI calls it.")]
+    url: Annotated[str, Field(description="Where it leads.")]
+
+
+Error = Annotated[str, AfterValidator(_regex), Field(description="A regex on the error that is raised.")]
+Links = Annotated[list[ExpectedLink], Field(description="All links, in order.")]
+Message = Annotated[str | None, Field(description="The message; null: none.")]
+
+
+class CreateExpect(Model):
+    """What create gives. `phase` and `message` only when it failed for good; `links` are those that show from the start."""
+
+    job_id: Annotated[str, Field(description="The job's id.")] = ""
+    saved: Annotated[dict[str, Any], Field(description="What create.save kept.")] = Field(default_factory=dict)
+    adopted: Annotated[bool, Field(description="Was the job there already, and taken over?")] = False
+    phase: Annotated[Phase | None, Field(description="FAILED if create failed for good, else null.")] = None
+    message: Message = None
+    links: Links = Field(default_factory=list)
+    error: Error = ""
+
+
+class GetExpect(Model):
+    """What get gives."""
+
+    phase: Annotated[Phase, Field(description="The phase.")] = "RUNNING"
+    message: Message = None
+    outputs: Annotated[dict[str, Any], Field(description="All outputs by name.")] = Field(default_factory=dict)
+    links: Links = Field(default_factory=list)
+    info: Annotated[dict[str, Any], Field(description="The task's custom info.")] = Field(default_factory=dict)
+
+
+class LogsExpect(Model):
+    """What one call for logs gives."""
+
+    lines: Annotated[list[str], Field(description="The lines' messages.")] = Field(default_factory=list)
+    next: Annotated[bool, Field(description="Is there a token for a next page?")] = False
+    error: Error = ""
+
+
+class DeleteExpect(Model):
+    """What delete gives: nothing, or an error."""
+
+    error: Error = ""
+
+
+Exchanges = Annotated[
+    list[Exchange], BeforeValidator(lambda value: [] if value is None else value), Field(description="In this order.")
+]
+
+
+class CreateCall(Model):
+    """A create."""
+
+    exchanges: Exchanges = Field(default_factory=list)
+    expect: Annotated[CreateExpect, BeforeValidator(_empty)] = Field(default_factory=CreateExpect)
+
+
+class GetCall(Model):
+    """A get."""
+
+    exchanges: Exchanges = Field(default_factory=list)
+    expect: Annotated[GetExpect, BeforeValidator(_empty)] = Field(default_factory=GetExpect)
+
+
+class LogsCall(Model):
+    """A call for logs."""
+
+    token: Annotated[str | None, Field(description='Default: the last one given; "": from the start.')] = None
+    exchanges: Exchanges = Field(default_factory=list)
+    expect: Annotated[LogsExpect, BeforeValidator(_empty)] = Field(default_factory=LogsExpect)
+
+
+class DeleteCall(Model):
+    """A delete."""
+
+    exchanges: Exchanges = Field(default_factory=list)
+    expect: Annotated[DeleteExpect, BeforeValidator(_empty)] = Field(default_factory=DeleteExpect)
+
+
+class Call(Model):
+    """One step of a test: a call of Flyte's, time that goes by, or a restart of the connector."""
+
+    create: Annotated[CreateCall | None, Field(description="Submit the job.")] = None
+    get: Annotated[GetCall | None, Field(description="Ask how it is doing.")] = None
+    logs: Annotated[LogsCall | None, Field(description="Read its log.")] = None
+    delete: Annotated[DeleteCall | None, Field(description="Cancel it.")] = None
+    after: Annotated[Duration, Field(description="So much time goes by.")] = 0.0
+    restart: Annotated[Literal[True], Field(description="The connector forgets everything.")] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: {} if item is None and key in CALLS else item for key, item in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Call:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"a call is one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which of its fields it is."""
+        return next(iter(self.model_fields_set))
+
+
+class Generate(Model):
+    """A secret that is made for the test."""
+
+    generate: Annotated[Literal["rsa"], Field(description="A private RSA key in PEM.")]
+
+
+class Container(Model):
+    """The container of the task."""
+
+    image: Annotated[str, Field(description="Its image.")] = "registry.test/image:1"
+    args: Annotated[list[str], Field(description="Its arguments.")] = Field(default_factory=list)
+    env: Annotated[dict[str, str], Field(description="Its environment.")] = Field(default_factory=dict)
+
+
+class Task(Model):
+    """`task.*` of section 3."""
+
+    name: str = "test-task"
+    type: str = ""  # the spec's task_type_name
+    project: str = "test-project"
+    domain: str = "test-domain"
+    version: str = "test-version"
+    execution_id: str = "test-execution"
+    attempt: Annotated[int, Field(ge=0)] = 0
+    namespace: str = "test-namespace"
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    output_prefix: str = "s3://test-bucket/test-execution/0"
+    container: Container = Field(default_factory=Container)
+    sql: str | None = None
+    key: Annotated[str, Field(description="What makes this attempt of this task different from every other.")] = (
+        "test-key"
+    )
+
+
+class Fields(Model):
+    """What a test gives the connector; `defaults` are replaced by a test's own values key by key."""
+
+    config: Annotated[dict[str, Any], Field(description="The task's config.")] = Field(default_factory=dict)
+    inputs: Annotated[dict[str, Any], Field(description="The task's inputs.")] = Field(default_factory=dict)
+    secrets: Annotated[
+        dict[str, str | Generate | None], Field(description="The task's secrets; null: this one is missing.")
+    ] = Field(default_factory=dict)
+    env: Annotated[dict[str, str | None], Field(description="The connector's whole environment; null: unset.")] = Field(
+        default_factory=dict
+    )
+    outputs: Annotated[dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")] = (
+        Field(default_factory=dict)
+    )
+    task: Annotated[Task, Field(description="What is known of the task.")] = Field(default_factory=Task)
+
+
+class Test(Fields):
+    """One test: calls in order, with a clock and a memory of its own."""
+
+    __test__ = False  # nothing for pytest to collect
+
+    name: Annotated[str, Field(min_length=1, description="What holds, in a sentence.")]
+    calls: Annotated[list[Call], Field(min_length=1, description="The calls, in order.")]
+
+
+class ContractTests(Model):
+    """A file of contract tests."""
+
+    spec: Annotated[str | None, Field(description="The spec beside this file; default: the one of the same name.")] = (
+        None
+    )
+    defaults: Annotated[Fields, BeforeValidator(_empty), Field(description="What every test has.")] = Field(
+        default_factory=Fields
+    )
+    tests: Annotated[list[Test], Field(min_length=1, description="The tests.")]

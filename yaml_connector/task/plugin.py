@@ -1,0 +1,348 @@
+"""Task plugins, generated from specs (section 11): a class as a hand-written one, and its typed `Config`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from flyte.connectors import AsyncConnectorExecutorMixin
+from flyte.extend import TaskTemplate
+from flyte.models import NativeInterface, SerializationContext
+
+from yaml_connector.connector import CONFIG_KEY, register_spec
+from yaml_connector.errors import ConfigError, SpecError, did_you_mean
+from yaml_connector.job.config import complete_config
+from yaml_connector.literals import kind_of_python, python_type_of
+from yaml_connector.load.loader import LoadedSpec, load, load_text, spec_files, specs_path
+from yaml_connector.spec import ConnectorSpec
+from yaml_connector.task.local import run_locally
+from yaml_connector.values.types import ValueType
+
+
+class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate):  # type: ignore[misc]  # TaskTemplate is generic and untyped
+    """The base of all generated plugins: `spec` is the spec that made the class, `Config` its config class."""
+
+    loaded: ClassVar[LoadedSpec]
+    spec: ClassVar[ConnectorSpec]
+    Config: ClassVar[type[Any]]
+
+    def __init__(
+        self,
+        name: str,
+        plugin_config: Any = None,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        spec = self.spec
+        secrets = {key: kwargs.pop(key) for key in list(kwargs) if key in spec.secrets}
+        known = {field.name for field in dataclasses.fields(TaskTemplate) if field.init}
+        for key in kwargs:
+            if key not in known:
+                allowed = ["name", "plugin_config", "inputs", "outputs", *spec.secrets]
+                raise ConfigError(f"{type(self).__name__} takes no argument {key!r}{did_you_mean(key, allowed)}")
+        self.plugin_config = self._checked_config(plugin_config)
+        self.connector_secrets = _checked_secrets(spec, secrets)
+        kwargs.setdefault("image", None)
+        kwargs.setdefault("parent_env_name", name)
+        super().__init__(
+            name=name,
+            task_type=spec.task_type_name,
+            task_type_version=spec.task_type_version,
+            interface=NativeInterface(
+                {key: (kind, inspect.Parameter.empty) for key, kind in input_types(spec, inputs).items()},
+                output_types(spec, outputs),
+            ),
+            **kwargs,
+        )
+        register_spec(self.loaded)
+
+    def _checked_config(self, config: Any) -> Any:
+        if config is None:
+            return self.Config()
+        if isinstance(config, Mapping):
+            return config_from(self.Config, self.spec, config)
+        if not isinstance(config, self.Config):
+            raise ConfigError(f"plugin_config must be a {self.Config.__name__}, not {type(config).__name__}")
+        return config
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
+        """What Flyte hands to the connector: the secrets' names, and the config as JSON text (numbers stay exact)."""
+        given = {field.name: getattr(self.plugin_config, field.name) for field in dataclasses.fields(self.Config)}
+        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(complete_config(self.spec, given), ensure_ascii=False)}
+        if self.connector_secrets:
+            custom["secrets"] = dict(self.connector_secrets)
+        return custom
+
+    async def execute(self, **kwargs: Any) -> Any:
+        """Run the job from this process (a local run)."""
+        return await run_locally(self, kwargs)
+
+
+def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[str, str]:
+    checked = {}
+    for name, value in secrets.items():
+        if name not in spec.secrets:
+            raise ConfigError(f"{spec.task_type_name} has no secret {name!r}{did_you_mean(name, spec.secrets)}")
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"secret {name!r}: give its name in Flyte's secret store, as a text")
+        checked[name] = value
+    return checked
+
+
+def input_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The Python types of a task's inputs: the spec's, narrowed by what is given. Raises ConfigError."""
+    if spec.inputs is None:
+        for name, annotation in (given or {}).items():
+            kind_of_python(annotation, where=f"input {name!r}")
+        return dict(given or {})
+    if given is None:
+        return {name: python_type_of(field.type) for name, field in spec.inputs.items()}
+    for name, annotation in given.items():
+        if name not in spec.inputs:
+            raise ConfigError(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
+        kind = kind_of_python(annotation, where=f"input {name!r}")
+        if not _narrows(kind, spec.inputs[name].type):
+            raise ConfigError(f"input {name!r} is {spec.inputs[name].type} in the spec, and {kind} is something else")
+    for name, field in spec.inputs.items():
+        if name not in given and not field.type.optional:
+            raise ConfigError(f"input {name!r} ({field.type}) of {spec.task_type_name} is missing")
+    return dict(given)
+
+
+def _narrows(kind: ValueType, wide: ValueType) -> bool:
+    if wide.name == "any" or (wide.name == "float" and kind.name == "int"):
+        return True
+    if kind.optional and not wide.optional:
+        return False
+    if kind.name != wide.name:
+        return False
+    return kind.item is None or wide.item is None or _narrows(kind.item, wide.item)
+
+
+def output_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The Python types of a task's outputs: those given, else the spec's. Raises ConfigError."""
+    named = {name: field for name, field in spec.outputs.items() if name != "*"}
+    if given is None:
+        return {name: python_type_of(field.type) for name, field in named.items()}
+    for name, annotation in given.items():
+        if name not in spec.outputs and "*" not in spec.outputs:
+            raise ConfigError(f"{spec.task_type_name} has no output {name!r}{did_you_mean(name, named)}")
+        kind_of_python(annotation, where=f"output {name!r}")
+    return dict(given)
+
+
+# --- generating the classes -----------------------------------------------------------------------------------------
+
+
+def class_stem(task_type: str) -> str:
+    """`batch_job` is `BatchJob`."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", task_type) if part)
+
+
+_plugins: dict[str, tuple[Any, type[YamlConnectorTask]]] = {}
+
+
+def plugin_of(loaded: LoadedSpec) -> type[YamlConnectorTask]:
+    """The plugin class of a loaded spec; the same class for the same spec."""
+    key = f"{loaded.spec.task_type_name}:{loaded.spec.task_type_version}"
+    known = _plugins.get(key)
+    if known is not None and known[0] == loaded.document.data:
+        return known[1]
+    plugin = _make_plugin(loaded)
+    _plugins[key] = (loaded.document.data, plugin)
+    return plugin
+
+
+def _make_plugin(loaded: LoadedSpec) -> type[YamlConnectorTask]:
+    spec = loaded.spec
+    stem = class_stem(spec.task_type_name)
+    config = make_config(spec, f"{stem}Config")
+    parameters = [
+        inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str),
+        inspect.Parameter("plugin_config", inspect.Parameter.KEYWORD_ONLY, annotation=config, **_default(spec)),
+        inspect.Parameter("inputs", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict[str, type] | None"),
+        inspect.Parameter("outputs", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict[str, type] | None"),
+        *(
+            inspect.Parameter(secret, inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None")
+            for secret in spec.secrets
+        ),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+
+    def __init__(self: YamlConnectorTask, name: str, plugin_config: Any = None, **kwargs: Any) -> None:  # noqa: N807 - it is one
+        YamlConnectorTask.__init__(self, name, plugin_config, **kwargs)
+
+    document = _plugin_doc(spec, config)
+    signature = inspect.Signature(parameters)
+    __init__.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters]
+    )
+    __init__.__doc__ = document
+    return type(
+        f"{stem}Task",
+        (YamlConnectorTask,),
+        {
+            "__init__": __init__,
+            "__doc__": document,
+            "__module__": __name__,
+            "__signature__": signature,
+            "loaded": loaded,
+            "spec": spec,
+            "Config": config,
+        },
+    )
+
+
+def _default(spec: ConnectorSpec) -> dict[str, Any]:
+    return {} if any(field.required for field in spec.config.values()) else {"default": None}
+
+
+def _plugin_doc(spec: ConnectorSpec, config: type[Any]) -> str:
+    lines = [spec.description or f"A job of {spec.title}.", "", "Args:"]
+    lines.append("    name: The task's name, unique in the project.")
+    lines.append(f"    plugin_config: A {config.__name__}.")
+    for label, fields in (("inputs", spec.inputs), ("outputs", {k: v for k, v in spec.outputs.items() if k != "*"})):
+        shown = ", ".join(f"{name}: {field.type}" for name, field in (fields or {}).items())
+        default = f"default: {shown}" if shown else "default: none"
+        lines.append(f"    {label}: Names to Python types; {default}.")
+    for name, secret in spec.secrets.items():
+        about = f" {secret.description}" if secret.description else ""
+        fallback = f"; default: the connector's own {secret.env}" if secret.env else ""
+        lines.append(f"    {name}: The name of a secret in Flyte's store{fallback}.{about}")
+    lines.append("    kwargs: Anything else that a Flyte task takes: retries, timeout, cache, docs ...")
+    return "\n".join(lines)
+
+
+def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
+    """The config dataclass of a spec: fields by keyword, checked when it is made."""
+
+    def check(self: Any) -> None:
+        complete_config(spec, {field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+
+    fields: list[Any] = []
+    for key, field in spec.config.items():
+        annotation = _config_annotation(field.type)
+        if field.required:
+            fields.append((key, annotation))
+        elif isinstance(field.default, list | dict):
+            value = field.default
+            fields.append((key, annotation, dataclasses.field(default_factory=lambda value=value: json.loads(json.dumps(value)))))
+        else:
+            fields.append((key, annotation, dataclasses.field(default=field.default)))
+    about = [f"Configuration of a {spec.title} task.", ""]
+    about += ["Attributes:"] if spec.config else []
+    for key, field in spec.config.items():
+        rules = [str(field.type)]
+        rules += [f"{rule} {value}" for rule in ("minimum", "maximum") if (value := getattr(field, rule)) is not None]
+        rules += [f"one of {', '.join(map(repr, field.enum))}"] if field.enum else []
+        rules += ["required" if field.required else f"default {field.default!r}"]
+        about.append(f"    {key}: {(field.description + ' ') if field.description else ''}({'; '.join(rules)})")
+    namespace = {"__doc__": "\n".join(about), "__post_init__": check, "__module__": __name__}
+    made = dataclasses.make_dataclass(name, fields, namespace=namespace, kw_only=True)
+    made.__init__ = _named_errors(made, spec)  # type: ignore[misc]
+    return made
+
+
+def _config_annotation(kind: ValueType) -> Any:
+    if kind.name == "any":
+        return Any
+    if kind.name == "list":
+        return list[_config_annotation(kind.item)] if kind.item else list  # type: ignore[misc]
+    if kind.name == "dict":
+        return dict[str, _config_annotation(kind.item)] if kind.item else dict  # type: ignore[misc]
+    base = python_type_of(ValueType(kind.name)) if kind.name not in ("file", "dir", "dataframe") else str
+    return base | None if kind.optional else base
+
+
+def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
+    original = made.__init__
+
+    def __init__(self: Any, **values: Any) -> None:  # noqa: N807 - it is one
+        missing = [name for name, field in spec.config.items() if field.required and name not in values]
+        if missing or any(name not in spec.config for name in values):
+            complete_config(spec, values)  # raises with every field that is wrong
+        original(self, **values)
+
+    __init__.__doc__ = original.__doc__
+    __init__.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    return __init__
+
+
+def config_from(config: type[Any], spec: ConnectorSpec, values: Mapping[str, Any]) -> Any:
+    """A config from a mapping; raises ConfigError with every field that is wrong."""
+    complete_config(spec, values)
+    return config(**values)
+
+
+# --- finding the spec -----------------------------------------------------------------------------------------------
+
+
+def find_spec(spec: str | Path) -> LoadedSpec:
+    """A spec by its task type's name, or by a path. Raises SpecError, or ConfigError that says which names exist."""
+    text = str(spec)
+    if text.endswith((".yaml", ".yml")) or "/" in text or isinstance(spec, Path):
+        return _one_of_file(Path(spec))
+    where = specs_path()
+    direct = Path(where) / f"{text}.yaml"
+    if direct.is_file():
+        loaded = _one_of_file(direct)
+        if loaded.spec.task_type_name == text:
+            return loaded
+    matching = _files_naming(where, text)
+    found = [item for file in matching for item in load(file) if item.spec.task_type_name == text]
+    if found:
+        return max(found, key=lambda item: item.spec.task_type_version)
+    names = sorted({item.spec.task_type_name for item in load(where)})
+    raise ConfigError(f"there is no connector {text!r} in {Path(where).resolve()}{did_you_mean(text, names)}")
+
+
+def _one_of_file(path: Path) -> LoadedSpec:
+    if not path.is_file():
+        raise ConfigError(f"there is no spec file {path.resolve()}")
+    loaded, problems = load_text(path.read_bytes(), str(path))
+    if loaded is None:
+        raise SpecError([problem for problem in problems if problem.severity == "error"])
+    return loaded
+
+
+def _files_naming(where: str, name: str) -> list[str]:
+    """The files that may hold this task type: only those are loaded, one wrong spec does not stop the others' tasks."""
+    return [file for file in spec_files(where, []) if name in Path(file).read_text(encoding="utf-8", errors="replace")]
+
+
+def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
+    """The generated plugin class of a spec, with its `Config` (section 11).
+
+    `spec` is a task type's name in the specs folder, or a path. Raises SpecError or ConfigError.
+    """
+    return plugin_of(find_spec(spec))
+
+
+def task_from_spec(
+    spec: str | Path,
+    *,
+    name: str | None = None,
+    config: Mapping[str, Any] | Any | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    **kwargs: Any,
+) -> YamlConnectorTask:
+    """A task that runs as a job of the spec's API (section 11).
+
+    `name` is the task's (default: the task type's), `config` its typed configuration, `inputs` and `outputs` names to
+    Python types (default: the spec's), `secrets` names to names in Flyte's secret store; further arguments are those of
+    any Flyte task (`retries`, `timeout`, `cache` ...). Raises SpecError or ConfigError, with the field that is wrong.
+    """
+    plugin = task_plugin(spec)
+    checked = _checked_secrets(plugin.spec, secrets or {})
+    task_name = name or plugin.spec.task_type_name
+    return plugin(task_name, plugin_config=config, inputs=inputs, outputs=outputs, **checked, **kwargs)
