@@ -1,6 +1,6 @@
 """Two users run the same job, each with a secret of their own.
 
-    flyte run --local examples/main.py batch_job --name hello
+flyte run --local examples/main.py batch_job --name hello
 """
 
 import flyte

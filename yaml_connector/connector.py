@@ -1,5 +1,5 @@
-"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec. It translates between Flyte's messages and the
-job of yaml_connector.job, and decides nothing by itself."""
+"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec. It translates between Flyte's messages
+and the job of yaml_connector.job, and decides nothing by itself."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.files import open_file
 from yaml_connector.http.transport import Transport
-from yaml_connector.job.connector import Connector, CreateValues
+from yaml_connector.job.connector import Connector
+from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import Status
 from yaml_connector.job.logs import LogLine
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.load.loader import LoadedSpec, load
-from yaml_connector.values.filters import _slug
+from yaml_connector.values.filters import slug
 
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
@@ -78,7 +79,9 @@ class YamlConnector(AsyncConnector[KeptJob]):
             config=read_config(task_template),
             task=task_names(task_template, output_prefix, task_execution_metadata),
             secrets=kwargs,
-            outputs={entry.key: str(kind_of_literal(entry.value.type)) for entry in task_template.interface.outputs.variables},
+            outputs={
+                entry.key: str(kind_of_literal(entry.value.type)) for entry in task_template.interface.outputs.variables
+            },
         )
         return KeptJob(await self.jobs.create(values))
 
@@ -90,7 +93,7 @@ class YamlConnector(AsyncConnector[KeptJob]):
         """Cancel the job (section 9)."""
         await self.jobs.delete(resource_meta.meta, kwargs)
 
-    async def get_logs(self, resource_meta: KeptJob, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:  # type: ignore[override]
+    async def get_logs(self, resource_meta: KeptJob, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """The log from a token on (section 9): bodies with lines, then a header with the next token."""
         async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
             if page.lines:
@@ -144,9 +147,7 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
     return config
 
 
-def task_names(
-    template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None
-) -> dict[str, Any]:
+def task_names(template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None) -> dict[str, Any]:
     """`task.*` of section 3."""
     container = template.container
     identity = template.id
@@ -194,7 +195,7 @@ def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> 
     """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
     characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
     digest = hashlib.sha256(json.dumps([project, domain, run, action, attempt]).encode()).hexdigest()[:20]
-    readable = _slug(f"{run}-{action}", 40)
+    readable = slug(f"{run}-{action}", 40)
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
 
 

@@ -1,5 +1,5 @@
-"""Deploying (section 11): a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets that
-they name, and starts `c0`."""
+"""Deploying (section 11): a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets
+that they name, and starts `c0`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         self.secrets = _with_named_secrets(self.secrets, self.loaded)
         if self.image == "auto":
             self.image = default_image(here, self.loaded)
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]  # Flyte's has no annotations
 
     def _get_declaring_file(self) -> str | None:
         """The user's file: Flyte skips its own frames, and here ours are to be skipped as well."""
@@ -65,7 +65,7 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
     def container_args(self, serialize_context: SerializationContext) -> list[str]:
         """`c0` with the module that registers the specs. A bad spec stops the start with all its errors."""
         if self.args is not None:
-            return super().container_args(serialize_context)  # type: ignore[no-any-return]
+            return super().container_args(serialize_context)
         port = self.port.port if isinstance(self.port, Port) else self.port
         args = ["c0", "--port", str(port), "--prometheus_port", "9092", "--modules", "yaml_connector.service"]
         root, declared = serialize_context.root_dir, self._declaring_file
@@ -85,8 +85,8 @@ def _files_to_ship(here: Path, specs: str) -> tuple[str, ...]:
 
 
 def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
-    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle (section 11): the specs,
-    and the package where it is not installed in the task's image. Paths are relative to the caller's file."""
+    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle (section 11): the
+    specs, and the package where it is not installed in the task's image. Paths are relative to the caller's file."""
     caller = inspect.stack()[1].filename
     here = Path(caller).resolve().parent
     folders = [specs] if isinstance(specs, str) else list(specs)
@@ -111,8 +111,8 @@ def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec]) -> Any:
 
 def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
     """An image that has what these specs need: the package itself, or only what it depends on if it is shipped."""
-    kinds = {type(item.spec.connection.auth).model_fields["type"].annotation for item in loaded if item.spec.connection.auth}
-    extras = sorted({extra for kind, extra in _EXTRAS.items() if any(kind in str(found) for found in kinds)})
+    kinds = {getattr(item.spec.connection.auth, "type", None) for item in loaded}
+    extras = sorted({extra for kind, extra in _EXTRAS.items() if kind in kinds})
     base = flyte.Image.from_debian_base()
     if _PACKAGE.is_relative_to(here.resolve()):
         return base.with_pip_packages(*requirements(extras))

@@ -62,8 +62,8 @@ class ValueProblem(YamlConnectorError):
 
 
 class CallError(YamlConnectorError):
-    """A call to the API failed. `status` is the answer's, if there was one; `unknown_job` if `not_found` was true of it;
-    `retry_after` are the seconds that the API asked to wait."""
+    """A call to the API failed. `status` is the answer's, if there was one; `unknown_job` if `not_found` was true of
+    it; `retry_after` are the seconds that the API asked to wait."""
 
     def __init__(
         self, message: str, *, status: int | None = None, retry_after: float | None = None, unknown_job: bool = False

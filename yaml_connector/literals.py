@@ -170,14 +170,15 @@ def kind_of_literal(literal_type: LiteralType) -> ValueType:
         case "structured_dataset_type":
             return ValueType("dataframe")
         case "union_type":
-            variants = [item for item in literal_type.union_type.variants if item.simple != SimpleType.NONE or _typed(item)]
+            every = literal_type.union_type.variants
+            variants = [item for item in every if item.simple != SimpleType.NONE or _typed(item)]
             inner = kind_of_literal(variants[0]) if variants else ValueType("any")
-            return dataclasses.replace(inner, optional=len(variants) < len(literal_type.union_type.variants))
+            return dataclasses.replace(inner, optional=len(variants) < len(every))
     return ValueType("any")
 
 
 def _typed(item: LiteralType) -> bool:
-    return item.WhichOneof("type") != "simple"
+    return bool(item.WhichOneof("type") != "simple")
 
 
 def native_value(kind: ValueType, value: Any) -> Any:

@@ -174,8 +174,8 @@ async def run_calls(
     progress: Outcome | None = None,
 ) -> Outcome:
     """Run a call. `names` is what expressions see; `unsure` decides whether a request that may have arrived is sent
-    again (default: yes); `before` are steps that are in sight too; `progress` is filled step by step, for those who need
-    to know how far a failed call came.
+    again (default: yes); `before` are steps that are in sight too; `progress` is filled step by step, for those who
+    need to know how far a failed call came.
 
     Raises FailedForGood, Passing or ValueProblem; steps that are optional are skipped instead.
     """

@@ -28,7 +28,8 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that differs: its path (`json.items[0].name`), what is expected and what was found; NOTHING: not there."""
+    """One field that differs: its path (`json.items[0].name`), what is expected and what was found; NOTHING: not
+    there."""
 
     field: str
     expected: Any
@@ -42,8 +43,8 @@ class Difference:
 
 
 def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:
-    """Every place in which `found` is not what is `expected`. Numbers compare as numbers, a datetime as a point in time,
-    a string `/.../` searches the text of what is there."""
+    """Every place in which `found` is not what is `expected`. Numbers compare as numbers, a datetime as a point in
+    time, a string `/.../` searches the text of what is there."""
     if isinstance(expected, str) and _matches(expected, found):
         return
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
@@ -95,7 +96,8 @@ def regex_of(text: str) -> re.Pattern[str] | None:
 
 
 def show(value: Any, other: Any = None) -> str:
-    """A value as a report writes it, as JSON; of a long one the part around the first character that `other` differs in."""
+    """A value as a report writes it, as JSON; of a long one the part around the first character that `other` differs
+    in."""
     if value is NOTHING:
         return repr(value)
     text = json.dumps(value, ensure_ascii=False, default=str)

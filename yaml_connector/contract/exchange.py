@@ -1,4 +1,5 @@
-"""The recorded exchanges of one call, as the wire (section 10): each request that is sent must be the next one recorded."""
+"""The recorded exchanges of one call, as the wire (section 10): each request that is sent must be the next one
+recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import httpx
 from yaml_connector.contract.compare import Difference
 from yaml_connector.contract.handclock import HandClock
 from yaml_connector.contract.matching import Sent, request_differences
-from yaml_connector.contract.model import Exchange, RecordedRequest, RecordedResponse
+from yaml_connector.contract.recorded import Exchange, RecordedRequest, RecordedResponse
 from yaml_connector.values.filters import as_text
 
 
@@ -27,8 +28,8 @@ class Mismatch:
 
 
 class ExchangeBook(httpx.AsyncBaseTransport):
-    """Answers with what was recorded. What does not fit is kept in `mismatch`, and the code under test meets a connection
-    that is refused: it must not be able to take the mistake for an answer."""
+    """Answers with what was recorded. What does not fit is kept in `mismatch`, and the code under test meets a
+    connection that is refused: it must not be able to take the mistake for an answer."""
 
     def __init__(self, clock: HandClock) -> None:
         self._clock = clock
@@ -86,7 +87,8 @@ class ExchangeBook(httpx.AsyncBaseTransport):
         shown = f"{sent.method} {sent.url}"
         for later in range(self._next + 1, len(self._exchanges)):
             if not request_differences(self._exchanges[later].request, sent):
-                what = f"out of order: {shown} was sent, which is exchange {later + 1}; {_shown(self._exchanges[self._next].request)} comes first"
+                first = _shown(self._exchanges[self._next].request)
+                what = f"out of order: {shown} was sent, which is exchange {later + 1}; {first} comes first"
                 return Mismatch(what, self._next, tuple(found), out_of_order=True)
         exchange = self._exchanges[self._next]
         if self._times:
@@ -94,7 +96,8 @@ class ExchangeBook(httpx.AsyncBaseTransport):
         return Mismatch(f"what was sent is not what was recorded: {shown}", self._next, tuple(found))
 
     def _answer(self, response: RecordedResponse, request: httpx.Request, limit: float) -> httpx.Response:
-        """The answer after its time; raises what the fault is, or a timeout when it takes longer than the attempt may."""
+        """The answer after its time; raises what the fault is, or a timeout when it takes longer than the attempt
+        may."""
         if response.fault == "timeout" or response.after > limit:
             self._clock.move(limit)
             raise httpx.ReadTimeout("the recorded answer takes longer", request=request)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import httpx
 
 from yaml_connector.contract.compare import NOTHING, Difference, differences, regex_of
-from yaml_connector.contract.model import RecordedRequest
+from yaml_connector.contract.recorded import RecordedRequest
 from yaml_connector.values.filters import as_text
 
 _PORTS = {"http": 80, "https": 443}
@@ -49,9 +49,7 @@ def request_differences(recorded: RecordedRequest, sent: Sent) -> list[Differenc
     elif recorded.form is not None:
         found += _form(recorded.form, sent)
     elif recorded.text is not None:
-        found += differences(recorded.text, sent.text if sent.content else NOTHING, "text") if recorded.text else (
-            [Difference("text", "", sent.text)] if sent.content else []
-        )
+        found += differences(recorded.text, sent.text, "text")
     return found
 
 
@@ -77,7 +75,8 @@ def _url(recorded: RecordedRequest, sent: Sent) -> Iterator[Difference]:
 
 
 def _normal(url: str) -> str:
-    """A URL or path in one form: host in lower case, no default port, each segment of the path encoded in the same way."""
+    """A URL or path in one form: host in lower case, no default port, each segment of the path encoded in the same
+    way."""
     parts = urlsplit(url)
     host = parts.netloc.lower().removesuffix(f":{_PORTS.get(parts.scheme.lower())}")
     path = "/".join(quote(unquote(segment), safe="") for segment in (parts.path or "/").split("/"))

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from yaml_connector.contract.recorded import Exchange, empty
 from yaml_connector.spec.base import Duration, Model
-from yaml_connector.spec.requests import METHODS
 from yaml_connector.spec.sections import Phase
 
-Scalar = str | int | float | bool | None
 CALLS = ("create", "get", "logs", "delete")
-
-
-def _method(value: str) -> str:
-    if value.upper() not in METHODS:
-        raise ValueError(f"{value!r} is no method; allowed: {', '.join(METHODS)}")
-    return value.upper()
-
-
-def _base64(value: str) -> str:
-    try:
-        base64.b64decode(value, validate=True)
-    except binascii.Error:
-        raise ValueError("this is no base64") from None
-    return value
 
 
 def _regex(value: str) -> str:
@@ -39,90 +22,6 @@ def _regex(value: str) -> str:
     except re.error as error:
         raise ValueError(f"{value!r} is no regular expression: {error}") from None
     return value
-
-
-def _empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
-class RecordedRequest(Model):
-    """What must be sent. Short form: `GET https://api.test/jobs/7`."""
-
-    method: Annotated[str, AfterValidator(_method), Field(description="The method.")] = "GET"
-    url: Annotated[str | None, Field(description="As sent, encoded; its query counts as `query`.")] = None
-    path: Annotated[str | None, Field(description="The URL's path alone, as sent, encoded.")] = None
-    query: Annotated[
-        dict[str, Scalar | list[Scalar]], Field(description="Parameters that must be there; null: must not.")
-    ] = Field(default_factory=dict)
-    headers: Annotated[dict[str, Scalar], Field(description="Headers that must be there; null: must not.")] = Field(
-        default_factory=dict
-    )
-    json_body: Annotated[Any, Field(alias="json", description="The JSON body, exactly.")] = None
-    form: Annotated[dict[str, Any] | None, Field(description="The form, decoded, exactly.")] = None
-    text: Annotated[str | None, Field(description="The body as text, exactly.")] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            method, _, target = value.strip().partition(" ")
-            if not target.strip():
-                raise ValueError("the short form of a request is a method and a URL: GET https://api.test/jobs/7")
-            return {"method": method, "path" if target.strip().startswith("/") else "url": target.strip()}
-        return value
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> RecordedRequest:
-        if (self.path is None) == (self.url is None):
-            raise ValueError("a recorded request has either url or path")
-        if self.url is not None and not re.match(r"https?://|/", self.url):
-            raise ValueError(f"{self.url!r} is no whole URL: it starts with https:// or http://; path takes a path alone")
-        if len(self.bodies) > 1:
-            raise ValueError(f"a request has at most one body, not {' and '.join(self.bodies)}")
-        return self
-
-    @property
-    def bodies(self) -> list[str]:
-        """The kinds of body that are given, as the page names them."""
-        given = [name for name in ("json_body", "form", "text") if name in self.model_fields_set]
-        return [name.removesuffix("_body") for name in given]
-
-
-class RecordedResponse(Model):
-    """What comes back, and when."""
-
-    status: Annotated[int, Field(ge=100, le=599, description="The status.")] = 200
-    headers: Annotated[dict[str, Scalar | list[Scalar]], Field(description="Headers; a list: one for each item.")] = (
-        Field(default_factory=dict)
-    )
-    json_body: Annotated[Any, Field(alias="json", description="A JSON body.")] = None
-    text: Annotated[str | None, Field(description="A text body.")] = None
-    base64: Annotated[str | None, AfterValidator(_base64), Field(description="A body of any bytes.")] = None
-    after: Annotated[Duration, Field(description="The time that the answer takes.")] = 0.0
-    fault: Annotated[
-        Literal["timeout", "refused", "reset"] | None, Field(description="No answer: what happens instead.")
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> RecordedResponse:
-        given = [name for name in ("json_body", "text", "base64") if name in self.model_fields_set]
-        if len(given) > 1:
-            raise ValueError(
-                f"a response has at most one body, not {' and '.join(name.removesuffix('_body') for name in given)}"
-            )
-        if self.fault is not None and self.model_fields_set - {"fault", "after"}:
-            raise ValueError("a fault is no answer: it has no status, headers or body")
-        return self
-
-
-class Exchange(Model):
-    """One request that must be sent, and its answer."""
-
-    request: Annotated[RecordedRequest, Field(description="The request.")]
-    response: Annotated[RecordedResponse, BeforeValidator(_empty), Field(description="Its answer; default: 200.")] = (
-        Field(default_factory=RecordedResponse)
-    )
-    repeat: Annotated[int, Field(ge=1, description="So many times.")] = 1
 
 
 class ExpectedLink(Model):
@@ -138,7 +37,8 @@ Message = Annotated[str | None, Field(description="The message; null: none.")]
 
 
 class CreateExpect(Model):
-    """What create gives. `phase` and `message` only when it failed for good; `links` are those that show from the start."""
+    """What create gives. `phase` and `message` only when it failed for good; `links` are those that show from the
+    start."""
 
     job_id: Annotated[str, Field(description="The job's id.")] = ""
     saved: Annotated[dict[str, Any], Field(description="What create.save kept.")] = Field(default_factory=dict)
@@ -182,14 +82,14 @@ class CreateCall(Model):
     """A create."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[CreateExpect, BeforeValidator(_empty)] = Field(default_factory=CreateExpect)
+    expect: Annotated[CreateExpect, BeforeValidator(empty)] = Field(default_factory=CreateExpect)
 
 
 class GetCall(Model):
     """A get."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[GetExpect, BeforeValidator(_empty)] = Field(default_factory=GetExpect)
+    expect: Annotated[GetExpect, BeforeValidator(empty)] = Field(default_factory=GetExpect)
 
 
 class LogsCall(Model):
@@ -197,14 +97,14 @@ class LogsCall(Model):
 
     token: Annotated[str | None, Field(description='Default: the last one given; "": from the start.')] = None
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[LogsExpect, BeforeValidator(_empty)] = Field(default_factory=LogsExpect)
+    expect: Annotated[LogsExpect, BeforeValidator(empty)] = Field(default_factory=LogsExpect)
 
 
 class DeleteCall(Model):
     """A delete."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[DeleteExpect, BeforeValidator(_empty)] = Field(default_factory=DeleteExpect)
+    expect: Annotated[DeleteExpect, BeforeValidator(empty)] = Field(default_factory=DeleteExpect)
 
 
 class Call(Model):
@@ -282,9 +182,9 @@ class Fields(Model):
     env: Annotated[dict[str, str | None], Field(description="The connector's whole environment; null: unset.")] = Field(
         default_factory=dict
     )
-    outputs: Annotated[dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")] = (
-        Field(default_factory=dict)
-    )
+    outputs: Annotated[
+        dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")
+    ] = Field(default_factory=dict)
     task: Annotated[Task, Field(description="What is known of the task.")] = Field(default_factory=Task)
 
 
@@ -303,7 +203,7 @@ class ContractTests(Model):
     spec: Annotated[str | None, Field(description="The spec beside this file; default: the one of the same name.")] = (
         None
     )
-    defaults: Annotated[Fields, BeforeValidator(_empty), Field(description="What every test has.")] = Field(
+    defaults: Annotated[Fields, BeforeValidator(empty), Field(description="What every test has.")] = Field(
         default_factory=Fields
     )
     tests: Annotated[list[Test], Field(min_length=1, description="The tests.")]

@@ -1,6 +1,7 @@
 """The tour: `python -m yaml_connector.demo` in a checkout (or `make demo`).
 
-It starts the job service and the connector service, plays Flyte over gRPC (two users, a success with pages of log lines, a
+It starts the job service and the connector service, plays Flyte over gRPC (two users, a success with pages of log
+lines, a
 failure, a cancelled job), runs the example workflow locally, and stops everything. Real processes, real sockets.
 """
 
@@ -45,7 +46,16 @@ def _title(text: str) -> None:
 def _job_service(state: str) -> Iterator[str]:
     _title("the backend: a job service that runs commands, with a key for each user")
     users = ",".join(f"{name.split('_')[0].lower()}={key}" for name, key in _USERS.items())
-    command = [sys.executable, "-m", "yaml_connector.demo.jobservice", "--port", "0", "--state", state, "--kill-jobs-on-exit"]
+    command = [
+        sys.executable,
+        "-m",
+        "yaml_connector.demo.jobservice",
+        "--port",
+        "0",
+        "--state",
+        state,
+        "--kill-jobs-on-exit",
+    ]
     with start(command, ready="listening on", env={"JOBSERVICE_USERS": users}) as (_, line):
         url = line.rsplit(" ", 1)[-1]
         click.echo(f"   {line}")

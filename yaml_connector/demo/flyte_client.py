@@ -1,4 +1,5 @@
-"""Flyte's part, played over gRPC: templates serialized by Flyte's own code, secrets in the connection, polling, logs."""
+"""Flyte's part, played over gRPC: templates serialized by Flyte's own code, secrets in the connection, polling,
+logs."""
 
 from __future__ import annotations
 
@@ -58,7 +59,13 @@ class FlyteClient:
         return [category.name for connector in connectors for category in connector.supported_task_categories]
 
     def create(
-        self, task: YamlConnectorTask, inputs: Mapping[str, Any], secrets: Mapping[str, str], *, run: str, attempt: int = 0
+        self,
+        task: YamlConnectorTask,
+        inputs: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        run: str,
+        attempt: int = 0,
     ) -> bytes:
         """Submit a task as Flyte does; gives the resource_meta that Flyte would keep."""
         context = SerializationContext(project="flytesnacks", domain="development", org="demo", version="1")

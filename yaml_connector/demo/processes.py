@@ -24,15 +24,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def start(
-    command: Sequence[str], *, ready: str, env: Mapping[str, str]
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def start(command: Sequence[str], *, ready: str, env: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a command in the background until the block ends; gives the process and the line that says it is ready.
 
     Raises SystemExit with what it printed, if it ends or stays silent.
     """
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env, "PYTHONUNBUFFERED": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
     )
     printed: list[str] = []
     is_ready = threading.Event()

@@ -1,8 +1,8 @@
 """Credentials (section 4, auth): one class for each kind, and one line in the table at the end.
 
-An `Auth` signs a request that is ready to be sent. Where a token has to be fetched first, `TokenCache` fetches it once for
-all who wait, keeps it until shortly before it expires, and forgets it after a 401. Tokens of different credentials never
-mix: they are kept under the credentials' own values.
+An `Auth` signs a request that is ready to be sent. Where a token has to be fetched first, `TokenCache` fetches it once
+for all who wait, keeps it until shortly before it expires, and forgets it after a 401. Tokens of different credentials
+never mix: they are kept under the credentials' own values.
 """
 
 from __future__ import annotations

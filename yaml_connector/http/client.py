@@ -1,6 +1,7 @@
 """Sending a request until there is an answer, or no use in trying (sections 4 and 6).
 
-One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, judges the answer,
+One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, judges the
+answer,
 waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is redacted.
 """
 
@@ -242,8 +243,8 @@ class Session:
     async def stream(
         self, plan: RequestPlan, scope: Scope, judge: Judge, *, until: float
     ) -> AsyncIterator[StreamedAnswer]:
-        """Send a request and give its answer as it comes, up to `until` (of the clock's `monotonic`). An answer that is no
-        success is judged as by `send`; a stream that breaks off later raises Passing."""
+        """Send a request and give its answer as it comes, up to `until` (of the clock's `monotonic`). An answer that
+        is no success is judged as by `send`; a stream that breaks off later raises Passing."""
         request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         timeout = max(plan.timeout or self.connection.spec.timeout, until - clock().monotonic() + 1)

@@ -1,4 +1,5 @@
-"""Secrets never come out: every text that leaves passes `Redactor.redact` (by value, in all the forms a value takes)."""
+"""Secrets never come out: every text that leaves passes `Redactor.redact` (by value, in all the forms a value
+takes)."""
 
 from __future__ import annotations
 

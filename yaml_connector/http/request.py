@@ -1,4 +1,5 @@
-"""Requests, compiled at load and built for each call (section 6): URL, query, headers and body, each in its encoding."""
+"""Requests, compiled at load and built for each call (section 6): URL, query, headers and body, each in its
+encoding."""
 
 from __future__ import annotations
 

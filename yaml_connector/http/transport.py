@@ -1,4 +1,5 @@
-"""The wire: one request out, one answer in. aiohttp in service; any httpx transport (`httpx.MockTransport`) for tests."""
+"""The wire: one request out, one answer in. aiohttp in service; any httpx transport (`httpx.MockTransport`) for
+tests."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from yaml_connector.values.filters import as_text
 
 @dataclass
 class CreateValues:
-    """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as section 3 lists it, `secrets`
-    of the task by name, `outputs` as the task declares them (name to type)."""
+    """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as section 3 lists it,
+    `secrets` of the task by name, `outputs` as the task declares them (name to type)."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -88,8 +88,8 @@ class Creation:
         when = datetime.fromtimestamp(clock().time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         key = self.values.task.get("key", "")
         return self.failed(
-            f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}). Look for it there before "
-            "you run the task again; `idempotent` or `adopt` in the spec's create would settle this by itself"
+            f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}). Look for it there "
+            "before you run the task again; `idempotent` or `adopt` in the spec's create would settle this by itself"
         )
 
     # --- reading the answer ---------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ class Poll:
             else:
                 status = await self._read(await self._ask())
         except CallError as failure:
-            status = self._not_found(failure) if failure.unknown_job else None
-            if status is None:
+            if not failure.unknown_job:
                 raise
+            status = self._not_found(failure)
         self.memory.unreadable_since = None
         return status
 
@@ -232,7 +232,7 @@ def _mapped(rule: RulePlan, found: list[Any]) -> tuple[str | None, str]:
         text = as_text(found[0]) if not isinstance(found[0], list) else None
         if text is not None:
             return rule.states.get(text.casefold()), text
-    phases = {}
+    phases: dict[str, str] = {}
     for value in found:
         for item in value if isinstance(value, list) else (value,):
             text = as_text(item)

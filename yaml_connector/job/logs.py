@@ -1,8 +1,9 @@
 """Logs (section 9): pages of lines, and an opaque token that says where the next page starts.
 
-A *source* is one place that lines come from: the section's request, or one item of `each`. Its `Place` is what the token
-keeps of it. With `next` the API pages; without, the whole document is read (streamed, if it is text) and only what is new
-is given.
+A *source* is one place that lines come from: the section's request, or one item of `each`. Its `Place` is what the
+token
+keeps of it. With `next` the API pages; without, the whole document is read (streamed, if it is text) and only what is
+new is given.
 """
 
 from __future__ import annotations

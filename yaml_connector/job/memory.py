@@ -1,5 +1,5 @@
-"""What this process remembers of jobs, between the calls of Flyte's. Bounded; lost with a restart, and that is all right:
-everything that must not be lost is kept with the job."""
+"""What this process remembers of jobs, between the calls of Flyte's. Bounded; lost with a restart, and that is all
+right: everything that must not be lost is kept with the job."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is kept with a job: all that later calls need, and nothing else. No secrets (section 3, and Flyte's facts).
 
-Flyte stores it at create and hands it back with every later call; it never changes. It holds the spec's later sections as
-they were, so that a job survives a change of its spec.
+Flyte stores it at create and hands it back with every later call; it never changes. It holds the spec's later sections
+as they were, so that a job survives a change of its spec.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _LARGEST_PIN = 4 * 2**20
 
 @dataclass
 class JobMeta:
-    """The job as Flyte keeps it. `failed` is the message of a create that failed for good, `broken` says why a meta that
-    Flyte handed back cannot be read."""
+    """The job as Flyte keeps it. `failed` is the message of a create that failed for good, `broken` says why a meta
+    that Flyte handed back cannot be read."""
 
     id: str = ""
     created_at: float = 0.0

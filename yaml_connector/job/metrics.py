@@ -1,4 +1,5 @@
-"""Metrics in Prometheus' default registry, and the logger of a job's life. Labels are bounded: task types and a few words."""
+"""Metrics in Prometheus' default registry, and the logger of a job's life. Labels are bounded: task types and a few
+words."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def describe(value: Any) -> str:
 def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> Problem:
     kind, value = item["type"], item["input"]
     location = [part for part in item["loc"] if part != "[key]"]
-    path, rest = _walk(document.data, location)
+    path = _walk(document.data, location)
     shown: Path = path
     on_key = False
     if kind == "extra_forbidden":
@@ -127,19 +127,21 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _walk(data: Any, location: list[Any]) -> tuple[Path, list[Any]]:
+def _walk(data: Any, location: list[Any]) -> Path:
     """The part of a pydantic location that exists in the data. Tags of unions and indices that a short form added are
     not in the data, and are passed over."""
     path: list[str | int] = []
     for number, part in enumerate(location):
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
         else:
             if all(not _has(data, later) for later in location[number:]):
-                return tuple(path), location[number:]
+                return tuple(path)
             continue
         path.append(part)
-    return tuple(path), []
+    return tuple(path)
 
 
 def _has(data: Any, part: Any) -> bool:

@@ -236,12 +236,11 @@ class _Parser:
 
     def alias(self, event: yaml.AliasEvent, path: Path) -> Any:
         line, column = _place(event)
-        recorded, complete = self.anchors.get(event.anchor, (None, True))
-        if recorded is None:
+        recorded, complete = self.anchors.get(str(event.anchor), ([], True))
+        if not recorded:
             self.fail(line, column, f"there is no anchor &{event.anchor} before this alias")
         if not complete:
             self.fail(line, column, f"the alias *{event.anchor} refers to itself")
-        assert recorded is not None
         replay = iter(recorded)
         self.document.values.setdefault(path, (line, column))
         return self.plain(next(replay), replay, path)

@@ -1,4 +1,5 @@
-"""The models of the language page: one module per part of it. Closed, frozen, with no behaviour beyond their own rules."""
+"""The models of the language page: one module per part of it. Closed, frozen, with no behaviour beyond their own
+rules."""
 
 from yaml_connector.spec.sections import PHASES, TERMINAL_PHASES, ConnectorSpec
 

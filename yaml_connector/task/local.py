@@ -1,5 +1,5 @@
-"""A local run: the job is driven from this process, in the spec's rhythm, with progress and log lines, and cancelled when
-the run is interrupted."""
+"""A local run: the job is driven from this process, in the spec's rhythm, with progress and log lines, and cancelled
+when the run is interrupted."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _secret_from_environment(name: str, key: str) -> str:
 
 
 class _LocalJob:
-    def __init__(self, task: YamlConnectorTask, connector: YamlConnector, secrets: dict[str, str], context: Any) -> None:
+    def __init__(
+        self, task: YamlConnectorTask, connector: YamlConnector, secrets: dict[str, str], context: Any
+    ) -> None:
         self.task = task
         self.connector = connector
         self.secrets = secrets
@@ -172,7 +174,8 @@ class _LocalJob:
     _ended_with = 0
 
     def _already_shown(self, count: int) -> int:
-        """After a page without a next token, the same page is read again later: what it gave then is not shown twice."""
+        """After a page without a next token, the same page is read again later: what it gave then is not shown
+        twice."""
         return self._ended_with if count == 0 else 0
 
     def _say(self, text: str) -> None:

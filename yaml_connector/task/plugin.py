@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +26,7 @@ from yaml_connector.task.local import run_locally
 from yaml_connector.values.types import ValueType
 
 
-class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate):  # type: ignore[misc]  # TaskTemplate is generic and untyped
+class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]):
     """The base of all generated plugins: `spec` is the spec that made the class, `Config` its config class."""
 
     loaded: ClassVar[LoadedSpec]
@@ -177,7 +179,7 @@ def _make_plugin(loaded: LoadedSpec) -> type[YamlConnectorTask]:
         inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
     ]
 
-    def __init__(self: YamlConnectorTask, name: str, plugin_config: Any = None, **kwargs: Any) -> None:  # noqa: N807 - it is one
+    def __init__(self: YamlConnectorTask, name: str, plugin_config: Any = None, **kwargs: Any) -> None:
         YamlConnectorTask.__init__(self, name, plugin_config, **kwargs)
 
     document = _plugin_doc(spec, config)
@@ -233,8 +235,9 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
         if field.required:
             fields.append((key, annotation))
         elif isinstance(field.default, list | dict):
-            value = field.default
-            fields.append((key, annotation, dataclasses.field(default_factory=lambda value=value: json.loads(json.dumps(value)))))
+            fields.append(
+                (key, annotation, dataclasses.field(default_factory=functools.partial(deepcopy, field.default)))
+            )
         else:
             fields.append((key, annotation, dataclasses.field(default=field.default)))
     about = [f"Configuration of a {spec.title} task.", ""]
@@ -265,7 +268,7 @@ def _config_annotation(kind: ValueType) -> Any:
 def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
     original = made.__init__
 
-    def __init__(self: Any, **values: Any) -> None:  # noqa: N807 - it is one
+    def __init__(self: Any, **values: Any) -> None:
         missing = [name for name, field in spec.config.items() if field.required and name not in values]
         if missing or any(name not in spec.config for name in values):
             complete_config(spec, values)  # raises with every field that is wrong

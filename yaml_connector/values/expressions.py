@@ -13,12 +13,12 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from jinja2 import nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.exceptions import TemplateSyntaxError
 from jinja2.parser import Parser
 from jinja2.runtime import ChainableUndefined, Context, StrictUndefined, Undefined
-from jinja2.runtime import missing as jinja_missing
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing as jinja_missing
 
 from yaml_connector.errors import ValueProblem, did_you_mean
 from yaml_connector.values.filters import FILTERS, FUNCTIONS
@@ -71,13 +71,13 @@ class Absent(ChainableUndefined):
             raise AttributeError(name)
         return self
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Absent:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__  # type: ignore[assignment]
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __call__  # type: ignore[assignment]
-    __int__ = __float__ = _no_number  # type: ignore[assignment]
-    __neg__ = __pos__ = __pow__ = __rpow__ = __call__  # type: ignore[assignment]
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __call__
+    __int__ = __float__ = _no_number
+    __neg__ = __pos__ = __pow__ = __rpow__ = __call__
 
 
 ABSENT = Absent(name="value")
@@ -198,7 +198,8 @@ class Expression:
 
 @lru_cache(maxsize=16384)
 def compile_expression(source: str, *, answer: bool) -> Expression:
-    """Compile an expression of the request dialect, or of the answer dialect. Syntax, filters and tests are checked here.
+    """Compile an expression of the request dialect, or of the answer dialect. Syntax, filters and tests are checked
+    here.
 
     Raises ValueProblem that says where in the text it is wrong; `evaluate` raises ValueProblem when it has no value.
     """

@@ -112,9 +112,14 @@ def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
         raise ValueProblem(f"regex: {pattern!r} has no group {group!r}") from None
 
 
-def _slug(value: Any, n: int = 63) -> str:
+def slug(value: Any, n: int = 63) -> str:
+    """A text as a-z0-9-, at most `n` characters."""
     text = re.sub(r"[^a-z0-9]+", "-", as_text(value).lower()).strip("-")
     return text[:n].rstrip("-")
+
+
+def _kv(mapping: Any, /, name: str = "name", value: str = "value") -> list[dict[str, Any]]:
+    return [{name: key, value: item} for key, item in _mapping(mapping, "kv").items()]
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
@@ -142,39 +147,33 @@ def _basename(value: Any) -> str:
 
 def _null_safe(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
-    def guarded(value: Any, *args: Any, **kwargs: Any) -> Any:
+    def guarded(value: Any, /, *args: Any, **kwargs: Any) -> Any:
         return None if value is None or isinstance(value, Undefined) else function(value, *args, **kwargs)
 
     return guarded
 
 
-FILTERS: dict[str, Callable[..., Any]] = {
-    name: _null_safe(function)
-    for name, function in {
-        "json": to_json,
-        "fromjson": _fromjson,
-        "b64encode": lambda value: base64.b64encode(as_text(value).encode()).decode(),
-        "b64decode": _b64decode,
-        "regex": _regex,
-        "regex_replace": lambda value, pattern, new: _pattern(pattern).sub(new, as_text(value)),
-        "jsonpath": lambda value, path: compile_path(path).value(value),
-        "basename": _basename,
-        "slug": _slug,
-        "sha256": lambda value: hashlib.sha256(as_text(value).encode()).hexdigest(),
-        "kv": lambda value, name="name", value_name="value": [
-            {name: key, value_name: item} for key, item in _mapping(value, "kv").items()
-        ],
-        "kvjoin": lambda value, sep="=": [
-            f"{key}{sep}{as_text(item)}" for key, item in _mapping(value, "kvjoin").items()
-        ],
-        "merge": lambda value, other: {**_mapping(value, "merge"), **_mapping(other or {}, "merge")},
-        "timestamp": epoch_seconds,
-        "bytelen": lambda value: len(as_text(value).encode()),
-        "quote": lambda value: url_quote(as_text(value), safe=""),
-        "fingerprint": _fingerprint,
-        "path": lambda value: PathText(as_text(value)),
-    }.items()
+_OWN: dict[str, Callable[..., Any]] = {
+    "json": to_json,
+    "fromjson": _fromjson,
+    "b64encode": lambda value: base64.b64encode(as_text(value).encode()).decode(),
+    "b64decode": _b64decode,
+    "regex": _regex,
+    "regex_replace": lambda value, pattern, new: _pattern(pattern).sub(new, as_text(value)),
+    "jsonpath": lambda value, path: compile_path(path).value(value),
+    "basename": _basename,
+    "slug": slug,
+    "sha256": lambda value: hashlib.sha256(as_text(value).encode()).hexdigest(),
+    "kv": _kv,
+    "kvjoin": lambda value, sep="=": [f"{key}{sep}{as_text(item)}" for key, item in _mapping(value, "kvjoin").items()],
+    "merge": lambda value, other: {**_mapping(value, "merge"), **_mapping(other or {}, "merge")},
+    "timestamp": epoch_seconds,
+    "bytelen": lambda value: len(as_text(value).encode()),
+    "quote": lambda value: url_quote(as_text(value), safe=""),
+    "fingerprint": _fingerprint,
+    "path": lambda value: PathText(as_text(value)),
 }
+FILTERS: dict[str, Callable[..., Any]] = {name: _null_safe(function) for name, function in _OWN.items()}
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "now": lambda: clock().time(),

@@ -1,7 +1,7 @@
 """JSONPath, compiled once (section 3, extractions).
 
-The plain paths that nearly every spec uses (`$.a.b[0]`, `$['a-b']`, `$.items[*].id`) become a loop over keys; everything
-else goes to jsonpath-ng's extended parser, which takes milliseconds to build and is imported only then.
+The plain paths that nearly every spec uses (`$.a.b[0]`, `$['a-b']`, `$.items[*].id`) become a loop over keys;
+everything else goes to jsonpath-ng's extended parser, which takes milliseconds to build and is imported only then.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _items(value: Any) -> list[Any]:
 def _extended(text: str) -> Path:
     from jsonpath_ng import jsonpath
     from jsonpath_ng.exceptions import JSONPathError
-    from jsonpath_ng.ext import parse
+    from jsonpath_ng.ext.parser import parse
 
     try:
         parsed = parse(text)

@@ -118,8 +118,8 @@ def compile_text(text: str, *, answer: bool = False) -> Value:
 
 
 def compile_tree(tree: Any, *, answer: bool = False, leaf: Callable[[str], Value] | None = None) -> Value:
-    """Compile any value: strings, and lists and mappings of them. A key whose template gives null is left out, a literal
-    null is kept. `leaf` compiles the strings, when not as templates (extractions do)."""
+    """Compile any value: strings, and lists and mappings of them. A key whose template gives null is left out, a
+    literal null is kept. `leaf` compiles the strings, when not as templates (extractions do)."""
     if isinstance(tree, str):
         return leaf(tree) if leaf else compile_text(tree, answer=answer)
     if isinstance(tree, Mapping):
