@@ -115,6 +115,14 @@ class Session:
         self.watch: Callable[[Exchange], None] | None = None
         self._gate = allowed_by.place(config).rules if allowed_by is not None else None
 
+    def fresh(self) -> Session:
+        """A session with the same values and a deadline of its own, for a request that serves several calls."""
+        session = Session(
+            self.connection, config=self.scope["config"], secrets=self.scope["secrets"], files=self.files
+        )
+        session.watch, session._gate = self.watch, self._gate
+        return session
+
     @property
     def base_url(self) -> str:
         return self.place.base_url

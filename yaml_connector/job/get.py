@@ -74,14 +74,26 @@ class Poll:
         return status
 
     async def _ask(self) -> Outcome:
-        outcome = await run_calls(self.get.calls, self.session, self.names)
-        if outcome.cursor is not None:
-            self.memory.cursor = outcome.cursor
+        progress = Outcome()
+        try:
+            outcome = await run_calls(self.get.calls, self.session, self.names, progress=progress)
+        finally:  # also a page that could not be fetched is where the next get goes on
+            if progress.cursor is not None:
+                self.memory.cursor = progress.cursor
         answer = outcome.answer
         wait = retry_after(answer) if answer is not None and hasattr(answer.headers, "get") else None
         if wait:
             self.memory.next_poll = max(self.memory.next_poll, clock().time() + wait)
         return outcome
+
+    async def _ask_batch(self) -> Outcome | None:
+        """The job's item of a request for many jobs; None if there is no batch, or its answer lacks the job."""
+        batcher, session = self.plan.batcher, self.session
+        if batcher is None:
+            return None
+        group = (session.base_url, to_json(self.names["config"]), session.learned)
+        answer = await batcher.ask(session.fresh, self.names, self.meta.job, group)
+        return None if answer is None else Outcome(answer=answer)
 
     def _not_found(self, failure: CallError) -> Status:
         if clock().time() - self.meta.created_at < self.settings.not_found_grace:
@@ -218,7 +230,7 @@ class Poll:
         if value is None:
             if model.has_default:
                 value = model.default
-            elif not kind.optional and kind.name != "any":
+            elif not kind.optional and not (kind.name == "any" and extraction.is_path and extraction.every(scope)):
                 raise ValueProblem(f"the output {name!r} is not at {where}, and has no default")
         try:
             return convert(value, kind)

@@ -8,8 +8,8 @@ from typing import Any
 
 from yaml_connector.call.steps import CallPlan, StepPlan, compile_calls, compile_step
 from yaml_connector.http.connection import Connection
-from yaml_connector.http.request import compile_request
 from yaml_connector.http.transport import Transport
+from yaml_connector.job.batch import Batcher
 from yaml_connector.job.logs import compile_logs
 from yaml_connector.job.meta import pin_spec
 from yaml_connector.job.secrets import Secrets
@@ -95,6 +95,7 @@ class SpecPlan:
         self.adopt_save = compile_extractions(adopt.save) if adopt and adopt.save is not None else None
         self.on_failure: tuple[StepPlan, ...] = tuple(compile_step(step) for step in spec.create.on_failure)
         self.get = _compile_get(spec.get) if spec.get else None
+        self.batcher = Batcher(spec.get.batch) if spec.get and spec.get.batch else None
         self.result = compile_calls(spec.result) if spec.result else None
         self.delete = compile_calls(spec.delete, default_success=_DELETED) if spec.delete else None
         self.logs = compile_logs(spec.logs) if spec.logs else None
@@ -113,8 +114,7 @@ class SpecPlan:
                 yield from link.name.names | link.url.names | (link.when.names if link.when else frozenset())
             for value in (self.get.message, self.get.info):
                 yield from value.names if value is not None else ()
-            if self.spec.get and self.spec.get.batch:
-                yield from compile_request(self.spec.get.batch.request).names
+            yield from self.batcher.names if self.batcher else ()
         for output in self.outputs.values():
             yield from output.names
         yield from self.secrets.names
