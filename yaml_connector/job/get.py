@@ -76,7 +76,9 @@ class Poll:
     async def _ask(self) -> Outcome:
         progress = Outcome()
         try:
-            outcome = await run_calls(self.get.calls, self.session, self.names, progress=progress)
+            outcome = await self._ask_batch() or await run_calls(
+                self.get.calls, self.session, self.names, progress=progress
+            )
         finally:  # also a page that could not be fetched is where the next get goes on
             if progress.cursor is not None:
                 self.memory.cursor = progress.cursor
