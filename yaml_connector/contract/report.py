@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from yaml_connector.contract.compare import NOTHING, show
 from yaml_connector.contract.runner import Failure, FileResult
+from yaml_connector.errors import Problem
 from yaml_connector.values.types import as_plain
 
 PASSED, FAILED = "✓", "✗"
@@ -42,14 +43,22 @@ def failure_lines(failure: Failure) -> Iterator[str]:
         yield f"  the call {failure.outcome}"
 
 
+def counts(results: Iterable[FileResult]) -> dict[str, int]:
+    """How many tests passed and failed."""
+    tests = [test for result in results for test in result.results]
+    passed = sum(test.passed for test in tests)
+    return {"passed": passed, "failed": len(tests) - passed}
+
+
 def totals(results: Iterable[FileResult], problems: int = 0) -> str:
     """The last line: `12 passed, 1 failed`."""
-    tests = [test for result in results for test in result.results]
-    failed = sum(not test.passed for test in tests)
-    text = f"{len(tests) - failed} passed"
-    if failed:
-        text += f", {failed} failed"
-    return text + (f", {problems} problem{'s' if problems != 1 else ''}" if problems else "")
+    numbers = counts(results)
+    parts = [f"{numbers['passed']} passed"]
+    if numbers["failed"]:
+        parts.append(f"{numbers['failed']} failed")
+    if problems:
+        parts.append(f"{problems} problem{'' if problems == 1 else 's'}")
+    return ", ".join(parts)
 
 
 def as_data(result: FileResult) -> dict[str, Any]:
@@ -95,20 +104,12 @@ def _failure_data(failure: Failure) -> dict[str, Any]:
     }
 
 
-def junit(results: Iterable[FileResult]) -> ElementTree[Element]:
-    """All results as JUnit XML; one suite for each file."""
+def junit(results: Iterable[FileResult], problems: Iterable[Problem] = ()) -> ElementTree[Element]:
+    """All results as JUnit XML: one suite for each file, one more for the files that cannot be used."""
     root = Element("testsuites")
     for result in results:
         failed = sum(not test.passed for test in result.results)
-        suite = SubElement(
-            root,
-            "testsuite",
-            name=result.file,
-            tests=str(len(result.results)),
-            failures=str(failed),
-            errors="0",
-            time=f"{result.seconds:.3f}",
-        )
+        suite = _suite(root, result.file, len(result.results), failures=failed, seconds=result.seconds)
         for test in result.results:
             case = SubElement(
                 suite, "testcase", name=test.name, classname=result.file, file=result.file, line=str(test.line)
@@ -116,8 +117,19 @@ def junit(results: Iterable[FileResult]) -> ElementTree[Element]:
             for failure in test.failures:
                 text = "\n".join(failure_lines(failure))
                 SubElement(case, "failure", message=_xml_text(failure.what)).text = _xml_text(text)
+    problems = list(problems)
+    if problems:
+        suite = _suite(root, "problems", len(problems), errors=len(problems))
+        for problem in problems:
+            case = SubElement(suite, "testcase", name=f"{problem.file}:{problem.line}", classname=problem.file)
+            SubElement(case, "error", message=_xml_text(problem.message)).text = _xml_text(str(problem))
     indent(root)
     return ElementTree(root)
+
+
+def _suite(root: Element, name: str, tests: int, *, failures: int = 0, errors: int = 0, seconds: float = 0) -> Element:
+    numbers = {"tests": str(tests), "failures": str(failures), "errors": str(errors), "time": f"{seconds:.3f}"}
+    return SubElement(root, "testsuite", {"name": name, **numbers})
 
 
 def _xml_text(text: str) -> str:

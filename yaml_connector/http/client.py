@@ -169,7 +169,8 @@ class Session:
                 self._judge(answer, scope, judge)
                 return answer
             except Passing as failure:
-                if failure.arrived and not read_only and unsure is not None and not await unsure(failure):
+                failure.arrived = failure.arrived and not read_only
+                if failure.arrived and unsure is not None and not await unsure(failure):
                     raise
                 if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
                     raise

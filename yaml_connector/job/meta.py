@@ -54,7 +54,8 @@ class JobMeta:
     def encode(self) -> bytes:
         """The bytes that Flyte keeps."""
         kept = {name: value for name, value in asdict(self).items() if value not in ("", [], {}, None, False)}
-        return json.dumps({"v": VERSION, **kept}, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps({"v": VERSION, **kept}, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")  # JSON can spell what UTF-8 cannot; the job must not be lost for it
 
     @classmethod
     def decode(cls, data: bytes) -> JobMeta:
@@ -64,9 +65,28 @@ class JobMeta:
             version = raw.pop("v")
             if version != VERSION:
                 return cls(broken=f"the job was created by a connector of another version ({version!r}, not {VERSION})")
-            return cls(**raw)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return cls(broken="what Flyte kept of the job cannot be read")
+            meta = cls(**raw)
+            if meta._is_sound():
+                return meta
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pass
+        return cls(broken="what Flyte kept of the job cannot be read")
+
+    def _is_sound(self) -> bool:
+        """Has every field its type?"""
+        return all(isinstance(getattr(self, name), kind) for name, kind in _KINDS.items()) and all(
+            isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in self.outputs
+        )
+
+
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("id", "digest", "pin", "name"), str),
+    **dict.fromkeys(("saved", "inputs", "config", "task"), dict),
+    **dict.fromkeys(("failed", "broken"), str | None),
+    "created_at": int | float,
+    "outputs": list,
+    "adopted": bool,
+}
 
 
 def pin_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from yaml_connector.errors import ValueProblem
 from yaml_connector.spec.base import Extract, Model, Text
@@ -28,7 +28,7 @@ Type = Annotated[
     ValueType,
     BeforeValidator(_type),
     PlainSerializer(str),
-    Field(json_schema_extra={"type": "string", "examples": ["str", "int?", "list[str]", "dict[str, float]"]}),
+    WithJsonSchema({"type": "string", "examples": ["str", "int?", "list[str]", "dict[str, float]"]}),
 ]
 
 

@@ -1,0 +1,122 @@
+"""`yaml-connector test`: run contract tests (sections 10 and 11)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from yaml_connector.cli.problems import Sources, echo_problems, errors_of, printable, problem_data
+from yaml_connector.cli.validate import find_files
+
+if TYPE_CHECKING:
+    from yaml_connector.contract.load import LoadedTests
+    from yaml_connector.contract.runner import FileResult
+    from yaml_connector.errors import Problem
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option("-k", "part", metavar="TEXT", help="Only the tests with this text in their name, in any case.")
+@click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JUnit XML, too.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people or for programs.",
+)
+@click.pass_context
+def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: str | None, form: str) -> None:
+    """Run contract tests: the connector against recorded answers, with a clock of its own.
+
+    PATHS are contract tests (NAME.test.yaml), specs (the test beside each is run), or folders. Exit code 1 if a test
+    fails. The report names what of the spec no test reached.
+
+    \b
+    Examples:
+      yaml-connector test
+      yaml-connector test connectors.d/batch_job.test.yaml -k cancel
+      yaml-connector test --junit report.xml
+    """
+    import logging
+
+    from yaml_connector.contract import report
+
+    logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # what a test provokes is no news
+    files, problems = _test_files(paths)
+    results: list[FileResult] = []
+    for file in files:
+        result, found = _run(file, part)
+        problems += found
+        if result is not None and result.results:
+            results.append(result)
+            if form == "text":
+                _echo(result)
+    if part is not None and not results and not problems:
+        raise click.UsageError(f"no test has {part!r} in its name")
+    if form == "json":
+        import json
+
+        data = {
+            **report.counts(results),
+            "problems": [problem_data(problem) for problem in problems],
+            "files": [report.as_data(result) for result in results],
+        }
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    else:
+        echo_problems(problems, Sources())
+        click.echo(report.totals(results, len(problems)))
+    if junit is not None:
+        report.junit(results, problems).write(junit, encoding="utf-8", xml_declaration=True)
+    ctx.exit(1 if problems or any(not test.passed for result in results for test in result.results) else 0)
+
+
+def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
+    """The contract tests that paths stand for: files, those beside specs, those in folders."""
+    from yaml_connector.errors import Problem
+    from yaml_connector.load.loader import specs_path
+
+    files: list[str] = []
+    problems: list[Problem] = []
+    for path in paths or (specs_path(),):
+        found = find_files([path])
+        files += found.tests
+        problems += [] if found.tests else found.problems
+        if os.path.isdir(path) and not found.tests and not found.problems:
+            problems.append(Problem(path, 1, 1, "", "there is no contract test (*.test.yaml) in this folder"))
+        if os.path.isfile(path):
+            for spec in found.specs:
+                beside = [os.path.splitext(spec)[0] + ending for ending in (".test.yaml", ".test.yml")]
+                there = [file for file in beside if os.path.isfile(file)]
+                files += there[:1]
+                if not there:
+                    problems.append(Problem(spec, 1, 1, "", f"there is no contract test {beside[0]} beside this spec"))
+    return list({os.path.realpath(file): file for file in files}.values()), problems
+
+
+def _run(file: str, part: str | None) -> tuple[FileResult | None, list[Problem]]:
+    from yaml_connector.contract.load import load_tests, read_file
+    from yaml_connector.contract.runner import run_tests
+
+    tests: LoadedTests | None
+    tests, problems = load_tests(read_file(file), file)
+    if tests is None or problems:
+        return None, problems
+    if tests.loaded is None:
+        return None, list(errors_of(tests.spec_problems))
+    return run_tests(tests, only=lambda name: part is None or part.casefold() in name.casefold()), []
+
+
+def _echo(result: FileResult) -> None:
+    from yaml_connector.contract import report
+
+    for line in report.file_lines(result):
+        sign = line.lstrip()[:1]
+        colour = {report.PASSED: "green", report.FAILED: "red"}.get(sign)
+        text = printable(line)
+        if colour is not None:
+            text = text.replace(sign, click.style(sign, fg=colour), 1)
+        click.echo(text)

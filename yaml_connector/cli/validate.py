@@ -1,0 +1,163 @@
+"""`yaml-connector validate`: check specs and contract tests without running anything (sections 2 and 11)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from yaml_connector.cli.problems import Sources, count, echo_problems, errors_of, github_annotation, problem_data
+
+if TYPE_CHECKING:
+    from yaml_connector.errors import Problem
+    from yaml_connector.load.loader import LoadedSpec
+
+STDIN = "<stdin>"
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or as annotations of a GitHub workflow.",
+)
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.pass_context
+def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
+    """Check specs, and the contract tests beside them, without running anything.
+
+    PATHS are files, folders, or - for the standard input. Exit code 1 if there is a problem.
+
+    \b
+    Examples:
+      yaml-connector validate
+      yaml-connector validate connectors.d/batch_job.yaml --strict
+      cat spec.yaml | yaml-connector validate -
+    """
+    stdin = sys.stdin.buffer.read() if "-" in paths else None
+    checked = check_paths(paths, stdin)
+    problems = checked.problems
+    if strict:
+        problems = [replace(problem, severity="error") for problem in problems]
+    errors = len(list(errors_of(problems)))
+    warnings = len(problems) - errors
+    if form == "json":
+        import json
+
+        data = {
+            "specs": checked.specs,
+            "test_files": checked.test_files,
+            "errors": errors,
+            "warnings": warnings,
+            "problems": [problem_data(problem) for problem in problems],
+        }
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        if form == "github":
+            for problem in problems:
+                click.echo(github_annotation(problem))
+        else:
+            echo_problems(problems, Sources(checked.sources))
+        click.echo(_summary(checked, errors, warnings))
+    ctx.exit(1 if errors else 0)
+
+
+@dataclass
+class Checked:
+    """What was checked, how many files of which kind, and what was found, file by file."""
+
+    specs: int = 0
+    test_files: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """The files that paths stand for, each once, and the paths that stand for none."""
+
+    specs: list[str] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_files(paths: Sequence[str]) -> Found:
+    """The specs and contract tests that paths stand for; without a path, where specs are looked for."""
+    from yaml_connector.load.loader import is_test_file, spec_files, specs_path
+
+    found = Found()
+    for path in [path for path in paths if path != "-"] if paths else [specs_path()]:
+        if os.path.isdir(path):
+            tests = sorted(
+                os.path.join(path, name) for name in os.listdir(path) if is_test_file(name) and name[0] != "."
+            )
+            found.tests += tests
+            found.specs += spec_files(path, [] if tests else found.problems)
+        elif is_test_file(os.path.basename(path)) and os.path.exists(path):
+            found.tests.append(path)
+        else:
+            found.specs += spec_files(path, found.problems)
+    for files in (found.specs, found.tests):
+        files[:] = {os.path.realpath(file): file for file in reversed(files)}.values()
+        files.reverse()
+    return found
+
+
+def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
+    """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
+    from yaml_connector.contract.load import load_tests, read_file, read_spec, value_problems
+    from yaml_connector.load.loader import examine, load_text
+
+    files = find_files(paths)
+    checked = Checked(len(files.specs), len(files.tests), files.problems)
+    loaded, problems = examine(files.specs)
+    known = {os.path.realpath(item.file): item for item in loaded}
+    examined = {os.path.realpath(file) for file in files.specs}
+
+    def spec_of(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+        real = os.path.realpath(file)
+        return (known.get(real), []) if real in examined else read_spec(file)
+
+    contents = {file: read_file(file) for file in files.tests}
+    if stdin is not None:
+        checked.sources[STDIN] = stdin.decode("utf-8-sig", "replace")
+        if _is_test(stdin):
+            contents[STDIN] = stdin
+            checked.test_files += 1
+        else:
+            problems += load_text(stdin, STDIN)[1]
+            checked.specs += 1
+    for file, content in contents.items():
+        tests, found = load_tests(content, file, spec_of)
+        problems += found
+        if tests is not None:
+            problems += value_problems(tests)
+            problems += [problem for problem in tests.spec_problems if problem.severity == "error"]
+    order = {file: number for number, file in enumerate(dict.fromkeys(problem.file for problem in problems))}
+    checked.problems += sorted(set(problems), key=lambda problem: (order[problem.file], problem))
+    return checked
+
+
+def _is_test(content: bytes) -> bool:
+    """Is this the text of a contract test, not of a spec?"""
+    import re
+
+    return re.search(rb"^tests[ \t]*:", content, re.MULTILINE) is not None
+
+
+def _summary(checked: Checked, errors: int, warnings: int) -> str:
+    parts = [count(checked.specs, "spec")]
+    if checked.test_files:
+        parts.append(count(checked.test_files, "test file"))
+    parts.append(count(errors, "problem"))
+    if warnings:
+        parts.append(count(warnings, "warning"))
+    return ", ".join(parts)
