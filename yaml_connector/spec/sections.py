@@ -185,7 +185,7 @@ class ConnectorSpec(Model):
     )
     inputs: Annotated[dict[Name, InputField] | None, Field(description="The task's inputs; without: any.")] = None
     outputs: Annotated[dict[str, OutputField], Field(description="The task's outputs.")] = Field(default_factory=dict)
-    create: Annotated[Create, Field(description="Submit the job.")]
+    create: Annotated[Create, Field(description="How a job is submitted.")]
     get: Annotated[Get | None, Field(description="Ask how it is doing.")] = None
     result: Annotated[Result | None, Field(description="Fetch what it gave.")] = None
     delete: Annotated[Delete | None, Field(description="Cancel it.")] = None
