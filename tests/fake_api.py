@@ -142,6 +142,7 @@ class Driver:
 
     def use(self, data: Mapping[str, Any]) -> None:
         """From here on this spec is the one that is installed."""
+        self.data = data
         self.connector = Connector(loaded(data), environment=self.environment, transport=self.api.transport)
 
     def create(self, **values: Any) -> JobMeta:

@@ -18,7 +18,7 @@ from flyte.models import SerializationContext
 
 from yaml_connector.load.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).resolve().parent
 _EXTRAS = {"aws_sigv4": "aws", "google": "google", "jwt": "jwt", "token": "jwt"}
 
 
@@ -78,10 +78,12 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
 
 def _files_to_ship(here: Path, specs: str) -> tuple[str, ...]:
     """The specs, and the package if it lies beside them (in this repository) and is not installed in the image."""
-    shipped = [specs]
-    if _PACKAGE.is_relative_to(here.resolve()):
-        shipped.append(str(_PACKAGE.relative_to(here.resolve())))
-    return tuple(shipped)
+    return (specs, _PACKAGE.name) if _is_shipped(here) else (specs,)
+
+
+def _is_shipped(here: Path) -> bool:
+    """Does the package lie beside the user's file? In a virtual environment below it, it is installed, not beside."""
+    return _PACKAGE.parent == here.resolve()
 
 
 def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
@@ -114,8 +116,11 @@ def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
     kinds = {getattr(item.spec.connection.auth, "type", None) for item in loaded}
     extras = sorted({extra for kind, extra in _EXTRAS.items() if kind in kinds})
     base = flyte.Image.from_debian_base()
-    if _PACKAGE.is_relative_to(here.resolve()):
-        return base.with_pip_packages(*requirements(extras))
+    if _is_shipped(here):
+        try:
+            return base.with_pip_packages(*requirements(extras))
+        except metadata.PackageNotFoundError:
+            return base  # in the unpacked bundle itself, which Flyte imports in the image that was made for it
     suffix = f"[{','.join(extras)}]" if extras else ""
     return base.with_pip_packages(f"yaml-connector{suffix}=={metadata.version('yaml-connector')}")
 

@@ -25,7 +25,7 @@ Mark = Callable[[], None]
 
 @dataclass(frozen=True)
 class Unreached:
-    """A place of the spec that no test reached: where it stands, its path, and the value of a `map`."""
+    """A place of the spec that no test reached: where it stands, its path, and the value of a `map` or a step's name."""
 
     file: str
     line: int
@@ -61,7 +61,7 @@ class Coverage:
             plan.get = replace(plan.get, calls=self._calls(plan.get.calls, "get"), rules=rules)
         if plan.logs is not None:
             logs = plan.logs
-            item = self._step(logs.item, _place(("logs",), logs.item.name)) if logs.item else None
+            item = self._step(logs.item, _mark(("logs",), logs.item.name)) if logs.item else None
             plan.logs = replace(
                 logs,
                 before=self._calls(logs.before, "logs") if logs.before else None,
@@ -70,7 +70,7 @@ class Coverage:
             )
 
     def _calls(self, plan: CallPlan, *section: str) -> CallPlan:
-        return replace(plan, steps=tuple(self._step(step, _place(section, step.name)) for step in plan.steps))
+        return replace(plan, steps=tuple(self._step(step, _mark(section, step.name)) for step in plan.steps))
 
     def _step(self, step: StepPlan, place: Path) -> StepPlan:
         return replace(step, request=_watched_request(step.request, lambda: self.mark(*place)))
@@ -81,15 +81,15 @@ class Coverage:
     def unreached(self, loaded: LoadedSpec) -> list[Unreached]:
         """What was not reached, in the order of the file."""
         found = []
-        for place, path, value in _places(loaded):
-            if place not in self._reached:
-                line, column = loaded.document.position(path)
-                shown = path if value is None else path[:-1]
-                found.append(Unreached(loaded.file, line, column, show_path(shown), value))
+        for place in _places(loaded):
+            if place.mark not in self._reached:
+                line, column = loaded.document.position(place.path, key=True)
+                shown = place.path[:-1] if place.of_map else place.path
+                found.append(Unreached(loaded.file, line, column, show_path(shown), place.value))
         return sorted(found, key=lambda item: (item.line, item.column))
 
 
-def _place(section: Path, step: str | None) -> Path:
+def _mark(section: Path, step: str | None) -> Path:
     return section if step is None else (*section, step)
 
 
@@ -137,14 +137,25 @@ class _WatchedStates(Mapping[str, str]):
         return len(self._states)
 
 
-def _places(loaded: LoadedSpec) -> Iterator[tuple[Path, Path, str | None]]:
-    """All places of a spec that tests can reach: as they are marked, where they stand, and the value of a map."""
+@dataclass(frozen=True)
+class _Place:
+    """A place that tests can reach: as it is marked, and where it stands. `value` is a step's name, or the value of a
+    `map` (then `path` is the value's)."""
+
+    mark: Path
+    path: Path
+    value: str | None = None
+    of_map: bool = False
+
+
+def _places(loaded: LoadedSpec) -> Iterator[_Place]:
     spec = loaded.spec
     yield from _call_places(spec.create, ("create",))
     if spec.create.adopt is not None:
         yield from _call_places(spec.create.adopt, ("create", "adopt"))
-    for index in range(len(spec.create.on_failure)):
-        yield ("create", "on_failure", index), ("create", "on_failure", index), None
+    for index, step in enumerate(spec.create.on_failure):
+        path: Path = ("create", "on_failure", index)
+        yield _Place(path, path, step.name)
     for name in ("get", "result", "delete", "logs"):
         section: Calls | None = getattr(spec, name)
         if section is not None:
@@ -155,16 +166,15 @@ def _places(loaded: LoadedSpec) -> Iterator[tuple[Path, Path, str | None]]:
     for index, rule in enumerate(spec.get.phase):
         here: Path = ("get", "phase") if single else ("get", "phase", index)
         if rule.map is None:
-            yield ("rule", index, ""), here, None
-            continue
-        for phase, values in rule.map.items():
+            yield _Place(("rule", index, ""), here)
+        for phase, values in (rule.map or {}).items():
             for number, value in enumerate(values):
                 text = as_text(value)
-                yield ("rule", index, text.casefold()), (*here, "map", phase, number), text
+                yield _Place(("rule", index, text.casefold()), (*here, "map", phase, number), text, of_map=True)
 
 
-def _call_places(section: Calls, path: Path) -> Iterator[tuple[Path, Path, str | None]]:
+def _call_places(section: Calls, path: Path) -> Iterator[_Place]:
     for index, step in enumerate(section.steps or []):
-        yield _place(path, step.name), (*path, "steps", index), None
+        yield _Place(_mark(path, step.name), (*path, "steps", index), step.name)
     if section.request is not None:
-        yield _place(path, section.name), (*path, "request"), None
+        yield _Place(_mark(path, section.name), path, section.name)

@@ -106,7 +106,8 @@ class ExchangeBook(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("connection refused", request=request)
         if response.fault == "reset":
             raise httpx.ReadError("connection reset", request=request)
-        return httpx.Response(response.status, headers=_headers(response), content=_content(response), request=request)
+        headers = httpx.Headers(_headers(response), encoding="utf-8")
+        return httpx.Response(response.status, headers=headers, content=_content(response), request=request)
 
 
 def _content(response: RecordedResponse) -> bytes:

@@ -11,6 +11,7 @@ import asyncio
 import codecs
 import logging
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -257,11 +258,12 @@ class Session:
         request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         timeout = max(plan.timeout or self.connection.spec.timeout, until - clock().monotonic() + 1)
-        attempt, hops, renewed = 1, 0, False
+        attempt, hops, renewed, given = 1, 0, False, False
         while True:
             try:
                 async with self.open(request, auth=plan.auth, timeout=timeout) as (sent, response):
                     if judge.is_success(response.status):
+                        given = True
                         yield StreamedAnswer(sent, response, until)
                         return
                     content = await _read_up_to(response.chunks, self.connection.spec.max_response)
@@ -280,7 +282,8 @@ class Session:
                     continue
                 self._judge(answer, scope, judge)
             except Passing as failure:
-                if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
+                last = given or attempt >= self.connection.spec.retry.max_attempts
+                if last or not await self._pause(attempt, failure):
                     raise
             attempt += 1
 
@@ -458,10 +461,8 @@ def retry_after(answer: Answer) -> float | None:
     text = answer.headers.get("Retry-After")
     if text is None:
         return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip(), re.ASCII):
+        return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - clock().time())
     except (TypeError, ValueError):

@@ -154,7 +154,7 @@ class HttpxTransport:
         outgoing = httpx.Request(
             request.method,
             request.url,
-            headers=request.headers,
+            headers=httpx.Headers(request.headers, encoding="utf-8"),  # as aiohttp sends them
             content=content,
             extensions={"timeout": {"read": timeout}},
         )

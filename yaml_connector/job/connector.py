@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from yaml_connector.call.steps import run_calls
@@ -68,7 +69,8 @@ class Connector:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
             meta.failed = redactor_for(known).redact(str(problem))
             return meta
-        meta = await Creation(self.plan, values, session, names, meta).run()
+        with _redacted(session):
+            meta = await Creation(self.plan, values, session, names, meta).run()
         if meta.failed is None:
             self.memory.of(meta.key).secrets = dict(values.secrets)
         return meta
@@ -119,7 +121,8 @@ class Connector:
             settings = plan.spec.get.poll if plan.spec.get else None
             if settings is not None and settings.min_interval:
                 memory.next_poll = max(memory.next_poll, clock().time() + settings.min_interval)
-            return await Poll(plan, meta, memory, session, names).run()
+            with _redacted(session):
+                return await Poll(plan, meta, memory, session, names).run()
         except (CallError, ValueProblem, ConfigError) as failure:
             return self._unreadable(plan, memory, failure, names)
         except Exception as failure:  # a fault of our own must not fail a job that runs
@@ -144,6 +147,17 @@ class Connector:
         memory.status = status
         if status.is_terminal:
             memory.next_poll = 0.0
+            memory.ended = memory.ended or clock().time()
+            if self._has_own_secrets(meta):
+                memory.secrets = {}
+
+    def _has_own_secrets(self, meta: JobMeta) -> bool:
+        """Can the log of a job that is over be read without the task's secrets? Else they are kept for a while."""
+        try:
+            self.plan.secrets.values({}, {"inputs": meta.inputs, "config": meta.config, "task": meta.task})
+        except ValueProblem:
+            return False
+        return True
 
     # --- delete and logs --------------------------------------------------------------------------------------------
 
@@ -156,7 +170,8 @@ class Connector:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
             return
         session, names = self._later(plan, meta, secrets or self.memory.of(meta.key).secrets)
-        await run_calls(plan.delete, session, names)
+        with _redacted(session):
+            await run_calls(plan.delete, session, names)
 
     async def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
         """The log from `token` on ("": from the start), in pages; the last page has the next token, or none.
@@ -168,9 +183,10 @@ class Connector:
         plan = self._plan_of(meta)
         if plan.logs is None:
             return
-        session, names = self._later(plan, meta, self.memory.of(meta.key).secrets)
-        async for page in read_logs(plan.logs, session, names, token):
-            yield page
+        session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()))
+        with _redacted(session):
+            async for page in read_logs(plan.logs, session, names, token):
+                yield page
 
     async def close(self) -> None:
         """Close the sockets of this event loop."""
@@ -207,3 +223,13 @@ class Connector:
                 self._old_plans.popitem(last=False)
         self._old_plans.move_to_end(meta.digest)
         return plan
+
+
+@contextmanager
+def _redacted(session: Session) -> Iterator[None]:
+    """No secret leaves with what is raised: an error of a value may quote what a request or an answer held."""
+    try:
+        yield
+    except (CallError, ValueProblem) as error:
+        error.args = (session.redact(str(error)),)
+        raise

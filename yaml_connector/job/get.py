@@ -115,7 +115,11 @@ class Poll:
             message = f"the API reports {state}"
         status = Status(phase, message, self._links(scope), self._info(scope))
         if phase == "SUCCEEDED":
-            await self._succeeded(status, outcome)
+            try:
+                await self._succeeded(status, outcome)
+            except (CallError, ValueProblem):
+                self.memory.phase = "RUNNING"  # whatever was known before: the job is over, and its result is not there
+                raise
         return status
 
     # --- the phase --------------------------------------------------------------------------------------------------

@@ -60,9 +60,15 @@ class Place:
 
     @classmethod
     def unpack(cls, data: Any) -> Place:
-        if not isinstance(data, dict):
+        if data is None:
             return cls()
-        return cls(data.get("t"), data.get("g", 0), data.get("r", 0), data.get("s", ""), data.get("l", -1))
+        if not isinstance(data, dict):
+            raise _strange_token()
+        place = cls(data.get("t"), data.get("g", 0), data.get("r", 0), data.get("s", ""), data.get("l", -1))
+        numbers = (place.given, place.read, place.tail + 1)
+        if not isinstance(place.rest, str) or not all(type(number) is int and number >= 0 for number in numbers):
+            raise _strange_token()
+        return place
 
     def packed(self) -> dict[str, Any]:
         """Short names, and only what differs from the start."""
@@ -188,6 +194,10 @@ def _item_key(plan: LogsPlan, session: Session, names: dict[str, Any]) -> str:
     return hashlib.sha256(path.encode()).hexdigest()[:12]
 
 
+def _strange_token() -> ValueProblem:
+    return ValueProblem("this log token is none that the connector gave; start again without one")
+
+
 def _encode(places: dict[str, Any]) -> str:
     text = json.dumps(places, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -201,7 +211,7 @@ def _decode(token: str) -> dict[str, Any]:
     except ValueError:
         places = None
     if not isinstance(places, dict):
-        raise ValueProblem("this log token is none that the connector gave; start again without one")
+        raise _strange_token()
     return places
 
 
@@ -222,7 +232,7 @@ class _Reader:
             async for page in self._stream(names, place):
                 yield page
             return
-        outcome = await run_calls(self.plan.source, self.session, names)
+        outcome = await run_calls(self.plan.source, self.session, names, before=Outcome(steps=names["steps"]))
         if outcome.answer is None:
             self.skipped = True
             return
@@ -241,9 +251,8 @@ class _Reader:
         ends = plan.more is not None and not plan.more.evaluate(scope)
         if plan.format == "json" or plan.lines is not None:
             assert plan.lines is not None
-            items = plan.lines.every(scope)
-            if len(items) == 1 and isinstance(items[0], list) and plan.lines.is_path:
-                items = items[0]  # `$.lines` is meant as `$.lines[*]`
+            found = plan.lines.value(scope)  # so `$.lines` is what `$.lines[*]` is
+            items = found if isinstance(found, list) else [] if found is None else [found]
             rest = ""
         else:
             splitter = FORMATS[plan.format]()
@@ -275,7 +284,7 @@ class _Reader:
         """A whole document of text, line by line, in constant memory."""
         plan, last = self.plan, self.plan.source.steps[-1]
         first_steps = CallPlan(plan.source.steps[:-1], None, plan.source.names)
-        outcome = await run_calls(first_steps, self.session, names)
+        outcome = await run_calls(first_steps, self.session, names, before=Outcome(steps=names["steps"]))
         scope = outcome.scope(names)
         if last.when is not None and not last.when.evaluate(scope):
             self.skipped = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MOST_JOBS = 50_000
+_SECRETS_AFTER_END = 3600.0  # seconds
 
 
 @dataclass
@@ -21,6 +22,13 @@ class Remembered:
     next_poll: float = 0.0
     cursor: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)  # of the task, for its log readers
+    ended: float | None = None
+
+    def secrets_at(self, now: float) -> Mapping[str, str]:
+        """The task's secrets for a reader of its log; dropped some time after the job's end."""
+        if self.ended is not None and now - self.ended > _SECRETS_AFTER_END:
+            self.secrets = {}
+        return self.secrets
 
 
 class Memory:

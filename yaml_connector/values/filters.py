@@ -58,7 +58,7 @@ def epoch_seconds(value: Any) -> float | int:
             value = float(value) if "." in value else int(value)
         except ValueError:
             return _from_rfc3339(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
         raise ValueProblem(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
     for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
         if abs(value) < 1e11:

@@ -110,10 +110,8 @@ def _to_str(value: Any) -> str:
 
 
 def _to_int(value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,4000}\s*", value):
-        return int(value)
-    if isinstance(value, str):
-        value = _to_float(value) if re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", value) else value
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([+-]?\d{1,4000})(\.0*)?\s*", value)):
+        return int(match[1])
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -122,14 +120,12 @@ def _to_int(value: Any) -> int:
 
 
 def _to_float(value: Any) -> float:
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            raise _wrong(value, "float") from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or (isinstance(value, str) and "_" in value):
         raise _wrong(value, "float")
-    return float(value)
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise _wrong(value, "float") from None
 
 
 def _to_bool(value: Any) -> bool:
@@ -141,11 +137,17 @@ def _to_bool(value: Any) -> bool:
 
 
 def _to_datetime(value: Any) -> datetime:
-    return datetime.fromtimestamp(epoch_seconds(value), UTC)
+    try:
+        return datetime.fromtimestamp(epoch_seconds(value), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise _wrong(value, "datetime") from None
 
 
 def _to_duration(value: Any) -> timedelta:
-    return timedelta(seconds=duration_seconds(value))
+    try:
+        return timedelta(seconds=duration_seconds(value))
+    except (ValueError, OverflowError):
+        raise _wrong(value, "duration") from None
 
 
 def _to_uri(value: Any) -> str:
@@ -204,10 +206,10 @@ def check_config(value: Any, kind: ValueType) -> Any:
             return value
         case "int" if isinstance(value, int) and not isinstance(value, bool):
             return value
-        case "float" if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        case "duration":
-            return duration_seconds(value)
+        case "float" if isinstance(value, int | float) and math.isfinite(number := _to_float(value)):
+            return number
+        case "duration" if math.isfinite(seconds := duration_seconds(value)):
+            return seconds
         case "datetime" if isinstance(value, datetime):
             return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
         case "datetime" if isinstance(value, str):

@@ -1,0 +1,119 @@
+# What the backends' scripts share; each defines `install`, `start`, `answers` and sources this, then calls `main "$@"`.
+#
+#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for the connector's environment
+#   ready   succeed if it is up
+#   down    stop everything that `up` started
+#
+# Exit codes: 0 good, 1 it does not run, 2 wrong usage, 3 it cannot be installed on this machine (the reason is on stderr).
+set -uo pipefail
+
+NAME=$(basename "$0" .sh)
+FOLDER=${YAML_CONNECTOR_BACKENDS:-${TMPDIR:-/tmp}/yaml-connector-backends}/$NAME
+RUN=$FOLDER/run                         # what one start needs: logs, state, ports; made anew by each
+ENVIRONMENT=$RUN/environment            # the lines that `up` prints
+MARK=YAML_CONNECTOR_BACKEND=$FOLDER     # in the environment of every process that is started, and so of all their children
+PYTHON=${PYTHON:-python3}
+PATIENCE=120                            # seconds until it must answer
+
+say() { echo "$NAME: $*" >&2; }
+cannot_install() { say "cannot be installed here: $*"; exit 3; }
+needs() { local tool; for tool in "$@"; do command -v "$tool" >/dev/null || cannot_install "there is no $tool"; done; }
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+# venv PACKAGE...: a virtual environment with these
+venv() { "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"; }
+
+# unpack PACKAGE...: Debian packages with what they need and this machine lacks, unpacked into $FOLDER/root, not installed
+unpack() {
+  local archives=$FOLDER/archives file
+  mkdir -p "$archives/partial" "$FOLDER/root" || return
+  download() { apt-get install -y -qq --reinstall --download-only --no-install-recommends -o Dir::Cache::archives="$archives" "$@"; }
+  download "$@" || { apt-get update -qq && download "$@"; } || return
+  for file in "$archives"/*.deb; do dpkg -x "$file" "$FOLDER/root" || return; done
+}
+
+install_once() {
+  [ -e "$FOLDER/installed" ] && return
+  mkdir -p "$FOLDER" || cannot_install "$FOLDER cannot be written"
+  say "installing into $FOLDER"
+  install >"$FOLDER/install.log" 2>&1 || { tail -n 5 "$FOLDER/install.log" >&2; cannot_install "see $FOLDER/install.log"; }
+  touch "$FOLDER/installed"
+}
+
+# --- starting and stopping --------------------------------------------------------------------------------------------
+
+# free_ports N: ports of this machine that nobody listens on, below those that outgoing connections take
+free_ports() {
+  "$PYTHON" - "$1" <<'P'
+import random, socket, sys
+
+free = []
+while len(free) < int(sys.argv[1]):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", random.randrange(20000, 30000)))
+        except OSError:
+            continue
+        if (port := probe.getsockname()[1]) not in free:
+            free.append(port)
+print(*free)
+P
+}
+
+# spawn LABEL COMMAND...: in the background, in a session of its own
+spawn() {
+  local label=$1
+  shift
+  setsid env "$MARK" "$@" >"$RUN/$label.log" 2>&1 </dev/null &
+}
+
+# the processes that `up` started, and their children
+ours() { grep -lzxF -- "$MARK" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
+
+# gone SECONDS: wait until there are none
+gone() {
+  local _
+  for _ in $(seq $(($1 * 5))); do [ -z "$(ours)" ] && return; sleep .2; done
+  return 1
+}
+
+before_stop() { :; }    # a script may say what to do first
+
+is_ready() { [ -s "$ENVIRONMENT" ] && [ -n "$(ours)" ] && answers; } 2>/dev/null
+
+stop() {
+  [ -n "$(ours)" ] || return 0
+  before_stop >/dev/null 2>&1
+  kill -TERM $(ours) 2>/dev/null
+  gone 10 && return
+  kill -KILL $(ours) 2>/dev/null
+  gone 5 || { say "still running:" $(ours); return 1; }
+}
+
+up() {
+  local _
+  is_ready && { cat "$ENVIRONMENT"; return; }
+  install_once
+  stop || return
+  rm -rf "$RUN"
+  mkdir -p "$RUN" && start || { say "does not start, see $RUN"; stop; return 1; }
+  for _ in $(seq $((PATIENCE * 2))); do
+    is_ready && { cat "$ENVIRONMENT"; return; }
+    [ -n "$(ours)" ] || break
+    sleep .5
+  done
+  say "does not answer, see $RUN"
+  tail -n 5 "$RUN"/*.log >&2
+  stop
+  return 1
+}
+
+main() {
+  case "${1:-}" in
+    up) up ;;
+    ready) is_ready && echo ready || { echo "not ready"; return 1; } ;;
+    down) stop ;;
+    *) echo "usage: $0 up|ready|down" >&2; return 2 ;;
+  esac
+}

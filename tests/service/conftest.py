@@ -1,0 +1,112 @@
+"""One connector service for the tests of this folder, with all that it can log, in front of a real job service and of
+an API that each test scripts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyte_side import FlyteSide
+from real_api import RealApi, running_api
+from real_processes import ROOT, USER_KEYS, Process, connector_service, job_service
+
+from yaml_connector import task_from_spec
+
+SPECS = Path(__file__).parent / "connectors.d"
+OWN_KEY = "planted-own-2b64c9aa"
+WRONG_KEY = "planted-wrong/key+of?somebody&77"
+STORE = {f"{user}-api-key": key for user, key in USER_KEYS.items()} | {"wrong-api-key": WRONG_KEY}
+PLANTED = (OWN_KEY, *STORE.values())
+
+EVERYTHING_LOGGED = """
+import logging
+logging.basicConfig(level=logging.DEBUG)
+for name in ("yaml_connector", "flyte", "aiohttp", "asyncio", "grpc"):
+    logging.getLogger(name).setLevel(logging.DEBUG)
+"""
+
+
+@dataclass
+class Service:
+    """The running service; `calls` is Flyte's side of it."""
+
+    process: Process
+    port: int
+    calls: FlyteSide
+    job_service_url: str
+    metrics_port: int = 0
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[RealApi]:
+    with running_api() as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with job_service(tmp_path_factory.mktemp("job_service")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_url: str) -> Iterator[Service]:
+    """`c0` with the repository's spec and those of this folder. Whatever the tests send, it never shows a secret."""
+    folder = tmp_path_factory.mktemp("c0")
+    specs = shutil.copytree(SPECS, folder / "connectors.d")
+    shutil.copy(ROOT / "connectors.d" / "batch_job.yaml", specs)
+    (folder / "everything_logged.py").write_text(EVERYTHING_LOGGED)
+    broken = folder / "installed" / "broken_connector-1.0.dist-info"
+    broken.mkdir(parents=True)
+    (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-connector\nVersion: 1.0\n")
+    (broken / "entry_points.txt").write_text("[flyte.connectors]\nbroken = there_is_no_such_module\n")
+    with (
+        connector_service(
+            folder,
+            "connectors.d",
+            "everything_logged",
+            "yaml_connector.service",
+            PYTHONPATH=str(folder / "installed"),
+            LOG_LEVEL="10",
+            REAL_API=api.url,
+            SCRIPTED_API_KEY=OWN_KEY,
+            BATCH_URL=job_service_url,
+            BATCH_API_KEY=USER_KEYS["alice"],
+        ) as (process, port),
+        FlyteSide(port, STORE) as calls,
+    ):
+        metrics_port = int(process.process.args[4])  # type: ignore[index]
+        yield Service(process, port, calls, job_service_url, metrics_port)
+        shown = [secret for secret in PLANTED if secret in process.output]
+        assert shown == [], "c0 wrote secrets"
+
+
+@pytest.fixture
+def calls(service: Service) -> FlyteSide:
+    """Flyte's side of the shared service."""
+    return service.calls
+
+
+@pytest.fixture(scope="session")
+def batch_job() -> Callable[..., Any]:
+    """Makes tasks of the repository's own spec: `batch_job("hello")`, with the secret of a user if one is named."""
+
+    def make(name: str = "batch_job", user: str | None = None, **values: Any) -> Any:
+        secrets = {"api_key": f"{user}-api-key"} if user else None
+        return task_from_spec(ROOT / "connectors.d" / "batch_job.yaml", name=name, secrets=secrets, **values)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def task() -> Callable[..., Any]:
+    """Makes tasks of a spec of this folder."""
+
+    def make(spec: str, **values: Any) -> Any:
+        return task_from_spec(SPECS / f"{spec}.yaml", **values)
+
+    return make
