@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-quick clean
+.PHONY: demo test test-real check bench bench-quick soak clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,6 +14,10 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 
 test: .venv/ready  ## all tests
 	$(BIN)/python -m pytest
+
+# Installs and starts Ray, Slurm, and Celery with Flower on loopback (2 GB of memory, 1 GB in ${TMPDIR:-/tmp}); not part of `test`.
+test-real: .venv/ready  ## the specs of the catalog against real backends
+	$(BIN)/python -m pytest -m real -rs tests/real
 
 check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .
@@ -27,6 +31,9 @@ bench: .venv/ready  ## CPU and calls per second against hand-written connectors 
 
 bench-quick: .venv/ready  ## the same, coarse, in a minute
 	$(BIN)/python -m bench --quick
+
+soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
+	$(BIN)/python tests/soak/soak.py $(SOAK)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

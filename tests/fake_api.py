@@ -56,7 +56,9 @@ class FakeApi:
     function of the request, or a list of these, of which the last one is repeated. What was sent is kept."""
 
     def __init__(self, routes: Mapping[str, Any] | None = None) -> None:
-        self.routes = {key: list(value) if isinstance(value, list) else [value] for key, value in (routes or {}).items()}
+        self.routes = {
+            key: list(value) if isinstance(value, list) else [value] for key, value in (routes or {}).items()
+        }
         self.sent: list[httpx.Request] = []
         self.transport = HttpxTransport(httpx.MockTransport(self._answer))
 
@@ -64,7 +66,9 @@ class FakeApi:
         self.sent.append(request)
         where = str(request.url).partition("?")[0]
         path = request.url.raw_path.decode().partition("?")[0]
-        key = next((key for key in (f"{request.method} {path}", f"{request.method} {where}") if key in self.routes), None)
+        key = next(
+            (key for key in (f"{request.method} {path}", f"{request.method} {where}") if key in self.routes), None
+        )
         if key is None:
             return httpx.Response(418, json={"message": f"the script has no {request.method} {where}"})
         script = self.routes[key]

@@ -1,4 +1,4 @@
-"""Flyte's side of a connector service, over gRPC: what it sends is made by Flyte's own code, secrets come from a store."""
+"""Flyte's side of a connector service, over gRPC: what it sends is made by its own code, secrets come from a store."""
 
 from __future__ import annotations
 

@@ -9,13 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 40.0  # seconds; a busy machine takes a while to import Flyte
 T = TypeVar("T")
+
+# No text that leaves a connector may hold one of these.
+USER_KEYS = {"alice": "planted-alice-5d1f0c77", "bob": "planted-bob-90ab3e42"}
+OWN_KEY = "planted-own-2b64c9aa"
+WRONG_KEY = "planted-wrong/key+of?somebody&77"
+STORE = {f"{user}-api-key": key for user, key in USER_KEYS.items()} | {"wrong-api-key": WRONG_KEY}
+PLANTED = (OWN_KEY, *STORE.values())
 
 
 def script(name: str) -> str:
@@ -42,9 +49,10 @@ def wait_until(found: Callable[[], T | None], what: str, patience: float = PATIE
 
 
 def clean_environment(home: Path, **variables: str) -> dict[str, str]:
-    """An environment with nothing of this process's own in it but the way to its programs."""
+    """An environment with nothing of this process's own in it but the way to its programs and to this checkout."""
     path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "NO_COLOR": "1", "COLUMNS": "200", **variables}
+    terminal = {"LANG": "C.UTF-8", "NO_COLOR": "1", "COLUMNS": "200"}
+    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(home), **terminal, **variables}
 
 
 class Process:
@@ -90,20 +98,16 @@ class Process:
 
     def kill(self) -> int:
         """SIGKILL to the whole session, as a lost machine does it; gives the exit code."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         return self.process.wait(10)
 
     def stop(self) -> int:
         """SIGTERM, and SIGKILL if that is not enough; gives the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(8)
-            except subprocess.TimeoutExpired:
-                pass
         return self.kill()
 
 
@@ -162,6 +166,3 @@ def job_service(folder: Path, **variables: str) -> Iterator[str]:
     with started(command, cwd=folder, env=env, log=folder / "job_service.log") as process:
         process.wait_for("listening on")
         yield process.output.split("listening on", 1)[1].split()[0]
-
-
-USER_KEYS = {"alice": "planted-alice-5d1f0c77", "bob": "planted-bob-90ab3e42"}

@@ -21,7 +21,6 @@ from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.files import open_file
@@ -74,9 +73,14 @@ class YamlConnector(AsyncConnector[KeptJob]):
         **kwargs: Any,
     ) -> KeptJob:
         """Submit the job (section 7)."""
+        try:
+            config = read_config(task_template)
+        except ConfigError as error:  # no retry mends it, so it is not raised
+            return KeptJob(JobMeta(failed=str(error)))
+        left_out = {name: None for name, field in (self.loaded.spec.inputs or {}).items() if field.type.optional}
         values = CreateValues(
-            inputs={name: plain_input(value) for name, value in (inputs or {}).items()},
-            config=read_config(task_template),
+            inputs=left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
+            config=config,
             task=task_names(task_template, output_prefix, task_execution_metadata),
             secrets=kwargs,
             outputs={
@@ -87,7 +91,7 @@ class YamlConnector(AsyncConnector[KeptJob]):
 
     async def get(self, resource_meta: KeptJob, **kwargs: Any) -> Resource:
         """How the job is doing (section 8). Never raises."""
-        return resource_of(await self.jobs.get(resource_meta.meta, kwargs))
+        return await resource_of(await self.jobs.get(resource_meta.meta, kwargs))
 
     async def delete(self, resource_meta: KeptJob, **kwargs: Any) -> None:
         """Cancel the job (section 9)."""
@@ -199,24 +203,42 @@ def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> 
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
 
 
-def resource_of(status: Status) -> Resource:
-    """A status as Flyte's Resource."""
+async def resource_of(status: Status) -> Resource:
+    """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
+    get raised, it would only be asked again."""
+    outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
+    phase, message = status.phase, status.message
+    for name, output in outputs.items():
+        try:
+            await output.literal()
+        except Exception as error:  # whatever Flyte's conversions raise
+            phase, outputs = "FAILED", {}
+            message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
+            break
     return Resource(
-        phase=TaskExecution.Phase.Value(status.phase),
-        message=status.message,
-        log_links=[TaskLog(name=name, uri=uri) for name, uri in status.links] or None,
-        outputs={name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()} or None,
-        custom_info=status.info or None,
+        phase=TaskExecution.Phase.Value(phase),
+        message=utf8(message),
+        log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in status.links] or None,
+        outputs=outputs or None,
+        custom_info=utf8(status.info) or None,
     )
+
+
+def utf8(value: Any) -> Any:
+    """A value with every text in it such that protobuf takes it: JSON may hold half a character, UTF-8 may not."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [utf8(item) for item in value]
+    return {utf8(key): utf8(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def flyte_line(line: LogLine) -> FlyteLogLine:
     """A log line as Flyte's; a level stands in front of the text, for which Flyte has no field of its own."""
     message = f"[{line.level}] {line.message}" if line.level else line.message
-    flyte = FlyteLogLine(message=message, originator=LogLineOriginator.USER)
+    flyte = FlyteLogLine(message=utf8(message), originator=LogLineOriginator.USER)
     if line.timestamp is not None:
-        seconds = int(line.timestamp // 1)
-        flyte.timestamp.CopyFrom(Timestamp(seconds=seconds, nanos=round((line.timestamp - seconds) * 1e6) * 1000))
+        flyte.timestamp.FromMicroseconds(round(line.timestamp * 1e6))
     return flyte
 
 

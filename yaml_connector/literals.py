@@ -14,7 +14,7 @@ import msgpack
 from flyte.io import DataFrame, Dir, File
 from flyte.types import TypeEngine, TypeTransformer
 from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
-from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
+from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType, TypeStructure
 
 from yaml_connector.errors import ConfigError
 from yaml_connector.values.types import ValueType, as_plain
@@ -26,11 +26,19 @@ class Json:
 
 
 class _JsonTransformer(TypeTransformer[Any]):
+    """The literal type is Flyte's struct, with the transformer's name as its tag: by that the connector service knows
+    it from a `dict`, which takes mappings alone."""
+
     def __init__(self) -> None:
-        super().__init__("Json", Json, enable_type_assertions=False)
+        super().__init__("yaml_connector.Json", Json, enable_type_assertions=False)
 
     def get_literal_type(self, t: type[Any]) -> LiteralType:
-        return LiteralType(simple=SimpleType.STRUCT)
+        return LiteralType(simple=SimpleType.STRUCT, structure=TypeStructure(tag=self.name))
+
+    def guess_python_type(self, literal_type: LiteralType) -> type[Any]:
+        if literal_type.simple == SimpleType.STRUCT and literal_type.structure.tag == self.name:
+            return Json
+        raise ValueError(f"{literal_type} is no JSON value")
 
     async def to_literal(self, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
         return _json_literal(python_val)
@@ -68,6 +76,14 @@ class OutputValue:
     def __init__(self, kind: ValueType, value: Any) -> None:
         self.kind = kind
         self.value = value
+        self._literal: Literal | None = None
+
+    async def literal(self) -> Literal:
+        """The value as its declared type's literal; raises whatever Flyte raises for a value that it cannot hold."""
+        if self._literal is None:
+            declared = python_type_of(self.kind)
+            self._literal = await TypeEngine.to_literal(self.native(), declared, TypeEngine.to_literal_type(declared))
+        return self._literal
 
     def native(self) -> Any:
         """The value as Python code sees it."""
@@ -85,10 +101,7 @@ class _OutputTransformer(TypeTransformer[OutputValue]):
         return LiteralType(simple=SimpleType.NONE)
 
     async def to_literal(self, python_val: OutputValue, python_type: Any, expected: LiteralType) -> Literal:
-        declared = python_type_of(python_val.kind)
-        literal_type = TypeEngine.to_literal_type(declared)
-        result: Literal = await TypeEngine.to_literal(python_val.native(), declared, literal_type)
-        return result
+        return await python_val.literal()
 
     async def to_python_value(self, lv: Literal, expected_python_type: Any) -> OutputValue:
         raise NotImplementedError("a downstream task declares its own type")
@@ -150,9 +163,25 @@ def kind_of_python(annotation: Any, *, where: str) -> ValueType:
             return ValueType(name)
     shown = getattr(annotation, "__name__", str(annotation))
     raise ConfigError(
-        f"{where}: the type {shown} cannot be used; allowed are str, int, float, bool, datetime, timedelta, flyte.io.File, "
-        "Dir and DataFrame, dict or yaml_connector.Json (any JSON value), and list[T], dict[str, T], T | None of them"
+        f"{where}: the type {shown} cannot be used; allowed are str, int, float, bool, datetime, timedelta, "
+        "flyte.io.File, Dir and DataFrame, dict or yaml_connector.Json (any JSON value), and list[T], dict[str, T], "
+        "T | None of them"
     )
+
+
+def never_pickled(annotation: Any) -> Any:
+    """The annotation with `Any` as `Json`: Flyte would pickle an `Any`, and a connector cannot read that."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return Json
+    if origin not in (list, dict, typing.Union, types.UnionType) or not any(_is_any(arg) for arg in args):
+        return annotation
+    inner = tuple(never_pickled(arg) for arg in args)
+    return origin[inner] if origin in (list, dict) else typing.Union[inner]  # noqa: UP007 - made at run time
+
+
+def _is_any(annotation: Any) -> bool:
+    return annotation is Any or any(_is_any(arg) for arg in typing.get_args(annotation))
 
 
 def kind_of_literal(literal_type: LiteralType) -> ValueType:

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import click
 
 from yaml_connector.connector import register
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.load.loader import specs_path
+from yaml_connector.shutdown import stop_on_sigterm
 
 
 def start() -> None:
-    """Register the specs; prints what is wrong and exits with 1 if one cannot be used."""
+    """Register the specs; says what is wrong and stops the start if one cannot be used.
+
+    Raises click.ClickException, with which `c0` ends with exit code 1. (A SystemExit would not do: `c0` imports this
+    module in a thread, which alone would end.)
+    """
     try:
         for connector in register():
             for warning in connector.loaded.warnings:
@@ -22,13 +26,13 @@ def start() -> None:
     except SpecError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
-        click.echo(f"{len(error.problems)} problems in {specs_path()}: the connector service does not start", err=True)
-        sys.exit(1)
+        count = f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}"
+        raise click.ClickException(f"{count} in {specs_path()}: the connector service does not start") from None
     except ConfigError as error:
-        click.echo(f"{specs_path()}: {error}", err=True)
-        sys.exit(1)
+        raise click.ClickException(f"{specs_path()}: {error}") from None
     if not logging.getLogger("yaml_connector").handlers:
         logging.getLogger("yaml_connector").addHandler(logging.StreamHandler())
+    stop_on_sigterm()
 
 
 start()

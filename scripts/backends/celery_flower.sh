@@ -14,14 +14,17 @@ install() {
 }
 
 start() {
-  local libraries server port redis url celery
+  local server port redis url celery
   server=$(command -v redis-server || echo "$SERVER")
-  libraries=$(echo "$FOLDER"/root/usr/lib/*-linux-gnu)
   read -r port redis < <(free_ports 2)
   url=redis://127.0.0.1:$redis
-  celery=(PYTHONPATH="$(cd "$(dirname "$0")" && pwd)" PYTHONDONTWRITEBYTECODE=1 CELERY_LAB_REDIS="$url" "$FOLDER/venv/bin/celery" -A celery_lab)
+  celery=(
+    PYTHONPATH="$(cd "$(dirname "$0")" && pwd)" PYTHONDONTWRITEBYTECODE=1 CELERY_LAB_REDIS="$url"
+    "$FOLDER/venv/bin/celery" -A celery_lab
+  )
   cd "$RUN" || return
-  spawn redis LD_LIBRARY_PATH="$libraries" "$server" --bind 127.0.0.1 --port "$redis" --dir "$RUN" --save '' --daemonize no
+  spawn redis LD_LIBRARY_PATH="$FOLDER/root/usr/lib/$(uname -m)-linux-gnu" \
+    "$server" --bind 127.0.0.1 --port "$redis" --dir "$RUN" --save '' --daemonize no
   spawn worker "${celery[@]}" worker --task-events --concurrency 2 --loglevel INFO --hostname lab@local
   spawn flower "${celery[@]}" flower --address=127.0.0.1 --port="$port" --basic-auth=lab:lab-only
   printf '%s\n' "FLOWER_URL=http://127.0.0.1:$port" FLOWER_USERNAME=lab FLOWER_PASSWORD=lab-only >"$ENVIRONMENT"

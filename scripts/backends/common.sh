@@ -12,6 +12,7 @@ FOLDER=${YAML_CONNECTOR_BACKENDS:-${TMPDIR:-/tmp}/yaml-connector-backends}/$NAME
 RUN=$FOLDER/run                         # what one start needs: logs, state, ports; made anew by each
 ENVIRONMENT=$RUN/environment            # the lines that `up` prints
 MARK=YAML_CONNECTOR_BACKEND=$FOLDER     # in the environment of every process that is started, and so of all their children
+MARKS=(-e "$MARK")                      # what `ours` goes by; a script may add others
 PYTHON=${PYTHON:-python3}
 PATIENCE=120                            # seconds until it must answer
 
@@ -34,7 +35,7 @@ unpack() {
 }
 
 install_once() {
-  [ -e "$FOLDER/installed" ] && return
+  [ "$FOLDER/installed" -nt "$0" ] && return    # again when the script has changed
   mkdir -p "$FOLDER" || cannot_install "$FOLDER cannot be written"
   say "installing into $FOLDER"
   install >"$FOLDER/install.log" 2>&1 || { tail -n 5 "$FOLDER/install.log" >&2; cannot_install "see $FOLDER/install.log"; }
@@ -68,13 +69,25 @@ spawn() {
   setsid env "$MARK" "$@" >"$RUN/$label.log" 2>&1 </dev/null &
 }
 
-# the processes that `up` started, and their children
-ours() { grep -lzxF -- "$MARK" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3; }
+# the processes that `up` started, and all that came from them: by their marks, by the unpacked program that they run (a daemon may
+# clear its children's environment), by descent
+ours() {
+  {
+    grep -lzxF "${MARKS[@]}" /proc/[0-9]*/environ
+    find /proc/[0-9]*/exe -lname "$FOLDER/*"
+  } 2>/dev/null | cut -d/ -f3 | awk '
+    NR == FNR { ours[$1] = 1; next }
+    { parent[$1] = $2 }
+    END {
+      do { more = 0; for (pid in parent) if (!(pid in ours) && parent[pid] in ours) more = ours[pid] = 1 } while (more)
+      for (pid in ours) if (pid in parent) print pid
+    }' - <(ps -eo pid=,ppid=,stat= | awk '$3 !~ /Z/') | xargs
+}
 
-# gone SECONDS: wait until there are none
+# gone SECONDS PIDS: wait until these have ended
 gone() {
   local _
-  for _ in $(seq $(($1 * 5))); do [ -z "$(ours)" ] && return; sleep .2; done
+  for _ in $(seq $(($1 * 5))); do ps -o stat= -p "$2" | grep -qv Z || return 0; sleep .2; done
   return 1
 }
 
@@ -83,12 +96,14 @@ before_stop() { :; }    # a script may say what to do first
 is_ready() { [ -s "$ENVIRONMENT" ] && [ -n "$(ours)" ] && answers; } 2>/dev/null
 
 stop() {
+  local pids
   [ -n "$(ours)" ] || return 0
   before_stop >/dev/null 2>&1
-  kill -TERM $(ours) 2>/dev/null
-  gone 10 && return
-  kill -KILL $(ours) 2>/dev/null
-  gone 5 || { say "still running:" $(ours); return 1; }
+  pids=$(ours)
+  kill -TERM $pids 2>/dev/null
+  gone 5 "$pids" || { pids="$pids $(ours)"; kill -KILL $pids 2>/dev/null; gone 5 "$pids"; }
+  pids=$(ours)
+  [ -z "$pids" ] || { say "still running:" $pids; return 1; }
 }
 
 up() {

@@ -19,6 +19,7 @@ start() {
     --ray-client-server-port "$client" --object-manager-port "$objects" --node-manager-port "$node" \
     --runtime-env-agent-port "$runtime" --metrics-export-port "$metrics" --min-worker-port 0 --max-worker-port 0 \
     --num-cpus 2 --object-store-memory 100000000 --temp-dir "$RUN/t" --disable-usage-stats --log-color false
+  echo "http://127.0.0.1:$agent" >"$RUN/agent"
   {
     echo "RAY_URL=http://127.0.0.1:$dashboard"
     [ -z "$token" ] || echo "RAY_AUTH_TOKEN=$token"
@@ -28,8 +29,9 @@ start() {
 answers() {
   local RAY_URL="" RAY_AUTH_TOKEN=""
   . "$ENVIRONMENT"
-  # Jobs are run by the node's agent, which comes up last: listing them needs the dashboard alone.
-  curl -fsS -m 5 -o /dev/null -H "Authorization: Bearer $RAY_AUTH_TOKEN" "$RAY_URL/api/jobs/"
+  # The dashboard lists jobs long before there is a node to run one: the node's agent comes up last.
+  curl -fsS -m 5 -o /dev/null -H "Authorization: Bearer $RAY_AUTH_TOKEN" "$RAY_URL/api/jobs/" &&
+    curl -fsS -m 5 -H "Authorization: Bearer $RAY_AUTH_TOKEN" "$(<"$RUN/agent")/api/local_raylet_healthz" | grep -q success
 }
 
 main "$@"

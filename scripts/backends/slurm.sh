@@ -5,7 +5,11 @@
 needs "$PYTHON" apt-get dpkg setpriv setsid curl
 
 ROOT=$FOLDER/root
-libraries() { echo "$ROOT"/usr/lib/*-linux-gnu; }
+LIBRARIES=$ROOT/usr/lib/$(uname -m)-linux-gnu
+UNPACKED=(
+  SLURM_CONF="$RUN/slurm.conf" PATH="$ROOT/usr/bin:$ROOT/usr/sbin:$PATH" LD_LIBRARY_PATH="$LIBRARIES:$LIBRARIES/slurm-wlm"
+)
+MARKS+=(-e "SLURM_CONF=$RUN/slurm.conf")    # in the environment of every job
 
 install() {
   unpack slurmctld slurmd slurmrestd slurm-client munge slurm-wlm-jwt-plugin || return
@@ -14,11 +18,7 @@ install() {
   for daemon in slurmctld slurmd slurmstepd; do ln -sf "$daemon-wlm" "$ROOT/usr/sbin/$daemon" || return; done
 }
 
-# in_slurm COMMAND...: with the unpacked programs and libraries
-in_slurm() { env $(slurm_environment) "$@"; }
-slurm_environment() {
-  echo "SLURM_CONF=$RUN/slurm.conf LD_LIBRARY_PATH=$(libraries):$(libraries)/slurm-wlm PATH=$ROOT/usr/bin:$ROOT/usr/sbin:$PATH"
-}
+in_slurm() { env "${UNPACKED[@]}" "$@"; }
 
 configure() {
   mkdir -p "$RUN"/{state,spool} && chmod 755 "$FOLDER" "$RUN" || return
@@ -37,12 +37,12 @@ AuthInfo=socket=$RUN/munge.sock
 CredType=cred/munge
 AuthAltTypes=auth/jwt
 AuthAltParameters=jwt_key=$RUN/jwt.key
-PluginDir=$(libraries)/slurm-wlm
+PluginDir=$LIBRARIES/slurm-wlm
 StateSaveLocation=$RUN/state
 SlurmdSpoolDir=$RUN/spool
 SlurmctldPidFile=$RUN/slurmctld.pid
 SlurmdPidFile=$RUN/slurmd.pid
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -65,13 +65,13 @@ C
 start() {
   configure || return
   local token _
-  spawn munged $(slurm_environment) munged --foreground --force --key-file="$RUN/munge.key" --socket="$RUN/munge.sock" \
+  spawn munged "${UNPACKED[@]}" munged --foreground --force --key-file="$RUN/munge.key" --socket="$RUN/munge.sock" \
     --pid-file="$RUN/munged.pid" --log-file="$RUN/munged.own.log" --seed-file="$RUN/munge.seed"
   for _ in $(seq 50); do [ -S "$RUN/munge.sock" ] && break; sleep .1; done
-  spawn slurmctld $(slurm_environment) slurmctld -D
-  spawn slurmd $(slurm_environment) slurmd -D -N node0 -d "$ROOT/usr/sbin/slurmstepd"
+  spawn slurmctld "${UNPACKED[@]}" slurmctld -D
+  spawn slurmd "${UNPACKED[@]}" slurmd -D -N node0 -d "$ROOT/usr/sbin/slurmstepd"
   # slurmrestd refuses to run as root or as SlurmUser; SLURM_JWT=daemon lets it act for whoever brings a token.
-  spawn slurmrestd $(slurm_environment) SLURM_JWT=daemon setpriv --reuid=65534 --regid=65534 --clear-groups \
+  spawn slurmrestd "${UNPACKED[@]}" SLURM_JWT=daemon setpriv --reuid=65534 --regid=65534 --clear-groups \
     slurmrestd -a rest_auth/jwt -s openapi/v0.0.38 "127.0.0.1:$REST"
   for _ in $(seq 50); do
     token=$(in_slurm scontrol token username=root lifespan=86400 2>/dev/null | sed -n 's/^SLURM_JWT=//p')

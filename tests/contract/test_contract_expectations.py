@@ -95,6 +95,16 @@ def test_the_links_of_a_create_are_those_that_show_from_the_start(folder: Folder
     ]
 
 
+def test_a_job_that_failed_at_create_or_a_spec_without_get_has_no_links(folder: Folder) -> None:
+    refused = {"status": 400, "json": {"message": "no"}}
+    links = "[{name: Job, url: 'https://ui.test/${{ task.key }}'}]"
+    folder.change_spec("  message: $.detail", f"  message: $.detail\n  links: {links}")
+    assert folder.run(create(refused, links=[])).passed
+    text = (folder.path / "batch_job.yaml").read_text()
+    folder.change_spec(text[text.index("\nget:") : text.index("\ndelete:")], "")
+    assert folder.run(create({"json": {"id": 7}}, links=[])).passed
+
+
 def test_an_error_that_create_raises_is_a_regex(folder: Folder) -> None:
     call = {"create": {"exchanges": [{"request": POST, "response": {"status": 503}, "repeat": 3}]}}
     for pattern in ("answered 503", "/answered 5\\d\\d/"):
@@ -231,6 +241,12 @@ def test_an_error_that_is_not_expected_fails(folder: Folder, kind: str) -> None:
     assert failure.what.endswith("answered 403: not yours")
     call[kind]["expect"] = {"error": "/403: not yours$/"}
     assert folder.run(CREATE, call).passed
+
+
+def test_what_a_call_raised_is_told_beside_a_mismatch(folder: Folder) -> None:
+    failure = the_failure(folder.run(CREATE, {"delete": {"exchanges": [{"request": "POST /other"}]}}))
+    assert failure.outcome is not None
+    assert failure.outcome.startswith("raised Passing: POST https://batch.test/jobs/7/cancel cannot be connected to")
 
 
 def test_an_error_that_does_not_come_fails(folder: Folder) -> None:

@@ -202,7 +202,9 @@ def test_a_test_with_wrong_values_fails_alone(folder: Folder) -> None:
     bad = {"name": "bad", "config": {"timeout_seconds": "x"}, "calls": [CREATE]}
     result = folder.run_file({"defaults": DEFAULTS, "tests": [bad, {"name": "good", "calls": [CREATE]}]})
     assert [test.passed for test in result.results] == [False, True]
-    assert "config field 'timeout_seconds': 'x' is no int" in result.results[0].failures[0].what
+    failure = result.results[0].failures[0]
+    assert failure.what == "tests[0].config: config field 'timeout_seconds': 'x' is no int"
+    assert failure.line > 1
 
 
 def test_inputs_of_a_spec_without_inputs_are_free(folder: Folder) -> None:
@@ -225,3 +227,10 @@ def test_a_spec_whose_auth_cannot_be_made_fails_the_test_and_says_why(
 
 def test_the_text_of_this_page_is_the_one_that_dedent_sees() -> None:
     assert textwrap.dedent(VALUES) == VALUES
+
+
+def test_a_file_that_cannot_be_read_is_a_problem(folder: Folder) -> None:
+    file = str(folder.path / "gone.test.yaml")
+    loaded, problems = load_tests(read_file(file), file)
+    assert loaded is None
+    assert [str(problem) for problem in problems] == [f"{file}:1:1: cannot be read: No such file or directory"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,14 @@ def test_a_generated_secret_is_a_private_rsa_key(folder: Folder) -> None:
     assert made == made_secrets({"a": Generate(generate="rsa"), "b": Generate(generate="rsa"), "c": "text"})
 
 
+def test_a_generated_service_account_is_googles_json_with_such_a_key() -> None:
+    made = made_secrets({"a": Generate(generate="google_service_account")})
+    account = json.loads(made["a"])
+    assert account["type"] == "service_account"
+    assert account["private_key"].startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert account["token_uri"] == "https://oauth2.googleapis.com/token"
+
+
 def test_a_generated_key_is_masked(folder: Folder) -> None:
     folder.change_spec('token: "${{ secrets.api_key }}"', "token: x")
     folder.change_spec(
@@ -130,6 +139,11 @@ def test_the_outputs_are_the_specs_unless_the_task_declares_its_own(folder: Fold
 def test_inputs_come_as_the_task_gives_them(folder: Folder) -> None:
     folder.change_spec("  name: str\n", "  name: duration\n")
     assert folder.run(sends(json={"name": 300, "timeout": 60}), inputs={"name": "5m"}).passed
+
+
+def test_a_spec_without_inputs_takes_any(folder: Folder) -> None:
+    folder.change_spec("inputs:\n  name: str\n", "")
+    assert folder.run(sends(json={"name": {"x": [1]}, "timeout": 60}), inputs={"name": {"x": [1]}}).passed
 
 
 def test_a_file_input_is_a_path_beside_the_test(folder: Folder) -> None:

@@ -82,12 +82,14 @@ def test_a_path_is_compared_alone_whatever_the_host() -> None:
 def test_a_path_between_slashes_is_itself_first_and_a_regex_then() -> None:
     assert fields({"path": "/api/jobs/"}, url="https://api.test/api/jobs/") == []
     assert fields({"path": "/jobs.\\d+$/"}) == []
-    assert fields({"path": "/jobs.\\d+$/"}, url="https://api.test/jobs/seven") == ["path"]
+    assert found({"path": "/jobs.\\d+$/"}, url="https://api.test/jobs/seven?a=1") == {
+        "path": ("/jobs.\\d+$/", "/jobs/seven")
+    }
 
 
 def test_a_url_between_slashes_is_a_regex_over_all_of_it() -> None:
     assert fields({"url": "/^https:..api.test.jobs.7[?]a=1$/"}, url=f"{URL}?a=1") == []
-    assert fields({"url": "/^https:..api.test.jobs.7[?]a=1$/"}, url=f"{URL}?a=2") == ["url"]
+    assert found({"url": "/[?]a=1$/"}, url=f"{URL}?a=2") == {"url": ("/[?]a=1$/", f"{URL}?a=2")}
 
 
 def test_a_query_that_is_not_named_passes() -> None:
@@ -208,6 +210,12 @@ def test_text_is_compared_exactly() -> None:
 def test_text_may_be_a_regex() -> None:
     assert fields({"url": URL, "text": "/(?s)one.*two/"}, content=b"one\ntwo") == []
     assert fields({"url": URL, "text": "/one.*two/"}, content=b"one\ntwo") == ["text"]
+
+
+def test_a_regex_may_be_one_character_and_two_slashes_are_a_text() -> None:
+    assert fields({"url": URL, "text": "/a/"}, content=b"bab") == []
+    assert fields({"url": URL, "text": "//"}, content=b"//") == []
+    assert fields({"url": URL, "text": "//"}, content=b"a") == ["text"]
 
 
 def test_a_regex_that_is_none_is_just_a_text() -> None:

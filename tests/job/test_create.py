@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_api import BROKEN, REFUSED, SILENT, Driver, FakeApi, reply
@@ -18,8 +18,10 @@ GOOD = {"id": 7}
 
 
 def driver(create: dict[str, Any], posts: Any, **routes: Any) -> Driver:
-    return Driver(FakeApi({"POST /jobs": posts, **{key.replace("_", " /", 1): value for key, value in routes.items()}}),
-                  create=create)
+    return Driver(
+        FakeApi({"POST /jobs": posts, **{key.replace("_", " /", 1): value for key, value in routes.items()}}),
+        create=create,
+    )
 
 
 def test_a_job_id_of_any_scalar_becomes_a_string() -> None:
@@ -28,8 +30,10 @@ def test_a_job_id_of_any_scalar_becomes_a_string() -> None:
 
 
 def test_what_save_extracts_is_kept_with_the_job() -> None:
-    api = driver({**IDEMPOTENT, "save": {"uri": "$.uri", "all": "$.parts[*].n", "gone": "$.gone", "lit": "x"}},
-                 {"id": 7, "uri": "/u", "parts": [{"n": 1}, {"n": 2.5}]})
+    api = driver(
+        {**IDEMPOTENT, "save": {"uri": "$.uri", "all": "$.parts[*].n", "gone": "$.gone", "lit": "x"}},
+        {"id": 7, "uri": "/u", "parts": [{"n": 1}, {"n": 2.5}]},
+    )
     assert api.create().job == {"id": "7", "created_at": api.clock.now, "uri": "/u", "all": [1, 2.5], "lit": "x"}
 
 
@@ -59,7 +63,7 @@ class TestAPassingFailureThatMayHaveArrived:
 
     def test_is_raised_if_idempotent_and_it_stays_so(self, failure: Any) -> None:
         api = driver(IDEMPOTENT, failure)
-        with pytest.raises(Passing, match="POST https://api.test/jobs"):
+        with pytest.raises(Passing, match=r"POST https://api\.test/jobs"):
             api.create()
         assert len(api.api.sent) == 3
 
@@ -121,8 +125,11 @@ def test_a_template_error_fails_the_job_before_anything_is_sent() -> None:
 
 
 def test_a_missing_secret_fails_the_job_and_says_how_to_give_it() -> None:
-    api = Driver(FakeApi(), secrets={"api_key": {"env": "BATCH_KEY", "file": "/nowhere/key"}},
-                 create={**IDEMPOTENT, "request": {"method": "POST", "path": "/", "headers": {"X": "${{ secrets.api_key }}"}}})
+    api = Driver(
+        FakeApi(),
+        secrets={"api_key": {"env": "BATCH_KEY", "file": "/nowhere/key"}},
+        create={**IDEMPOTENT, "request": {"method": "POST", "path": "/", "headers": {"X": "${{ secrets.api_key }}"}}},
+    )
     failed = api.create().failed or ""
     for part in ("'api_key' is missing", 'secrets={"api_key"', "BATCH_KEY", "/nowhere/key"):
         assert part in failed
@@ -167,7 +174,7 @@ class TestAdopt:
 
 
 class TestStepsOfCreate:
-    STEPS: dict[str, Any] = {
+    STEPS: ClassVar[dict[str, Any]] = {
         "steps": [
             {"name": "upload", "request": "POST /files"},
             {"name": "run", "request": {"method": "POST", "path": "/jobs", "json": "${{ steps.upload.body }}"}},
@@ -198,16 +205,21 @@ class TestStepsOfCreate:
 
     @pytest.mark.parametrize("failure", [SILENT, BROKEN, 500, 503])
     def test_a_get_that_fails_in_passing_is_raised_whatever_create_says_of_itself(self, failure: Any) -> None:
-        create = {"steps": [{"name": "queue", "request": "GET /queue"}, {"name": "run", "request": "POST /jobs"}],
-                  "job_id": "$.id"}
+        create = {
+            "steps": [{"name": "queue", "request": "GET /queue"}, {"name": "run", "request": "POST /jobs"}],
+            "job_id": "$.id",
+        }
         api = driver(create, GOOD, GET_queue=failure)
         with pytest.raises(Passing):
             api.create()
         assert api.api.calls == ["GET /queue"] * 3
 
     def test_the_section_reads_the_step_that_it_names(self) -> None:
-        create = {**IDEMPOTENT, "steps": [{"name": "run", "request": "POST /jobs"}, {"name": "go", "request": "POST /go"}],
-                  "read": "run"}
+        create = {
+            **IDEMPOTENT,
+            "steps": [{"name": "run", "request": "POST /jobs"}, {"name": "go", "request": "POST /go"}],
+            "read": "run",
+        }
         del create["request"]
         assert driver(create, GOOD, POST_go={"id": 8}).create().id == "7"
 
@@ -226,7 +238,12 @@ def test_no_attempt_goes_on_past_the_deadline() -> None:
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_saved_text_that_utf8_has_no_form_for_does_not_lose_the_job(number: int) -> None:
-    body = [b'{"id": "a", "x": "\\ud800"}', b'{"id": "\\udc00"}', b'{"id": 1, "x": {"\\ud83d": 1}}', b'{"id": 1, "x": NaN}']
+    body = [
+        b'{"id": "a", "x": "\\ud800"}',
+        b'{"id": "\\udc00"}',
+        b'{"id": 1, "x": {"\\ud83d": 1}}',
+        b'{"id": 1, "x": NaN}',
+    ]
     api = driver({**IDEMPOTENT, "save": {"x": "$.x"}}, reply(200, content=body[number]))
     meta = api.create()
     assert type(meta).decode(meta.encode()).id == meta.id

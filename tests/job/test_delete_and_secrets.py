@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_api import SILENT, Driver, FakeApi, job, reply
@@ -60,8 +60,12 @@ class TestDelete:
         assert driver.api.calls == ["POST /stop"]
 
     def test_shows_no_secret_in_what_it_raises(self) -> None:
-        driver = job({"DELETE /a/planted-secret": 400}, secrets={"k": {}}, inputs={"x": "str"},
-                     delete={"request": "DELETE /${{ inputs.x }}/${{ secrets.k }}"})
+        driver = job(
+            {"DELETE /a/planted-secret": 400},
+            secrets={"k": {}},
+            inputs={"x": "str"},
+            delete={"request": "DELETE /${{ inputs.x }}/${{ secrets.k }}"},
+        )
         for given in ("a", ".."):
             driver.create(secrets={"k": "planted-secret"}, inputs={"x": given})
             with pytest.raises((CallError, ValueProblem)) as raised:
@@ -94,8 +98,12 @@ class TestASecret:
         file.parent.mkdir()
         file.write_text("first\n")
         secrets = {"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}}
-        driver = Driver(FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "running"}}), config={"region": "str"},
-                        secrets=secrets, connection=SECRET["connection"])
+        driver = Driver(
+            FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "running"}}),
+            config={"region": "str"},
+            secrets=secrets,
+            connection=SECRET["connection"],
+        )
         driver.create(config={"region": "eu"})
         assert authorization(driver) == "Bearer first"
         file.write_text("the second\r\n")
@@ -103,13 +111,17 @@ class TestASecret:
         assert authorization(driver) == "Bearer the second"
 
     def test_never_comes_from_a_file_outside_of_where_the_spec_says(self, tmp_path: Path) -> None:
-        driver = Driver(FakeApi(), config={"region": "str"}, connection=SECRET["connection"],
-                        secrets={"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}})
+        driver = Driver(
+            FakeApi(),
+            config={"region": "str"},
+            connection=SECRET["connection"],
+            secrets={"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}},
+        )
         assert "may not hold '..'" in (driver.create(config={"region": "../.."}).failed or "")
 
 
 class TestTheSecretsOfALog:
-    SECTIONS: dict[str, Any] = {**SECRET, "logs": {"request": "GET /logs", "lines": "$.l[*]"}}
+    SECTIONS: ClassVar[dict[str, Any]] = {**SECRET, "logs": {"request": "GET /logs", "lines": "$.l[*]"}}
 
     def driver(self, states: Any) -> Driver:
         api = FakeApi({"GET /jobs/7": states, "GET /logs": {"l": ["of-task", "of-env"]}})
@@ -142,8 +154,11 @@ class TestTheSecretsOfALog:
 
 
 def test_a_log_that_fails_is_raised_without_secrets() -> None:
-    driver = job({"GET /logs": reply(403, json={"message": "no, planted-secret"})}, secrets={"k": {}},
-                 logs={"request": "GET /logs", "lines": "$.l[*]"})
+    driver = job(
+        {"GET /logs": reply(403, json={"message": "no, planted-secret"})},
+        secrets={"k": {}},
+        logs={"request": "GET /logs", "lines": "$.l[*]"},
+    )
     driver.create(secrets={"k": "planted-secret"})
     with pytest.raises(FailedForGood, match=r"answered 403: no, \*\*\*"):
         driver.logs()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, job, reply
@@ -11,15 +11,31 @@ from fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, job, reply
 RUNNING = {"state": "running"}
 DONE = {"state": "done"}
 PHASE: dict[str, Any] = {
-    "path": "$.state", "map": {"QUEUED": ["queued"], "RUNNING": ["running"], "SUCCEEDED": ["done"], "FAILED": ["error"]}}
+    "path": "$.state",
+    "map": {"QUEUED": ["queued"], "RUNNING": ["running"], "SUCCEEDED": ["done"], "FAILED": ["error"]},
+}
 
 
 def get_section(**more: Any) -> dict[str, Any]:
     return {"request": "GET /jobs/${{ job.id }}", "phase": PHASE, **more}
 
 
-FAILURES: list[Any] = [REFUSED, SILENT, BROKEN, 400, 401, 403, 422, 429, 500, 503, 302, reply(200, html="<p>"), reply(200),
-                       reply(200, content=b'{"state": "do')]
+FAILURES: list[Any] = [
+    REFUSED,
+    SILENT,
+    BROKEN,
+    400,
+    401,
+    403,
+    422,
+    429,
+    500,
+    503,
+    302,
+    reply(200, html="<p>"),
+    reply(200),
+    reply(200, content=b'{"state": "do'),
+]
 
 
 class TestAnUnreadableJob:
@@ -60,8 +76,12 @@ class TestAnUnreadableJob:
         assert "${{ job.run }}: 'run' does not exist; there is: id, created_at" in (status.message or "")
 
     def test_is_so_too_when_a_secret_is_gone(self) -> None:
-        driver = job({"GET /jobs/7": DONE}, secrets={"k": {"env": "K"}}, environment={"K": "value"},
-                     connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}})
+        driver = job(
+            {"GET /jobs/7": DONE},
+            secrets={"k": {"env": "K"}},
+            environment={"K": "value"},
+            connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}},
+        )
         driver.environment = {}
         driver.use(driver.data)
         status = driver.get()
@@ -69,8 +89,9 @@ class TestAnUnreadableJob:
         assert "the secret 'k' is missing" in (status.message or "")
 
     def test_never_shows_a_secret_in_the_reason(self) -> None:
-        driver = job({}, secrets={"k": {}}, inputs={"x": "str"},
-                     get=get_section(request="GET /${{ secrets.k }}/${{ inputs.x }}"))
+        driver = job(
+            {}, secrets={"k": {}}, inputs={"x": "str"}, get=get_section(request="GET /${{ secrets.k }}/${{ inputs.x }}")
+        )
         driver.create(secrets={"k": "planted-secret"}, inputs={"x": ".."})
         status = driver.get(secrets={"k": "planted-secret"})
         assert status.phase == "RUNNING"
@@ -78,7 +99,7 @@ class TestAnUnreadableJob:
 
 
 class TestAResultThatCannotBeRead:
-    RESULT: dict[str, Any] = {"result": {"request": "GET /out"}, "outputs": {"x": "$.x"}}
+    RESULT: ClassVar[dict[str, Any]] = {"result": {"request": "GET /out"}, "outputs": {"x": "$.x"}}
 
     def driver(self, states: Any, result: Any) -> Any:
         driver = job(FakeApi({"GET /jobs/7": states, "GET /out": result}), **self.RESULT)
@@ -115,7 +136,9 @@ class TestAJobThatIsNotFound:
         assert early.phase == "QUEUED"
         assert "who?" in (early.message or "")
         assert late.phase == "FAILED"
-        assert (late.message or "") == (f"the job no longer exists: GET https://api.test/jobs/7 answered {status}: who?")
+        assert (late.message or "") == (
+            f"the job no longer exists: GET https://api.test/jobs/7 answered {status}: who?"
+        )
 
     def test_has_a_grace_and_a_rule_of_the_specs_own(self) -> None:
         poll = {"not_found": "status == 500 and body.code == 'NoSuchJob'", "not_found_grace": "5s"}
@@ -124,7 +147,10 @@ class TestAJobThatIsNotFound:
         assert "unreadable" in (job({"GET /jobs/7": 404}, get=get_section(poll=poll)).get().message or "")
 
     def test_is_found_out_behind_a_status_that_is_retried_too(self) -> None:
-        driver = job({"GET /jobs/7": reply(500, json={"code": "NoSuchJob"})}, get=get_section(poll={"not_found": "body.code == 'NoSuchJob'"}))
+        driver = job(
+            {"GET /jobs/7": reply(500, json={"code": "NoSuchJob"})},
+            get=get_section(poll={"not_found": "body.code == 'NoSuchJob'"}),
+        )
         assert driver.get(after=100).phase == "FAILED"
         assert len(driver.api.sent) == 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_api import Driver, FakeApi, job, reply
@@ -10,7 +10,12 @@ from fake_api import Driver, FakeApi, job, reply
 from yaml_connector.job.get import Status
 from yaml_connector.job.metrics import UNKNOWN_STATE
 
-STATES = {"QUEUED": ["queued"], "RUNNING": ["running", "Stopping"], "SUCCEEDED": ["done", 0, True], "FAILED": ["error", None]}
+STATES = {
+    "QUEUED": ["queued"],
+    "RUNNING": ["running", "Stopping"],
+    "SUCCEEDED": ["done", 0, True],
+    "FAILED": ["error", None],
+}
 
 
 def get_of(body: Any, phase: Any = None, **get: Any) -> Status:
@@ -23,22 +28,47 @@ def get_of(body: Any, phase: Any = None, **get: Any) -> Status:
 class TestAMap:
     @pytest.mark.parametrize(
         ("state", "phase"),
-        [("queued", "QUEUED"), ("DONE", "SUCCEEDED"), ("stopping", "RUNNING"), ("Error", "FAILED"), (0, "SUCCEEDED"),
-         ("0", "SUCCEEDED"), (True, "SUCCEEDED"), ("TRUE", "SUCCEEDED"), (None, "FAILED"), ("null", "FAILED")],
+        [
+            ("queued", "QUEUED"),
+            ("DONE", "SUCCEEDED"),
+            ("stopping", "RUNNING"),
+            ("Error", "FAILED"),
+            (0, "SUCCEEDED"),
+            ("0", "SUCCEEDED"),
+            (True, "SUCCEEDED"),
+            ("TRUE", "SUCCEEDED"),
+            (None, "FAILED"),
+            ("null", "FAILED"),
+        ],
     )
     def test_compares_as_case_insensitive_strings(self, state: Any, phase: str) -> None:
         assert get_of({"state": state}).phase == phase
 
     @pytest.mark.parametrize(
-        "phase", ["QUEUED", "WAITING_FOR_RESOURCES", "INITIALIZING", "RUNNING", "SUCCEEDED", "FAILED", "RETRYABLE_FAILED", "ABORTED"]
+        "phase",
+        [
+            "QUEUED",
+            "WAITING_FOR_RESOURCES",
+            "INITIALIZING",
+            "RUNNING",
+            "SUCCEEDED",
+            "FAILED",
+            "RETRYABLE_FAILED",
+            "ABORTED",
+        ],
     )
     def test_gives_every_phase_there_is(self, phase: str) -> None:
         assert get_of({"state": "x"}, {"path": "$.state", "map": {phase: ["x"]}}).phase == phase
 
     @pytest.mark.parametrize(
         ("states", "phase"),
-        [(["done", "done"], "SUCCEEDED"), (["done", "error"], "FAILED"), (["done", "running"], "RUNNING"),
-         (["strange", "done"], "SUCCEEDED"), (["error", "queued", "running"], "FAILED")],
+        [
+            (["done", "done"], "SUCCEEDED"),
+            (["done", "error"], "FAILED"),
+            (["done", "running"], "RUNNING"),
+            (["strange", "done"], "SUCCEEDED"),
+            (["error", "queued", "running"], "FAILED"),
+        ],
     )
     def test_takes_the_phase_listed_first_of_several_matches(self, states: list[str], phase: str) -> None:
         rule = {"map": {"FAILED": ["error"], "RUNNING": ["running", "queued"], "SUCCEEDED": ["done"]}}
@@ -57,7 +87,7 @@ class TestAMap:
 
 
 class TestRules:
-    LIST = [
+    LIST: ClassVar[list[Any]] = [
         {"path": "$.result", "map": {"SUCCEEDED": ["ok"], "FAILED": ["failed"]}},
         {"when": "body.cycle == 'INTERNAL_ERROR'", "is": "RETRYABLE_FAILED"},
         {"path": "$.cycle", "map": {"QUEUED": ["PENDING"], "RUNNING": ["UP"]}},
@@ -65,8 +95,13 @@ class TestRules:
 
     @pytest.mark.parametrize(
         ("body", "phase"),
-        [({"result": "ok", "cycle": "INTERNAL_ERROR"}, "SUCCEEDED"), ({"cycle": "INTERNAL_ERROR"}, "RETRYABLE_FAILED"),
-         ({"cycle": "pending"}, "QUEUED"), ({"result": "", "cycle": "up"}, "RUNNING"), ({"result": None}, "RUNNING")],
+        [
+            ({"result": "ok", "cycle": "INTERNAL_ERROR"}, "SUCCEEDED"),
+            ({"cycle": "INTERNAL_ERROR"}, "RETRYABLE_FAILED"),
+            ({"cycle": "pending"}, "QUEUED"),
+            ({"result": "", "cycle": "up"}, "RUNNING"),
+            ({"result": None}, "RUNNING"),
+        ],
     )
     def test_the_first_that_gives_a_phase_counts(self, body: Any, phase: str) -> None:
         assert get_of(body, self.LIST).phase == phase
@@ -95,19 +130,35 @@ def test_a_failure_without_a_message_of_its_own_names_the_state() -> None:
 
 @pytest.mark.parametrize(
     ("message", "body", "expected"),
-    [("$.detail", {"detail": "text"}, "text"), ("$.errors[*].m", {"errors": [{"m": "one"}, {"m": "two"}]}, "one"),
-     ("$.detail", {"detail": {"code": 5}}, '{"code":5}'), ("$.detail", {"detail": ""}, None), ("$.nothing", {}, None),
-     ("${{ body.a }}/${{ body.b }}", {"a": 1, "b": "x"}, "1/x"), ("${{ body.a }}/${{ body.b }}", {"a": 1}, None),
-     ("always", {}, "always")],
+    [
+        ("$.detail", {"detail": "text"}, "text"),
+        ("$.errors[*].m", {"errors": [{"m": "one"}, {"m": "two"}]}, "one"),
+        ("$.detail", {"detail": {"code": 5}}, '{"code":5}'),
+        ("$.detail", {"detail": ""}, None),
+        ("$.nothing", {}, None),
+        ("${{ body.a }}/${{ body.b }}", {"a": 1, "b": "x"}, "1/x"),
+        ("${{ body.a }}/${{ body.b }}", {"a": 1}, None),
+        ("always", {}, "always"),
+    ],
 )
 def test_a_message_is_the_first_match_as_text(message: str, body: dict[str, Any], expected: str | None) -> None:
     assert get_of({"state": "running", **body}, message=message).message == expected
 
 
 def test_info_keeps_types_and_leaves_nulls_of_templates_out() -> None:
-    info = {"rows": "$.rows", "all": "$.parts[*]", "no": "${{ body.no }}", "deep": {"x": ["${{ body.rows + 1 }}"]}, "nil": None}
+    info = {
+        "rows": "$.rows",
+        "all": "$.parts[*]",
+        "no": "${{ body.no }}",
+        "deep": {"x": ["${{ body.rows + 1 }}"]},
+        "nil": None,
+    }
     assert get_of({"state": "running", "rows": 3, "parts": [1, 2]}, info=info).info == {
-        "rows": 3, "all": [1, 2], "deep": {"x": [4]}, "nil": None}
+        "rows": 3,
+        "all": [1, 2],
+        "deep": {"x": [4]},
+        "nil": None,
+    }
 
 
 def test_info_may_be_one_template() -> None:
@@ -115,7 +166,7 @@ def test_info_may_be_one_template() -> None:
 
 
 class TestLinks:
-    LINKS = [
+    LINKS: ClassVar[list[Any]] = [
         {"name": "Console", "url": "https://ui.test/${{ job.id }}"},
         {"name": "Run ${{ body.n }}", "url": "$.link"},
         {"name": "Never", "url": "https://x.test", "if": "body.n == 2"},
@@ -123,7 +174,9 @@ class TestLinks:
 
     def test_are_shown_if_they_have_a_url_and_their_condition_holds(self) -> None:
         assert get_of({"state": "running", "n": 1, "link": "https://l.test"}, links=self.LINKS).links == [
-            ("Console", "https://ui.test/7"), ("Run 1", "https://l.test")]
+            ("Console", "https://ui.test/7"),
+            ("Run 1", "https://l.test"),
+        ]
 
     def test_of_the_job_alone_show_from_the_start_and_while_it_is_unreadable(self) -> None:
         assert get_of(reply(500), links=self.LINKS).links == [("Console", "https://ui.test/7")]
@@ -136,14 +189,18 @@ def test_without_a_get_section_the_job_has_succeeded_at_once() -> None:
 
 
 def test_without_a_get_section_a_result_gives_the_outputs() -> None:
-    driver = Driver(FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7/out": {"x": 5}}), get=None,
-                    result={"request": "GET /jobs/${{ job.id }}/out"}, outputs={"x": {"type": "int", "value": "$.x"}})
+    driver = Driver(
+        FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7/out": {"x": 5}}),
+        get=None,
+        result={"request": "GET /jobs/${{ job.id }}/out"},
+        outputs={"x": {"type": "int", "value": "$.x"}},
+    )
     driver.create(outputs={"x": "int"})
     assert driver.get().outputs["x"][1] == 5
 
 
 class TestSteps:
-    GET: dict[str, Any] = {
+    GET: ClassVar[dict[str, Any]] = {
         "steps": [
             {"name": "run", "request": "GET /jobs/${{ job.id }}"},
             {"name": "more", "if": "steps.run.body.state == 'odd'", "request": "GET /more", "optional": True},
@@ -172,27 +229,44 @@ class TestSteps:
         get = {
             "steps": [
                 {"name": "run", "request": "GET /jobs/${{ job.id }}"},
-                {"name": "task", "each": "$.tasks[*]", "request": "GET /tasks/${{ item.id }}", "save": {"s": "$.state"}},
+                {
+                    "name": "task",
+                    "each": "$.tasks[*]",
+                    "request": "GET /tasks/${{ item.id }}",
+                    "save": {"s": "$.state"},
+                },
             ],
             "phase": {"path": "${{ steps.task.saved.s }}", "map": {"FAILED": ["bad"], "SUCCEEDED": ["ok"]}},
             "info": {"all": "${{ steps.task.body }}", "codes": "${{ steps.task.status }}"},
         }
-        driver = job({"GET /jobs/7": {"tasks": [{"id": 1}, {"id": "a/b"}]}, "GET /tasks/1": {"state": "ok"},
-                      "GET /tasks/a%2Fb": {"state": "bad"}}, get=get)
+        driver = job(
+            {
+                "GET /jobs/7": {"tasks": [{"id": 1}, {"id": "a/b"}]},
+                "GET /tasks/1": {"state": "ok"},
+                "GET /tasks/a%2Fb": {"state": "bad"},
+            },
+            get=get,
+        )
         status = driver.get()
         assert status.phase == "FAILED"
         assert status.info == {"all": [{"state": "ok"}, {"state": "bad"}], "codes": [200, 200]}
 
     def test_each_over_nothing_makes_an_empty_list(self) -> None:
-        get = {"request": "GET /jobs/${{ item }}", "each": "${{ job.ids }}", "name": "x",
-               "phase": {"when": "steps.x.body | length == 0", "is": "SUCCEEDED"}}
+        get = {
+            "request": "GET /jobs/${{ item }}",
+            "each": "${{ job.ids }}",
+            "name": "x",
+            "phase": {"when": "steps.x.body | length == 0", "is": "SUCCEEDED"},
+        }
         create = {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"ids": "$.ids[*]"}}
         assert job({"POST /jobs": {"id": 7}}, create=create, get=get).get().phase == "SUCCEEDED"
 
 
 class TestFollow:
-    GET: dict[str, Any] = {
-        "request": "${{ cursor or '/start' }}", "follow": "$.next", "follow_for": "2s",
+    GET: ClassVar[dict[str, Any]] = {
+        "request": "${{ cursor or '/start' }}",
+        "follow": "$.next",
+        "follow_for": "2s",
         "phase": {"path": "$.state", "map": STATES},
     }
 
@@ -200,8 +274,14 @@ class TestFollow:
         return {**self.GET, "request": {"url": "${{ cursor | default('/start', true) }}"}}
 
     def test_reads_the_last_page(self) -> None:
-        driver = job({"GET /start": {"state": "queued", "next": "/p1"}, "GET /p1": {"state": "running", "next": "https://api.test/p2"},
-                      "GET /p2": {"state": "done"}}, get=self.spec())
+        driver = job(
+            {
+                "GET /start": {"state": "queued", "next": "/p1"},
+                "GET /p1": {"state": "running", "next": "https://api.test/p2"},
+                "GET /p2": {"state": "done"},
+            },
+            get=self.spec(),
+        )
         assert driver.get().phase == "SUCCEEDED"
         assert driver.api.calls == ["GET /start", "GET /p1", "GET /p2"]
 
@@ -217,8 +297,10 @@ class TestFollow:
         assert driver.api.calls[2:] == ["GET /startxx"]
 
     def test_starts_anew_after_a_restart(self) -> None:
-        driver = job({"GET /start": [{"state": "running", "next": "/p1"}, {"state": "done"}], "GET /p1": {"state": "running"}},
-                     get=self.spec())
+        driver = job(
+            {"GET /start": [{"state": "running", "next": "/p1"}, {"state": "done"}], "GET /p1": {"state": "running"}},
+            get=self.spec(),
+        )
         driver.get()
         driver.restart()
         assert driver.get().phase == "SUCCEEDED"

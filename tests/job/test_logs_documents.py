@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
-from fake_api import BROKEN, Driver, job, reply
+from fake_api import BROKEN, Driver, job, reply, run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yaml_connector.errors import CallError, Passing
+from yaml_connector.job.meta import JobMeta
 
 TEXT: dict[str, Any] = {"format": "text"}
 # Two ways through the connector: line by line as it comes, and (with `more`) the whole answer at once.
 WAYS = pytest.mark.parametrize("way", [{}, {"more": "true == true"}], ids=["streamed", "whole"])
+
+
+TEXTS = st.lists(st.sampled_from(["a", "b ", "é", "\u2028", "\n", "\r\n"]), max_size=30).map("".join)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, the last one also if it is not finished."""
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines if lines[-1] else lines[:-1]
 
 
 class Stream(httpx.AsyncByteStream):
@@ -70,13 +80,18 @@ class TestAJsonDocument:
         assert read_all(logs_of({"l": ["a"]}, lines="${{ body.l }}")) == [["a"], []]
 
     def test_keeps_a_single_line_that_is_a_list_together(self) -> None:
-        driver = logs_of({"v": [["1714564800", "text"]]}, lines="$.v[*]", message="${{ line[1] }}", timestamp="${{ line[0] }}")
+        driver = logs_of(
+            {"v": [["1714564800", "text"]]}, lines="$.v[*]", message="${{ line[1] }}", timestamp="${{ line[0] }}"
+        )
         assert [(line.message, line.timestamp) for line in driver.log_lines()[0]] == [("text", 1714564800)]
 
     def test_that_is_empty_ends_at_once(self) -> None:
         assert read_all(logs_of({"l": []}, lines="$.l[*]")) == [[]]
 
-    @given(st.lists(st.lists(st.text(max_size=3), min_size=1, max_size=4), max_size=6), st.booleans())
+    @given(
+        st.lists(st.lists(st.text(st.sampled_from("ab {é"), max_size=3), min_size=1, max_size=4), max_size=6),
+        st.booleans(),
+    )
     def test_loses_nothing_and_repeats_nothing(self, growth: list[list[str]], kept_only: bool) -> None:
         there: list[str] = []
 
@@ -84,7 +99,7 @@ class TestAJsonDocument:
             there.extend(growth.pop(0) if growth else [])
             return {"l": list(there)}
 
-        driver = logs_of({"GET /logs": answer}["GET /logs"], lines="$.l[*]", **({"keep": "line != ''"} if kept_only else {}))
+        driver = logs_of(answer, lines="$.l[*]", **({"keep": "line != ''"} if kept_only else {}))
         found = [line for call in read_all(driver) for line in call]
         assert found == [line for line in there if line or not kept_only]
 
@@ -107,25 +122,24 @@ class TestATextDocument:
 
     def test_that_fails_is_raised(self, way: dict[str, Any]) -> None:
         for failure in (403, 500, BROKEN):
-            with pytest.raises(CallError, match="GET https://api.test/logs"):
+            with pytest.raises(CallError, match=r"GET https://api\.test/logs"):
                 logs_of(failure, **TEXT, **way).logs()
 
     def test_is_asked_for_again_when_the_answer_is_passing(self, way: dict[str, Any]) -> None:
         driver = logs_of([503, BROKEN, reply(text="a\n")], **TEXT, **way)
         assert driver.logs()[0] == ["a"]
 
-    @given(texts=st.lists(st.text(st.sampled_from("ab\r\né\u2028"), min_size=1, max_size=6), max_size=6))
-    def test_loses_nothing_and_repeats_nothing(self, way: dict[str, Any], texts: list[str]) -> None:
-        there, waiting = "", list(texts)
+    @given(text=TEXTS, sizes=st.lists(st.integers(1, 9), max_size=6))
+    def test_loses_nothing_and_repeats_nothing(self, way: dict[str, Any], text: str, sizes: list[int]) -> None:
+        there = 0
 
         def answer(request: httpx.Request) -> httpx.Response:
             nonlocal there
-            there += waiting.pop(0) if waiting else ""
-            return httpx.Response(200, text=there)
+            there += sizes.pop() if sizes else len(text)
+            return httpx.Response(200, text=text[:there])
 
         found = [line for call in read_all(logs_of(answer, **TEXT, **way)) for line in call]
-        expected = [line.removesuffix("\r") for line in there.split("\n")]
-        assert found == (expected[:-1] if there.endswith("\n") or not there else expected)
+        assert found == lines_of(text)
 
 
 def test_where_more_is_false_the_unfinished_line_is_given_too() -> None:
@@ -146,9 +160,10 @@ class TestLinesOfJson:
 
 class TestAStream:
     def test_of_events_gives_their_data(self) -> None:
-        text = ": hello\nevent: log\ndata: one\n\ndata: {\"m\": 2}\nid: 4\n\ndata: a\ndata:b\r\n\r\ndata: unfinished"
-        assert read_all(logs_of(stream(text), format="sse", message="${{ line.m if line is mapping else line }}"))[0] == [
-            "one", "2", "a\nb"]
+        text = ': hello\nevent: log\ndata: one\n\ndata: {"m": 2}\nid: 4\n\ndata: a\ndata:b\r\n\r\ndata: unfinished'
+        assert read_all(logs_of(stream(text), format="sse", message="${{ line.m if line is mapping else line }}"))[
+            0
+        ] == ["one", "2", "a\nb"]
 
     def test_cut_anywhere_gives_the_same(self) -> None:
         text = "data: é one\n\ndata: two\r\n\r\n".encode()
@@ -158,14 +173,10 @@ class TestAStream:
 
     @pytest.mark.parametrize("format_", ["text", "sse", "ndjson"])
     def test_that_stays_open_ends_after_its_time(self, format_: str) -> None:
-        from fake_api import run
-
         text = "data: one\n\ndata: two\n\n" if format_ == "sse" else "one\ntwo\n"
         driver = logs_of(stream(text, 60), format=format_, max_time="100ms")
 
         async def read() -> list[str]:
-            from yaml_connector.job.meta import JobMeta
-
             pages = [page async for page in driver.connector.logs(JobMeta.decode(driver.kept), "")]
             assert pages[-1].token is not None
             return [line.message for page in pages for line in page.lines]
@@ -182,11 +193,32 @@ class TestAStream:
         with pytest.raises(Passing, match="broke off"):
             driver.logs(token or "")
 
+    def test_that_is_quiet_up_to_the_deadline_is_no_failure(self) -> None:
+        connection = {"base_url": "https://api.test", "deadline": "200ms"}
+        driver = job(
+            {"GET /logs": stream(60)},
+            connection=connection,
+            logs={"request": "GET /logs", "format": "text", "max_time": "30s"},
+        )
+
+        async def read() -> list[Any]:
+            return [page async for page in driver.connector.logs(JobMeta.decode(driver.kept), "")]
+
+        pages = run(asyncio.wait_for(read(), 5))
+        assert [(page.lines, page.token) for page in pages] == [([], None)]
+
+    def test_with_a_line_longer_than_any_answer_may_be_is_raised(self) -> None:
+        connection = {"base_url": "https://api.test", "max_response": "64KiB"}
+        for format_ in ("text", "sse", "ndjson"):
+            driver = job(
+                {"GET /logs": stream("data: ok\n\n", *["x" * 10_000] * 100)},
+                connection=connection,
+                logs={"request": "GET /logs", "format": format_},
+            )
+            with pytest.raises(CallError, match="max_response"):
+                driver.logs(driver.logs()[1] or "")
+
     def test_of_many_lines_comes_in_pages(self) -> None:
-        from fake_api import run
-
-        from yaml_connector.job.meta import JobMeta
-
         driver = logs_of(stream("".join(f"{number}\n" for number in range(2500))), **TEXT)
 
         async def sizes() -> list[int]:
@@ -194,8 +226,10 @@ class TestAStream:
 
         assert run(sizes()) == [1000, 1000, 500, 0]
 
-    @given(text=st.text(st.sampled_from("ab\n\ré"), max_size=30), cuts=st.lists(st.integers(0, 40), max_size=5))
-    def test_that_breaks_off_again_and_again_loses_nothing_and_repeats_nothing(self, text: str, cuts: list[int]) -> None:
+    @given(text=TEXTS, cuts=st.lists(st.integers(0, 40), max_size=5))
+    def test_that_breaks_off_again_and_again_loses_nothing_and_repeats_nothing(
+        self, text: str, cuts: list[int]
+    ) -> None:
         def answer(request: httpx.Request) -> httpx.Response:
             if cuts:
                 return httpx.Response(200, stream=Stream(text.encode()[: cuts.pop()], BROKEN))
@@ -210,13 +244,16 @@ class TestAStream:
             except Passing:
                 continue
             found += lines
-        expected = [line.removesuffix("\r") for line in text.split("\n")]
-        assert found == (expected[:-1] if text.endswith("\n") or not text else expected)
+        assert found == lines_of(text)
 
 
 class TestEachDocument:
-    EACH: dict[str, Any] = {
-        "steps": [{"name": "pods", "request": "GET /pods"}], "each": "$[*]", "request": "GET /pods/${{ item }}", "format": "text"}
+    EACH: ClassVar[dict[str, Any]] = {
+        "steps": [{"name": "pods", "request": "GET /pods"}],
+        "each": "$[*]",
+        "request": "GET /pods/${{ item }}",
+        "format": "text",
+    }
 
     def test_grows_by_itself_until_it_has_no_more(self) -> None:
         a = [reply(text=text) for text in ("1\n", "1\n2\n", "1\n2\n")]
@@ -224,6 +261,16 @@ class TestEachDocument:
         driver = job({"GET /pods": reply(json=["a", "b"]), "GET /pods/a": a, "GET /pods/b": b}, logs=self.EACH)
         assert read_all(driver) == [["1"], ["2", "x"], []]
         assert driver.api.calls.count("GET /pods/b") == 2
+
+    def test_sees_the_steps_before_it(self) -> None:
+        logs = {
+            **self.EACH,
+            "request": {"path": "/pods/${{ item }}", "query": {"n": "${{ steps.pods.body | length }}"}},
+        }
+        for way in ({}, {"more": "steps.pods.status == 200"}):
+            driver = job({"GET /pods": reply(json=["a"]), "GET /pods/a": reply(text="1\n")}, logs={**logs, **way})
+            assert driver.logs()[0] == ["1"]
+            assert driver.api.calls[-1] == "GET /pods/a?n=1"
 
     def test_that_is_skipped_now_may_come_later(self) -> None:
         logs = {**self.EACH, "if": "steps.pods.headers['x-ready'] == '1'"}

@@ -25,8 +25,14 @@ SECRET = "s3cr3t-value-of-the-task"  # not a password of anything
 
 
 @given(
-    saved=MAPPINGS, inputs=MAPPINGS, config=MAPPINGS, task=MAPPINGS, identity=st.text(), created=st.floats(0, 2e10),
-    failed=st.none() | st.text(min_size=1), outputs=st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=3),
+    saved=MAPPINGS,
+    inputs=MAPPINGS,
+    config=MAPPINGS,
+    task=MAPPINGS,
+    identity=st.text(),
+    created=st.floats(0, 2e10),
+    failed=st.none() | st.text(min_size=1),
+    outputs=st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=3),
 )
 def test_a_meta_comes_back_as_it_was_kept(identity: str, created: float, **fields: Any) -> None:
     meta = JobMeta(id=identity, created_at=created, digest="d", pin="p", name="n", adopted=True, **fields)
@@ -38,9 +44,26 @@ KEPT = JobMeta(id="7", created_at=1.0, outputs=[["a", "str"]]).encode()
 
 @pytest.mark.parametrize(
     "kept",
-    [b"", b"{}", b"null", b"[]", b'"v"', b"7", b"\xff\xfe\x00", b"[" * 100_000, b'{"v": 1, "stranger": 1}', KEPT[:-5],
-     b'{"v": 1, "id": 7}', b'{"v": 1, "saved": [1]}', b'{"v": 1, "digest": {}}', b'{"v": 1, "created_at": "x"}',
-     b'{"v": 1, "outputs": "ab"}', b'{"v": 1, "outputs": [["a"]]}', b'{"v": 1, "failed": 1}', b'{"v": 1, "name": [1]}'],
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b'"v"',
+        b"7",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"v": 1, "stranger": 1}',
+        KEPT[:-5],
+        b'{"v": 1, "id": 7}',
+        b'{"v": 1, "saved": [1]}',
+        b'{"v": 1, "digest": {}}',
+        b'{"v": 1, "created_at": "x"}',
+        b'{"v": 1, "outputs": "ab"}',
+        b'{"v": 1, "outputs": [["a"]]}',
+        b'{"v": 1, "failed": 1}',
+        b'{"v": 1, "name": [1]}',
+    ],
     ids=lambda kept: kept[:40].decode("latin-1"),
 )
 def test_what_cannot_be_read_is_a_failed_job_and_no_exception(kept: bytes) -> None:
@@ -74,20 +97,36 @@ SPEC: dict[str, Any] = {
     "secrets": {"api_key": {}, "opt": {"required": False}},
     "config": {"region": "str", "cpus": {"type": "int", "default": 1}},
     "inputs": {"name": "str", "other": "str"},
-    "connection": {"base_url": "https://api.test", "headers": {"X-Region": "${{ config.region }}"},
-                   "auth": {"type": "bearer", "token": "${{ secrets.api_key }}"}},
-    "create": {"request": {"method": "POST", "path": "/jobs", "json": {"o": "${{ inputs.other }}", "k": "${{ secrets.api_key }}"}},
-               "idempotent": True, "job_id": "$.id", "save": {"echo": "$.echo", "headers": "${{ headers['x-echo'] }}"}},
+    "connection": {
+        "base_url": "https://api.test",
+        "headers": {"X-Region": "${{ config.region }}"},
+        "auth": {"type": "bearer", "token": "${{ secrets.api_key }}"},
+    },
+    "create": {
+        "request": {
+            "method": "POST",
+            "path": "/jobs",
+            "json": {"o": "${{ inputs.other }}", "k": "${{ secrets.api_key }}"},
+        },
+        "idempotent": True,
+        "job_id": "$.id",
+        "save": {"echo": "$.echo", "headers": "${{ headers['x-echo'] }}"},
+    },
 }
 VALUES: dict[str, Any] = {
-    "inputs": {"name": "n", "other": "o"}, "config": {"region": "eu"}, "secrets": {"api_key": SECRET},
-    "task": {"key": "k", "project": "p", "domain": "d"}, "outputs": {"uri": "str"},
+    "inputs": {"name": "n", "other": "o"},
+    "config": {"region": "eu"},
+    "secrets": {"api_key": SECRET},
+    "task": {"key": "k", "project": "p", "domain": "d"},
+    "outputs": {"uri": "str"},
 }
 
 
 def test_only_what_later_calls_refer_to_is_kept() -> None:
-    get = {"request": {"path": "/jobs/${{ job.id }}", "query": {"n": "${{ inputs.name }}", "p": "${{ task.project }}"}},
-           "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"], "FAILED": ["error"]}}}
+    get = {
+        "request": {"path": "/jobs/${{ job.id }}", "query": {"n": "${{ inputs.name }}", "p": "${{ task.project }}"}},
+        "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"], "FAILED": ["error"]}},
+    }
     driver = Driver(FakeApi({"POST /jobs": {"id": 7}}), **SPEC, get=get)
     meta = driver.create(**VALUES)
     assert (meta.inputs, meta.config, meta.task) == ({"name": "n"}, {"region": "eu"}, {"project": "p"})
@@ -95,8 +134,10 @@ def test_only_what_later_calls_refer_to_is_kept() -> None:
 
 
 def test_a_mapping_that_is_used_as_a_whole_is_kept_as_a_whole() -> None:
-    get = {"request": {"method": "POST", "path": "/q", "json": {"all": "${{ inputs }}", "t": "${{ task['na' ~ 'me'] }}"}},
-           "phase": {"is": "RUNNING"}}
+    get = {
+        "request": {"method": "POST", "path": "/q", "json": {"all": "${{ inputs }}", "t": "${{ task['na' ~ 'me'] }}"}},
+        "phase": {"is": "RUNNING"},
+    }
     meta = Driver(FakeApi({"POST /jobs": {"id": 7}}), **SPEC, get=get).create(**VALUES)
     assert meta.inputs == VALUES["inputs"]
     assert meta.task == VALUES["task"]
@@ -127,9 +168,11 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
     CHANGED = spec_data(get={"request": "GET /v2/${{ job.id }}", "phase": {"path": "$.s", "map": {"FAILED": ["x"]}}})
 
     def test_for_get_delete_and_logs(self) -> None:
-        driver = job({"GET /jobs/7": {"state": "done"}, "DELETE /jobs/7": 204, "GET /jobs/7/logs": {"l": ["one"]}},
-                     delete={"request": "DELETE /jobs/${{ job.id }}"},
-                     logs={"request": "GET /jobs/${{ job.id }}/logs", "lines": "$.l[*]"})
+        driver = job(
+            {"GET /jobs/7": {"state": "done"}, "DELETE /jobs/7": 204, "GET /jobs/7/logs": {"l": ["one"]}},
+            delete={"request": "DELETE /jobs/${{ job.id }}"},
+            logs={"request": "GET /jobs/${{ job.id }}/logs", "lines": "$.l[*]"},
+        )
         driver.use(self.CHANGED)
         assert driver.get().phase == "SUCCEEDED"
         driver.delete()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fake_api import Driver, FakeApi, job, reply
@@ -14,8 +14,11 @@ from yaml_connector.job.get import Status
 def succeeded(body: Any, declared: dict[str, str], outputs: dict[str, Any] | None, **sections: Any) -> Status:
     """The status of a job whose API answers this."""
     answer = body if callable(body) else {"state": "done", **body}
-    driver = Driver(FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": answer, "GET /out": {"x": "of the result"}}),
-                    **({"outputs": outputs} if outputs is not None else {}), **sections)
+    driver = Driver(
+        FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": answer, "GET /out": {"x": "of the result"}}),
+        **({"outputs": outputs} if outputs is not None else {}),
+        **sections,
+    )
     driver.create(outputs=declared)
     return driver.get()
 
@@ -30,24 +33,48 @@ def value(body: Any, kind: str, path: Any = "$.x", **field: Any) -> Any:
 @pytest.mark.parametrize(
     ("kind", "given", "expected"),
     [
-        ("str", "text", "text"), ("str", 3, "3"), ("str", 2.5, "2.5"), ("str", True, "true"), ("str", "", ""),
-        ("int", 3, 3), ("int", "3", 3), ("int", 3.0, 3), ("int", 2**53 + 1, 2**53 + 1), ("int", str(2**63 - 1), 2**63 - 1),
-        ("int", "-7", -7), ("int", "9007199254740993.0", 9007199254740993),
-        ("float", 1, 1.0), ("float", "1.5", 1.5), ("float", 3.0, 3.0), ("float", "1e3", 1000.0),
-        ("bool", True, True), ("bool", "False", False),
-        ("any", {"a": [1, None]}, {"a": [1, None]}), ("any", None, None), ("any", "3", "3"),
+        ("str", "text", "text"),
+        ("str", 3, "3"),
+        ("str", 2.5, "2.5"),
+        ("str", True, "true"),
+        ("str", "", ""),
+        ("int", 3, 3),
+        ("int", "3", 3),
+        ("int", 3.0, 3),
+        ("int", 2**53 + 1, 2**53 + 1),
+        ("int", str(2**63 - 1), 2**63 - 1),
+        ("int", "-7", -7),
+        ("int", "9007199254740993.0", 9007199254740993),
+        ("float", 1, 1.0),
+        ("float", "1.5", 1.5),
+        ("float", 3.0, 3.0),
+        ("float", "1e3", 1000.0),
+        ("bool", True, True),
+        ("bool", "False", False),
+        ("any", {"a": [1, None]}, {"a": [1, None]}),
+        ("any", None, None),
+        ("any", "3", "3"),
         ("datetime", "2024-05-01T12:00:00Z", datetime(2024, 5, 1, 12, tzinfo=UTC)),
         ("datetime", "2024-05-01T14:00:00.123456789+02:00", datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)),
         ("datetime", 1714564800, datetime(2024, 5, 1, 12, tzinfo=UTC)),
         ("datetime", 1714564800000, datetime(2024, 5, 1, 12, tzinfo=UTC)),
-        ("duration", 90, timedelta(seconds=90)), ("duration", "5m", timedelta(minutes=5)),
-        ("duration", "PT1H30M", timedelta(minutes=90)), ("duration", "1.5", timedelta(seconds=1.5)),
-        ("file", "s3://b/f", "s3://b/f"), ("dir", "s3://b/d", "s3://b/d"), ("dataframe", "s3://b/t", "s3://b/t"),
-        ("list[int]", ["1", 2], [1, 2]), ("list[str]", [], []), ("dict[str, float]", {"a": 1}, {"a": 1.0}),
-        ("list[dict[str, list[int]]]", [{"a": ["1"]}], [{"a": [1]}]), ("list[int?]", [1, None], [1, None]),
-        ("int?", None, None), ("int?", 3, 3), ("str?", None, None),
+        ("duration", 90, timedelta(seconds=90)),
+        ("duration", "5m", timedelta(minutes=5)),
+        ("duration", "PT1H30M", timedelta(minutes=90)),
+        ("duration", "1.5", timedelta(seconds=1.5)),
+        ("file", "s3://b/f", "s3://b/f"),
+        ("dir", "s3://b/d", "s3://b/d"),
+        ("dataframe", "s3://b/t", "s3://b/t"),
+        ("list[int]", ["1", 2], [1, 2]),
+        ("list[str]", [], []),
+        ("dict[str, float]", {"a": 1}, {"a": 1.0}),
+        ("list[dict[str, list[int]]]", [{"a": ["1"]}], [{"a": [1]}]),
+        ("list[int?]", [1, None], [1, None]),
+        ("int?", None, None),
+        ("int?", 3, 3),
+        ("str?", None, None),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_converted_exactly_as_declared(kind: str, given: Any, expected: Any) -> None:
     found = value({"x": given}, kind)
     assert found == expected
@@ -56,11 +83,34 @@ def test_a_value_is_converted_exactly_as_declared(kind: str, given: Any, expecte
 
 @pytest.mark.parametrize(
     ("kind", "given"),
-    [("str", [1]), ("str", {}), ("int", "3.5"), ("int", 3.5), ("int", True), ("int", "x"), ("int", ""), ("int", 1e400),
-     ("float", "x"), ("float", True), ("float", "1_0"), ("bool", 1), ("bool", "yes"), ("datetime", "yesterday"), ("datetime", []),
-     ("datetime", 1e400), ("datetime", -9e10), ("duration", "long"), ("duration", 1e300), ("file", ""), ("file", 3), ("list[int]", 3),
-     ("list[int]", ["a"]), ("dict[str, int]", [1]), ("dict[str, int]", {"a": None})],
-)  # fmt: skip
+    [
+        ("str", [1]),
+        ("str", {}),
+        ("int", "3.5"),
+        ("int", 3.5),
+        ("int", True),
+        ("int", "x"),
+        ("int", ""),
+        ("int", 1e400),
+        ("float", "x"),
+        ("float", True),
+        ("float", "1_0"),
+        ("bool", 1),
+        ("bool", "yes"),
+        ("datetime", "yesterday"),
+        ("datetime", []),
+        ("datetime", 1e400),
+        ("datetime", -9e10),
+        ("duration", "long"),
+        ("duration", 1e300),
+        ("file", ""),
+        ("file", 3),
+        ("list[int]", 3),
+        ("list[int]", ["a"]),
+        ("dict[str, int]", [1]),
+        ("dict[str, int]", {"a": None}),
+    ],
+)
 def test_a_value_of_another_type_fails_the_job_and_says_which_output(kind: str, given: Any) -> None:
     import json
 
@@ -77,16 +127,27 @@ def test_the_type_that_the_task_declares_counts() -> None:
 
 
 class TestHowAnOutputIsRead:
-    BODY: dict[str, Any] = {"items": [{"n": 1}, {"n": 2}], "one": [5], "empty": []}
+    BODY: ClassVar[dict[str, Any]] = {"items": [{"n": 1}, {"n": 2}], "one": [5], "empty": []}
 
     @pytest.mark.parametrize(
         ("kind", "path", "expected"),
-        [("list[int]", "$.items[*].n", [1, 2]), ("int", "$.items[*].n", 1), ("any", "$.items[*].n", [1, 2]),
-         ("list[int]", "$.one", [5]), ("list[int]", "$.one[*]", [5]), ("list[int]", "$.none[*]", []), ("any", "$.one", [5]),
-         ("list[int]", "${{ body['items'] | map(attribute='n') }}", [1, 2]), ("int", "${{ body['items'] | length }}", 2),
-         ("str", "fixed", "fixed"), ("int", 5, 5), ("list[int]", [1, "2"], [1, 2]), ("str", "${{ job.id }}-${{ status }}", "7-200"),
-         ("dict[str, int]", {"a": "${{ 1 + 1 }}"}, {"a": 2})],
-    )  # fmt: skip
+        [
+            ("list[int]", "$.items[*].n", [1, 2]),
+            ("int", "$.items[*].n", 1),
+            ("any", "$.items[*].n", [1, 2]),
+            ("list[int]", "$.one", [5]),
+            ("list[int]", "$.one[*]", [5]),
+            ("list[int]", "$.none[*]", []),
+            ("any", "$.one", [5]),
+            ("list[int]", "${{ body['items'] | map(attribute='n') }}", [1, 2]),
+            ("int", "${{ body['items'] | length }}", 2),
+            ("str", "fixed", "fixed"),
+            ("int", 5, 5),
+            ("list[int]", [1, "2"], [1, 2]),
+            ("str", "${{ job.id }}-${{ status }}", "7-200"),
+            ("dict[str, int]", {"a": "${{ 1 + 1 }}"}, {"a": 2}),
+        ],
+    )
     def test_goes_by_its_declared_type(self, kind: str, path: Any, expected: Any) -> None:
         assert value(self.BODY, kind, path) == expected
 
@@ -110,15 +171,19 @@ class TestHowAnOutputIsRead:
 
 
 class TestAnyOutput:
-    OUTPUTS: dict[str, Any] = {"*": {"value": "${{ body.results[output.name] }}"}, "own": "$.own"}
+    OUTPUTS: ClassVar[dict[str, Any]] = {"*": {"value": "${{ body.results[output.name] }}"}, "own": "$.own"}
 
     def test_takes_what_the_task_declares_and_sees_its_name(self) -> None:
-        status = succeeded({"results": {"a": "1", "b": [2]}, "own": 3}, {"a": "int", "b": "list[int]", "own": "str"}, self.OUTPUTS)
+        status = succeeded(
+            {"results": {"a": "1", "b": [2]}, "own": 3}, {"a": "int", "b": "list[int]", "own": "str"}, self.OUTPUTS
+        )
         assert {name: entry[1] for name, entry in status.outputs.items()} == {"a": 1, "b": [2], "own": "3"}
         assert list(status.outputs) == ["a", "b", "own"]
 
     def test_sees_its_type(self) -> None:
-        assert succeeded({}, {"a": "list[str]"}, {"*": {"value": ["${{ output.type }}"]}}).outputs["a"][1] == ["list[str]"]
+        assert succeeded({}, {"a": "list[str]"}, {"*": {"value": ["${{ output.type }}"]}}).outputs["a"][1] == [
+            "list[str]"
+        ]
 
     def test_a_missing_one_fails_the_job(self) -> None:
         assert "the output 'z'" in (succeeded({"results": {}}, {"z": "int"}, self.OUTPUTS).message or "")
@@ -126,10 +191,17 @@ class TestAnyOutput:
 
 class TestTheResult:
     def test_is_what_outputs_read_if_there_is_one(self) -> None:
-        status = succeeded({"x": "of the get"}, {"x": "str", "got": "str"},
-                           {"x": "$.x", "got": "${{ steps.poll.body.x }}"}, result={"request": "GET /out"},
-                           get={"name": "poll", "request": "GET /jobs/${{ job.id }}",
-                                "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"], "FAILED": ["e"]}}})
+        status = succeeded(
+            {"x": "of the get"},
+            {"x": "str", "got": "str"},
+            {"x": "$.x", "got": "${{ steps.poll.body.x }}"},
+            result={"request": "GET /out"},
+            get={
+                "name": "poll",
+                "request": "GET /jobs/${{ job.id }}",
+                "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"], "FAILED": ["e"]}},
+            },
+        )
         assert {name: entry[1] for name, entry in status.outputs.items()} == {"x": "of the result", "got": "of the get"}
 
     def test_is_asked_for_only_when_the_job_has_succeeded(self) -> None:
@@ -139,8 +211,12 @@ class TestTheResult:
         assert driver.api.calls == ["GET /jobs/7"] * 2
 
     def test_that_was_skipped_gives_nothing(self) -> None:
-        status = succeeded({"x": 1}, {"x": "int"}, {"x": {"type": "int", "value": "$.x", "default": 9}},
-                           result={"if": "body.x == 2", "request": "GET /out"})
+        status = succeeded(
+            {"x": 1},
+            {"x": "int"},
+            {"x": {"type": "int", "value": "$.x", "default": 9}},
+            result={"if": "body.x == 2", "request": "GET /out"},
+        )
         assert status.outputs["x"][1] == 9
 
 

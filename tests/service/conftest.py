@@ -3,6 +3,7 @@ an API that each test scripts."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +13,11 @@ from typing import Any
 import pytest
 from flyte_side import FlyteSide
 from real_api import RealApi, running_api
-from real_processes import ROOT, USER_KEYS, Process, connector_service, job_service
+from real_processes import OWN_KEY, PLANTED, ROOT, STORE, USER_KEYS, Process, connector_service, job_service
 
 from yaml_connector import task_from_spec
 
 SPECS = Path(__file__).parent / "connectors.d"
-OWN_KEY = "planted-own-2b64c9aa"
-WRONG_KEY = "planted-wrong/key+of?somebody&77"
-STORE = {f"{user}-api-key": key for user, key in USER_KEYS.items()} | {"wrong-api-key": WRONG_KEY}
-PLANTED = (OWN_KEY, *STORE.values())
 
 EVERYTHING_LOGGED = """
 import logging
@@ -70,7 +67,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
             "connectors.d",
             "everything_logged",
             "yaml_connector.service",
-            PYTHONPATH=str(folder / "installed"),
+            PYTHONPATH=f"{ROOT}{os.pathsep}{folder / 'installed'}",
             LOG_LEVEL="10",
             REAL_API=api.url,
             SCRIPTED_API_KEY=OWN_KEY,

@@ -11,13 +11,12 @@ from urllib.parse import quote
 import grpc
 import pytest
 from aiohttp import web
-from conftest import OWN_KEY, STORE, WRONG_KEY
 from flyte_side import FlyteSide, outputs_of, state
 from flyteidl2.connector.connector_pb2 import Resource
 from real_api import Answers, RealApi, Received
+from real_processes import WRONG_KEY
 
 Make = Callable[..., Any]
-SHOWN_KEY = WRONG_KEY.replace("&", "&amp;")
 
 
 def html(status: int = 200) -> web.Response:
@@ -100,9 +99,7 @@ def test_json_without_a_state_that_is_known_says_what_was_there(
 def test_an_answer_without_an_id_fails_the_job(first_get: Callable[..., Resource]) -> None:
     resource = first_get(create={"identity": 7})
     assert state(resource) == "FAILED"
-    assert "POST API/jobs answered 200" in resource.message
-    assert "job_id" in resource.message
-    assert "$.id" in resource.message
+    assert resource.message == 'POST API/jobs answered 200 without a job id at $.id: {"identity": 7}'
 
 
 def test_a_create_that_is_answered_with_html_is_for_flyte_to_try_again_where_that_is_safe(
@@ -166,10 +163,9 @@ def test_an_output_that_flyte_cannot_hold_ends_the_job_and_never_raises(
     first_get: Callable[..., Resource], declared: Any, sent: Any
 ) -> None:
     resource = first_get(outputs={"good": int, "rows": declared}, get={"state": "done", "rows": sent, "good": 1})
-    assert state(resource) in ("SUCCEEDED", "FAILED")
-    if state(resource) == "FAILED":
-        assert resource.message.startswith("the job succeeded, but the output 'rows' ")
-        assert outputs_of(resource) == {}
+    assert state(resource) == "FAILED"
+    assert resource.message.startswith("the job succeeded, but the output 'rows' ")
+    assert outputs_of(resource) == {}
 
 
 def test_texts_that_utf_8_cannot_hold_reach_flyte_all_the_same(first_get: Callable[..., Resource]) -> None:
@@ -232,10 +228,3 @@ def test_a_job_id_that_would_leave_the_path_is_refused_with_a_reason(
     assert len(api.received(case)) == 1
     assert f"'{identity}'" in resource.message
     assert "path" in resource.message
-
-
-def test_none_of_these_sentences_held_a_secret(service: Any) -> None:
-    """The service's whole output so far, with everything logged."""
-    assert "answered 401" in service.process.output or "status=401" in service.process.output
-    for secret in (OWN_KEY, WRONG_KEY, *STORE.values()):
-        assert secret not in service.process.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ class StepPlan:
     follow_request: RequestPlan | None
     judge: Judge
     save: Value | None
+    save_names: tuple[str, ...]
     optional: bool
     each: Extraction | None
     follow: Extraction | None
@@ -48,15 +49,16 @@ class CallPlan:
 
 
 class EachAnswer:
-    """The answers of a step with `each`: every name is a list, the saves are lists by name."""
+    """The answers of a step with `each`: every name is a list, the saves are lists by name. `names` are the saves that
+    the spec names: they are there without any item, too."""
 
-    def __init__(self, answers: list[Answer]) -> None:
+    def __init__(self, answers: list[Answer], names: Iterable[str]) -> None:
         self.answers = answers
         self.method = answers[-1].method if answers else "GET"
         self.status = [answer.status for answer in answers]
         self.headers = [answer.headers for answer in answers]
         self.url = [answer.url for answer in answers]
-        keys = dict.fromkeys(key for answer in answers for key in answer.saved)
+        keys = dict.fromkeys([*names, *(key for answer in answers for key in answer.saved)])
         self.saved = {key: [answer.saved.get(key) for answer in answers] for key in keys}
 
     is_json = True
@@ -143,6 +145,7 @@ def compile_step(
             not_found=not_found,
         ),
         save=save,
+        save_names=tuple(step.save) if isinstance(step.save, dict) else (),
         optional=step.optional,
         each=each,
         follow=follow,
@@ -210,7 +213,7 @@ async def _run_step(
     answers = []
     for item in step.each.every(scope):
         answers.append(await _one(step, session, AnswerScope(scope, scope.answer, item=item), unsure, outcome))
-    return EachAnswer(answers)
+    return EachAnswer(answers, step.save_names)
 
 
 async def _one(step: StepPlan, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome) -> Answer:

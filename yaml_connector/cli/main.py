@@ -11,6 +11,14 @@ from typing import Any
 
 import click
 
+from yaml_connector.cli.catalog import catalog
+from yaml_connector.cli.check import check
+from yaml_connector.cli.demo import demo
+from yaml_connector.cli.explain import explain
+from yaml_connector.cli.new import new
+from yaml_connector.cli.record import record
+from yaml_connector.cli.run import run
+from yaml_connector.cli.schema import schema
 from yaml_connector.cli.test import test
 from yaml_connector.cli.validate import validate
 from yaml_connector.errors import YamlConnectorError
@@ -44,6 +52,14 @@ def cli() -> None:
 for _command in (
     validate,
     test,
+    schema,
+    run,
+    check,
+    explain,
+    record,
+    catalog,
+    demo,
+    new,
 ):
     cli.add_command(_command)
 

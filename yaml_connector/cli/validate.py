@@ -94,7 +94,7 @@ def find_files(paths: Sequence[str]) -> Found:
     from yaml_connector.load.loader import is_test_file, spec_files, specs_path
 
     found = Found()
-    for path in [path for path in paths if path != "-"] if paths else [specs_path()]:
+    for path in paths or [specs_path()]:
         if os.path.isdir(path):
             tests = sorted(
                 os.path.join(path, name) for name in os.listdir(path) if is_test_file(name) and name[0] != "."
@@ -116,7 +116,8 @@ def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     from yaml_connector.contract.load import load_tests, read_file, read_spec, value_problems
     from yaml_connector.load.loader import examine, load_text
 
-    files = find_files(paths)
+    named = [path for path in paths if path != "-"]
+    files = find_files(named) if named or stdin is None else Found()
     checked = Checked(len(files.specs), len(files.tests), files.problems)
     loaded, problems = examine(files.specs)
     known = {os.path.realpath(item.file): item for item in loaded}

@@ -77,8 +77,6 @@ def _matches(expected: str, found: Any) -> bool:
             return bool(epoch_seconds(expected) == found.timestamp())
         except ValueProblem:
             pass
-    if expected == found:
-        return True
     pattern = regex_of(expected)
     if pattern is None or found is None or found is NOTHING:
         return False

@@ -25,7 +25,7 @@ Mark = Callable[[], None]
 
 @dataclass(frozen=True)
 class Unreached:
-    """A place of the spec that no test reached: where it stands, its path, and the value of a `map` or a step's name."""
+    """A place of the spec that no test reached: where it stands, its path, and a `map`'s value or a step's name."""
 
     file: str
     line: int
@@ -177,4 +177,5 @@ def _call_places(section: Calls, path: Path) -> Iterator[_Place]:
     for index, step in enumerate(section.steps or []):
         yield _Place(_mark(path, step.name), (*path, "steps", index), step.name)
     if section.request is not None:
-        yield _Place(_mark(path, section.name), path, section.name)
+        where = path if section.steps is None else (*path, "request")
+        yield _Place(_mark(path, section.name), where, section.name)

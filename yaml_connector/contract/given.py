@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -132,7 +133,9 @@ def made_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:
 
     Raises ConfigError if the library for that is missing.
     """
-    return {name: value if isinstance(value, str) else _rsa_key(name) for name, value in secrets.items()}
+    return {
+        name: value if isinstance(value, str) else _GENERATORS[value.generate](name) for name, value in secrets.items()
+    }
 
 
 @lru_cache(maxsize=64)
@@ -146,3 +149,19 @@ def _rsa_key(name: str) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+def _google_service_account(name: str) -> str:
+    account = {
+        "type": "service_account",
+        "project_id": "test-project",
+        "private_key_id": "test-key-id",
+        "private_key": _rsa_key(name),
+        "client_email": "test@test-project.iam.gserviceaccount.com",
+        "client_id": "100000000000000000001",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    return json.dumps(account)
+
+
+_GENERATORS: dict[str, Callable[[str], str]] = {"rsa": _rsa_key, "google_service_account": _google_service_account}

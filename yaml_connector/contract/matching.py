@@ -128,8 +128,5 @@ def _form(expected: Mapping[str, Any], sent: Sent) -> Iterator[Difference]:
     except UnicodeDecodeError:
         yield Difference("form", expected, sent.text)
         return
-    if sent.content and not pairs:
-        yield Difference("form", expected, sent.text)
-        return
     for name in [*expected, *(name for name in pairs if name not in expected)]:
         yield from _named(expected.get(name), pairs.get(name, []), f"form.{name}")

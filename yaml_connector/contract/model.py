@@ -43,7 +43,7 @@ class CreateExpect(Model):
     job_id: Annotated[str, Field(description="The job's id.")] = ""
     saved: Annotated[dict[str, Any], Field(description="What create.save kept.")] = Field(default_factory=dict)
     adopted: Annotated[bool, Field(description="Was the job there already, and taken over?")] = False
-    phase: Annotated[Phase | None, Field(description="FAILED if create failed for good, else null.")] = None
+    phase: Annotated[Literal["FAILED"] | None, Field(description="FAILED if create failed for good, else null.")] = None
     message: Message = None
     links: Links = Field(default_factory=list)
     error: Error = ""
@@ -139,7 +139,10 @@ class Call(Model):
 class Generate(Model):
     """A secret that is made for the test."""
 
-    generate: Annotated[Literal["rsa"], Field(description="A private RSA key in PEM.")]
+    generate: Annotated[
+        Literal["rsa", "google_service_account"],
+        Field(description="A private RSA key in PEM, or the JSON text of a Google service account with such a key."),
+    ]
 
 
 class Container(Model):

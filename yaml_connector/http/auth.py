@@ -40,34 +40,39 @@ Learn = Callable[[str], None]
 class AuthCall(Protocol):
     """What an auth is given besides the request: how to send a login, and where to tell a new secret."""
 
-    async def login(self, plan: RequestPlan, scope: Scope) -> Answer:
+    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
         """Send a login request, without credentials of its own; its failures are raised."""
+
+    def redact(self, text: str) -> str:
+        """The text without any secret."""
 
     def learn(self, secret: str) -> None:
         """From here on this value is a secret, too."""
 
 
 class Auth(Protocol):
-    """Puts credentials on requests. `renews` if a 401 may be mended by a new token."""
-
-    renews: bool
+    """Puts credentials on requests."""
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         """Add the credentials to a request that is otherwise complete."""
 
-    def forget(self, scope: Scope) -> None:
-        """The API did not take the credentials: fetch anew the next time."""
+    def forget(self, scope: Scope) -> bool:
+        """The API did not take the credentials: fetch anew the next time. False: there is nothing to fetch."""
 
 
 class _Static:
-    renews = False
-
-    def forget(self, scope: Scope) -> None:
-        """Nothing is kept."""
+    def forget(self, scope: Scope) -> bool:
+        return False
 
 
 def _token_header(token: str, header: str = "Authorization", prefix: str = "Bearer") -> dict[str, str]:
     return header_map({header: f"{prefix} {token}" if prefix else token})
+
+
+def _put(request: WireRequest, headers: dict[str, str]) -> None:
+    """Set headers, in place of the request's own of the same name in any case."""
+    names = {name.lower() for name in headers}
+    request.headers = {name: text for name, text in request.headers.items() if name.lower() not in names} | headers
 
 
 class Bearer(_Static):
@@ -79,7 +84,7 @@ class Bearer(_Static):
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         token = self._token.evaluate(scope)
         if token is not None:
-            request.headers.update(_token_header(as_text(token)))
+            _put(request, _token_header(as_text(token)))
 
 
 class Basic(_Static):
@@ -92,7 +97,8 @@ class Basic(_Static):
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         username, password = self._username.evaluate(scope), self._password.evaluate(scope)
         if username is not None and password is not None:
-            request.headers["Authorization"] = basic_header(as_text(username), as_text(password), call.learn)
+            pair = basic_header(as_text(username), as_text(password), call.learn)
+            _put(request, {"Authorization": pair})
 
 
 def basic_header(username: str, password: str, learn: Learn) -> str:
@@ -118,7 +124,7 @@ class ApiKey(_Static):
         if self._in_query:
             request.url = add_query(request.url, {name: value})
         else:
-            request.headers.update(header_map({name: value}))
+            _put(request, header_map({name: value}))
 
 
 class TokenCache:
@@ -157,14 +163,14 @@ class TokenCache:
         self._tokens.pop(key, None)
 
 
-def _credentials_key(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+def _credentials_key(scope: Scope, values: Any) -> str:
+    """What tells one token from another: the credentials, and the place (which config may choose) that they are for."""
+    text = json.dumps([scope["base_url"], values], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _Fetched:
     """An auth with a token that is fetched: subclasses say with which credentials, and how."""
-
-    renews = True
 
     def __init__(self) -> None:
         self._cache = TokenCache()
@@ -180,20 +186,21 @@ class _Fetched:
         credentials = self._credentials(scope)
         if credentials is None:
             return None
-        token = await self._cache.get(_credentials_key(credentials), lambda: self._fetch(scope, call))
+        token = await self._cache.get(_credentials_key(scope, credentials), lambda: self._fetch(scope, call))
         if isinstance(token, str):
             call.learn(token)
         return token
 
-    def forget(self, scope: Scope) -> None:
+    def forget(self, scope: Scope) -> bool:
         credentials = self._credentials(scope)
         if credentials is not None:
-            self._cache.forget(_credentials_key(credentials))
+            self._cache.forget(_credentials_key(scope, credentials))
+        return credentials is not None
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         token = await self._token(scope, call)
         if token is not None:
-            request.headers.update(_token_header(as_text(token)))
+            _put(request, _token_header(as_text(token)))
 
 
 def _evaluate(values: dict[str, Value], scope: Scope) -> dict[str, Any]:
@@ -209,9 +216,10 @@ def _lifetime(value: Any) -> float | None:
         return None
 
 
-def _need_token(token: Any, answer: Answer) -> str:
+def _need_token(token: Any, answer: Answer, call: AuthCall) -> str:
     if token is None or token == "":
-        raise Passing(f"{answer.method} {answer.url} answered {answer.status} without a token", arrived=False)
+        message = f"{answer.method} {answer.url} answered {answer.status} without a token"
+        raise Passing(call.redact(message), arrived=False)
     return as_text(token)
 
 
@@ -251,7 +259,7 @@ class ClientCredentials(_Fetched):
         login = {"token_url": values["token_url"], "headers": headers, "form": form}
         answer = await call.login(self._plan, login)
         body = answer.body if isinstance(answer.body, dict) else {}
-        return _need_token(body.get("access_token"), answer), _lifetime(body.get("expires_in"))
+        return _need_token(body.get("access_token"), answer, call), _lifetime(body.get("expires_in"))
 
 
 class SignedJwt:
@@ -317,18 +325,17 @@ class Token(_Fetched):
         self._header = compile_text(model.header)
         self._prefix = compile_text(model.prefix)
         self._jwt = SignedJwt(model.jwt) if model.jwt else None
-        # What the login sends makes the credentials: the secrets that it names, and the config.
-        self._names = {
-            name[:2] for name in self._plan.names if name[0] in ("secrets", "config", "env") and len(name) > 1
-        }
+        # What the login sends and reads makes the credentials: the secrets that it names, and the config.
+        used = self._plan.names | self._token_path.names | self._expires_in.names
+        self._names = {name[:2] for name in used if name[0] in ("secrets", "config", "env")}
 
     def _credentials(self, scope: Scope) -> Any:
         values: dict[str, Any] = {}
-        for root, name in sorted(self._names, key=str):
-            value = scope[str(root)].get(name)
-            if root == "secrets" and value is None:
+        for name in sorted(self._names, key=str):
+            value = scope[str(name[0])] if len(name) == 1 else scope[str(name[0])].get(name[1])
+            if name[0] == "secrets" and value is None:
                 return None
-            values[f"{root}.{name}"] = value
+            values[str(name)] = dict(value) if len(name) == 1 else value
         if self._jwt is not None:
             signed = self._jwt.values(scope)
             if signed is None:
@@ -341,30 +348,25 @@ class Token(_Fetched):
         if self._jwt is not None:
             login["jwt"] = self._jwt.make(scope)
             call.learn(login["jwt"])
-        answer = await call.login(self._plan, login)
+        answer = await call.login(self._plan, login, needs_json=self._token_path.is_path)
         read = AnswerScope(scope, answer)
-        return _need_token(self._token_path.first(read), answer), _lifetime(self._expires_in.first(read))
+        return _need_token(self._token_path.first(read), answer, call), _lifetime(self._expires_in.first(read))
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         token = await self._token(scope, call)
         if token is not None:
             header, prefix = as_text(self._header.evaluate(scope)), self._prefix.evaluate(scope)
-            request.headers.update(_token_header(as_text(token), header, as_text(prefix or "")))
+            _put(request, _token_header(as_text(token), header, as_text(prefix or "")))
 
 
-class SigV4:
+class SigV4(_Static):
     """AWS signature version 4, by botocore's signer and its own chain of credentials."""
-
-    renews = False
 
     def __init__(self, model: spec.SigV4Auth) -> None:
         need("botocore.auth", "aws")
         names = ("service", "region", "access_key_id", "secret_access_key", "session_token")
         self._fields = {name: compile_text(value) for name in names if (value := getattr(model, name)) is not None}
         self._chain: Any = None
-
-    def forget(self, scope: Scope) -> None:
-        self._chain = None
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         values = _evaluate(self._fields, scope)
@@ -388,7 +390,7 @@ class SigV4:
             headers=dict(request.headers),
         )
         query = request.url.partition("?")[2]
-        signed.params = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
+        signed.params = parse_qsl(query, keep_blank_values=True)
         kind(credentials, service, region).add_auth(signed)
         request.headers = {name: str(value) for name, value in signed.headers.items()}
 
@@ -469,7 +471,7 @@ class Google(_Fetched):
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         answer = await call.login(_GOOGLE_LOGIN, {"token_url": info["token_uri"], "form": form})
         body = answer.body if isinstance(answer.body, dict) else {}
-        return _need_token(body.get("access_token"), answer), _lifetime(body.get("expires_in"))
+        return _need_token(body.get("access_token"), answer, call), _lifetime(body.get("expires_in"))
 
 
 _GOOGLE_LOGIN = compile_request(

@@ -23,6 +23,7 @@ from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProble
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
+from yaml_connector.http.observe import NOBODY, Observer
 from yaml_connector.http.redact import redactor_for
 from yaml_connector.http.request import Files, RequestPlan, add_query, header_map
 from yaml_connector.http.transport import WireError, WireRequest, WireResponse
@@ -35,7 +36,6 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SURELY_NOT_DONE = frozenset({429, 503})
 _MESSAGE_LENGTH = 500
-Observe = Callable[[str, str, int | None, float], None]
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,25 @@ class Session:
         self.started = clock().monotonic()
         self.deadline = self.started + (connection.spec.deadline if deadline is None else deadline)
         self.learned = frozenset(value for value in secrets.values() if value)
-        self.scope: dict[str, Any] = {"config": config, "secrets": secrets, "env": connection.environment}
         self.place: Place = connection.place(config)
+        self.scope: dict[str, Any] = {
+            "config": config,
+            "secrets": secrets,
+            "env": connection.environment,
+            "base_url": self.place.base_url,
+        }
         self.files = files
         self.watch: Callable[[Exchange], None] | None = None
+        self.observer: Observer = NOBODY
+        self.about = ""  # which job this is for, in log lines
         self._gate = allowed_by.place(config).rules if allowed_by is not None else None
 
     def fresh(self) -> Session:
-        """A session with the same values and a deadline of its own, for a request that serves several calls."""
-        session = Session(
-            self.connection, config=self.scope["config"], secrets=self.scope["secrets"], files=self.files
-        )
+        """A session of its own with the same values, for a request that serves several calls. It has this call's
+        deadline: who joins later has a later one."""
+        scope = self.scope
+        session = Session(self.connection, config=scope["config"], secrets=scope["secrets"], files=self.files)
+        session.deadline, session.observer, session.about = self.deadline, self.observer, self.about
         session.watch, session._gate = self.watch, self._gate
         return session
 
@@ -187,13 +195,15 @@ class Session:
         if delay >= self.remaining():
             return False
         await clock().sleep(delay)
-        return self.remaining() > 0
+        if self.remaining() <= 0:
+            return False
+        self.observer.retry()
+        return True
 
     async def _signed(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
         answer = await self._redirected(request, auth, timeout, follow)
         signer = self.connection.auth
-        if answer.status == 401 and auth and signer is not None and signer.renews:
-            signer.forget(self.scope)
+        if answer.status == 401 and auth and signer is not None and signer.forget(self.scope):
             answer = await self._redirected(request, auth, timeout, follow)
         return answer
 
@@ -209,8 +219,8 @@ class Session:
         )
 
     def _next_hop(self, request: WireRequest, answer: Answer, location: str) -> WireRequest:
-        url = resolve_url(answer.url, location)
         try:
+            url = resolve_url(answer.url, location)
             target = self._checked(url)
         except ValueProblem as problem:
             raise FailedForGood(self.redact(f"{request.method} {answer.url} redirects elsewhere: {problem}")) from None
@@ -229,21 +239,16 @@ class Session:
             self._gate.check(target)
         return target.url, target.origin, self.place.rules.check(target)
 
-    async def _once(self, request: WireRequest, auth: bool, timeout: float) -> Answer:
+    async def _once(self, request: WireRequest, auth: bool, timeout: float, *, bare: bool = False) -> Answer:
         limit = self.connection.spec.max_response
-        async with self.open(request, auth=auth, timeout=timeout) as (sent, response):
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in response.chunks:
-                size += len(chunk)
-                if size > limit:
-                    raise Passing(
-                        self._say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
-                        arrived=True,
-                        status=response.status,
-                    )
-                chunks.append(chunk)
-            content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        async with self.open(request, auth=auth, timeout=timeout, bare=bare) as (sent, response):
+            content = await response.read(limit)
+        if content is None:
+            raise Passing(
+                self._say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
+                arrived=True,
+                status=response.status,
+            )
         answer = Answer(sent.method, sent.url, response.status, response.headers, content)
         if self.watch is not None:
             self.watch(Exchange(sent, answer, None))
@@ -276,10 +281,10 @@ class Session:
                     request = self._next_hop(request, answer, location)
                     continue
                 signer = self.connection.auth
-                if answer.status == 401 and plan.auth and signer is not None and signer.renews and not renewed:
-                    renewed = True
-                    signer.forget(self.scope)
-                    continue
+                if answer.status == 401 and plan.auth and signer is not None and not renewed:
+                    renewed = signer.forget(self.scope)
+                    if renewed:
+                        continue
                 self._judge(answer, scope, judge)
             except Passing as failure:
                 last = given or attempt >= self.connection.spec.retry.max_attempts
@@ -289,15 +294,16 @@ class Session:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, auth: bool, timeout: float
+        self, request: WireRequest, *, auth: bool, timeout: float, bare: bool = False
     ) -> AsyncIterator[tuple[WireRequest, WireResponse]]:
-        """Send one attempt and give the answer's head and content as they come; raises Passing if it breaks off."""
+        """Send one attempt and give the answer's head and content as they come; raises Passing if it breaks off.
+        `bare`: without the connection's default headers and query, too."""
         url, origin, credentialed = self._checked(request.url)
         sent = WireRequest(request.method, url, dict(request.headers), request.body)
-        if credentialed:
+        if credentialed and not bare:
             await self._add_credentials(sent, origin, auth)
         if self.connection.limiter is not None:
-            await self.connection.limiter.wait(self.deadline)
+            self.observer.waited(await self.connection.limiter.wait(self.deadline))
         remaining = self.remaining()
         if remaining <= 0:
             raise Passing(self._say(sent, "was not sent: the deadline of this call has passed"), arrived=False)
@@ -313,9 +319,11 @@ class Session:
                 self.watch(Exchange(sent, None, message))
             raise Passing(message, arrived=error.arrived) from None
         finally:
+            took = clock().monotonic() - began
+            (self.observer.login if bare else self.observer.request)(status, took)
             if logger.isEnabledFor(logging.DEBUG):
-                took = (clock().monotonic() - began) * 1000
-                logger.debug("%s %s status=%s ms=%.1f", sent.method, self.redact(sent.url), status, took)
+                url = self.redact(sent.url)
+                logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, self.about)
 
     async def _add_credentials(self, sent: WireRequest, origin: str, auth: bool) -> None:
         connection = self.connection
@@ -332,36 +340,17 @@ class Session:
         if auth and connection.auth is not None:
             await connection.auth.sign(sent, self.scope, self)
 
-    async def login(self, plan: RequestPlan, scope: Scope) -> Answer:
-        """Send a login request: no credentials of its own, none of the connection's default headers and query."""
+    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
+        """Send a login request once: no credentials of its own, none of the connection's default headers and query.
+        When it fails passingly, the request that needs the token does too, and both are sent again."""
         request = plan.build(scope, self.base_url)
-        timeout = plan.timeout or self.connection.spec.timeout
-        attempt = 1
-        while True:
-            try:
-                answer = await self._login_once(request, timeout)
-                self._judge(answer, scope, Judge(needs_json=True))
-                return answer
-            except Passing as failure:
-                failure.arrived = False  # whatever became of the login, the job's own request was not sent
-                if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
-                    raise
-            attempt += 1
-
-    async def _login_once(self, request: WireRequest, timeout: float) -> Answer:
-        url, _, _ = self._checked(request.url)
-        remaining = self.remaining()
-        if remaining <= 0:
-            raise Passing(self._say(request, "was not sent: the deadline of this call has passed"), arrived=False)
-        sent = WireRequest(request.method, url, dict(request.headers), request.body)
         try:
-            async with self.connection.transport.exchange(sent, min(timeout, remaining)) as response:
-                content = b"".join([chunk async for chunk in response.chunks])
-        except WireError as error:
-            raise Passing(self._say(sent, error.reason), arrived=False) from None
-        answer = Answer(sent.method, sent.url, response.status, response.headers, content)
-        if self.watch is not None:
-            self.watch(Exchange(sent, answer, None))
+            answer = await self._once(request, False, plan.timeout or self.connection.spec.timeout, bare=True)
+            self._judge(answer, scope, Judge(needs_json=needs_json))
+        except Passing as failure:
+            failure.arrived = False  # whatever became of the login, the job's own request was not sent
+            raise
+        self.observer.token()
         return answer
 
     # --- judging ------------------------------------------------------------------------------------------------

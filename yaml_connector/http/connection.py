@@ -91,15 +91,18 @@ class Connection:
         if not any(name[0] == "config" for name in self._config_names):
             self._fixed = self._make_place({})
             return self._fixed
-        key = repr(
-            [(name, config.get(name)) for name in sorted(str(part[1]) for part in self._config_names if len(part) > 1)]
-        )
+        key = repr([(name, config.get(name)) for name in self._used(config)])
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = self._make_place(config)
             while len(self._places) > _MOST_PLACES:
                 self._places.popitem(last=False)
         return place
+
+    def _used(self, config: Mapping[str, Any]) -> list[str]:
+        """The fields of the config that matter for the place; all of them where it is used as a whole."""
+        used = [name for name in self._config_names if name[0] == "config"]
+        return sorted(config) if any(len(name) == 1 for name in used) else sorted({str(name[1]) for name in used})
 
     def _make_place(self, config: Mapping[str, Any]) -> Place:
         scope = {"env": self.environment, "config": config}

@@ -49,8 +49,7 @@ class Target:
 @lru_cache(maxsize=4096)
 def parse_url(url: str) -> Target:
     """Take a URL apart; raises ValueProblem for what is no plain http(s) URL of one unambiguous host."""
-    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
-        raise ValueProblem(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
+    _check_characters(url)
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -69,9 +68,18 @@ def parse_url(url: str) -> Target:
 
 def resolve_url(base: str, url: str) -> str:
     """An absolute URL from one that may be relative (`Location`, `nextUri`)."""
-    if url.startswith("//") or "\\" in url:
+    _check_characters(url)
+    if url.startswith("//") or re.match(r"https?:(?!//[^/?#])", url, re.IGNORECASE):
         raise ValueProblem(f"{url!r} is neither an absolute URL nor a path")
-    return urljoin(base, url)
+    try:
+        return urljoin(base, url)
+    except ValueError as error:
+        raise ValueProblem(f"{url!r} is no URL: {error}") from None
+
+
+def _check_characters(url: str) -> None:
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
+        raise ValueProblem(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
 
 
 @lru_cache(maxsize=4096)

@@ -22,10 +22,10 @@ class Redactor:
         forms = sorted(
             {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}, key=len, reverse=True
         )
-        self._by_head: dict[str, list[str]] = {}
-        for form in forms:
-            self._by_head.setdefault(_head(form), []).append(form)
-        heads = sorted(self._by_head, key=len, reverse=True)
+        self._forms = [(_head(form), form) for form in forms]
+        self._whole = re.compile("|".join(re.escape(form) for _, form in self._forms))
+        self._longest = len(forms[0]) if forms else 0
+        heads = sorted({head for head, _ in self._forms}, key=len)  # a short one finds what starts as a longer one does
         self._heads = re.compile("|".join(map(re.escape, heads))) if heads else None
 
     def redact(self, text: str) -> str:
@@ -35,11 +35,17 @@ class Redactor:
         pieces: list[str] = []
         position = 0
         while (match := self._heads.search(text, position)) is not None:
-            end = max(_common(text, match.start(), form) for form in self._by_head[match.group()])
             pieces += [text[position : match.start()], MASK]
-            position = end
+            position = self._end(text, match.start())
         pieces.append(text[position:])
         return "".join(pieces) if len(pieces) > 1 else text
+
+    def _end(self, text: str, start: int) -> int:
+        """Where the secret ends that begins here, whichever it is, and those that begin within it."""
+        end = max(_common(text, start, form) for head, form in self._forms if text.startswith(head, start))
+        while (further := self._whole.search(text, start + 1, end + self._longest)) and further.start() < end:
+            start, end = further.start(), max(end, further.end())
+        return end
 
     def redact_tree(self, value: Any) -> Any:
         """A value with every text in it redacted."""
@@ -67,8 +73,8 @@ def redactor_for(secrets: frozenset[str]) -> Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    raw = secret.encode()
-    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    raw = secret.encode("utf-8", "surrogatepass")  # an environment may hold what is no UTF-8
+    forms = {secret, quote(raw, safe=""), quote(raw), quote_plus(raw)}
     forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     forms |= {repr(secret)[1:-1]}
     for shift in range(3):  # inside a longer text that was encoded, the value may start at any of three offsets

@@ -50,6 +50,12 @@ class RequestPlan:
 
     def build(self, scope: Scope, base_url: str, files: Files = _no_files) -> WireRequest:
         """The request for these values; headers of the connection and credentials are added later."""
+        try:
+            return self._build(scope, base_url, files)
+        except UnicodeEncodeError:
+            raise ValueProblem("the request holds half of a surrogate pair, which UTF-8 has no form for") from None
+
+    def _build(self, scope: Scope, base_url: str, files: Files) -> WireRequest:
         located = self.locate(scope)
         if self.is_path:
             url = base_url + located if located.startswith("/") else f"{base_url}/{located}"
@@ -148,6 +154,7 @@ def add_query(url: str, query: Mapping[str, Any]) -> str:
     ]
     if not pairs:
         return url
+    url = url.partition("#")[0]  # a fragment is never sent, and the query would be part of it
     return url + ("&" if "?" in url else "?") + "&".join(pairs)
 
 
@@ -160,6 +167,8 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
             raise ValueProblem(f"the value of the header {name} holds a line break")
         if not _HEADER_NAME.fullmatch(name):
             raise ValueProblem(f"{name!r} is no name of a header")
+        if not text.isascii():
+            text.encode()  # fails for what cannot be sent
         headers[name] = text
     return headers
 

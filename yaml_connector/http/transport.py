@@ -44,6 +44,17 @@ class WireResponse:
     headers: Headers
     chunks: AsyncIterator[bytes]
 
+    async def read(self, limit: int) -> bytes | None:
+        """The whole content, or None if it is longer than `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks:
+            size += len(chunk)
+            if size > limit:
+                return None
+            pieces.append(chunk)
+        return b"".join(pieces)
+
 
 class WireError(Exception):
     """No answer. `arrived` is False if the request surely did not reach the API; `reason` says what happened."""
@@ -62,11 +73,18 @@ class Transport(Protocol):
 
 
 class AiohttpTransport:
-    """Real sockets: a pool of connections for each event loop."""
+    """Real sockets: a pool of connections for each event loop. `resolver` finds addresses (default: the system's)."""
 
-    def __init__(self, *, max_connections: int, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         self._limit = max_connections
         self._tls = tls
+        self._resolver = resolver
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
             weakref.WeakKeyDictionary()
         )
@@ -76,34 +94,15 @@ class AiohttpTransport:
         session = self._sessions.get(loop)
         if session is None or session.closed:
             connector = aiohttp.TCPConnector(
-                limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver()
+                limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
             )
             session = self._sessions[loop] = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )
         return session
 
-    @asynccontextmanager
-    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
-        body: Any = request.body() if callable(request.body) else request.body
-        try:
-            async with self._session().request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=body,
-                allow_redirects=False,
-                timeout=_timeout(timeout),
-            ) as response:
-                yield WireResponse(response.status, response.headers, response.content.iter_any())
-        except aiohttp.ConnectionTimeoutError:
-            raise WireError(f"could not connect within {timeout:.3g} s", arrived=False) from None
-        except TimeoutError:
-            raise WireError(f"gave no complete answer within {timeout:.3g} s", arrived=True) from None
-        except aiohttp.ClientConnectorError as error:
-            raise WireError(f"cannot be connected to: {_reason(error)}", arrived=False) from None
-        except (aiohttp.ClientError, OSError, EOFError) as error:
-            raise WireError(f"broke off: {_reason(error)}", arrived=True) from None
+    def exchange(self, request: WireRequest, timeout: float) -> _AiohttpExchange:
+        return _AiohttpExchange(self._session(), request, timeout)
 
     async def close(self) -> None:
         """Close the pool of this event loop."""
@@ -112,10 +111,68 @@ class AiohttpTransport:
             await session.close()
 
 
+class _AiohttpExchange:
+    """One request on the way. A class, not a generator: every call of every connector passes here."""
+
+    def __init__(self, session: aiohttp.ClientSession, request: WireRequest, timeout: float) -> None:
+        body: Any = request.body() if callable(request.body) else request.body
+        self._timeout = timeout
+        self._request = session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=body,
+            allow_redirects=False,
+            timeout=_timeout(timeout),
+        )
+
+    async def __aenter__(self) -> WireResponse:
+        try:
+            response = await self._request.__aenter__()
+        except _FAILURES as error:
+            raise _wire_error(error, self._timeout) from None
+        return _AiohttpResponse(response.status, response.headers, response.content.iter_any(), response.content)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        await self._request.__aexit__(kind, error, trace)
+        if isinstance(error, _FAILURES):
+            raise _wire_error(error, self._timeout) from None
+
+
+@dataclass
+class _AiohttpResponse(WireResponse):
+    stream: aiohttp.StreamReader
+
+    async def read(self, limit: int) -> bytes | None:
+        content = await self.stream.readany()
+        if self.stream.at_eof():  # the usual answer comes in one piece
+            return content if len(content) <= limit else None
+        pieces = [content]
+        size = len(content)
+        while size <= limit and (content := await self.stream.readany()):
+            pieces.append(content)
+            size += len(content)
+        return b"".join(pieces) if size <= limit else None
+
+
+_FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSError
+
+
+def _wire_error(error: BaseException, timeout: float) -> WireError:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return WireError(f"could not connect within {timeout:.3g} s", arrived=False)
+    if isinstance(error, TimeoutError):
+        return WireError(f"gave no complete answer within {timeout:.3g} s", arrived=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return WireError(f"cannot be connected to: {_reason(error)}", arrived=False)
+    return WireError(f"broke off: {_reason(error)}", arrived=True)
+
+
 @lru_cache(maxsize=256)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    # A connection that is not there shortly before the time is over surely carried no request.
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=seconds * 0.95)
+    # A connection that is not there shortly before the time is over surely carried no request. `connect` counts the
+    # wait for a place in a full pool, too: a backend that hangs must not make other requests look doubtful.
+    return aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.95)
 
 
 def _reason(error: BaseException) -> str:
@@ -129,8 +186,8 @@ def _reason(error: BaseException) -> str:
 class _GuardedResolver(AbstractResolver):
     """Refuses names that resolve to link-local or metadata addresses: a DNS answer must not open what a URL may not."""
 
-    def __init__(self) -> None:
-        self._resolver = DefaultResolver()
+    def __init__(self, resolver: AbstractResolver | None) -> None:
+        self._resolver = resolver or DefaultResolver()
 
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)

@@ -1,7 +1,7 @@
 """Asking for many jobs in one request (section 8, `batch`).
 
-Gets that arrive within the window, with the same connection and credentials, wait for one request; each then gets its own
-item of the answer, or None if the answer lacks it.
+Gets that arrive within the window, with the same connection and credentials, wait for one request; each then gets its
+own item of the answer, or None if the answer lacks it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,7 +18,7 @@ from yaml_connector.http.request import Files
 from yaml_connector.http.transport import Transport
 from yaml_connector.job import metrics
 from yaml_connector.job.create import CreateValues, Creation
-from yaml_connector.job.get import Poll, Status, static_links, unreadable
+from yaml_connector.job.get import Poll, Status, readable_again, static_links, unreadable
 from yaml_connector.job.logs import LogPage, read_logs
 from yaml_connector.job.memory import Memory, Remembered
 from yaml_connector.job.meta import JobMeta, unpin_spec
@@ -26,6 +27,12 @@ from yaml_connector.load.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
 
 _MOST_OLD_SPECS = 256
+
+
+class Told:
+    """What came of a call, in one word."""
+
+    outcome = "done"
 
 
 class Connector:
@@ -57,13 +64,19 @@ class Connector:
     async def create(self, values: CreateValues) -> JobMeta:
         """Submit a job. Raises Passing for what Flyte may try again; what no retry mends comes back as a failed job."""
         meta = self._new_meta(values)
+        with self._told("create", meta) as told:
+            meta = await self._create(values, meta)
+            told.outcome = "failed" if meta.failed is not None else "adopted" if meta.adopted else "submitted"
+        return meta
+
+    async def _create(self, values: CreateValues, meta: JobMeta) -> JobMeta:
         secrets: Mapping[str, str | None] = {}
         try:
             config = self._config(values.config)
             meta.config = self.plan.kept.of("config", config)
             names: dict[str, Any] = {"inputs": values.inputs, "config": config, "task": values.task}
             secrets = self.plan.secrets.values(values.secrets, names)
-            session = self._session(self.plan, config, secrets)
+            session = self._observed(self._session(self.plan, config, secrets), "create", meta)
             names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
         except (ValueProblem, ConfigError) as problem:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
@@ -107,7 +120,9 @@ class Connector:
         if memory.status is not None and clock().time() < memory.next_poll:
             remembered: Status = memory.status
             return remembered
-        status = await self._poll(meta, memory)
+        with self._told("get", meta) as told:
+            status = await self._poll(meta, memory)
+            told.outcome = status.phase
         self._remember(meta, memory, status)
         return status
 
@@ -117,7 +132,7 @@ class Connector:
         session: Session | None = None
         try:
             plan = self._plan_of(meta)
-            session, names = self._later(plan, meta, memory.secrets)
+            session, names = self._later(plan, meta, memory.secrets, "get")
             settings = plan.spec.get.poll if plan.spec.get else None
             if settings is not None and settings.min_interval:
                 memory.next_poll = max(memory.next_poll, clock().time() + settings.min_interval)
@@ -169,9 +184,11 @@ class Connector:
         if plan.delete is None:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
             return
-        session, names = self._later(plan, meta, secrets or self.memory.of(meta.key).secrets)
-        with _redacted(session):
+        memory = self.memory.of(meta.key)
+        session, names = self._later(plan, meta, secrets or memory.secrets, "delete")
+        with self._told("delete", meta), _redacted(session):
             await run_calls(plan.delete, session, names)
+        readable_again(plan, memory)
 
     async def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
         """The log from `token` on ("": from the start), in pages; the last page has the next token, or none.
@@ -183,8 +200,8 @@ class Connector:
         plan = self._plan_of(meta)
         if plan.logs is None:
             return
-        session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()))
-        with _redacted(session):
+        session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()), "logs")
+        with self._told("logs", meta), _redacted(session):
             async for page in read_logs(plan.logs, session, names, token):
                 yield page
 
@@ -203,10 +220,35 @@ class Connector:
         session.watch = self.watch
         return session
 
-    def _later(self, plan: SpecPlan, meta: JobMeta, given: Mapping[str, str]) -> tuple[Session, dict[str, Any]]:
+    def _observed(self, session: Session, call: str, meta: JobMeta) -> Session:
+        session.observer = metrics.recorder(self.spec.task_type_name, call)
+        if metrics.logger.isEnabledFor(logging.DEBUG):
+            session.about = f"call={call} execution={meta.name}"
+        return session
+
+    @contextmanager
+    def _told(self, call: str, meta: JobMeta) -> Iterator[Told]:
+        """One log line for this call, at debug."""
+        told = Told()
+        if not metrics.logger.isEnabledFor(logging.DEBUG):
+            yield told
+            return
+        began = clock().monotonic()
+        try:
+            yield told
+        except Exception as error:
+            told.outcome = type(error).__name__
+            raise
+        finally:
+            took = clock().monotonic() - began
+            metrics.log_call(call, self.spec.task_type_name, meta.name, meta.id, told.outcome, took)
+
+    def _later(
+        self, plan: SpecPlan, meta: JobMeta, given: Mapping[str, str], call: str
+    ) -> tuple[Session, dict[str, Any]]:
         names: dict[str, Any] = {"inputs": meta.inputs, "config": meta.config, "task": meta.task, "job": meta.job}
         secrets = plan.secrets.values(given, names)
-        session = self._session(plan, meta.config, secrets)
+        session = self._observed(self._session(plan, meta.config, secrets), call, meta)
         names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
         return session, names
 

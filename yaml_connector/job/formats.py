@@ -11,6 +11,10 @@ class Splitter(Protocol):
 
     rest: str
 
+    @property
+    def held(self) -> int:
+        """How many characters wait to be completed."""
+
     def feed(self, text: str) -> list[Any]:
         """The lines that this text completes."""
 
@@ -23,6 +27,10 @@ class TextLines:
 
     def __init__(self) -> None:
         self.rest = ""
+
+    @property
+    def held(self) -> int:
+        return len(self.rest)
 
     def feed(self, text: str) -> list[Any]:
         *complete, self.rest = (self.rest + text).split("\n")
@@ -61,6 +69,11 @@ class ServerSentEvents:
     def __init__(self) -> None:
         self._lines = TextLines()
         self._data: list[str] = []
+        self._size = 0
+
+    @property
+    def held(self) -> int:
+        return self._size + self._lines.held
 
     @property
     def rest(self) -> str:
@@ -71,9 +84,10 @@ class ServerSentEvents:
         for line in self._lines.feed(text):
             if line == "" and self._data:
                 events.append(json_or_text("\n".join(self._data)))
-                self._data = []
+                self._data, self._size = [], 0
             elif line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
+                self._size += len(line)
         return events
 
     def finish(self) -> Any:

@@ -70,7 +70,7 @@ class Poll:
             if not failure.unknown_job:
                 raise
             status = self._not_found(failure)
-        self.memory.unreadable_since = None
+        readable_again(self.plan, self.memory)
         return status
 
     async def _ask(self) -> Outcome:
@@ -188,6 +188,7 @@ class Poll:
     async def _succeeded(self, status: Status, outcome: Outcome) -> None:
         read = outcome
         if self.plan.result is not None:
+            self.session.observer = metrics.recorder(self.plan.spec.task_type_name, "result")
             read = await run_calls(self.plan.result, self.session, self.names, before=outcome)
         scope = read.scope(self.names)
         answer = read.answer
@@ -283,12 +284,20 @@ def static_links(get: GetPlan, names: Mapping[str, Any]) -> list[tuple[str, str]
     return links_of(get, names, all_links=False)
 
 
+def readable_again(plan: SpecPlan, memory: Remembered) -> None:
+    """The job was read, or nobody asks for it any more."""
+    if memory.unreadable_since is not None:
+        metrics.no_longer_unreadable(plan.spec.task_type_name, clock().time() - memory.unreadable_since)
+    memory.unreadable_since = None
+
+
 def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: list[tuple[str, str]]) -> Status:
     """The status of a job that could not be read: the last phase known, until the tolerance is over."""
     settings = plan.spec.get.poll if plan.spec.get else PollSettings()
     now = clock().time()
     if memory.unreadable_since is None:
         memory.unreadable_since = now
+        metrics.became_unreadable(plan.spec.task_type_name)
     since = memory.unreadable_since
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         memory.next_poll = max(memory.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))

@@ -17,7 +17,7 @@ from typing import Any
 
 from yaml_connector.call.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
 from yaml_connector.clock import clock
-from yaml_connector.errors import CallError, ValueProblem
+from yaml_connector.errors import CallError, Passing, ValueProblem
 from yaml_connector.http.answer import AnswerScope
 from yaml_connector.http.client import Session
 from yaml_connector.job.formats import FORMATS, Splitter
@@ -167,7 +167,7 @@ async def read_logs(plan: LogsPlan, session: Session, names: dict[str, Any], tok
     outcome = await run_calls(plan.before, session, names) if plan.before.steps else Outcome()
     scope = outcome.scope(names)
     assert plan.each is not None
-    any_more = False
+    any_more = given = broken = False
     following: dict[str, Any] = {}
     for item in plan.each.every(scope):
         item_names = {**names, "steps": outcome.steps, "item": item}
@@ -176,8 +176,19 @@ async def read_logs(plan: LogsPlan, session: Session, names: dict[str, Any], tok
             following[key] = 0
             continue
         place = Place.unpack(places.get(key))
-        async for page in reader.source(item_names, place):
-            yield page
+        if broken:
+            following[key] = place.packed()
+            continue
+        try:
+            async for page in reader.source(item_names, place):
+                given = given or bool(page.lines)
+                yield page
+        except CallError:
+            if not given:
+                raise
+            broken = any_more = True  # what was given before must not come again: the next call starts with this item
+            following[key] = place.packed()
+            continue
         any_more = any_more or reader.more
         following[key] = place.packed() if reader.more or reader.skipped else 0
     yield LogPage(token=_encode(following) if any_more else None, last=True)
@@ -264,8 +275,8 @@ class _Reader:
             fresh = items[place.read :]
             place.read += len(fresh)
             unfinished = bool(rest) and place.tail != len(rest)
-            if rest and not fresh and not unfinished:
-                fresh = [splitter.finish()]
+            if rest and (ends or (not fresh and not unfinished)):
+                fresh = [*fresh, splitter.finish()]
                 self.more = False
             else:
                 self.more = (bool(fresh) or unfinished) and not ends
@@ -291,7 +302,9 @@ class _Reader:
             return
         splitter: Splitter = FORMATS[plan.format]()
         skip, batch, new = place.read, [], 0
-        until = clock().monotonic() + plan.max_time
+        limit = self.session.connection.spec.max_response
+        # shortly before the deadline, so that a quiet stream ends and does not fail
+        until = clock().monotonic() + min(plan.max_time, 0.95 * self.session.remaining())
         broken = False
         try:
             async with self.session.stream(last.request, scope, last.judge, until=until) as answer:
@@ -306,6 +319,9 @@ class _Reader:
                             yield self._page(batch, scope, place)
                             new += len(batch)
                             batch = []
+                    if splitter.held > limit:
+                        what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
+                        raise Passing(f"{answer.method} {answer.url} {what}", arrived=False)
         except CallError:
             if not new and not batch:
                 raise

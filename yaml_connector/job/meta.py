@@ -55,7 +55,7 @@ class JobMeta:
         """The bytes that Flyte keeps."""
         kept = {name: value for name, value in asdict(self).items() if value not in ("", [], {}, None, False)}
         text = json.dumps({"v": VERSION, **kept}, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "surrogatepass")  # JSON can spell what UTF-8 cannot; the job must not be lost for it
+        return text.encode("utf-8", "surrogatepass")  # JSON spells what UTF-8 cannot: keep the job
 
     @classmethod
     def decode(cls, data: bytes) -> JobMeta:

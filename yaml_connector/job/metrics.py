@@ -1,18 +1,39 @@
 """Metrics in Prometheus' default registry, and the logger of a job's life. Labels are bounded: task types and a few
-words."""
+words. What is labelled is looked up once, not with each call."""
 
 from __future__ import annotations
 
 import logging
+from functools import cache
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 
 logger = logging.getLogger("yaml_connector")
 
+_TIMES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_OUTAGES = (10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+
+REQUESTS = Counter(
+    "yaml_connector_requests_total",
+    "Requests to an API; status is its class (2xx ...), or none for no answer",
+    ["task_type", "call", "status"],
+)
+LATENCY = Histogram("yaml_connector_request_seconds", "How long a request took", ["task_type", "call"], buckets=_TIMES)
+RETRIES = Counter("yaml_connector_retries_total", "Requests that were sent again", ["task_type", "call"])
+TOKENS = Counter("yaml_connector_tokens_fetched_total", "Tokens fetched by a login", ["task_type"])
+LIMITED = Counter("yaml_connector_rate_limit_waits_total", "Requests that waited for the rate limit", ["task_type"])
+LIMITED_SECONDS = Counter("yaml_connector_rate_limit_wait_seconds_total", "How long they waited, in all", ["task_type"])
 UNKNOWN_STATE = Counter(
     "yaml_connector_unknown_state_total", "Answers whose state no phase rule of the spec maps", ["task_type"]
 )
 UNREADABLE = Counter("yaml_connector_unreadable_total", "Gets that could not read the job", ["task_type"])
+UNREADABLE_JOBS = Gauge("yaml_connector_unreadable_jobs", "Jobs that cannot be read now", ["task_type"])
+UNREADABLE_SECONDS = Histogram(
+    "yaml_connector_unreadable_seconds",
+    "How long a job was unreadable, until it could be read again or was given up",
+    ["task_type"],
+    buckets=_OUTAGES,
+)
 ADOPTED = Counter("yaml_connector_adopted_total", "Jobs that create found and took over", ["task_type"])
 DOUBTFUL = Counter(
     "yaml_connector_doubtful_creates_total",
@@ -20,3 +41,67 @@ DOUBTFUL = Counter(
     ["task_type", "outcome"],
 )
 PHASES = Counter("yaml_connector_phases_total", "Changes of a job's phase as seen by get", ["task_type", "phase"])
+
+_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+class Recorder:
+    """Counts the requests of one call (`create`, `get`, `result`, `delete`, `logs`) of one task type; logins apart."""
+
+    def __init__(self, task_type: str, call: str) -> None:
+        self._requests = [REQUESTS.labels(task_type, call, status) for status in _CLASSES]
+        self._latency = LATENCY.labels(task_type, call)
+        self._retries = RETRIES.labels(task_type, call)
+        self._tokens = TOKENS.labels(task_type)
+        self._limited = LIMITED.labels(task_type)
+        self._limited_seconds = LIMITED_SECONDS.labels(task_type)
+        self._logins = recorder(task_type, "login") if call != "login" else self
+
+    def request(self, status: int | None, seconds: float) -> None:
+        number = 0 if status is None else status // 100
+        self._requests[number if 0 <= number <= 5 else 0].inc()
+        self._latency.observe(seconds)
+
+    def login(self, status: int | None, seconds: float) -> None:
+        self._logins.request(status, seconds)
+
+    def token(self) -> None:
+        self._tokens.inc()
+
+    def retry(self) -> None:
+        self._retries.inc()
+
+    def waited(self, seconds: float) -> None:
+        if seconds > 0:
+            self._limited.inc()
+            self._limited_seconds.inc(seconds)
+
+
+@cache
+def recorder(task_type: str, call: str) -> Recorder:
+    """The recorder of this call; made once."""
+    return Recorder(task_type, call)
+
+
+def became_unreadable(task_type: str) -> None:
+    """A job that could be read cannot be any more."""
+    UNREADABLE_JOBS.labels(task_type).inc()
+
+
+def no_longer_unreadable(task_type: str, seconds: float) -> None:
+    """It was read again, given up, or cancelled."""
+    UNREADABLE_JOBS.labels(task_type).dec()
+    UNREADABLE_SECONDS.labels(task_type).observe(seconds)
+
+
+def log_call(call: str, task_type: str, execution: str, job: str, outcome: str, seconds: float) -> None:
+    """One line for each call, at debug."""
+    logger.debug(
+        "call=%s task_type=%s execution=%s job=%s outcome=%s ms=%.1f",
+        call,
+        task_type,
+        execution,
+        job,
+        outcome,
+        seconds * 1000,
+    )

@@ -105,7 +105,7 @@ class _Checker:
         self.connection()
         for name, secret in spec.secrets.items():
             if secret.file is not None:
-                self.slot(("secrets", name, "file"), Slot("template"), secret.file, names.base.plus("env"))
+                self.slot(("secrets", name, "file"), Slot("template"), secret.file, names.base)
         for section in ("config", "inputs"):
             for name, field in (getattr(spec, section) or {}).items():
                 self.fields(field, (section, name), Names())

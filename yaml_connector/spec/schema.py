@@ -27,7 +27,7 @@ def connector_schema() -> dict[str, Any]:
         "description": phase.get("description", ""),
         "anyOf": [{"$ref": "#/$defs/Rule"}, rules],
     }
-    _tidy(schema)
+    tidy(schema)
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": _TITLE, **schema}
 
 
@@ -39,11 +39,11 @@ _SHORT_FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def _tidy(schema: Any) -> None:
-    """Leave out what a hover need not show: titles that repeat the name, null defaults; durations as they are written."""
+def tidy(schema: Any) -> None:
+    """Leave out what a hover need not show: titles that repeat the name, null defaults; write durations as specs do."""
     if isinstance(schema, list):
         for value in schema:
-            _tidy(value)
+            tidy(value)
     elif isinstance(schema, dict):
         if isinstance(schema.get("title"), str) and {"type", "anyOf", "$ref", "enum", "const"} & schema.keys():
             del schema["title"]
@@ -54,7 +54,7 @@ def _tidy(schema: Any) -> None:
         if isinstance(schema.get("default"), int) and "KiB" in schema.get("pattern", ""):
             schema["default"] = f"{schema['default'] // 2**20}MiB"
         for value in schema.values():
-            _tidy(value)
+            tidy(value)
 
 
 def schema_text() -> str:

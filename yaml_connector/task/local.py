@@ -8,6 +8,7 @@ import atexit
 import os
 import time
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from yaml_connector.task.plugin import YamlConnectorTask
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
-_LOG_PAGES_AT_ONCE = 50
+_PAGES_AT_ONCE = 50  # of the log; then the job's state is looked at again
+_EMPTY_PAGES = 10  # of a log whose API always promises more
 
 
 async def run_locally(task: YamlConnectorTask, inputs: dict[str, Any]) -> Any:
@@ -70,8 +72,8 @@ class _LocalJob:
         self.secrets = secrets
         self.context = context
         self.began = time.monotonic()
-        self.token: str | None = ""
-        self.last_token = ""
+        self.token = ""  # where the next page of the log starts
+        self.lines_shown = 0  # how many lines from there on were shown already
         self.shown: tuple[Any, ...] = ()
 
     async def run(self, inputs: dict[str, Any]) -> Any:
@@ -149,34 +151,30 @@ class _LocalJob:
                 self._say(f"{name}: {url}")
 
     async def _show_logs(self, kept: KeptJob, *, last: bool) -> None:
-        """The lines that are new. A log that cannot be read does not disturb the run."""
-        for _ in range(_LOG_PAGES_AT_ONCE):
-            token: str | None = None
-            count = 0
+        """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
+        the run."""
+        self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
+        pages = empty = 0
+        while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):
+            count, token = 0, None
             try:
-                async for page in self.connector.jobs.logs(kept.meta, self.last_token):
-                    for line in page.lines[self._already_shown(count) :] if count == 0 else page.lines:
-                        self._say(f"| {line.message}")
-                    count += len(page.lines)
+                async for page in self.connector.jobs.logs(kept.meta, self.token):
                     token = page.token
+                    for line in page.lines:
+                        count += 1
+                        if count > self.lines_shown:
+                            self.lines_shown = count
+                            self._say(f"| {line.message}")
             except YamlConnectorError as error:
                 if last:
                     self._say(f"the log cannot be read: {error}")
                 return
             if not token:
-                self._ended_with = count
+                return  # from the same token on, there may be more lines later
+            self.token, self.lines_shown = token, 0
+            pages, empty = pages + 1, 0 if count else empty + 1
+            if empty and not last:
                 return
-            self.last_token = token
-            self._ended_with = 0
-            if not count and not last:
-                return
-
-    _ended_with = 0
-
-    def _already_shown(self, count: int) -> int:
-        """After a page without a next token, the same page is read again later: what it gave then is not shown
-        twice."""
-        return self._ended_with if count == 0 else 0
 
     def _say(self, text: str) -> None:
         if internal_ctx().data.tracker is None:
@@ -186,7 +184,8 @@ class _LocalJob:
 
     def _end(self, status: Status) -> Any:
         if status.phase == "SUCCEEDED":
-            values = tuple(OutputValue(kind, value).native() for kind, value in status.outputs.values())
+            declared = self.task.native_interface.outputs  # the template has them in the order of their names
+            values = tuple(OutputValue(*status.outputs[name]).native() for name in declared)
             if len(values) == 1:
                 return values[0]
             return values or None
@@ -222,7 +221,22 @@ def _cancel_open_jobs() -> None:
             await job._cancel_now(kept)
             await job.connector.jobs.close()
 
-    asyncio.run(cancel_all())
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(_InThisThread())
+    loop.run_until_complete(cancel_all())
+    loop.close()
+
+
+class _InThisThread(ThreadPoolExecutor):
+    """At the interpreter's end no thread can be started any more, not even to look up a host's name."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # whatever it is belongs to whoever waits for it
+            done.set_exception(error)
+        return done
 
 
 class _Loops:

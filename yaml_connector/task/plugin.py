@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import re
+import typing
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -17,9 +18,9 @@ from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
 
 from yaml_connector.connector import CONFIG_KEY, register_spec
-from yaml_connector.errors import ConfigError, SpecError, did_you_mean
+from yaml_connector.errors import ConfigError, SpecError, closest, did_you_mean
 from yaml_connector.job.config import complete_config
-from yaml_connector.literals import kind_of_python, python_type_of
+from yaml_connector.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.load.loader import LoadedSpec, load, load_text, spec_files, specs_path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.task.local import run_locally
@@ -46,8 +47,12 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         known = {field.name for field in dataclasses.fields(TaskTemplate) if field.init}
         for key in kwargs:
             if key not in known:
-                allowed = ["name", "plugin_config", "inputs", "outputs", *spec.secrets]
-                raise ConfigError(f"{type(self).__name__} takes no argument {key!r}{did_you_mean(key, allowed)}")
+                own = ["name", "plugin_config", "inputs", "outputs", *spec.secrets]
+                guess = closest(key, [*own, *sorted(known)])
+                raise ConfigError(
+                    f"{type(self).__name__} takes no argument {key!r}{f'; did you mean {guess}?' if guess else ';'} "
+                    f"allowed: {', '.join(own)}, and what every Flyte task takes (retries, timeout, cache ...)"
+                )
         self.plugin_config = self._checked_config(plugin_config)
         self.connector_secrets = _checked_secrets(spec, secrets)
         kwargs.setdefault("image", None)
@@ -57,7 +62,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
             task_type=spec.task_type_name,
             task_type_version=spec.task_type_version,
             interface=NativeInterface(
-                {key: (kind, inspect.Parameter.empty) for key, kind in input_types(spec, inputs).items()},
+                {key: (kind, _default_input(kind)) for key, kind in input_types(spec, inputs).items()},
                 output_types(spec, outputs),
             ),
             **kwargs,
@@ -99,12 +104,17 @@ def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[st
     return checked
 
 
+def _default_input(annotation: Any) -> Any:
+    """An optional input may be left out."""
+    return None if type(None) in typing.get_args(annotation) else inspect.Parameter.empty
+
+
 def input_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """The Python types of a task's inputs: the spec's, narrowed by what is given. Raises ConfigError."""
     if spec.inputs is None:
         for name, annotation in (given or {}).items():
             kind_of_python(annotation, where=f"input {name!r}")
-        return dict(given or {})
+        return {name: never_pickled(annotation) for name, annotation in (given or {}).items()}
     if given is None:
         return {name: python_type_of(field.type) for name, field in spec.inputs.items()}
     for name, annotation in given.items():
@@ -116,7 +126,7 @@ def input_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[st
     for name, field in spec.inputs.items():
         if name not in given and not field.type.optional:
             raise ConfigError(f"input {name!r} ({field.type}) of {spec.task_type_name} is missing")
-    return dict(given)
+    return {name: never_pickled(annotation) for name, annotation in given.items()}
 
 
 def _narrows(kind: ValueType, wide: ValueType) -> bool:
@@ -138,7 +148,7 @@ def output_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[s
         if name not in spec.outputs and "*" not in spec.outputs:
             raise ConfigError(f"{spec.task_type_name} has no output {name!r}{did_you_mean(name, named)}")
         kind_of_python(annotation, where=f"output {name!r}")
-    return dict(given)
+    return {name: never_pickled(annotation) for name, annotation in given.items()}
 
 
 # --- generating the classes -----------------------------------------------------------------------------------------
@@ -257,11 +267,13 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
 def _config_annotation(kind: ValueType) -> Any:
     if kind.name == "any":
         return Any
+    base: Any
     if kind.name == "list":
-        return list[_config_annotation(kind.item)] if kind.item else list  # type: ignore[misc]
-    if kind.name == "dict":
-        return dict[str, _config_annotation(kind.item)] if kind.item else dict  # type: ignore[misc]
-    base = python_type_of(ValueType(kind.name)) if kind.name not in ("file", "dir", "dataframe") else str
+        base = list[_config_annotation(kind.item)] if kind.item else list  # type: ignore[misc]
+    elif kind.name == "dict":
+        base = dict[str, _config_annotation(kind.item)] if kind.item else dict  # type: ignore[misc]
+    else:
+        base = python_type_of(ValueType(kind.name)) if kind.name not in ("file", "dir", "dataframe") else str
     return base | None if kind.optional else base
 
 

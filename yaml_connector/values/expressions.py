@@ -30,6 +30,7 @@ _LONGEST_SOURCE = 10_000  # characters of one expression
 _LARGEST_NUMBER = 1_000_000  # as an argument of a filter or method: a width, a count
 _LARGEST_TEXT = 16 * 1024 * 1024  # characters or items of one result
 _LARGEST_RANGE = 10_000
+_DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _WIDE_FORMAT = re.compile(r"\d{5,}|\*")
 _PLAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
 _PLAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
@@ -37,7 +38,18 @@ _KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or
 
 
 class Missing(StrictUndefined):
-    """A name that does not exist, in a request: any use but `default(...)` and `is defined` is an error."""
+    """A name that does not exist, in a request: any use but `default(...)` and `is defined` is an error, also of what
+    would be below it."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self
 
     @property
     def _undefined_message(self) -> str:
@@ -232,6 +244,28 @@ def settle(value: Any) -> Any:
     return value
 
 
+def _settled_items(value: Any, depth: int = 0) -> Any:
+    """What an expression put together, without undefined items: null in the answer dialect, an error in a request.
+
+    Only as deep as expressions nest, not down into the data; the same object if there is nothing to change.
+    """
+    if isinstance(value, Missing):
+        value._fail_with_undefined_error()
+    if isinstance(value, Undefined):
+        return None
+    if isinstance(value, Iterator):
+        value = list(value)
+    if depth == _DEEPEST_RESULT:
+        return value
+    if isinstance(value, dict):
+        items = {key: _settled_items(item, depth + 1) for key, item in value.items()}
+        return items if any(items[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list | tuple):
+        found = [_settled_items(item, depth + 1) for item in value]
+        return found if any(new is not old for new, old in zip(found, value, strict=True)) else value
+    return value
+
+
 def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
     def evaluate(scope: Scope) -> Any:
         try:
@@ -309,6 +343,8 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
                 value = list(value)
             if isinstance(value, Missing):
                 value._fail_with_undefined_error()
+            if isinstance(value, list | tuple | dict):
+                value = _settled_items(value)
             return (
                 str(value)
                 if isinstance(value, str) and type(value) is not str and not hasattr(value, "is_path")

@@ -1,0 +1,37 @@
+"""What the tests of tasks talk to: an API that each test scripts, and the real job service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import flyte
+import pytest
+from real_api import RealApi, running_api
+from real_processes import job_service
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[RealApi]:
+    with running_api() as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with job_service(tmp_path_factory.mktemp("job_service")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def flyte_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Flyte, initialised for runs in this process."""
+    flyte.init(root_dir=tmp_path_factory.mktemp("flyte_root"), local_persistence=False)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of this process, which is the connector's too in a local run; put back after the test."""
+    for name in [name for name in os.environ if name.endswith(("_API_KEY", "_api_key"))]:
+        monkeypatch.delenv(name)
+    return monkeypatch

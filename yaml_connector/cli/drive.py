@@ -1,0 +1,241 @@
+"""One real job, driven from the terminal as Flyte would: create, get in a rhythm, logs as they come, delete when it is
+interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from yaml_connector.cli.wire import WatchedConnector, WireExchange
+from yaml_connector.errors import CallError, Passing, YamlConnectorError
+from yaml_connector.job.create import CreateValues
+from yaml_connector.job.get import Status
+from yaml_connector.job.meta import JobMeta
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
+_CREATES = 3  # Flyte tries a create again that may work the next time
+_LOG_PAGES_AT_ONCE = 50
+
+
+class Audience(Protocol):
+    """Who is told what happens. Every text is redacted already."""
+
+    def tell(self, kind: str, text: str) -> None:
+        """`kind` is submitted, phase, link, log, note or wire."""
+
+
+@dataclass
+class CallRecord:
+    """One call as Flyte would have made it: what was sent and answered, and what it gave."""
+
+    kind: str
+    exchanges: list[WireExchange]
+    at: float
+    found: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass
+class Ended:
+    """How it ended. `left` says that the job was left running, and how to find it."""
+
+    meta: JobMeta
+    status: Status
+    seconds: float
+    left: bool = False
+    cancelled: bool = False
+    lines: list[str] = field(default_factory=list)
+    phases: list[tuple[float, str]] = field(default_factory=list)
+
+
+class Drive:
+    """One job of one connector. `remember` is given every call that was made."""
+
+    def __init__(
+        self,
+        connector: WatchedConnector,
+        values: CreateValues,
+        audience: Audience,
+        *,
+        verbose: bool = False,
+        remember: Callable[[CallRecord], None] = lambda record: None,
+    ) -> None:
+        self.connector = connector
+        self.values = values
+        self.audience = audience
+        self.verbose = verbose
+        self.remember = remember
+        self.began = time.monotonic()
+        self.interrupts = 0
+        self.woken = asyncio.Event()
+        self.token = ""
+        self.already_given = 0  # of the page that has to be read again, because it gave no next token
+        self.lines: list[str] = []
+        self.phases: list[tuple[float, str]] = []
+        self.seen: tuple[str, str | None] | None = None
+        self.links: set[tuple[str, str]] = set()
+        self.last_get = ""
+
+    async def run(self) -> Ended:
+        """Submit the job and follow it to its end. Raises CallError if it could not be submitted."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # no signals here: Ctrl-C ends the program
+            loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        try:
+            meta = await self._create()
+            return await self._follow(meta)
+        finally:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGINT)
+            await self.connector.close()
+
+    def _interrupt(self) -> None:
+        self.interrupts += 1
+        self.woken.set()
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def _tell(self, kind: str, text: str) -> None:
+        self.audience.tell(kind, self.connector.redact(text))
+
+    def _done(self, kind: str, found: dict[str, Any] | None = None, error: str | None = None) -> None:
+        """A call is over: show what was exchanged, if that is wanted, and hand it on."""
+        exchanges = self.connector.take()
+        if kind == "get" and exchanges:
+            self.last_get = f"{exchanges[-1].request.method} {exchanges[-1].request.url}"
+        if self.verbose:
+            for exchange in exchanges:
+                for line in self.connector.lines_of(exchange):
+                    self._tell("wire", line)
+        self.remember(CallRecord(kind, exchanges, self._elapsed(), found or {}, error))
+
+    # --- create -----------------------------------------------------------------------------------------------------
+
+    async def _create(self) -> JobMeta:
+        for attempt in range(1, _CREATES + 1):
+            try:
+                meta = JobMeta.decode((await self.connector.create(self.values)).encode())
+            except Passing as failure:
+                self._done("create", error=str(failure))
+                if attempt == _CREATES or self.interrupts:
+                    raise
+                self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
+                await asyncio.sleep(attempt / 2)
+                continue
+            except CallError as failure:
+                self._done("create", error=str(failure))
+                raise
+            break
+        found = {"phase": "FAILED", "message": meta.failed} if meta.failed is not None else {"job_id": meta.id}
+        self._done("create", found | ({"saved": meta.saved} if meta.saved else {}))
+        if meta.failed is None:
+            self._tell("submitted", f"{'taken over' if meta.adopted else 'submitted'} as {meta.id}")
+        return meta
+
+    # --- following ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, meta: JobMeta) -> Ended:
+        settings = self.connector.spec.get
+        least = settings.poll.min_interval if settings else 0.0
+        pause, cancelled = _FIRST_PAUSE, False
+        while True:
+            status = await self.connector.get(meta, self.values.secrets)
+            self._got(status)
+            if status.is_terminal:
+                await self._show_log(meta, last=True)
+                self._show(status)
+                return self._ended(meta, status, cancelled=cancelled)
+            self._show(status)
+            await self._show_log(meta, last=False)
+            if self.interrupts and not cancelled:
+                cancelled = await self._cancel(meta)
+                if not cancelled:
+                    return self._left(meta, status)
+            if self.interrupts > 1:
+                return self._left(meta, status, cancelled=cancelled)
+            await self._wait(max(least, pause))
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+
+    async def _wait(self, seconds: float) -> None:
+        self.woken.clear()
+        if self.interrupts > 1:
+            return
+        try:
+            await asyncio.wait_for(self.woken.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _got(self, status: Status) -> None:
+        found: dict[str, Any] = {"phase": status.phase, "message": status.message}
+        if status.phase == "SUCCEEDED":
+            found["outputs"] = {name: value for name, (_, value) in status.outputs.items()}
+        self._done("get", found)
+
+    def _show(self, status: Status) -> None:
+        if (status.phase, status.message) != self.seen:
+            if self.seen is None or self.seen[0] != status.phase:
+                self.phases.append((self._elapsed(), status.phase))
+            self.seen = (status.phase, status.message)
+            self._tell("phase", status.phase + (f": {status.message}" if status.message else ""))
+        for link in status.links:
+            if link not in self.links:
+                self.links.add(link)
+                self._tell("link", f"{link[0]}: {link[1]}")
+
+    async def _show_log(self, meta: JobMeta, *, last: bool) -> None:
+        """The lines that are new. A log that cannot be read does not disturb the run."""
+        if self.connector.plan.logs is None or meta.failed is not None:
+            return
+        for _ in range(_LOG_PAGES_AT_ONCE):
+            given: list[str] = []
+            token = None
+            try:
+                async for page in self.connector.logs(meta, self.token):
+                    given += [line.message for line in page.lines]
+                    token = page.token
+            except YamlConnectorError as error:
+                self._done("logs", error=str(error))
+                if last:
+                    self._tell("note", f"the log cannot be read: {error}")
+                return
+            self._done("logs", {"lines": given, "next": token is not None})
+            for text in given[self.already_given :]:
+                self.lines.append(text)
+                self._tell("log", text)
+            if not token:
+                self.already_given = len(given)
+                return
+            self.token, self.already_given = token, 0
+            if not given and not last:
+                return
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def _cancel(self, meta: JobMeta) -> bool:
+        if self.connector.plan.delete is None:
+            self._tell("note", "the spec has no delete: the job cannot be cancelled")
+            return False
+        self._tell("note", f"cancelling the job {meta.id} (Ctrl-C again leaves it running)")
+        try:
+            await self.connector.delete(meta, self.values.secrets)
+        except YamlConnectorError as error:
+            self._done("delete", error=str(error))
+            self._tell("note", f"it could not be cancelled: {error}")
+            return False
+        self._done("delete")
+        return True
+
+    def _left(self, meta: JobMeta, status: Status, *, cancelled: bool = False) -> Ended:
+        where = f"; ask for it with {self.last_get}" if self.last_get else ""
+        asked = "was asked to stop, and is left" if cancelled else "is left running"
+        self._tell("note", f"the job {meta.id} {asked}{where}")
+        return self._ended(meta, status, left=True, cancelled=cancelled)
+
+    def _ended(self, meta: JobMeta, status: Status, *, left: bool = False, cancelled: bool = False) -> Ended:
+        return Ended(meta, status, self._elapsed(), left, cancelled, self.lines, self.phases)

@@ -1,0 +1,87 @@
+"""`yaml-connector record`: a run that also writes a contract test of what happened (section 11)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from yaml_connector.cli.given import find_spec, job_options
+from yaml_connector.cli.problems import printable
+from yaml_connector.cli.run import Timeline, check_secrets, echo_end, job_values
+
+if TYPE_CHECKING:
+    from yaml_connector.cli.drive import CallRecord, Ended
+    from yaml_connector.cli.wire import WatchedConnector
+
+_HEADER = """\
+# Recorded by `yaml-connector record {task_type}`: secrets, the job's id and times are replaced.
+# Before you commit it, look for names, addresses and data in the answers that should not be kept,
+# and leave out of `exchanges` and `expect` what no test needs.
+"""
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC")
+@job_options
+@click.option("-o", "--to", metavar="FILE", type=click.Path(dir_okay=False), help="Default: NAME.test.yaml beside it.")
+@click.option("--name", help="What holds, in a sentence; default: how the job ended.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.pass_context
+def record(
+    ctx: click.Context,
+    spec: str,
+    inputs: tuple[str, ...],
+    config: tuple[str, ...],
+    secrets: tuple[str, ...],
+    task: tuple[str, ...],
+    outputs: tuple[str, ...],
+    to: str | None,
+    name: str | None,
+    force: bool,
+) -> None:
+    """Run one real job, and write a contract test of what happened, which passes right away.
+
+    SPEC is a task type, or the path of a spec. Secrets do not get into the file; the job's id and times are replaced.
+    Exit code 0 if the test was written and passes, however the job ended.
+
+    \b
+    Example:
+      yaml-connector record batch_job --input name=hello --secret api_key=env:ALICE_KEY -o hello.test.yaml
+    """
+    import asyncio
+
+    from yaml_connector.cli.drive import Drive
+    from yaml_connector.cli.made_to_pass import loosen
+    from yaml_connector.cli.recorded_test import contract_test
+    from yaml_connector.cli.wire import WatchedConnector
+
+    loaded = find_spec(spec)
+    file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
+    if os.path.exists(file) and not force:
+        raise click.UsageError(f"{file} is there already: name another with --to, or write over it with --force")
+    values = job_values(loaded.spec, inputs, config, secrets, task, outputs)
+    check_secrets(loaded.spec, values)
+    calls: list[CallRecord] = []
+
+    async def drive() -> tuple[Ended, WatchedConnector]:
+        connector = WatchedConnector(loaded, values.secrets.values())
+        drive = Drive(connector, values, Timeline(quiet=False), remember=calls.append)
+        return await drive.run(), connector
+
+    ended, connector = asyncio.run(drive())
+    echo_end(ended, connector)
+    beside = os.path.relpath(loaded.file, os.path.dirname(file) or ".")
+    title = name or f"ends as {ended.status.phase}"
+    data = contract_test(connector, values, calls, ended.meta.id, beside, title)
+    text, loosened, failing = loosen(data, file)
+    with open(file, "w", encoding="utf-8") as handle:
+        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name) + text)
+    click.echo(f"wrote {file}")
+    for change in loosened:
+        click.echo(printable(f"  loosened: {change}"))
+    if failing is not None:
+        click.echo(printable(f"  it does not pass yet: {failing}"), err=True)
+    click.echo("Before you commit it, look for names, addresses and data in the answers that should not be kept.")
+    ctx.exit(0 if failing is None else 1)

@@ -1,0 +1,173 @@
+"""`yaml-connector run`: one real job from the terminal, without Flyte (section 11)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yaml_connector.cli.given import (
+    find_spec,
+    given_config,
+    given_inputs,
+    given_outputs,
+    given_secrets,
+    given_task,
+    job_options,
+    missing_secrets,
+)
+from yaml_connector.cli.problems import printable
+
+if TYPE_CHECKING:
+    from yaml_connector.cli.drive import Ended
+    from yaml_connector.cli.wire import WatchedConnector
+    from yaml_connector.job.create import CreateValues
+    from yaml_connector.spec import ConnectorSpec
+
+_COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RETRYABLE_FAILED": "red", "ABORTED": "yellow"}
+
+
+@click.command()
+@click.argument("spec", metavar="SPEC")
+@job_options
+@click.option("--dry-run", is_flag=True, help="Show the create request that would be sent, and send nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what is sent and answered, without secrets.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    spec: str,
+    inputs: tuple[str, ...],
+    config: tuple[str, ...],
+    secrets: tuple[str, ...],
+    task: tuple[str, ...],
+    outputs: tuple[str, ...],
+    dry_run: bool,
+    verbose: bool,
+    form: str,
+    as_json: bool,
+) -> None:
+    """Run one real job from the terminal, as Flyte would, without Flyte.
+
+    SPEC is a task type, or the path of a spec. Phases, links and log lines are shown as they come, outputs at the end.
+    Ctrl-C cancels the job; Ctrl-C twice leaves it running and says how to find it. Exit code 1 unless it succeeded.
+
+    \b
+    Example:
+      yaml-connector run batch_job --input name=hello --config timeout_seconds=60 --secret api_key=env:ALICE_KEY
+    """
+    import asyncio
+
+    from yaml_connector.cli.drive import Drive
+    from yaml_connector.cli.wire import WatchedConnector
+
+    loaded = find_spec(spec)
+    values = job_values(loaded.spec, inputs, config, secrets, task, outputs)
+    as_json = as_json or form == "json"
+    if dry_run:
+        from yaml_connector.cli.dry import would_send
+
+        found = asyncio.run(would_send(loaded, values))
+        click.echo(json.dumps(found.data(), indent=2, ensure_ascii=False) if as_json else printable(found.text()))
+        ctx.exit(0 if found.problem is None else 1)
+    check_secrets(loaded.spec, values)
+
+    async def drive() -> tuple[Ended, WatchedConnector]:
+        connector = WatchedConnector(loaded, values.secrets.values())
+        return await Drive(connector, values, Timeline(quiet=as_json), verbose=verbose).run(), connector
+
+    ended, connector = asyncio.run(drive())
+    if as_json:
+        click.echo(json.dumps(ended_data(ended, connector), indent=2, ensure_ascii=False))
+    else:
+        echo_end(ended, connector)
+    ctx.exit(0 if ended.status.phase == "SUCCEEDED" else 1)
+
+
+def job_values(
+    spec: ConnectorSpec,
+    inputs: tuple[str, ...],
+    config: tuple[str, ...],
+    secrets: tuple[str, ...],
+    task: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> CreateValues:
+    """What Flyte would send with create, from the command line."""
+    import uuid
+
+    from yaml_connector.job.create import CreateValues
+
+    return CreateValues(
+        given_inputs(spec, inputs),
+        given_config(spec, config),
+        given_task(spec, task, f"run-{uuid.uuid4().hex[:16]}"),
+        given_secrets(spec, secrets),
+        given_outputs(spec, outputs),
+    )
+
+
+def check_secrets(spec: ConnectorSpec, values: CreateValues) -> None:
+    """Wrong usage if a secret is missing that the job needs."""
+    missing = missing_secrets(spec, values.secrets)
+    if missing:
+        ways = []
+        for name in missing:
+            variable = spec.secrets[name].env
+            own = f", or set {variable}" if variable else ""
+            ways.append(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{own}")
+        raise click.UsageError("; ".join(ways))
+
+
+class Timeline:
+    """Tells what happens, each line with the seconds since the start."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.began = time.monotonic()
+        self.quiet = quiet
+
+    def tell(self, kind: str, text: str) -> None:
+        """One line, or the lines of a text. For programs only the end counts; notes and exchanges go to the standard
+        error."""
+        if self.quiet and kind not in ("note", "wire"):
+            return
+        mark = {"log": "| ", "link": "link ", "wire": "  "}.get(kind, "")
+        colour = _COLOURS.get(text.split(":")[0]) if kind == "phase" else None
+        for line in printable(text).split("\n"):
+            shown = click.style(line, fg=colour, bold=kind == "phase") if kind in ("phase", "note") else line
+            when = click.style(f"{time.monotonic() - self.began:6.1f} s", dim=True)
+            click.echo(f"{when}  {mark}{shown}", err=self.quiet)
+
+
+def ended_data(ended: Ended, connector: WatchedConnector) -> dict[str, Any]:
+    """The end of a run for programs."""
+    from yaml_connector.values.types import as_plain
+
+    status = ended.status
+    data = {
+        "job_id": ended.meta.id or None,
+        "phase": status.phase,
+        "message": status.message,
+        "outputs": {name: as_plain(value) for name, (_, value) in status.outputs.items()},
+        "links": [{"name": name, "url": url} for name, url in status.links],
+        "info": status.info,
+        "log": ended.lines,
+        "phases": [{"seconds": round(at, 1), "phase": phase} for at, phase in ended.phases],
+        "seconds": round(ended.seconds, 1),
+        "left_running": ended.left,
+    }
+    redacted: dict[str, Any] = connector.redact_tree(data)
+    return redacted
+
+
+def echo_end(ended: Ended, connector: WatchedConnector) -> None:
+    """The end of a run for people: the outputs, if there are any."""
+    data = ended_data(ended, connector)
+    if data["outputs"]:
+        click.echo("outputs")
+    for name, value in data["outputs"].items():
+        click.echo(printable(f"  {name} = {json.dumps(value, ensure_ascii=False)}"))
