@@ -15,7 +15,7 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 test: .venv/ready  ## all tests
 	$(BIN)/python -m pytest
 
-# Installs and starts Ray, Slurm, and Celery with Flower on loopback (2 GB of memory, 1 GB in ${TMPDIR:-/tmp}); not part of `test`.
+# Not part of `test`: installs Ray, Slurm, and Celery with Flower (0.5 GB in /tmp), starts them on loopback, stops them.
 test-real: .venv/ready  ## the specs of the catalog against real backends
 	$(BIN)/python -m pytest -m real -rs tests/real
 

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 40.0  # seconds; a busy machine takes a while to import Flyte
@@ -55,6 +56,34 @@ def clean_environment(home: Path, **variables: str) -> dict[str, str]:
     return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(home), **terminal, **variables}
 
 
+# Ends what is left when the tests themselves are killed: reads `+PID` and `-PID`, until nobody can write any more.
+_KEEPER = """
+import os, signal, sys
+left = set()
+for line in sys.stdin:
+    (left.add if line[0] == "+" else left.discard)(int(line[1:]))
+for group in left:
+    try:
+        os.killpg(group, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+"""
+
+
+@lru_cache(maxsize=1)
+def _keeper() -> IO[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", _KEEPER], stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _tell_keeper(sign: str, pid: int) -> None:
+    _keeper().write(f"{sign}{pid}\n")
+    _keeper().flush()
+
+
 class Process:
     """A process in a session of its own, with all that it writes in one file."""
 
@@ -71,6 +100,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _tell_keeper("+", self.process.pid)
 
     @property
     def output(self) -> str:
@@ -100,6 +130,7 @@ class Process:
         """SIGKILL to the whole session, as a lost machine does it; gives the exit code."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        _tell_keeper("-", self.process.pid)
         return self.process.wait(10)
 
     def stop(self) -> int:

@@ -1,36 +1,42 @@
 # What the backends' scripts share; each defines `install`, `start`, `answers` and sources this, then calls `main "$@"`.
 #
-#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for the connector's environment
+#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for a connector's environment
 #   ready   succeed if it is up
 #   down    stop everything that `up` started
 #
-# Exit codes: 0 good, 1 it does not run, 2 wrong usage, 3 it cannot be installed on this machine (the reason is on stderr).
+# Exit codes: 0 good, 1 it does not run, 2 wrong usage, 3 it cannot be installed on this machine (stderr says why).
 set -uo pipefail
 
 NAME=$(basename "$0" .sh)
 FOLDER=${YAML_CONNECTOR_BACKENDS:-${TMPDIR:-/tmp}/yaml-connector-backends}/$NAME
-RUN=$FOLDER/run                         # what one start needs: logs, state, ports; made anew by each
-ENVIRONMENT=$RUN/environment            # the lines that `up` prints
-MARK=YAML_CONNECTOR_BACKEND=$FOLDER     # in the environment of every process that is started, and so of all their children
-MARKS=(-e "$MARK")                      # what `ours` goes by; a script may add others
+RUN=$FOLDER/run                        # what one start needs: logs, state, ports; made anew by each
+ENVIRONMENT=$RUN/environment           # the lines that `up` prints
+MARK=YAML_CONNECTOR_BACKEND=$FOLDER    # in the environment of every process that is started, and so of its children
+MARKS=(-e "$MARK")                     # what `ours` goes by; a script may add others
 PYTHON=${PYTHON:-python3}
-PATIENCE=120                            # seconds until it must answer
+PATIENCE=120                           # seconds until it must answer
 
 say() { echo "$NAME: $*" >&2; }
 cannot_install() { say "cannot be installed here: $*"; exit 3; }
-needs() { local tool; for tool in "$@"; do command -v "$tool" >/dev/null || cannot_install "there is no $tool"; done; }
+needs() {
+  local tool
+  for tool in "$@"; do command -v "$tool" >/dev/null || cannot_install "there is no $tool"; done
+}
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
 # venv PACKAGE...: a virtual environment with these
-venv() { "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"; }
+venv() {
+  "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"
+}
 
 # unpack PACKAGE...: Debian packages with what they need and this machine lacks, unpacked into $FOLDER/root, not installed
 unpack() {
-  local archives=$FOLDER/archives file
+  local archives=$FOLDER/archives file download
   mkdir -p "$archives/partial" "$FOLDER/root" || return
-  download() { apt-get install -y -qq --reinstall --download-only --no-install-recommends -o Dir::Cache::archives="$archives" "$@"; }
-  download "$@" || { apt-get update -qq && download "$@"; } || return
+  download=(apt-get install -y -qq --reinstall --download-only --no-install-recommends)
+  download+=(-o Dir::Cache::archives="$archives" "$@")
+  "${download[@]}" || { apt-get update -qq && "${download[@]}"; } || return
   for file in "$archives"/*.deb; do dpkg -x "$file" "$FOLDER/root" || return; done
 }
 
@@ -38,7 +44,10 @@ install_once() {
   [ "$FOLDER/installed" -nt "$0" ] && return    # again when the script has changed
   mkdir -p "$FOLDER" || cannot_install "$FOLDER cannot be written"
   say "installing into $FOLDER"
-  install >"$FOLDER/install.log" 2>&1 || { tail -n 5 "$FOLDER/install.log" >&2; cannot_install "see $FOLDER/install.log"; }
+  install >"$FOLDER/install.log" 2>&1 || {
+    tail -n 5 "$FOLDER/install.log" >&2
+    cannot_install "see $FOLDER/install.log"
+  }
   touch "$FOLDER/installed"
 }
 
@@ -69,8 +78,8 @@ spawn() {
   setsid env "$MARK" "$@" >"$RUN/$label.log" 2>&1 </dev/null &
 }
 
-# the processes that `up` started, and all that came from them: by their marks, by the unpacked program that they run (a daemon may
-# clear its children's environment), by descent
+# the processes that `up` started, and all that came from them: by their marks, by the unpacked program that they run (a
+# daemon may clear its children's environment), by descent
 ours() {
   {
     grep -lzxF "${MARKS[@]}" /proc/[0-9]*/environ
@@ -79,7 +88,10 @@ ours() {
     NR == FNR { ours[$1] = 1; next }
     { parent[$1] = $2 }
     END {
-      do { more = 0; for (pid in parent) if (!(pid in ours) && parent[pid] in ours) more = ours[pid] = 1 } while (more)
+      do {
+        more = 0
+        for (pid in parent) if (!(pid in ours) && parent[pid] in ours) more = ours[pid] = 1
+      } while (more)
       for (pid in ours) if (pid in parent) print pid
     }' - <(ps -eo pid=,ppid=,stat= | awk '$3 !~ /Z/') | xargs
 }

@@ -29,9 +29,10 @@ start() {
 answers() {
   local RAY_URL="" RAY_AUTH_TOKEN=""
   . "$ENVIRONMENT"
+  local ask=(curl -fsS -m 5 -H "Authorization: Bearer $RAY_AUTH_TOKEN")
   # The dashboard lists jobs long before there is a node to run one: the node's agent comes up last.
-  curl -fsS -m 5 -o /dev/null -H "Authorization: Bearer $RAY_AUTH_TOKEN" "$RAY_URL/api/jobs/" &&
-    curl -fsS -m 5 -H "Authorization: Bearer $RAY_AUTH_TOKEN" "$(<"$RUN/agent")/api/local_raylet_healthz" | grep -q success
+  "${ask[@]}" -o /dev/null "$RAY_URL/api/jobs/" &&
+    "${ask[@]}" "$(<"$RUN/agent")/api/local_raylet_healthz" | grep -q success
 }
 
 main "$@"

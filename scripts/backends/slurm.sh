@@ -6,9 +6,8 @@ needs "$PYTHON" apt-get dpkg setpriv setsid curl
 
 ROOT=$FOLDER/root
 LIBRARIES=$ROOT/usr/lib/$(uname -m)-linux-gnu
-UNPACKED=(
-  SLURM_CONF="$RUN/slurm.conf" PATH="$ROOT/usr/bin:$ROOT/usr/sbin:$PATH" LD_LIBRARY_PATH="$LIBRARIES:$LIBRARIES/slurm-wlm"
-)
+UNPACKED=(SLURM_CONF="$RUN/slurm.conf" LD_LIBRARY_PATH="$LIBRARIES:$LIBRARIES/slurm-wlm")
+UNPACKED+=(PATH="$ROOT/usr/bin:$ROOT/usr/sbin:$PATH")
 MARKS+=(-e "SLURM_CONF=$RUN/slurm.conf")    # in the environment of every job
 
 install() {

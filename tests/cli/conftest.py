@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from command_line import Command, Done
 from real_processes import OWN_KEY, ROOT, USER_KEYS, clean_environment, job_service
 
 from yaml_connector.cli.main import cli
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command gave."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Command
+from command_line import Command
 from contract_folder import ROOT
 from real_processes import clean_environment, script
 

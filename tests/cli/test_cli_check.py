@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from command_line import Command
 
 ALICE = ("--secret", "api_key=env:ALICE_KEY")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command
+from command_line import Command
 from contract_folder import ROOT
 
 from yaml_connector.cli.fields import every_field, field_of

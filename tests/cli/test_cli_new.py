@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Command
+from command_line import Command
 from contract_folder import ROOT
 
 from yaml_connector.cli.draft import AUTHS

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Command
+from command_line import Command
 from contract_folder import ROOT
 from real_processes import USER_KEYS
 

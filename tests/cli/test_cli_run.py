@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from command_line import Command
 from real_processes import script, started
 
 ALICE = ("--secret", "api_key=env:ALICE_KEY")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.request
 from collections.abc import Callable
@@ -109,3 +110,26 @@ def test_the_process_kit_sees_a_process_that_ends(tmp_path: Path) -> None:
     process = Process([script("python"), "-c", "print('bye')"], tmp_path, {}, tmp_path / "log")
     assert wait_until(lambda: process.process.poll() is not None, "its end")
     assert (process.wait(), process.output) == (0, "bye\n")
+
+
+def test_what_the_tests_start_ends_with_them_even_when_they_are_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from real_processes import Process, script\n"
+        "process = Process([script('python'), '-c', 'import time; time.sleep(600)'], Path.cwd(), {}, Path('log'))\n"
+        "print(process.process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    tests = str(Path(__file__).parents[1])
+    with started([script("python"), "-c", code, tests], cwd=tmp_path, env={}, log=tmp_path / "out") as killed:
+        killed.wait()
+        pid = int(killed.output.split()[0])
+
+        def gone() -> bool:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return True
+            return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # nobody here waits for it
+
+        wait_until(gone, "its end")
