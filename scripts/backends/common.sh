@@ -1,6 +1,6 @@
 # What the backends' scripts share; each defines `install`, `start`, `answers` and sources this, then calls `main "$@"`.
 #
-#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for a connector's environment
+#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for the connector
 #   ready   succeed if it is up
 #   down    stop everything that `up` started
 #
@@ -30,7 +30,7 @@ venv() {
   "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"
 }
 
-# unpack PACKAGE...: Debian packages with what they need and this machine lacks, unpacked into $FOLDER/root, not installed
+# unpack PACKAGE...: Debian packages, and what they need and this machine lacks, in $FOLDER/root; nothing is installed
 unpack() {
   local archives=$FOLDER/archives file download
   mkdir -p "$archives/partial" "$FOLDER/root" || return

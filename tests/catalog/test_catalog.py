@@ -66,6 +66,7 @@ def test_a_spec_says_what_it_is(spec: LoadedSpec) -> None:
     head = [line for line in lines[: lines.index("spec_version: 1")] if re.match(r"# [A-Z]", line)]
     assert head
     assert spec.spec.name
+    assert spec.spec.description  # `yaml-connector catalog list` shows both
 
 
 @every_catalog_spec
@@ -115,15 +116,14 @@ def test_no_test_file_holds_a_private_key(spec: LoadedSpec) -> None:
     assert "PRIVATE KEY" not in Path(contract_tests(spec.file).file).read_text(encoding="utf-8")
 
 
-def test_what_the_pages_say_of_the_catalog_is_true() -> None:
+def test_the_specs_that_the_pages_name_are_there() -> None:
     names = {Path(spec.file).stem for spec in specs(CATALOG)}
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]:
         text = page.read_text(encoding="utf-8")
-        named = set(re.findall(r"catalog/(\w+)(?:\.test)?\.yaml", text))
-        assert named <= names, page
-        assert {
-            int(count) for count in re.findall(r"(\d+) (?:catalog )?specs? (?:of|in) (?:the |`)?catalog", text)
-        } <= {len(names)}, page
+        named = re.findall(r"(?:catalog/|catalog add |catalog show |--from catalog )([a-z]\w*)", text)
+        assert set(named) <= names, page
+        counted = re.findall(r"(\d+) specs (?:of|in) the catalog", text)
+        assert {int(count) for count in counted} <= {len(names)}, page
 
 
 # --- what is looked at in a test -------------------------------------------------------------------------------------

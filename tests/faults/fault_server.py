@@ -43,6 +43,7 @@ class JobApi:
     by_key: dict[str, str] = field(default_factory=dict)
     tokens: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    document: bytes = b""
     uploads: int = 0
 
     def answer(self, seen: Seen) -> Answer:
@@ -73,7 +74,8 @@ class JobApi:
                 end = min(start + 3, len(self.lines))
                 return as_json({"lines": self.lines[start:end], "next": str(end)})
             case ("GET", "jobs", _, "document"):
-                return 200, {"Content-Type": "text/plain"}, "".join(f"{line}\n" for line in self.lines).encode()
+                text = self.document or "".join(f"{line}\n" for line in self.lines).encode()
+                return 200, {"Content-Type": "text/plain"}, text
         return as_json({"message": f"no such path {seen.path}"}, 418)
 
     def _create(self, seen: Seen) -> Answer:

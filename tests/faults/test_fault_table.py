@@ -213,7 +213,7 @@ CELLS = [
 async def run_cell(call: str, fault: str, lasting: bool) -> Cell:
     drive, method, path, parts = CALLS[call]
     cell = Cell()
-    async with rig(spec(**parts)) as (rig_, other):  # type: ignore[arg-type]
+    async with rig(spec(**parts)) as (rig_, other):
         rig_.server.retry_after = 1 if lasting else 0
         try:
             await drive(rig_, cell, method, path, fault, None if lasting else 1)

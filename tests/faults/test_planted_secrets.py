@@ -108,7 +108,11 @@ class Leaks:
     def found(self) -> list[tuple[str, str]]:
         """Which secrets are in them, in which form. A cut one counts from half of it on."""
         text = "\0".join(self.texts)
-        forms = {**FORMS, "JSON": lambda secret: json.dumps(secret)[1:-1], "cut": lambda s: s[: max(10, len(s) // 2)]}
+        inner: dict[str, Callable[[str], str]] = {
+            "JSON": lambda secret: json.dumps(secret)[1:-1],
+            "cut": lambda secret: secret[: max(10, len(secret) // 2)],
+        }
+        forms = {**FORMS, **inner}
         return [(secret, name) for secret in SECRETS for name, form in forms.items() if form(secret) in text]
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from flyte_side import FlyteSide, Job, outputs_of, state
 from flyteidl2.connector.connector_pb2 import Resource
-from real_processes import ROOT, connector_service, wait_until
+from real_processes import ROOT, connector_service, script, wait_until
 
 from yaml_connector import task_from_spec
 
@@ -64,6 +64,15 @@ class Backend:
             lines += more
         return [line.message for line in lines]
 
+    def check(self, **variables: str) -> tuple[int, str]:
+        """The exit code of `yaml-connector check` with these variables instead of the right ones, and what it says of
+        the credentials."""
+        env = {**os.environ, **self.variables, **variables}
+        run = subprocess.run(
+            [script("yaml-connector"), "check", str(self.spec)], env=env, capture_output=True, text=True, check=False
+        )
+        return run.returncode, next((line for line in run.stdout.splitlines() if "credentials" in line), run.stderr)
+
 
 @contextmanager
 def backend(name: str, folder: Path, **variables: str) -> Iterator[Backend]:
@@ -72,10 +81,10 @@ def backend(name: str, folder: Path, **variables: str) -> Iterator[Backend]:
     `variables` are for the script. Skips if the backend cannot be installed on this machine.
     """
     env = {**os.environ, "PYTHON": sys.executable, "YAML_CONNECTOR_BACKENDS": str(FOLDER), **variables}
-    script = str(SCRIPTS / f"{name}.sh")
+    program = str(SCRIPTS / f"{name}.sh")
 
     def run(verb: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([script, verb], env=env, capture_output=True, text=True, check=False)
+        return subprocess.run([program, verb], env=env, capture_output=True, text=True, check=False)
 
     run("down")  # what an interrupted run left
     try:

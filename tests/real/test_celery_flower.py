@@ -123,3 +123,10 @@ def test_a_wrong_password_fails_at_once_and_sends_nothing(celery: Backend) -> No
     assert phase == "FAILED"
     assert message.endswith("answered 401")
     assert sent(celery, "wrong") == []
+
+
+def test_check_tells_a_right_password_from_a_wrong_one(celery: Backend) -> None:
+    assert celery.check()[0] == 0
+    code, said = celery.check(FLOWER_PASSWORD=WRONG_KEY)
+    assert code == 1
+    assert "answered 401" in said

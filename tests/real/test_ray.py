@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from backends import Backend, backend, ended, gone, plain
+from backends import Backend, backend, ended, gone, plain, processes_of
 from flyte_side import state
 from real_processes import wait_until
 
@@ -81,6 +81,16 @@ def test_a_cancelled_job_is_aborted_and_its_command_ends(ray: Backend, tmp_path:
     gone(int(pid.read_text()))
     ray.flyte.delete(job)  # once more is no error
     assert state(ray.flyte.get(job)) == "ABORTED"
+
+
+def test_a_job_whose_supervisor_died_may_be_tried_again(ray: Backend) -> None:
+    job = ray.start(ray.task(), "died", entrypoint="sleep 300")
+    ray.until(job, "RUNNING")
+    (supervisor,) = [process for process in processes_of("ray") if "ray::JobSupervisor" in process.cmdline()[0]]
+    supervisor.kill()
+    phase, message = ended(ray.end(job))
+    assert phase == "RETRYABLE_FAILED"
+    assert message.startswith("Job supervisor actor died")
 
 
 def test_ray_takes_a_stop_of_a_job_that_waits_for_resources_and_lets_it_wait(ray: Backend) -> None:

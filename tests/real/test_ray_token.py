@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import grpc
 import pytest
-from backends import Backend, backend, ended
+from backends import Backend, backend, ended, processes_of
 from flyte_side import state
 from real_processes import WRONG_KEY
 
@@ -36,3 +37,18 @@ def test_a_wrong_token_fails_at_once_in_the_servers_words(ray: Backend) -> None:
     phase, message = ended(ray.end(job))
     assert phase == "FAILED"
     assert message.endswith("answered 403: Forbidden: Invalid authentication token")
+
+
+def test_check_tells_a_right_token_from_a_wrong_one(ray: Backend) -> None:
+    assert ray.check()[0] == 0
+    code, said = ray.check(RAY_AUTH_TOKEN=WRONG_KEY)
+    assert code == 1
+    assert "answered 403: Forbidden: Invalid authentication token" in said
+
+
+def test_a_cluster_whose_agent_is_away_is_raised_for_flyte_to_try_again(ray: Backend) -> None:
+    (agent,) = [process for process in processes_of("ray") if "ray::DashboardAgent" in process.cmdline()[0]]
+    agent.kill()
+    with pytest.raises(grpc.RpcError) as raised:
+        ray.start(ray.task(), "away", entrypoint="true")
+    assert "Cannot connect to host 127.0.0.1" in str(raised.value)

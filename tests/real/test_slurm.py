@@ -119,3 +119,10 @@ def test_a_wrong_token_is_raised_for_flyte_to_try_again_and_submits_nothing(slur
         slurm.start(task, "wrong", script="#!/bin/sh\ntrue\n")
     assert "Failed while looking for jobs: Unspecified error" in str(raised.value)
     assert on_the_cluster(slurm, "wrong") == []
+
+
+def test_check_tells_a_right_token_from_a_wrong_one(slurm: Backend) -> None:
+    assert slurm.check()[0] == 0
+    code, said = slurm.check(SLURM_JWT=WRONG_KEY)
+    assert code == 1
+    assert "answered 500" in said

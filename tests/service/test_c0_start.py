@@ -130,6 +130,7 @@ def test_what_the_tests_start_ends_with_them_even_when_they_are_killed(tmp_path:
                 os.kill(pid, 0)
             except ProcessLookupError:
                 return True
-            return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"  # nobody here waits for it
+            stat = Path(f"/proc/{pid}/stat")  # where nobody waits for orphans, a dead one stays as a zombie
+            return stat.exists() and stat.read_text().split()[2] == "Z"
 
         wait_until(gone, "its end")

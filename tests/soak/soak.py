@@ -228,7 +228,9 @@ async def _steady(run: Run, options: argparse.Namespace) -> list[str]:
         server.rate = 0.0
     api = run.servers["plain"].api
     assert isinstance(api, TimedApi)
-    kept = (await run.stub.CreateTask(run.create_request("plain", "steady"), timeout=FLYTES_PATIENCE)).resource_meta
+    request = run.create_request("plain", "steady")
+    made = await run.stub.CreateTask(request, timeout=FLYTES_PATIENCE, wait_for_ready=True)  # it was just restarted
+    kept = made.resource_meta
     api.ends[json.loads(kept)["id"]] = time.monotonic() + 3600
     rss: list[int] = []
     await run.latencies(options.steady / 4, kept, [])

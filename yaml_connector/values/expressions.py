@@ -31,6 +31,7 @@ _LARGEST_NUMBER = 1_000_000  # as an argument of a filter or method: a width, a 
 _LARGEST_TEXT = 16 * 1024 * 1024  # characters or items of one result
 _LARGEST_RANGE = 10_000
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
+_MOST_SETTLED = 100_000  # items of them
 _WIDE_FORMAT = re.compile(r"\d{5,}|\*")
 _PLAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
 _PLAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
@@ -244,26 +245,32 @@ def settle(value: Any) -> Any:
     return value
 
 
-def _settled_items(value: Any, depth: int = 0) -> Any:
+def _settled_items(value: Any) -> Any:
     """What an expression put together, without undefined items: null in the answer dialect, an error in a request.
 
-    Only as deep as expressions nest, not down into the data; the same object if there is nothing to change.
+    Only as deep as expressions nest, not down into the data, and no more than so many items (what is left is found when
+    it is written as JSON); the same object if there is nothing to change.
     """
-    if isinstance(value, Missing):
-        value._fail_with_undefined_error()
-    if isinstance(value, Undefined):
-        return None
-    if isinstance(value, Iterator):
-        value = list(value)
-    if depth == _DEEPEST_RESULT:
-        return value
-    if isinstance(value, dict):
-        items = {key: _settled_items(item, depth + 1) for key, item in value.items()}
-        return items if any(items[key] is not item for key, item in value.items()) else value
-    if isinstance(value, list | tuple):
-        found = [_settled_items(item, depth + 1) for item in value]
-        return found if any(new is not old for new, old in zip(found, value, strict=True)) else value
-    return value
+    left = _MOST_SETTLED
+
+    def settled(item: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if isinstance(item, Missing):
+            item._fail_with_undefined_error()
+        if isinstance(item, Undefined):
+            return None
+        if isinstance(item, Iterator):
+            item = list(item)
+        if not isinstance(item, dict | list | tuple) or depth == _DEEPEST_RESULT or len(item) > left:
+            return item
+        if isinstance(item, dict):
+            items = {key: settled(inner, depth + 1) for key, inner in item.items()}
+            return items if any(items[key] is not inner for key, inner in item.items()) else item
+        found = [settled(inner, depth + 1) for inner in item]
+        return found if any(new is not old for new, old in zip(found, item, strict=True)) else item
+
+    return settled(value, 0)
 
 
 def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
