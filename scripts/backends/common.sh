@@ -4,6 +4,7 @@
 #   ready   succeed if it is up
 #   down    stop everything that `up` started
 #
+# Everything lies in the folder YAML_CONNECTOR_BACKENDS (by default in TMPDIR), and is used again; delete it at will.
 # Exit codes: 0 good, 1 it does not run, 2 wrong usage, 3 it cannot be installed on this machine (stderr says why).
 set -uo pipefail
 

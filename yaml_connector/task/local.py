@@ -75,6 +75,7 @@ class _LocalJob:
         self.token = ""  # where the next page of the log starts
         self.lines_shown = 0  # how many lines from there on were shown already
         self.shown: tuple[Any, ...] = ()
+        self.interrupted = False
 
     async def run(self, inputs: dict[str, Any]) -> Any:
         template = get_proto_task(self.task, self._serialization(), self.context)
@@ -195,14 +196,17 @@ class _LocalJob:
         raise flyte.errors.NonRecoverableError(message, code=status.phase.title())
 
     async def _cancel_now(self, kept: KeptJob) -> None:
-        if _open_jobs.pop(id(self), None) is None:
-            return
-        self._say(f"interrupted: cancelling the job {kept.meta.id}")
+        """Delete the job. When the interpreter ends before that is done, it is asked for once more, from there."""
+        if not self.interrupted:
+            self.interrupted = True
+            self._say(f"interrupted: cancelling the job {kept.meta.id}")
         try:
             await asyncio.shield(self.connector.delete(kept, **self.secrets))
-            self._say("cancelled")
+            outcome = "cancelled"
         except YamlConnectorError as error:
-            self._say(f"the job {kept.meta.id} could not be cancelled: {error}")
+            outcome = f"the job {kept.meta.id} could not be cancelled: {error}"
+        if _open_jobs.pop(id(self), None) is not None:
+            self._say(outcome)
 
 
 _seen_links: set[tuple[str, str]] = set()

@@ -7,9 +7,9 @@ from an *answer* it is undefined: false, comparisons with it are false, and so i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import nodes
@@ -21,20 +21,26 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing as jinja_missing
 
 from yaml_connector.errors import ValueProblem, did_you_mean
-from yaml_connector.values.filters import FILTERS, FUNCTIONS
+from yaml_connector.values.bounds import (
+    bounded_filter,
+    check_method,
+    check_operator,
+    count_result,
+    small_range,
+    start_work,
+)
+from yaml_connector.values.filters import FILTERS, FUNCTIONS, PathText
 
 Scope = Mapping[str, Any]
 Reference = tuple[str | int, ...]
 
 _LONGEST_SOURCE = 10_000  # characters of one expression
-_LARGEST_NUMBER = 1_000_000  # as an argument of a filter or method: a width, a count
-_LARGEST_TEXT = 16 * 1024 * 1024  # characters or items of one result
-_LARGEST_RANGE = 10_000
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _MOST_SETTLED = 100_000  # items of them
-_WIDE_FORMAT = re.compile(r"\d{5,}|\*")
+_NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
 _PLAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
 _PLAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
+_DATA = frozenset({str, int, float, bool, list, dict, PathText})
 _KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
 
 
@@ -119,9 +125,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, undefined: type[Undefined]) -> None:
         super().__init__(undefined=undefined, autoescape=False, cache_size=0)
-        self.filters = {name: _bounded(function) for name, function in {**self.filters, **FILTERS}.items()}
+        self.filters = {name: bounded_filter(name, function) for name, function in {**self.filters, **FILTERS}.items()}
         keep = ("dict", "namespace", "cycler", "joiner")
-        self.globals = {name: self.globals[name] for name in keep} | FUNCTIONS | {"range": _small_range}
+        self.globals = {name: self.globals[name] for name in keep} | FUNCTIONS | {"range": small_range}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.getitem(obj, attribute)
@@ -138,62 +144,15 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             return super().getattr(obj, argument)
         return super().getitem(obj, argument)
 
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return attr not in _NO_DATA and super().is_safe_attribute(obj, attr, value)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "*":
-            for text, count in ((left, right), (right, left)):
-                if (
-                    isinstance(text, str | list | tuple)
-                    and isinstance(count, int)
-                    and len(text) * count > _LARGEST_TEXT
-                ):
-                    raise SecurityError("the result of '*' would be too large")
-        elif operator == "**":
-            if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > 10_000:
-                raise SecurityError("the result of '**' would be too large")
-        elif isinstance(left, str) and _WIDE_FORMAT.search(left):
-            raise SecurityError("the width in a format is too large")
+        check_operator(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        owner = getattr(getattr(obj, "__wrapped__", obj), "__self__", None)
-        _check_arguments(owner, (*args, *kwargs.values()))
-        if (
-            isinstance(owner, str)
-            and getattr(obj, "__name__", "") in ("format", "format_map")
-            and _WIDE_FORMAT.search(owner)
-        ):
-            raise SecurityError("the width in a format is too large")
-        return super().call(context, obj, *args, **kwargs)
-
-
-def _small_range(*args: int) -> range:
-    numbers = range(*args)
-    if len(numbers) > _LARGEST_RANGE:
-        raise SecurityError(f"range() may not give more than {_LARGEST_RANGE} numbers")
-    return numbers
-
-
-def _check_arguments(value: Any, args: tuple[Any, ...]) -> None:
-    for arg in args:
-        if isinstance(arg, int) and abs(arg) > _LARGEST_NUMBER and not isinstance(value, int | float):
-            raise SecurityError(f"the number {arg} is too large here")
-        if isinstance(arg, str) and isinstance(value, str) and len(arg) * len(value) > 16 * _LARGEST_TEXT:
-            raise SecurityError("the result would be too large")
-    if sum(arg for arg in args if isinstance(arg, int)) > _LARGEST_NUMBER and isinstance(value, str):
-        raise SecurityError("the result would be too large")
-
-
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)  # keeps Jinja's mark of what the filter is given first
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        skip = 1 if getattr(function, "jinja_pass_arg", None) else 0
-        _check_arguments(args[skip] if len(args) > skip else None, (*args[skip + 1 :], *kwargs.values()))
-        result = function(*args, **kwargs)
-        if isinstance(result, str | list | tuple) and len(result) > _LARGEST_TEXT:
-            raise SecurityError("the result would be too large")
-        return result
-
-    return guarded
+        return count_result(super().call(context, obj, *check_method(obj, args, kwargs), **kwargs))
 
 
 REQUEST = _Sandbox(Missing)
@@ -223,8 +182,11 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
         parts = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _PLAIN_PART.finditer(source))
         if parts[0] not in _KEYWORDS:
             return Expression(source, frozenset([parts]), _plain(environment, str(parts[0]), parts[1:], source))
-    tree = _parse(environment, source)
-    return Expression(source, frozenset(_references(tree)), _lazy(environment, tree, source))
+    try:
+        tree = _parse(environment, source)
+        return Expression(source, frozenset(_references(tree)), _lazy(environment, tree, source))
+    except RecursionError:
+        raise ValueProblem("the expression is nested too deeply") from None
 
 
 def compile_condition(source: str | bool) -> Expression:
@@ -235,14 +197,21 @@ def compile_condition(source: str | bool) -> Expression:
 
 
 def settle(value: Any) -> Any:
-    """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null."""
-    if value is None or type(value) in (str, int, float, bool, list, dict):
+    """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
+
+    Raises ValueProblem for what is no data: a function, an object.
+    """
+    if value is None or type(value) in _DATA:
         return value
     if isinstance(value, Undefined):
         return None
-    if isinstance(value, Iterator | range | tuple | set | frozenset) or type(value).__name__ == "dict_items":
+    if isinstance(value, Iterator | range | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
         return [settle(item) for item in value]
-    return value
+    if isinstance(value, Mapping):
+        return {str(key): settle(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    raise ValueProblem(f"a value must be data, not a {type(value).__name__}")
 
 
 def _settled_items(value: Any) -> Any:
@@ -262,11 +231,13 @@ def _settled_items(value: Any) -> Any:
             return None
         if isinstance(item, Iterator):
             item = list(item)
-        if not isinstance(item, dict | list | tuple) or depth == _DEEPEST_RESULT or len(item) > left:
+        if not isinstance(item, dict | list | tuple):
+            return settle(item)
+        if depth == _DEEPEST_RESULT or len(item) > left:
             return item
         if isinstance(item, dict):
-            items = {key: settled(inner, depth + 1) for key, inner in item.items()}
-            return items if any(items[key] is not inner for key, inner in item.items()) else item
+            items = {str(key): settled(inner, depth + 1) for key, inner in item.items()}
+            return items if any(items.get(key, items) is not inner for key, inner in item.items()) else item
         found = [settled(inner, depth + 1) for inner in item]
         return found if any(new is not old for new, old in zip(found, item, strict=True)) else item
 
@@ -309,8 +280,8 @@ def _parse(environment: _Sandbox, source: str) -> nodes.Expr:
         tree.set_environment(environment)
     except TemplateSyntaxError as error:
         raise ValueProblem(f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}") from None
-    except RecursionError:
-        raise ValueProblem("the expression is nested too deeply") from None
+    except ValueError:  # of `int`, which takes only so many digits
+        raise ValueProblem("a number in the expression has too many digits") from None
     for node, known, kind in (
         *((found, environment.filters, "filter") for found in _all(tree, nodes.Filter)),
         *((found, environment.tests, "test") for found in _all(tree, nodes.Test)),
@@ -338,6 +309,7 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
 
     def evaluate(scope: Scope) -> Any:
         nonlocal render
+        start_work()
         try:
             if render is None:  # generated at the first use: a thousand specs load without it
                 body = nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)
