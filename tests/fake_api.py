@@ -16,7 +16,7 @@ from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import Status
 from yaml_connector.job.logs import LogLine
 from yaml_connector.job.meta import JobMeta
-from yaml_connector.load.loader import LoadedSpec, load_text
+from yaml_connector.loading.loader import LoadedSpec, load_text
 
 T = TypeVar("T")
 

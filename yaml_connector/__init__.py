@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from yaml_connector.errors import SpecError as SpecError
     from yaml_connector.errors import YamlConnectorError as YamlConnectorError
     from yaml_connector.literals import Json as Json
-    from yaml_connector.load.loader import load as load
+    from yaml_connector.loading.loader import load as load
     from yaml_connector.task.plugin import task_from_spec as task_from_spec
     from yaml_connector.task.plugin import task_plugin as task_plugin
 
@@ -31,7 +31,7 @@ _WHERE = {
     "YamlConnector": "connector",
     "YamlConnectorEnvironment": "environment",
     "YamlConnectorError": "errors",
-    "load": "load.loader",
+    "load": "loading.loader",
     "register": "connector",
     "task_files": "environment",
     "task_from_spec": "task.plugin",

@@ -31,7 +31,7 @@ from yaml_connector.job.get import Status
 from yaml_connector.job.logs import LogLine
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
-from yaml_connector.load.loader import LoadedSpec, load
+from yaml_connector.loading.loader import LoadedSpec, load
 from yaml_connector.values.filters import slug
 
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact

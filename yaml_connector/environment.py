@@ -16,7 +16,7 @@ from flyte.app import ConnectorEnvironment, Scaling
 from flyte.app._types import Port
 from flyte.models import SerializationContext
 
-from yaml_connector.load.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
+from yaml_connector.loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
 
 _PACKAGE = Path(__file__).resolve().parent
 _EXTRAS = {"aws_sigv4": "aws", "google": "google", "jwt": "jwt", "token": "jwt"}

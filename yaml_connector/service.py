@@ -9,7 +9,7 @@ import click
 
 from yaml_connector.connector import register
 from yaml_connector.errors import ConfigError, SpecError
-from yaml_connector.load.loader import specs_path
+from yaml_connector.loading.loader import specs_path
 from yaml_connector.shutdown import stop_on_sigterm
 
 

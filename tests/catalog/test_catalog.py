@@ -13,7 +13,7 @@ from catalog_files import CATALOG, CORNERS, ROOT, calls, contract_tests, exchang
 from yaml_connector.contract.model import Call
 from yaml_connector.contract.report import failure_lines
 from yaml_connector.contract.runner import FileResult, run_tests
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import TERMINAL_PHASES
 
 PASSING = {408, 425, 429, 500, 502, 503, 504}

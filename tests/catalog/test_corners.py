@@ -17,7 +17,7 @@ from catalog_files import CORNERS
 from yaml_connector.http.transport import HttpxTransport
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
-from yaml_connector.load.loader import load
+from yaml_connector.loading.loader import load
 
 VALUES = CreateValues(task={"key": "k1", "attempt": 0}, secrets={"id": "AKID", "key": "s3cr3t"})
 

@@ -14,7 +14,7 @@ from catalog_files import all_specs, calls, contract_tests, exchanges, texts
 
 from yaml_connector.contract.model import Call, ContractTests
 from yaml_connector.contract.recorded import RecordedResponse
-from yaml_connector.load.names import ANSWER_NAMES, TASK_NAMES
+from yaml_connector.loading.names import ANSWER_NAMES, TASK_NAMES
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, slots
 from yaml_connector.values.expressions import compile_condition

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from yaml_connector.errors import Passing
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
-from yaml_connector.load.loader import load
+from yaml_connector.loading.loader import load
 
 SPEC = CORNERS / "tls.yaml"
 Signer = tuple[x509.Name, ec.EllipticCurvePrivateKey]

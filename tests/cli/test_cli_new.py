@@ -10,7 +10,7 @@ from command_line import Command
 from contract_folder import ROOT
 
 from yaml_connector.cli.draft import AUTHS
-from yaml_connector.load.loader import load
+from yaml_connector.loading.loader import load
 
 RENDERS = str(ROOT / "tests" / "cli" / "openapi" / "renders.yaml")
 

@@ -13,7 +13,7 @@ from flyte_side import FlyteSide, outputs_of, state
 from real_processes import ROOT, STORE, USER_KEYS, Process, accepts, free_ports, started, wait_until
 
 from yaml_connector import task_from_spec
-from yaml_connector.load.loader import load
+from yaml_connector.loading.loader import load
 
 NewProject = Callable[..., Any]
 

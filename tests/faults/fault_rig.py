@@ -19,9 +19,9 @@ from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import Status
 from yaml_connector.job.meta import JobMeta
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 
-DEADLINE = 1.0
+DEADLINE = 2.0
 SECRET = "planted-login-secret-91"
 CONNECTION: dict[str, Any] = {
     "base_url": "${{ env.BASE }}",
@@ -31,7 +31,7 @@ CONNECTION: dict[str, Any] = {
         "token": "$.token",
         "expires_in": "$.expires",
     },
-    "timeout": "300ms",
+    "timeout": "600ms",
     "deadline": f"{DEADLINE:g}s",
     "retry": {"initial_delay": "20ms", "max_delay": "40ms"},
     "max_response": "1MiB",
@@ -74,7 +74,7 @@ def spec(create: str = "idempotent", batch: bool = False, logs: str = "pages", t
     get = {**GET, "poll": {"tolerance": tolerance}}
     if batch:
         get["batch"] = {**BATCH, "items": "$.jobs[*]", "id": "$.id", "window": "10ms"}
-    document = {"request": "GET /jobs/${{ job.id }}/document", "format": "text", "max_time": "800ms"}
+    document = {"request": "GET /jobs/${{ job.id }}/document", "format": "text", "max_time": "1600ms"}
     return loaded(
         {
             "spec_version": 1,

@@ -19,7 +19,7 @@ from prometheus_client import generate_latest
 from yaml_connector.http.transport import AiohttpTransport
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 
 COUNT = 200
 ODD = ("/+=", '"q"', "%41&x=1", "\\n\\t", "ünï", "a b", "'", "<>", "$.{{}}", "")

@@ -115,10 +115,6 @@ def test_a_file_input_is_sent_as_its_content_to_the_last_byte(
     assert submit.json == {"upload": str(tmp_path / "data.bin")}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="http/transport.py: aiohttp wraps what the file's reader raises, and it counts as a connection that broke",
-)
 def test_a_file_input_that_is_not_there_fails_the_job_and_names_it(
     calls: FlyteSide, api: RealApi, task: Make, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ class Entry:
     @property
     def head(self) -> dict[str, Any]:
         """Its task type, title and description, without loading the whole spec."""
-        from yaml_connector.load.yaml12 import parse
+        from yaml_connector.loading.yaml12 import parse
 
         data = parse(self.file.read_bytes(), str(self.file)).data or {}
         description = " ".join(str(data.get("description") or "").split())
@@ -152,7 +152,7 @@ def add(name: str, folder: str | None, force: bool) -> None:
     Example:
       yaml-connector catalog add slurm
     """
-    from yaml_connector.load.loader import specs_path
+    from yaml_connector.loading.loader import specs_path
 
     for target in copy_to(entry(name), Path(folder or specs_path()), force=force):
         click.echo(f"wrote {os.fspath(target)}")

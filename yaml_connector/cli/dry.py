@@ -12,7 +12,7 @@ from yaml_connector.errors import YamlConnectorError
 from yaml_connector.http.redact import MASK
 from yaml_connector.http.transport import WireRequest, WireResponse
 from yaml_connector.job.create import CreateValues
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.connection import ApiKeyAuth, BasicAuth, ClientCredentialsAuth, TokenAuth
 

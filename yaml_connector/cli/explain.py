@@ -29,7 +29,7 @@ def explain(what: str, tests: bool, form: str) -> None:
     """
     if os.path.isfile(what) or what.endswith((".yaml", ".yml")):
         from yaml_connector.cli.plain_words import spec_lines
-        from yaml_connector.load.loader import load
+        from yaml_connector.loading.loader import load
 
         found = load(what)[0]
         lines = list(spec_lines(found))

@@ -11,7 +11,7 @@ import click
 from yaml_connector.errors import ConfigError, SpecError, ValueProblem, YamlConnectorError, did_you_mean
 
 if TYPE_CHECKING:
-    from yaml_connector.load.loader import LoadedSpec
+    from yaml_connector.loading.loader import LoadedSpec
     from yaml_connector.spec import ConnectorSpec
     from yaml_connector.values.types import ValueType
 
@@ -48,7 +48,7 @@ def find_spec(name: str) -> LoadedSpec:
 
     Raises SpecError, or ConfigError that says which names there are and where they were looked for.
     """
-    from yaml_connector.load.loader import examine, load, specs_path
+    from yaml_connector.loading.loader import examine, load, specs_path
 
     if os.path.isfile(name) or name.endswith((".yaml", ".yml")):
         return load(name)[0]
@@ -119,7 +119,7 @@ def typed_value(text: str, kind: ValueType) -> Any:
     """A value as the command line spells it: a text is itself, everything else is YAML (`[a, b]`, `3`, `true`)."""
     if kind.name in ("str", "datetime", "file", "dir", "dataframe"):
         return None if kind.optional and text == "null" else text
-    from yaml_connector.load.yaml12 import parse
+    from yaml_connector.loading.yaml12 import parse
 
     document = parse(text.encode(), "value")
     if document.problems:
@@ -172,8 +172,8 @@ def given_secrets(spec: ConnectorSpec, given: Iterable[str]) -> dict[str, str]:
 
 def given_task(spec: ConnectorSpec, given: Iterable[str], run: str) -> dict[str, Any]:
     """`task.*` of a run from the terminal; `run` makes its key."""
-    from yaml_connector.load.names import TASK_NAMES
-    from yaml_connector.load.yaml12 import parse
+    from yaml_connector.loading.names import TASK_NAMES
+    from yaml_connector.loading.yaml12 import parse
 
     task: dict[str, Any] = {
         "name": f"{spec.task_type_name}_run",

@@ -55,7 +55,7 @@ def new(
       yaml-connector new --from-openapi openapi.yaml
       yaml-connector new --from catalog slurm
     """
-    from yaml_connector.load.loader import specs_path
+    from yaml_connector.loading.loader import specs_path
 
     target = Path(folder or specs_path())
     if source is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from yaml_connector.cli.picture import phase_lines
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, slots
 from yaml_connector.spec.requests import Calls, Request, Step

@@ -17,7 +17,7 @@ from yaml_connector.http.client import Judge
 from yaml_connector.http.connection import Place
 from yaml_connector.http.hosts import is_forbidden_address
 from yaml_connector.http.request import compile_request
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 
 _PATIENCE = 10.0  # seconds for each step
 _ANSWER = 200  # characters of an answer that are shown

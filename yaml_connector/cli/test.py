@@ -77,7 +77,7 @@ def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: st
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
     """The contract tests that paths stand for: files, those beside specs, those in folders."""
     from yaml_connector.errors import Problem
-    from yaml_connector.load.loader import specs_path
+    from yaml_connector.loading.loader import specs_path
 
     files: list[str] = []
     problems: list[Problem] = []

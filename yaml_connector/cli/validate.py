@@ -14,7 +14,7 @@ from yaml_connector.cli.problems import Sources, count, echo_problems, errors_of
 
 if TYPE_CHECKING:
     from yaml_connector.errors import Problem
-    from yaml_connector.load.loader import LoadedSpec
+    from yaml_connector.loading.loader import LoadedSpec
 
 STDIN = "<stdin>"
 
@@ -91,7 +91,7 @@ class Found:
 
 def find_files(paths: Sequence[str]) -> Found:
     """The specs and contract tests that paths stand for; without a path, where specs are looked for."""
-    from yaml_connector.load.loader import is_test_file, spec_files, specs_path
+    from yaml_connector.loading.loader import is_test_file, spec_files, specs_path
 
     found = Found()
     for path in paths or [specs_path()]:
@@ -114,7 +114,7 @@ def find_files(paths: Sequence[str]) -> Found:
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
     from yaml_connector.contract.load import load_tests, read_file, read_spec, value_problems
-    from yaml_connector.load.loader import examine, load_text
+    from yaml_connector.loading.loader import examine, load_text
 
     named = [path for path in paths if path != "-"]
     files = find_files(named) if named or stdin is None else Found()

@@ -15,7 +15,7 @@ from yaml_connector.http.redact import MASK, redactor_for
 from yaml_connector.http.transport import Transport, WireError, WireRequest, WireResponse
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.plan import SpecPlan
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 
 _NEVER_SHOWN = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token", "x-api-key"}

@@ -13,8 +13,8 @@ from typing import Any, cast
 from yaml_connector.call.steps import CallPlan, StepPlan
 from yaml_connector.http.request import RequestPlan
 from yaml_connector.job.plan import RulePlan, SpecPlan
-from yaml_connector.load.loader import LoadedSpec
-from yaml_connector.load.yaml12 import Path, show_path
+from yaml_connector.loading.loader import LoadedSpec
+from yaml_connector.loading.yaml12 import Path, show_path
 from yaml_connector.spec.requests import Calls
 from yaml_connector.values.expressions import Scope
 from yaml_connector.values.filters import as_text

@@ -11,7 +11,7 @@ from typing import Any
 from yaml_connector.contract.model import Container, ContractTests, Fields, Generate, Test
 from yaml_connector.errors import ConfigError, Problem, ValueProblem, did_you_mean
 from yaml_connector.job.config import complete_config
-from yaml_connector.load.yaml12 import Document, Path
+from yaml_connector.loading.yaml12 import Document, Path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.values.types import check_config, parse_type
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from yaml_connector.contract.given import given_of
 from yaml_connector.contract.model import ContractTests
 from yaml_connector.errors import Problem
-from yaml_connector.load.loader import LoadedSpec, load_text
-from yaml_connector.load.models import build, describe
-from yaml_connector.load.yaml12 import LARGEST_FILE, Document, parse
+from yaml_connector.loading.loader import LoadedSpec, load_text
+from yaml_connector.loading.models import build, describe
+from yaml_connector.loading.yaml12 import LARGEST_FILE, Document, parse
 
 ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Problem]]]
 

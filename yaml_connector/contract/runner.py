@@ -26,8 +26,8 @@ from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import static_links
 from yaml_connector.job.meta import JobMeta
-from yaml_connector.load.loader import LoadedSpec
-from yaml_connector.load.yaml12 import Path
+from yaml_connector.loading.loader import LoadedSpec
+from yaml_connector.loading.yaml12 import Path
 
 _CHUNK = 64 * 1024
 

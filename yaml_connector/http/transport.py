@@ -19,6 +19,7 @@ from aiohttp.resolver import DefaultResolver
 from multidict import CIMultiDict
 from yarl import URL
 
+from yaml_connector.errors import ValueProblem
 from yaml_connector.http.answer import Headers
 from yaml_connector.http.hosts import is_forbidden_address
 
@@ -158,7 +159,9 @@ class _AiohttpResponse(WireResponse):
 _FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSError
 
 
-def _wire_error(error: BaseException, timeout: float) -> WireError:
+def _wire_error(error: BaseException, timeout: float) -> Exception:
+    if isinstance(error.__cause__, ValueProblem):  # the body's own file could not be read
+        return error.__cause__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return WireError(f"could not connect within {timeout:.3g} s", arrived=False)
     if isinstance(error, TimeoutError):

@@ -23,7 +23,7 @@ from yaml_connector.job.logs import LogPage, read_logs
 from yaml_connector.job.memory import Memory, Remembered
 from yaml_connector.job.meta import JobMeta, unpin_spec
 from yaml_connector.job.plan import SpecPlan
-from yaml_connector.load.loader import LoadedSpec
+from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
 
 _MOST_OLD_SPECS = 256

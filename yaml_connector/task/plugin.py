@@ -21,7 +21,7 @@ from yaml_connector.connector import CONFIG_KEY, register_spec
 from yaml_connector.errors import ConfigError, SpecError, closest, did_you_mean
 from yaml_connector.job.config import complete_config
 from yaml_connector.literals import kind_of_python, never_pickled, python_type_of
-from yaml_connector.load.loader import LoadedSpec, load, load_text, spec_files, specs_path
+from yaml_connector.loading.loader import LoadedSpec, load, load_text, spec_files, specs_path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.task.local import run_locally
 from yaml_connector.values.types import ValueType

@@ -34,7 +34,7 @@ Growth = Callable[..., int]  # from what a filter or method is given to a size t
 
 
 class _Budget(threading.local):
-    left = 0
+    left = _WORK
 
 
 _budget = _Budget()
@@ -222,7 +222,9 @@ _FILTERS: dict[str, Growth] = {
     "round": _rounded,
     "wordwrap": _wrapped,
     "format": _percent,
-    **dict.fromkeys(("json", "string", "kvjoin", "escape", "e", "forceescape", "list"), lambda value, *rest: weight(value)),
+    **dict.fromkeys(
+        ("json", "string", "kvjoin", "escape", "e", "forceescape", "list"), lambda value, *rest: weight(value)
+    ),
     **dict.fromkeys(("quote", "urlencode", "title", "wordcount", "urlize", "striptags", "xmlattr", "pprint"), _slowly),
 }
 _METHODS: dict[str, Growth] = {

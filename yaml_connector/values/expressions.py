@@ -239,7 +239,11 @@ def _settled_items(value: Any) -> Any:
             items = {str(key): settled(inner, depth + 1) for key, inner in item.items()}
             return items if any(items.get(key, items) is not inner for key, inner in item.items()) else item
         found = [settled(inner, depth + 1) for inner in item]
-        return found if any(new is not old for new, old in zip(found, item, strict=True)) else item
+        return (
+            found
+            if isinstance(item, tuple) or any(new is not old for new, old in zip(found, item, strict=True))
+            else item
+        )
 
     return settled(value, 0)
 

@@ -19,6 +19,7 @@ from jinja2.runtime import ChainableUndefined, Undefined
 
 from yaml_connector.clock import clock
 from yaml_connector.errors import ValueProblem
+from yaml_connector.values.bounds import check_size
 from yaml_connector.values.jsonpath import compile_path
 
 
@@ -115,6 +116,17 @@ def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
         raise ValueProblem(f"regex: {pattern!r} has no group {group!r}") from None
 
 
+def _regex_replace(value: Any, pattern: str, new: str) -> str:
+    compiled, text = _pattern(pattern), as_text(value)
+    references = new.count("\\")
+    size = len(text)
+    for match in compiled.finditer(text):
+        longest = max(match.end(group) - match.start(group) for group in range(compiled.groups + 1))
+        size += len(new) + references * longest
+    check_size(size)
+    return compiled.sub(new if references else lambda match: new, text)
+
+
 def slug(value: Any, n: int = 63) -> str:
     """A text as a-z0-9-, at most `n` characters."""
     text = re.sub(r"[^a-z0-9]+", "-", as_text(value).lower()).strip("-")
@@ -165,7 +177,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "b64encode": lambda value: base64.b64encode(as_text(value).encode()).decode(),
     "b64decode": _b64decode,
     "regex": _regex,
-    "regex_replace": lambda value, pattern, new: _pattern(pattern).sub(new, as_text(value)),
+    "regex_replace": _regex_replace,
     "jsonpath": lambda value, path: compile_path(path).value(value),
     "basename": _basename,
     "slug": slug,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from yaml_connector.errors import Problem, did_you_mean
-from yaml_connector.load.yaml12 import Document, Path
+from yaml_connector.loading.yaml12 import Document, Path
 
 M = TypeVar("M", bound=BaseModel)
 

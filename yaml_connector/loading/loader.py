@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yaml_connector.errors import Problem, SpecError
-from yaml_connector.load.check import check_spec
-from yaml_connector.load.models import build
-from yaml_connector.load.yaml12 import LARGEST_FILE, Document, parse
+from yaml_connector.loading.check import check_spec
+from yaml_connector.loading.models import build
+from yaml_connector.loading.yaml12 import LARGEST_FILE, Document, parse
 from yaml_connector.spec import ConnectorSpec
 
 SPEC_PATH_VARIABLE = "YAML_CONNECTOR_PATH"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from yaml_connector.errors import ValueProblem, did_you_mean
-from yaml_connector.load.names import ANSWER_NAMES, Names, SpecNames, step_names
-from yaml_connector.load.yaml12 import Document, Path
+from yaml_connector.loading.names import ANSWER_NAMES, Names, SpecNames, step_names
+from yaml_connector.loading.yaml12 import Document, Path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, Slot, slots
 from yaml_connector.spec.requests import Calls, Request, Step
