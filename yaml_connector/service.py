@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import click
 
@@ -30,8 +31,10 @@ def start() -> None:
         raise click.ClickException(f"{count} in {specs_path()}: the connector service does not start") from None
     except ConfigError as error:
         raise click.ClickException(f"{specs_path()}: {error}") from None
-    if not logging.getLogger("yaml_connector").handlers:
-        logging.getLogger("yaml_connector").addHandler(logging.StreamHandler())
+    logger = logging.getLogger("yaml_connector")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(os.environ.get("YAML_CONNECTOR_LOG_LEVEL", "INFO").upper())
     stop_on_sigterm()
 
 

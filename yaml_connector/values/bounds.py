@@ -147,7 +147,8 @@ def _listed(value: Any) -> Any:
     return list(islice(value, LARGEST_TEXT)) if isinstance(value, Iterator) else value
 
 
-# --- how large a result can become: one function for each filter or method that can make much of little ----------------
+# --- how large a result can become: one function for each filter or method that can make much of little
+# ----------------
 
 
 def _width(value: Any, width: Any = 0, *rest: Any, **named: Any) -> int:

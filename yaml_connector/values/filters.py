@@ -73,7 +73,7 @@ def epoch_seconds(value: Any) -> float | int:
 
 def _from_rfc3339(text: str) -> float | int:
     # nanoseconds are cut to the microseconds that Python knows
-    shortened = re.sub(r"(\.\d{6})\d+", r"\1", text.strip())
+    shortened = re.sub(r"(\.\d{6})\d+", r"\1", text.strip().upper())
     try:
         moment = datetime.fromisoformat(shortened)
     except ValueError:

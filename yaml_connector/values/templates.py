@@ -72,6 +72,7 @@ def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
 
 def _end_of_expression(text: str, position: int) -> int | None:
     """Where the closing braces stand that belong to the expression: not those inside strings or mappings."""
+    start = position
     quote = ""
     depth = 0
     while position < len(text):
@@ -88,9 +89,10 @@ def _end_of_expression(text: str, position: int) -> int | None:
         elif depth == 0 and text.startswith(CLOSE, position):
             return position
         elif char in ")]}":
-            depth -= 1
+            depth = max(0, depth - 1)
         position += 1
-    return None
+    found = text.find(CLOSE, start)  # something else in it is not closed: its syntax error says what
+    return found if found >= 0 else None
 
 
 def written(value: Any, expression: Expression) -> str:
