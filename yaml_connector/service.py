@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 import click
 
@@ -34,7 +33,8 @@ def start() -> None:
     logger = logging.getLogger("yaml_connector")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler())
-        logger.setLevel(os.environ.get("YAML_CONNECTOR_LOG_LEVEL", "INFO").upper())
+    if not logger.isEnabledFor(logging.INFO):  # changes of phase are worth a line each
+        logger.setLevel(logging.INFO)
     stop_on_sigterm()
 
 

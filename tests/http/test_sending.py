@@ -140,7 +140,7 @@ class TestRetries:
         assert api.sent[0].content == api.sent[1].content
 
     def test_ask_whether_a_doubtful_request_is_sent_again_but_never_for_a_get(self) -> None:
-        from yaml_connector.http.client import Judge
+        from yaml_connector.http.judging import Judge
         from yaml_connector.http.request import compile_request
         from yaml_connector.spec.requests import Request
 

@@ -97,12 +97,21 @@ class TestRegex:
     @pytest.mark.parametrize(
         ("call", "expected"),
         [
-            ("'job-17 ok' | regex('job-(\\\\d+)')", "17"), ("'job-17' | regex('\\\\d+')", "17"), ("'a-b' | regex('(.)-(.)', 2)", "b"), ("'a-b' | regex('(.)-(.)', 0)", "a-b"),
-            ("'a-b' | regex('(?P<x>.)-', group='x')", "a"), ("'abc' | regex('z')", None), ("'abc' | regex('a(z)?')", None), ("17 | regex('1(.)')", "7"),
-            ("'a.b.c' | regex_replace('[.]', '-')", "a-b-c"), ("'ab' | regex_replace('(a)(b)', '\\\\2\\\\1')", "ba"), ("'abc' | regex_replace('', '-')", "-a-b-c-"),
-            ("'ab' | regex_replace('(?P<x>a)', '<\\\\g<x>>')", "<a>b"), ("'a\\\\nb' | regex_replace('b', '$1')", "a\\nb".replace("b", "$1")),
+            ("'job-17 ok' | regex('job-(\\\\d+)')", "17"),
+            ("'job-17' | regex('\\\\d+')", "17"),
+            ("'a-b' | regex('(.)-(.)', 2)", "b"),
+            ("'a-b' | regex('(.)-(.)', 0)", "a-b"),
+            ("'a-b' | regex('(?P<x>.)-', group='x')", "a"),
+            ("'abc' | regex('z')", None),
+            ("'abc' | regex('a(z)?')", None),
+            ("17 | regex('1(.)')", "7"),
+            ("'a.b.c' | regex_replace('[.]', '-')", "a-b-c"),
+            ("'ab' | regex_replace('(a)(b)', '\\\\2\\\\1')", "ba"),
+            ("'abc' | regex_replace('', '-')", "-a-b-c-"),
+            ("'ab' | regex_replace('(?P<x>a)', '<\\\\g<x>>')", "<a>b"),
+            ("'a\\\\nb' | regex_replace('b', '$1')", "a\\nb".replace("b", "$1")),
         ],
-    )  # fmt: skip
+    )
     def test_finds_and_replaces(self, call: str, expected: Any) -> None:
         assert value(call) == expected
 
@@ -124,12 +133,27 @@ class TestTimestamp:
     @pytest.mark.parametrize(
         ("given_", "expected"),
         [
-            ("2024-05-01T12:00:00Z", 1714564800), ("2024-05-01t12:00:00z", 1714564800), ("2024-05-01 12:00:00+00:00", 1714564800), ("2024-05-01T14:00:00+02:00", 1714564800),
-            ("2024-05-01T12:00:00.25Z", 1714564800.25), ("2024-05-01T12:00:00.123456789Z", 1714564800.123456), ("2024-05-01T12:00:00", 1714564800), ("2024-05-01", 1714521600),
-            ("1969-12-31T23:59:59Z", -1), (1714564800, 1714564800), (1714564800.5, 1714564800.5), (1714564800123, 1714564800.123), (1714564800123456, 1714564800.123456),
-            (1714564800000000000, 1714564800), ("1714564800", 1714564800), ("1714564800.5", 1714564800.5), ("1714564800123", 1714564800.123), (0, 0), (-1, -1),
+            ("2024-05-01T12:00:00Z", 1714564800),
+            ("2024-05-01t12:00:00z", 1714564800),
+            ("2024-05-01 12:00:00+00:00", 1714564800),
+            ("2024-05-01T14:00:00+02:00", 1714564800),
+            ("2024-05-01T12:00:00.25Z", 1714564800.25),
+            ("2024-05-01T12:00:00.123456789Z", 1714564800.123456),
+            ("2024-05-01T12:00:00", 1714564800),
+            ("2024-05-01", 1714521600),
+            ("1969-12-31T23:59:59Z", -1),
+            (1714564800, 1714564800),
+            (1714564800.5, 1714564800.5),
+            (1714564800123, 1714564800.123),
+            (1714564800123456, 1714564800.123456),
+            (1714564800000000000, 1714564800),
+            ("1714564800", 1714564800),
+            ("1714564800.5", 1714564800.5),
+            ("1714564800123", 1714564800.123),
+            (0, 0),
+            (-1, -1),
         ],
-    )  # fmt: skip
+    )
     def test_is_epoch_seconds(self, given_: Any, expected: float) -> None:
         found = value("x | timestamp", x=given_)
         assert found == pytest.approx(expected, abs=1e-6)
@@ -166,12 +190,27 @@ class TestTexts:
     @pytest.mark.parametrize(
         ("call", "expected"),
         [
-            ("'s3://b/a/f.txt' | basename", "f.txt"), ("'/a/b/' | basename", "b"), ("'f' | basename", "f"), ("'https://x/a/f.txt?sig=/b' | basename", "f.txt"), ("'' | basename", ""),
-            ("'My Job: Ü #7!' | slug", "my-job-7"), ("'--a--' | slug", "a"), ("'abc-def' | slug(4)", "abc"), ("'Hello World' | slug(5)", "hello"), ("'a' | slug(0)", ""), ("17 | slug", "17"),
-            ("'abc' | sha256", hashlib.sha256(b"abc").hexdigest()), ("'é' | sha256", hashlib.sha256("é".encode()).hexdigest()), ("[1] | sha256", hashlib.sha256(b"[1]").hexdigest()),
-            ("'é€a' | bytelen", 6), ("'' | bytelen", 0), ("'a/b c&d' | quote", "a%2Fb%20c%26d"), ("5 | quote", "5"), ("'a/b' | path", "a/b"),
+            ("'s3://b/a/f.txt' | basename", "f.txt"),
+            ("'/a/b/' | basename", "b"),
+            ("'f' | basename", "f"),
+            ("'https://x/a/f.txt?sig=/b' | basename", "f.txt"),
+            ("'' | basename", ""),
+            ("'My Job: Ü #7!' | slug", "my-job-7"),
+            ("'--a--' | slug", "a"),
+            ("'abc-def' | slug(4)", "abc"),
+            ("'Hello World' | slug(5)", "hello"),
+            ("'a' | slug(0)", ""),
+            ("17 | slug", "17"),
+            ("'abc' | sha256", hashlib.sha256(b"abc").hexdigest()),
+            ("'é' | sha256", hashlib.sha256("é".encode()).hexdigest()),
+            ("[1] | sha256", hashlib.sha256(b"[1]").hexdigest()),
+            ("'é€a' | bytelen", 6),
+            ("'' | bytelen", 0),
+            ("'a/b c&d' | quote", "a%2Fb%20c%26d"),
+            ("5 | quote", "5"),
+            ("'a/b' | path", "a/b"),
         ],
-    )  # fmt: skip
+    )
     def test_are_made_as_the_page_says(self, call: str, expected: Any) -> None:
         assert value(call) == expected
 
@@ -193,11 +232,17 @@ class TestMappings:
     @pytest.mark.parametrize(
         ("call", "expected"),
         [
-            ("{'a': 1, 'b': 'x'} | kv", [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]), ("{'a': 1} | kv('Key', 'Value')", [{"Key": "a", "Value": 1}]),
-            ("{'a': 1} | kv(name='k', value='v')", [{"k": "a", "v": 1}]), ("{} | kv", []), ("{'a': 1, 'b': true} | kvjoin", ["a=1", "b=true"]), ("{'a': [1]} | kvjoin(': ')", ["a: [1]"]),
-            ("{'a': 1, 'b': 2} | merge({'b': 3, 'c': 4})", {"a": 1, "b": 3, "c": 4}), ("{'a': 1} | merge(none)", {"a": 1}), ("{'a': {'b': 1}} | merge({'a': {'c': 2}})", {"a": {"c": 2}}),
+            ("{'a': 1, 'b': 'x'} | kv", [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]),
+            ("{'a': 1} | kv('Key', 'Value')", [{"Key": "a", "Value": 1}]),
+            ("{'a': 1} | kv(name='k', value='v')", [{"k": "a", "v": 1}]),
+            ("{} | kv", []),
+            ("{'a': 1, 'b': true} | kvjoin", ["a=1", "b=true"]),
+            ("{'a': [1]} | kvjoin(': ')", ["a: [1]"]),
+            ("{'a': 1, 'b': 2} | merge({'b': 3, 'c': 4})", {"a": 1, "b": 3, "c": 4}),
+            ("{'a': 1} | merge(none)", {"a": 1}),
+            ("{'a': {'b': 1}} | merge({'a': {'c': 2}})", {"a": {"c": 2}}),
         ],
-    )  # fmt: skip
+    )
     def test_are_turned_into_lists_and_put_together(self, call: str, expected: Any) -> None:
         assert value(call) == expected
 
@@ -208,8 +253,18 @@ class TestMappings:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("$.a[0].b", 1), ("$.a[*].b", [1, 2]), ("$..b", [1, 2]), ("$.a[0:1].b", [1]), ("$.a[?(@.b > 1)].b", [2]), ("$.nope", None), ("$.nope[*]", []), ("$.a", [{"b": 1}, {"b": 2}]), ("$.a[-1].b", 2)],
-)  # fmt: skip
+    [
+        ("$.a[0].b", 1),
+        ("$.a[*].b", [1, 2]),
+        ("$..b", [1, 2]),
+        ("$.a[0:1].b", [1]),
+        ("$.a[?(@.b > 1)].b", [2]),
+        ("$.nope", None),
+        ("$.nope[*]", []),
+        ("$.a", [{"b": 1}, {"b": 2}]),
+        ("$.a[-1].b", 2),
+    ],
+)
 def test_jsonpath_gives_a_list_where_a_path_can_match_several_places(path: str, expected: Any) -> None:
     assert value("x | jsonpath(p)", x={"a": [{"b": 1}, {"b": 2}]}, p=path) == expected
 
@@ -248,9 +303,20 @@ def test_uuid5_is_in_the_url_namespace() -> None:
 
 def test_jinjas_own_filters_are_there() -> None:
     for call, expected in (
-        ("[3, 1, 2] | sort", [1, 2, 3]), ("['a', 'b'] | join(',')", "a,b"), ("x | selectattr('t', 'equalto', 'F') | map(attribute='n') | list", [1]), ("{'a': 1} | items | list", [["a", 1]]),
-        ("'a' | default('b')", "a"), ("none | default('b', true)", "b"), ("[1, 2] | map('string') | list", ["1", "2"]), ("'1.5' | float", 1.5), ("'x' | int(7)", 7), ("[[1], [2]] | first", [1]),
-        ("'<a>' | escape", "&lt;a&gt;"), ("{'b': 1, 'a': 2} | dictsort", [["a", 2], ["b", 1]]), ("[1, 1, 2] | unique | list", [1, 2]), ("x | map(attribute='t') | list", ["F", "T"]),
-    ):  # fmt: skip
+        ("[3, 1, 2] | sort", [1, 2, 3]),
+        ("['a', 'b'] | join(',')", "a,b"),
+        ("x | selectattr('t', 'equalto', 'F') | map(attribute='n') | list", [1]),
+        ("{'a': 1} | items | list", [["a", 1]]),
+        ("'a' | default('b')", "a"),
+        ("none | default('b', true)", "b"),
+        ("[1, 2] | map('string') | list", ["1", "2"]),
+        ("'1.5' | float", 1.5),
+        ("'x' | int(7)", 7),
+        ("[[1], [2]] | first", [1]),
+        ("'<a>' | escape", "&lt;a&gt;"),
+        ("{'b': 1, 'a': 2} | dictsort", [["a", 2], ["b", 1]]),
+        ("[1, 1, 2] | unique | list", [1, 2]),
+        ("x | map(attribute='t') | list", ["F", "T"]),
+    ):
         found = value(call, x=[{"t": "F", "n": 1}, {"t": "T", "n": 2}])
         assert json.dumps(found) == json.dumps(expected), call

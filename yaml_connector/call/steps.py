@@ -9,8 +9,9 @@ from typing import Any
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing
 from yaml_connector.http.answer import Answer, AnswerScope
-from yaml_connector.http.client import Judge, Session
+from yaml_connector.http.client import Session
 from yaml_connector.http.hosts import resolve_url
+from yaml_connector.http.judging import Judge
 from yaml_connector.http.request import RequestPlan, compile_request
 from yaml_connector.spec.requests import Calls, Request, Step
 from yaml_connector.values.expressions import Expression, Reference, compile_condition

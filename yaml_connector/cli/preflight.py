@@ -13,9 +13,9 @@ from typing import Any
 
 from yaml_connector.cli.wire import WatchedConnector
 from yaml_connector.errors import CallError, ValueProblem, YamlConnectorError
-from yaml_connector.http.client import Judge
 from yaml_connector.http.connection import Place
 from yaml_connector.http.hosts import is_forbidden_address
+from yaml_connector.http.judging import Judge
 from yaml_connector.http.request import compile_request
 from yaml_connector.loading.loader import LoadedSpec
 

@@ -7,27 +7,23 @@ waits and sends again, renews a token once after a 401, and follows redirects. E
 
 from __future__ import annotations
 
-import asyncio
-import codecs
 import logging
 import random
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from yaml_connector.clock import clock
-from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import FailedForGood, Passing, ValueProblem
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
+from yaml_connector.http.judging import Exchange, Judge, StreamedAnswer, read_up_to, retry_after, usual_message
 from yaml_connector.http.observe import NOBODY, Observer
 from yaml_connector.http.redact import redactor_for
 from yaml_connector.http.request import Files, RequestPlan, add_query, header_map
 from yaml_connector.http.transport import WireError, WireRequest, WireResponse
-from yaml_connector.values.expressions import Expression, Scope
+from yaml_connector.values.expressions import Scope
 from yaml_connector.values.filters import as_text
 
 logger = logging.getLogger("yaml_connector.http")
@@ -36,61 +32,6 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SURELY_NOT_DONE = frozenset({429, 503})
 _MESSAGE_LENGTH = 500
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
-
-    success: frozenset[str] = frozenset({"2xx"})
-    error: Expression | None = None
-    retry_if: Expression | None = None
-    needs_json: bool = False
-    not_found: Expression | None = None
-
-    def is_success(self, status: int) -> bool:
-        return f"{status // 100}xx" in self.success or str(status) in self.success
-
-
-@dataclass
-class Exchange:
-    """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
-
-    request: WireRequest
-    answer: Answer | None
-    failure: str | None
-
-
-class StreamedAnswer(Answer):
-    """An answer whose content is read as it comes: `texts` gives it decoded, until the time is over."""
-
-    def __init__(self, sent: WireRequest, response: WireResponse, until: float) -> None:
-        super().__init__(sent.method, sent.url, response.status, response.headers, b"")
-        self._chunks = response.chunks
-        self._until = until
-
-    async def texts(self) -> AsyncIterator[str]:
-        """The content as text, piece by piece; a stream that stays open ends when the time is over."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        chunks = aiter(self._chunks)
-        while (left := self._until - clock().monotonic()) > 0:
-            try:
-                chunk = await asyncio.wait_for(anext(chunks), left)
-            except StopAsyncIteration:
-                yield decoder.decode(b"", final=True)
-                return
-            except TimeoutError:
-                return
-            yield decoder.decode(chunk)
-
-
-async def _read_up_to(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    content = b""
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > limit:
-            break
-    return content[:limit]
 
 
 class Session:
@@ -271,7 +212,7 @@ class Session:
                         given = True
                         yield StreamedAnswer(sent, response, until)
                         return
-                    content = await _read_up_to(response.chunks, self.connection.spec.max_response)
+                    content = await read_up_to(response.chunks, self.connection.spec.max_response)
                 answer = Answer(sent.method, sent.url, response.status, response.headers, content)
                 if self.watch is not None:
                     self.watch(Exchange(sent, answer, None))
@@ -411,7 +352,7 @@ class Session:
             except ValueProblem:
                 text = None
         else:
-            text = _usual_message(answer.body)
+            text = usual_message(answer.body)
         if text is None or text == "":
             text = " ".join(answer.text.split())
         return self.shorten(as_text(text))
@@ -427,35 +368,3 @@ class Session:
 
     def _say(self, about: WireRequest | Answer, what: str) -> str:
         return self.redact(f"{about.method} {about.url} {what}")
-
-
-def _usual_message(body: Any) -> Any:
-    """The first of the places where APIs put their words."""
-    if not isinstance(body, dict):
-        return None
-    error, errors = body.get("error"), body.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else None
-    places = (
-        body.get("message"),
-        error.get("message") if isinstance(error, dict) else None,
-        error if isinstance(error, str) else None,
-        body.get("detail"),
-        first.get("message") if isinstance(first, dict) else None,
-    )
-    return next((place for place in places if isinstance(place, str) and place), None)
-
-
-def retry_after(answer: Answer) -> float | None:
-    """The seconds that an answer asks to wait, from both forms of `Retry-After`."""
-    text = answer.headers.get("Retry-After")
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - clock().time())
-    except (TypeError, ValueError):
-        return None
-
-
-__all__ = ["CallError", "Exchange", "Judge", "Session", "retry_after"]

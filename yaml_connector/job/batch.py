@@ -13,7 +13,8 @@ from typing import Any
 
 from yaml_connector.clock import clock
 from yaml_connector.http.answer import Answer, AnswerScope
-from yaml_connector.http.client import Judge, Session
+from yaml_connector.http.client import Session
+from yaml_connector.http.judging import Judge
 from yaml_connector.http.request import RequestPlan, compile_request
 from yaml_connector.spec.sections import Batch
 from yaml_connector.values.expressions import Reference

@@ -10,7 +10,8 @@ from typing import Any
 from yaml_connector.call.steps import CallPlan, Outcome, run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing, ValueProblem
-from yaml_connector.http.client import Session, retry_after
+from yaml_connector.http.client import Session
+from yaml_connector.http.judging import retry_after
 from yaml_connector.job import metrics
 from yaml_connector.job.memory import Remembered
 from yaml_connector.job.meta import JobMeta

@@ -20,6 +20,7 @@ SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file",
 _URIS = ("file", "dir", "dataframe")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_LONGEST_TYPE = 500  # characters
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -57,6 +58,8 @@ def parse_size(text: str) -> int:
 def parse_type(text: str) -> ValueType:
     """Parse a type as a spec writes it; raises ValueProblem with the closest valid one."""
     stripped = text.strip()
+    if len(stripped) > _LONGEST_TYPE:
+        raise ValueProblem(f"there is no type of more than {_LONGEST_TYPE} characters")
     if stripped.endswith("?"):
         inner = parse_type(stripped[:-1])
         return ValueType(inner.name, inner.item, optional=True)

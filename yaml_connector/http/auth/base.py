@@ -1,0 +1,62 @@
+"""What every kind of credentials is, and shares."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from yaml_connector.errors import ConfigError
+from yaml_connector.http.answer import Answer
+from yaml_connector.http.request import RequestPlan, header_map
+from yaml_connector.http.transport import WireRequest
+from yaml_connector.values.expressions import Scope
+
+Fetch = Callable[[RequestPlan, Scope], Awaitable[Answer]]
+Learn = Callable[[str], None]
+
+
+class AuthCall(Protocol):
+    """What an auth is given besides the request: how to send a login, and where to tell a new secret."""
+
+    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
+        """Send a login request, without credentials of its own; its failures are raised."""
+
+    def redact(self, text: str) -> str:
+        """The text without any secret."""
+
+    def learn(self, secret: str) -> None:
+        """From here on this value is a secret, too."""
+
+
+class Auth(Protocol):
+    """Puts credentials on requests."""
+
+    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+        """Add the credentials to a request that is otherwise complete."""
+
+    def forget(self, scope: Scope) -> bool:
+        """The API did not take the credentials: fetch anew the next time. False: there is nothing to fetch."""
+
+
+class Static:
+    def forget(self, scope: Scope) -> bool:
+        return False
+
+
+def token_header(token: str, header: str = "Authorization", prefix: str = "Bearer") -> dict[str, str]:
+    return header_map({header: f"{prefix} {token}" if prefix else token})
+
+
+def put(request: WireRequest, headers: dict[str, str]) -> None:
+    """Set headers, in place of the request's own of the same name in any case."""
+    names = {name.lower() for name in headers}
+    request.headers = {name: text for name, text in request.headers.items() if name.lower() not in names} | headers
+
+
+def need(module: str, extra: str) -> Any:
+    """Import a library of an extra, or say how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ConfigError(f"this spec's auth needs a library: pip install 'yaml-connector[{extra}]'") from None
