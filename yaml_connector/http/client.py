@@ -307,7 +307,7 @@ class Session:
                 text = self.api_message(answer, read) if error is True else as_text(error)
                 raise self._failed(answer, text, read, judge)
         if judge.is_success(status):
-            if judge.needs_json and 200 <= status < 300 and not answer.is_json:
+            if judge.lacks_json(answer):
                 kind = answer.headers.get("Content-Type") or "no content type"
                 what = (
                     f"answered {status} with no JSON ({kind})" if answer.content else f"answered {status} with nothing"

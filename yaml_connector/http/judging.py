@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,16 +18,24 @@ from yaml_connector.values.expressions import Expression
 
 @dataclass(frozen=True)
 class Judge:
-    """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
+    """How the answers to a request are judged (section 6). `needs_json`: is a 2xx that is no JSON a broken answer? A
+    function is asked of each such answer."""
 
     success: frozenset[str] = frozenset({"2xx"})
     error: Expression | None = None
     retry_if: Expression | None = None
-    needs_json: bool = False
+    needs_json: bool | Callable[[Answer], bool] = False
     not_found: Expression | None = None
 
     def is_success(self, status: int) -> bool:
         return f"{status // 100}xx" in self.success or str(status) in self.success
+
+    def lacks_json(self, answer: Answer) -> bool:
+        """Is this a 2xx that is not the JSON that an extraction needs?"""
+        needs = self.needs_json
+        if needs is False or not 200 <= answer.status < 300 or answer.is_json:
+            return False
+        return needs is True or needs(answer)
 
 
 @dataclass
