@@ -1,16 +1,13 @@
 """The command line: ``python -m bench --help``."""
 
 import argparse
-import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
-from bench.measure import OPERATIONS, SUBJECTS, Plan, Results, measure
+from bench import command
+from bench.measure import OPERATIONS, SUBJECTS, Plan, measure
 from bench.report import as_json, as_table
 
 AT_ONCE = (1, 8, 64)
@@ -37,58 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         calls=options.calls,
         quick=options.quick,
     )
-    try:
-        results = asyncio.run(_run(plan))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        _tell("stopped")
-        return 130
+    results = command.run(measure(plan, os.environ, command.tell))
+    if results is None:
+        return command.INTERRUPTED
     if not results.samples:
         return 1
     print(as_table(plan, results))
-    if options.json:
-        options.json.write_text(json.dumps(as_json(plan, results), indent=2) + "\n")
+    command.write_json(options.json, as_json(plan, results))
     return 0
 
 
-async def _run(plan: Plan) -> Results:
-    task = asyncio.current_task()
-    assert task is not None
-    # As for Ctrl-C, which asyncio.run makes a cancellation by itself.
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(signal_number, task.cancel)
-    return await measure(plan, os.environ, _tell)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="What a connector call costs.")
-    parser.add_argument("--quick", action="store_true", help="less than a minute; good for large differences only")
+    parser = command.parser("bench", "What a connector call costs.")
     parser.add_argument("--only", help=f"operations: {_names(OPERATIONS)}")
     parser.add_argument("--connectors", help=f"connectors: {_names(SUBJECTS)}")
-    parser.add_argument("--calls", type=_count, help="calls for each sample, instead of a time")
-    parser.add_argument("--seconds", type=_duration, help="length of each sample")
-    parser.add_argument("--rounds", type=_count, help="samples for each cell")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--calls", type=command.count, help="calls for each sample, instead of a time")
+    parser.add_argument("--seconds", type=command.duration, help="length of each sample")
+    parser.add_argument("--rounds", type=command.count, help="samples for each cell")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
 
 
 def _chosen(all_of_them: Sequence[T], names: str | None, option: str) -> list[T]:

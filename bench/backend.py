@@ -92,9 +92,8 @@ class Connection(asyncio.Protocol):
             self._received = self._received[total:]
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, backend: Backend) -> None:
     """Serves on 127.0.0.1 until cancelled."""
-    backend = Backend()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(backend), "127.0.0.1", port, backlog=1024
     )
@@ -103,4 +102,4 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), Backend()))

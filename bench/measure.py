@@ -10,10 +10,10 @@ from statistics import quantiles
 
 from bench import backend, messages
 from bench.client import CallError, Client, Load, drive
+from bench.connected import until_ready
 from bench.messages import Reply, WrongAnswerError
 from bench.services import Service, ServiceError, Services, count_requests, free_ports
 
-START_TIMEOUT = 60.0
 FAILURES = (ServiceError, CallError, WrongAnswerError)
 SPECS = Path(__file__).parent / "spec"
 JOBS = 128
@@ -132,7 +132,7 @@ class Runner:
         Raises:
             ServiceError, CallError, WrongAnswerError: the connector does not work.
         """
-        await self._ready()
+        await until_ready(self._service, self._client)
         kind, custom = self.subject.task_type, self.subject.custom
         numbers = itertools.count(1)
 
@@ -155,17 +155,6 @@ class Runner:
         for operation in operations:
             load = Load(1, calls=1) if self.subject.slow else Load(64, calls=256)
             await self.sample(operation, load, 0)
-
-    async def _ready(self) -> None:
-        ready = asyncio.ensure_future(self._client.ready())
-        try:
-            for _ in range(int(START_TIMEOUT / 0.05)):
-                self._service.check_alive()
-                if (await asyncio.wait([ready], timeout=0.05))[0]:
-                    return
-        finally:
-            ready.cancel()
-        raise ServiceError(f"not ready after {START_TIMEOUT:.0f} s: {self._service.last_words()}")
 
     async def sample(self, operation: Operation, load: Load, round_number: int) -> Sample:
         """Measures one cell once, after a few calls that fill the connection pools again.

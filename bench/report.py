@@ -1,9 +1,6 @@
 """The results as a table and as JSON."""
 
-import os
-import platform
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from statistics import median, quantiles
 from typing import Any
 
@@ -52,11 +49,8 @@ def _ratios(samples: Sequence[Sample], references: Sequence[Sample]) -> dict[str
 
 
 def as_json(plan: Plan, results: Results) -> dict[str, Any]:
-    """Everything, with what the figures depend on."""
-    packages = ("flyte", "grpcio", "aiohttp", "httpx")
+    """Everything that was measured, and how."""
     return {
-        "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()},
-        "packages": {package: version(package) for package in packages},
         "plan": {"rounds": plan.rounds, "seconds": plan.seconds, "calls": plan.calls, "quick": plan.quick},
         "reference": REFERENCE,
         "cells": cells(results),

@@ -47,6 +47,11 @@ class Service:
         times = psutil.Process(pid).cpu_times()
         return float(times.user + times.system)
 
+    def memory(self) -> int:
+        """Bytes that the process has in memory now; `ServiceError` if it has ended."""
+        self.check_alive()
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
     def check_alive(self) -> None:
         """Raises `ServiceError` if the process has ended."""
         if (code := self._process.poll()) is not None:
@@ -83,9 +88,9 @@ class Services:
     ) -> None:
         self._stack.close()
 
-    def start_backend(self, port: int) -> Service:
-        """Starts `bench.backend` and waits until it answers."""
-        backend = self._start("backend", [sys.executable, "-m", "bench.backend", str(port)], port)
+    def start_backend(self, port: int, module: str = "bench.backend", *arguments: str) -> Service:
+        """Starts a backend, which must know `GET /count`, and waits until it answers."""
+        backend = self._start(f"backend-{port}", [sys.executable, "-m", module, str(port), *arguments], port)
         for _ in range(100):
             backend.check_alive()
             try:
@@ -96,16 +101,19 @@ class Services:
                 return backend
         raise ServiceError(f"the backend does not answer: {backend.last_words()}")
 
-    def start_connector(self, name: str, module: str, port: int, prometheus_port: int) -> Service:
-        """Starts `c0` with one module, and does not wait until it is up."""
+    def start_connector(
+        self, name: str, module: str | None, port: int, prometheus_port: int, env: Mapping[str, str] | None = None
+    ) -> Service:
+        """Starts `c0` with one module or none, and does not wait until it is up. `env` adds to the environment."""
         console_script = shutil.which("c0", path=str(Path(sys.executable).parent)) or shutil.which("c0")
         if console_script is None:
             raise ServiceError("c0 is not installed: pip install 'flyte[connector]'")
         ports = ["--port", str(port), "--prometheus_port", str(prometheus_port)]
-        return self._start(name, [console_script, *ports, "--modules", module], port)
+        modules = [] if module is None else ["--modules", module]
+        return self._start(name, [console_script, *ports, *modules], port, env)
 
-    def _start(self, name: str, command: list[str], port: int) -> Service:
-        service = Service(command, port, self._env, self._logs / f"{name}.log")
+    def _start(self, name: str, command: list[str], port: int, env: Mapping[str, str] | None = None) -> Service:
+        service = Service(command, port, {**self._env, **(env or {})}, self._logs / f"{name}.log")
         self._stack.callback(service.stop)
         return service
 
