@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector.values.expressions import ABSENT
+from yaml_connector.values.jsontext import parse_json
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -33,7 +33,7 @@ class Answer(Mapping[str, Any]):
         """Parsed JSON, whatever the content type says; undefined if it is none."""
         if self._body is None:
             try:
-                parsed = json.loads(self.content)
+                parsed = parse_json(self.content)
             except (ValueError, RecursionError):
                 parsed = ABSENT
             self._body = (parsed,)

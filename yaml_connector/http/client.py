@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 from yaml_connector.clock import clock
@@ -182,7 +183,8 @@ class Session:
 
     async def _once(self, request: WireRequest, auth: bool, timeout: float, *, bare: bool = False) -> Answer:
         limit = self.connection.spec.max_response
-        async with self.open(request, auth=auth, timeout=timeout, bare=bare) as (sent, response):
+        sent = await self._prepared(request, auth, bare)
+        async with _Attempt(self, sent, timeout, bare) as response:
             content = await response.read(limit)
         if content is None:
             raise Passing(
@@ -207,7 +209,8 @@ class Session:
         attempt, hops, renewed, given = 1, 0, False, False
         while True:
             try:
-                async with self.open(request, auth=plan.auth, timeout=timeout) as (sent, response):
+                sent = await self._prepared(request, plan.auth, bare=False)
+                async with _Attempt(self, sent, timeout, bare=False) as response:
                     if judge.is_success(response.status):
                         given = True
                         yield StreamedAnswer(sent, response, until)
@@ -233,38 +236,21 @@ class Session:
                     raise
             attempt += 1
 
-    @asynccontextmanager
-    async def open(
-        self, request: WireRequest, *, auth: bool, timeout: float, bare: bool = False
-    ) -> AsyncIterator[tuple[WireRequest, WireResponse]]:
-        """Send one attempt and give the answer's head and content as they come; raises Passing if it breaks off.
-        `bare`: without the connection's default headers and query, too."""
-        url, origin, credentialed = self._checked(request.url)
+    async def _prepared(self, request: WireRequest, auth: bool, bare: bool) -> WireRequest:
+        """The request as it is sent once, to a host that may have it, when the rate limit lets it. `bare`: without
+        credentials and the connection's default headers and query."""
+        if request.at_base:
+            url, origin, credentialed = request.url, self.place.target.origin, True
+            if self._gate is not None:
+                self._gate.check(self.place.target)
+        else:
+            url, origin, credentialed = self._checked(request.url)
         sent = WireRequest(request.method, url, dict(request.headers), request.body)
         if credentialed and not bare:
             await self._add_credentials(sent, origin, auth)
         if self.connection.limiter is not None:
             self.observer.waited(await self.connection.limiter.wait(self.deadline))
-        remaining = self.remaining()
-        if remaining <= 0:
-            raise Passing(self._say(sent, "was not sent: the deadline of this call has passed"), arrived=False)
-        began = clock().monotonic()
-        status: int | None = None
-        try:
-            async with self.connection.transport.exchange(sent, min(timeout, remaining)) as response:
-                status = response.status
-                yield sent, response
-        except WireError as error:
-            message = self._say(sent, error.reason)
-            if self.watch is not None:
-                self.watch(Exchange(sent, None, message))
-            raise Passing(message, arrived=error.arrived) from None
-        finally:
-            took = clock().monotonic() - began
-            (self.observer.login if bare else self.observer.request)(status, took)
-            if logger.isEnabledFor(logging.DEBUG):
-                url = self.redact(sent.url)
-                logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, self.about)
+        return sent
 
     async def _add_credentials(self, sent: WireRequest, origin: str, auth: bool) -> None:
         connection = self.connection
@@ -368,3 +354,58 @@ class Session:
 
     def _say(self, about: WireRequest | Answer, what: str) -> str:
         return self.redact(f"{about.method} {about.url} {what}")
+
+
+class _Attempt:
+    """A request on the way, once; gives the answer's head, and its content as it comes. Raises Passing if there is
+    none, or it breaks off. A class, not a generator: every request passes here."""
+
+    __slots__ = ("_bare", "_began", "_exchange", "_sent", "_session", "_status")
+
+    def __init__(self, session: Session, sent: WireRequest, timeout: float, bare: bool) -> None:
+        self._session = session
+        self._sent = sent
+        self._bare = bare
+        self._status: int | None = None
+        self._began = clock().monotonic()
+        remaining = session.deadline - self._began
+        if remaining <= 0:
+            late = "was not sent: the deadline of this call has passed"
+            raise Passing(session.redact(f"{sent.method} {sent.url} {late}"), arrived=False)
+        self._exchange = session.connection.transport.exchange(sent, min(timeout, remaining))
+
+    async def __aenter__(self) -> WireResponse:
+        try:
+            response: WireResponse = await self._exchange.__aenter__()
+        except BaseException as error:
+            self._tell()
+            raise self._broken_off(error) from None
+        self._status = response.status
+        return response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._exchange.__aexit__(kind, error, trace)
+        except WireError as failure:
+            raise self._broken_off(failure) from None
+        finally:
+            self._tell()
+
+    def _broken_off(self, error: BaseException) -> BaseException:
+        if not isinstance(error, WireError):
+            return error
+        session, sent = self._session, self._sent
+        message = session.redact(f"{sent.method} {sent.url} {error.reason}")
+        if session.watch is not None:
+            session.watch(Exchange(sent, None, message))
+        return Passing(message, arrived=error.arrived)
+
+    def _tell(self) -> None:
+        session, sent = self._session, self._sent
+        took = clock().monotonic() - self._began
+        (session.observer.login if self._bare else session.observer.request)(self._status, took)
+        if logger.isEnabledFor(logging.DEBUG):
+            url = session.redact(sent.url)
+            logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, self._status, took * 1000, session.about)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import quote, urljoin, urlsplit
 
 import idna
@@ -37,11 +37,11 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
-    @property
+    @cached_property
     def origin(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
-    @property
+    @cached_property
     def url(self) -> str:
         return self.origin + self.rest
 

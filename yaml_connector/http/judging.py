@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from yaml_connector.clock import clock
@@ -28,7 +29,7 @@ class Judge:
     not_found: Expression | None = None
 
     def is_success(self, status: int) -> bool:
-        return f"{status // 100}xx" in self.success or str(status) in self.success
+        return status in _statuses(self.success)
 
     def lacks_json(self, answer: Answer) -> bool:
         """Is this a 2xx that is not the JSON that an extraction needs?"""
@@ -36,6 +37,12 @@ class Judge:
         if needs is False or not 200 <= answer.status < 300 or answer.is_json:
             return False
         return needs is True or needs(answer)
+
+
+@lru_cache(maxsize=1024)
+def _statuses(patterns: frozenset[str]) -> frozenset[int]:
+    """The statuses that patterns as `2xx` and `404` mean."""
+    return frozenset(code for code in range(1000) if f"{code // 100}xx" in patterns or str(code) in patterns)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets as random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, quote_plus
@@ -14,12 +14,14 @@ from yaml_connector.errors import ValueProblem
 from yaml_connector.http.hosts import parse_url, resolve_url
 from yaml_connector.http.transport import Body, WireRequest
 from yaml_connector.spec.requests import METHODS, Part, Request
-from yaml_connector.values.expressions import Reference, Scope
+from yaml_connector.values.expressions import Expression, Reference, Scope
 from yaml_connector.values.filters import PathText, as_text, to_json
 from yaml_connector.values.templates import TextTemplate, Value, compile_text, compile_tree, parse_text, written
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LITERAL_SAFE = "/:@!$&'()*+,;=-._~%?#[]"
+_PATH_SAFE = "/:@!$&'()*+,;=-._~%?"
+_URL_SAFE = _PATH_SAFE + "#[]"
+_NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _EMPTY = Value(lambda scope: {}, constant=True)
 
 
@@ -58,12 +60,13 @@ class RequestPlan:
     def _build(self, scope: Scope, base_url: str, files: Files) -> WireRequest:
         located = self.locate(scope)
         if self.is_path:
-            url = base_url + located if located.startswith("/") else f"{base_url}/{located}"
+            url = base_url + located if located[:1] == "/" else f"{base_url}/{located}"
         else:
             url = resolve_url(base_url + "/", located)
-        url = add_query(url, _mapping(self.query.evaluate(scope), "query"))
+        if self.query is not _EMPTY:
+            url = add_query(url, _mapping(self.query.evaluate(scope), "query"))
         body, content_type = self.body(scope, files)
-        headers = header_map(_mapping(self.headers.evaluate(scope), "headers"))
+        headers = {} if self.headers is _EMPTY else header_map(_mapping(self.headers.evaluate(scope), "headers"))
         if content_type is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = content_type
         method = self.method.evaluate(scope)
@@ -71,7 +74,7 @@ class RequestPlan:
             method = str(method).upper()
             if method not in METHODS:
                 raise ValueProblem(f"{method!r} is no method; allowed: {', '.join(METHODS)}")
-        return WireRequest(method, url, headers, body)
+        return WireRequest(method, url, headers, body, at_base=self.is_path)
 
 
 def compile_request(request: Request, *, default_method: str = "GET") -> RequestPlan:
@@ -108,29 +111,42 @@ def _compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], st
     if whole is not None and whole_is_url:
         evaluate = whole.evaluate
         return lambda scope: written(evaluate(scope), whole), template.names
-    if all(isinstance(part, str) for part in template.parts):
-        fixed = quote(text, safe=_LITERAL_SAFE)
+    safe = _URL_SAFE if whole_is_url else _PATH_SAFE
+    parts = [quote(part, safe=safe) if isinstance(part, str) else part for part in _sent(template)]
+    if all(isinstance(part, str) for part in parts):
+        fixed = "".join(map(str, parts))
         _no_dots(fixed)
         return lambda scope: fixed, frozenset()
-    return lambda scope: _write_url(template, scope, starts_with_url=whole_is_url), template.names
+    return lambda scope: _write_url(parts, scope, starts_with_url=whole_is_url), template.names
 
 
-def _write_url(template: TextTemplate, scope: Scope, *, starts_with_url: bool) -> str:
+def _sent(template: TextTemplate) -> Iterator[str | Expression]:
+    """The parts of a URL, without a fragment: that is never sent."""
+    for part in template.parts:
+        if isinstance(part, str) and "#" in part:
+            yield part.partition("#")[0]
+            return
+        yield part
+
+
+def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: bool) -> str:
     built = ""
     in_query = False
-    for number, part in enumerate(template.parts):
+    for number, part in enumerate(parts):
         if isinstance(part, str):
-            built += quote(part, safe=_LITERAL_SAFE)
+            built += part
             in_query = in_query or "?" in part
             continue
         value = part.evaluate(scope)
         text = written(value, part)
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
             built += text  # the URL's own start, or a part of its host: the whole is checked as a URL
+        elif text and _NEEDS_NO_QUOTING(text):
+            built += text
         elif in_query:
             built += quote(text, safe="")
         else:
-            after = template.parts[number + 1] if number + 1 < len(template.parts) else ""
+            after = parts[number + 1] if number + 1 < len(parts) else ""
             if not text and built[-1:] in ("", "/") and (after == "" or (isinstance(after, str) and after[0] in "/?")):
                 raise ValueProblem(
                     f"${{{{ {part.source.strip()} }}}} is empty, and would leave out a segment of the path"

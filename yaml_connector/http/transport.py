@@ -27,14 +27,17 @@ Body = bytes | Callable[[], AsyncIterator[bytes]] | None
 _CHUNK = 64 * 1024
 
 
-@dataclass
+@dataclass(slots=True)
 class WireRequest:
-    """What is sent: `url` is complete and checked; a streamed `body` is a function that opens it (anew for a retry)."""
+    """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
+    (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
+    check."""
 
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     body: Body = None
+    at_base: bool = False
 
 
 @dataclass

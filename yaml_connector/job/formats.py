@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Protocol
+
+from yaml_connector.values.jsontext import parse_json
 
 
 class Splitter(Protocol):
@@ -48,7 +49,7 @@ class TextLines:
 def json_or_text(text: str) -> Any:
     """Parsed JSON if the text is JSON, else the text."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return text
 

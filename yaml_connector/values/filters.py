@@ -21,6 +21,7 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import ValueProblem
 from yaml_connector.values.bounds import check_size
 from yaml_connector.values.jsonpath import compile_path
+from yaml_connector.values.jsontext import parse_json
 
 
 class PathText(str):
@@ -33,7 +34,7 @@ class PathText(str):
 def to_json(value: Any) -> str:
     """Compact JSON text with the order kept; raises ValueProblem for what JSON has no form for."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+        return _COMPACT(value)
     except (TypeError, ValueError, RecursionError, UndefinedError) as error:
         raise ValueProblem(f"this value has no JSON form: {error}") from None
 
@@ -48,6 +49,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__iter__"):
         return list(value)
     raise TypeError(f"a value of type {type(value).__name__}")
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain).encode
 
 
 def as_text(value: Any) -> str:
@@ -93,7 +97,7 @@ def _b64decode(value: Any) -> str:
 
 def _fromjson(value: Any) -> Any:
     try:
-        return json.loads(value)
+        return parse_json(value)
     except (TypeError, ValueError, RecursionError):
         raise ValueProblem("fromjson: this is no JSON text") from None
 
