@@ -203,11 +203,14 @@ def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> 
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
 
 
+_PHASES = dict(TaskExecution.Phase.items())
+
+
 async def resource_of(status: Status) -> Resource:
     """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
     get raised, it would only be asked again."""
-    outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
     phase, message = status.phase, status.message
+    outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
     for name, output in outputs.items():
         try:
             await output.literal()
@@ -216,7 +219,7 @@ async def resource_of(status: Status) -> Resource:
             message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
             break
     return Resource(
-        phase=TaskExecution.Phase.Value(phase),
+        phase=_PHASES[phase],
         message=utf8(message),
         log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in status.links] or None,
         outputs=outputs or None,
@@ -227,7 +230,7 @@ async def resource_of(status: Status) -> Resource:
 def utf8(value: Any) -> Any:
     """A value with every text in it such that protobuf takes it: JSON may hold half a character, UTF-8 may not."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
         return [utf8(item) for item in value]
     return {utf8(key): utf8(item) for key, item in value.items()} if isinstance(value, dict) else value

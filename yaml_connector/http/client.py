@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from yaml_connector.clock import clock
-from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
@@ -73,6 +73,17 @@ class Session:
         session.deadline, session.observer, session.about = self.deadline, self.observer, self.about
         session.watch, session._gate = self.watch, self._gate
         return session
+
+    def __enter__(self) -> Session:
+        """No secret leaves with what is raised inside: an error of a value may quote what a request or an answer
+        held."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, CallError | ValueProblem):
+            error.args = (self.redact(str(error)),)
 
     @property
     def base_url(self) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from yaml_connector.call.steps import run_calls
@@ -29,10 +28,26 @@ from yaml_connector.spec import ConnectorSpec
 _MOST_OLD_SPECS = 256
 
 
-class Told:
-    """What came of a call, in one word."""
+class _Told:
+    """One log line for a call, at debug. `outcome` is what came of it, in one word."""
 
-    outcome = "done"
+    __slots__ = ("_began", "_call", "_meta", "_task_type", "outcome")
+
+    def __init__(self, call: str, task_type: str, meta: JobMeta) -> None:
+        self._call = call
+        self._task_type = task_type
+        self._meta = meta
+        self.outcome = "done"
+
+    def __enter__(self) -> _Told:
+        self._began = clock().monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if metrics.logger.isEnabledFor(logging.DEBUG):
+            outcome = self.outcome if kind is None else kind.__name__
+            took = clock().monotonic() - self._began
+            metrics.log_call(self._call, self._task_type, self._meta.name, self._meta.id, outcome, took)
 
 
 class Connector:
@@ -82,7 +97,7 @@ class Connector:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
             meta.failed = redactor_for(known).redact(str(problem))
             return meta
-        with _redacted(session):
+        with session:
             meta = await Creation(self.plan, values, session, names, meta).run()
         if meta.failed is None:
             self.memory.of(meta.key).secrets = dict(values.secrets)
@@ -136,7 +151,7 @@ class Connector:
             settings = plan.spec.get.poll if plan.spec.get else None
             if settings is not None and settings.min_interval:
                 memory.next_poll = max(memory.next_poll, clock().time() + settings.min_interval)
-            with _redacted(session):
+            with session:
                 return await Poll(plan, meta, memory, session, names).run()
         except (CallError, ValueProblem, ConfigError) as failure:
             return self._unreadable(plan, memory, failure, names)
@@ -186,7 +201,7 @@ class Connector:
             return
         memory = self.memory.of(meta.key)
         session, names = self._later(plan, meta, secrets or memory.secrets, "delete")
-        with self._told("delete", meta), _redacted(session):
+        with self._told("delete", meta), session:
             await run_calls(plan.delete, session, names)
         readable_again(plan, memory)
 
@@ -201,7 +216,7 @@ class Connector:
         if plan.logs is None:
             return
         session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()), "logs")
-        with self._told("logs", meta), _redacted(session):
+        with self._told("logs", meta), session:
             async for page in read_logs(plan.logs, session, names, token):
                 yield page
 
@@ -226,22 +241,8 @@ class Connector:
             session.about = f"call={call} execution={meta.name}"
         return session
 
-    @contextmanager
-    def _told(self, call: str, meta: JobMeta) -> Iterator[Told]:
-        """One log line for this call, at debug."""
-        told = Told()
-        if not metrics.logger.isEnabledFor(logging.DEBUG):
-            yield told
-            return
-        began = clock().monotonic()
-        try:
-            yield told
-        except Exception as error:
-            told.outcome = type(error).__name__
-            raise
-        finally:
-            took = clock().monotonic() - began
-            metrics.log_call(call, self.spec.task_type_name, meta.name, meta.id, told.outcome, took)
+    def _told(self, call: str, meta: JobMeta) -> _Told:
+        return _Told(call, self.spec.task_type_name, meta)
 
     def _later(
         self, plan: SpecPlan, meta: JobMeta, given: Mapping[str, str], call: str
@@ -265,13 +266,3 @@ class Connector:
                 self._old_plans.popitem(last=False)
         self._old_plans.move_to_end(meta.digest)
         return plan
-
-
-@contextmanager
-def _redacted(session: Session) -> Iterator[None]:
-    """No secret leaves with what is raised: an error of a value may quote what a request or an answer held."""
-    try:
-        yield
-    except (CallError, ValueProblem) as error:
-        error.args = (session.redact(str(error)),)
-        raise

@@ -17,6 +17,7 @@ from typing import Any
 
 from yaml_connector.errors import ValueProblem
 from yaml_connector.spec import ConnectorSpec
+from yaml_connector.values.jsontext import parse_json
 
 VERSION = 1
 _LARGEST_PIN = 4 * 2**20
@@ -61,31 +62,25 @@ class JobMeta:
     def decode(cls, data: bytes) -> JobMeta:
         """Read what Flyte kept. Never raises: what cannot be read comes back with `broken` set."""
         try:
-            raw = json.loads(data)
+            raw = parse_json(data)
             version = raw.pop("v")
             if version != VERSION:
                 return cls(broken=f"the job was created by a connector of another version ({version!r}, not {VERSION})")
-            meta = cls(**raw)
-            if meta._is_sound():
-                return meta
+            if all(type(value) in _KINDS[name] for name, value in raw.items()):
+                meta = cls(**raw)
+                if all(type(pair) is list and [type(part) for part in pair] == [str, str] for pair in meta.outputs):
+                    return meta
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         return cls(broken="what Flyte kept of the job cannot be read")
 
-    def _is_sound(self) -> bool:
-        """Has every field its type?"""
-        return all(isinstance(getattr(self, name), kind) for name, kind in _KINDS.items()) and all(
-            isinstance(pair, list) and [type(part) for part in pair] == [str, str] for pair in self.outputs
-        )
 
-
-_KINDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "digest", "pin", "name"), str),
-    **dict.fromkeys(("saved", "inputs", "config", "task"), dict),
-    **dict.fromkeys(("failed", "broken"), str | None),
-    "created_at": int | float,
-    "outputs": list,
-    "adopted": bool,
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "digest", "pin", "name", "failed", "broken"), (str,)),
+    **dict.fromkeys(("saved", "inputs", "config", "task"), (dict,)),
+    "created_at": (float, int),
+    "outputs": (list,),
+    "adopted": (bool,),
 }
 
 
