@@ -64,8 +64,6 @@ _ONCE_EXCEPT = {
     **{cell: outcome for cell, outcome in _LASTING_EXCEPT.items() if outcome != "raised"},
     ("create adopt", "reset_before_reading"): "good",
     ("logs document", "silent"): "raised",  # a stream's one attempt may take all the time there is
-    # Outputs are converted after the request went through: the next get reads the result.
-    **{("result", fault): "unreadable" for fault in ("html", "broken_json", "empty")},
 }
 # In a log of plain text these are text like any other: nothing can tell them from the job's own lines.
 _NOT_TOLD_APART = {("logs document", fault) for fault in ("html", "broken_json", "huge", "gzip_bomb")}

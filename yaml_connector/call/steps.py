@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from yaml_connector.call.reading import Lacks
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing
 from yaml_connector.http.answer import Answer, AnswerScope
@@ -42,11 +43,16 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class CallPlan:
-    """The compiled steps of a section, and the one whose answer is read."""
+    """The compiled steps of a section, and the one whose answer is read (None: the last that ran)."""
 
     steps: tuple[StepPlan, ...]
     read: str | None
     names: frozenset[Reference]
+
+    @property
+    def read_step(self) -> str | None:
+        """The name of the step whose answer is read if no step is skipped."""
+        return self.read or (self.steps[-1].name if self.steps else None)
 
 
 class EachAnswer:
@@ -97,21 +103,11 @@ def compile_calls(
     *,
     default_success: frozenset[str] = frozenset({"2xx"}),
     not_found: Expression | None = None,
-    needs_json: bool = False,
     own_save: bool = True,
 ) -> CallPlan:
-    """Compile a section's request or steps. `needs_json`: what is read from its answer needs JSON."""
+    """Compile a section's request or steps."""
     models = section.as_steps(save=own_save)
-    read = section.read or models[-1].name
-    steps = tuple(
-        compile_step(
-            step,
-            default_success=default_success,
-            not_found=not_found,
-            needs_json=needs_json and (step.name == read or len(models) == 1),
-        )
-        for step in models
-    )
+    steps = tuple(compile_step(step, default_success=default_success, not_found=not_found) for step in models)
     return CallPlan(steps, section.read, frozenset().union(*(step.names for step in steps)))
 
 
@@ -120,7 +116,6 @@ def compile_step(
     *,
     default_success: frozenset[str] = frozenset({"2xx"}),
     not_found: Expression | None = None,
-    needs_json: bool = False,
 ) -> StepPlan:
     """Compile one step."""
     when = _condition(step.when)
@@ -142,7 +137,7 @@ def compile_step(
             success=frozenset(map(str, step.success)) if step.success else default_success,
             error=error,
             retry_if=retry_if,
-            needs_json=needs_json or saves_by_path or (follow is not None and follow.is_path),
+            needs_json=saves_by_path or (follow is not None and follow.is_path),
             not_found=not_found,
         ),
         save=save,
@@ -174,12 +169,14 @@ async def run_calls(
     names: dict[str, Any],
     *,
     unsure: Unsure | None = None,
+    lacks: Lacks | None = None,
     before: Outcome | None = None,
     progress: Outcome | None = None,
 ) -> Outcome:
     """Run a call. `names` is what expressions see; `unsure` decides whether a request that may have arrived is sent
-    again (default: yes); `before` are steps that are in sight too; `progress` is filled step by step, for those who
-    need to know how far a failed call came.
+    again (default: yes); `lacks` is asked whether an answer that is no JSON, in the step that is read, lacks what is
+    read from it; `before` are steps that are in sight too; `progress` is filled step by step, for those who need to
+    know how far a failed call came.
 
     Raises FailedForGood, Passing or ValueProblem; steps that are optional are skipped instead.
     """
@@ -188,12 +185,14 @@ async def run_calls(
         outcome.steps.update(before.steps)
     last: Any = None
     ran: dict[str | None, Any] = {}
-    for step in plan.steps:
+    for number, step in enumerate(plan.steps):
         scope = AnswerScope(names, last, steps=outcome.steps)
         if step.when is not None and not step.when.evaluate(scope):
             continue
         try:
-            answer = await _run_step(step, session, scope, unsure, outcome)
+            is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
+            judge = _asking(step, lacks, scope) if lacks is not None and is_read else step.judge
+            answer = await _run_step(step, judge, session, scope, unsure, outcome)
         except CallError:
             if step.optional:
                 continue
@@ -206,27 +205,37 @@ async def run_calls(
     return outcome
 
 
+def _asking(step: StepPlan, lacks: Lacks, scope: AnswerScope) -> Judge:
+    def needs_json(answer: Answer) -> bool:
+        steps = scope["steps"] if step.name is None else {**scope["steps"], step.name: answer}
+        return lacks(AnswerScope(scope, answer, steps=steps))
+
+    return replace(step.judge, needs_json=step.judge.needs_json or needs_json)
+
+
 async def _run_step(
-    step: StepPlan, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome
+    step: StepPlan, judge: Judge, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome
 ) -> Any:
     if step.each is None:
-        return await _one(step, session, scope, unsure, outcome)
+        return await _one(step, judge, session, scope, unsure, outcome)
     answers = []
     for item in step.each.every(scope):
-        answers.append(await _one(step, session, AnswerScope(scope, scope.answer, item=item), unsure, outcome))
+        answers.append(await _one(step, judge, session, AnswerScope(scope, scope.answer, item=item), unsure, outcome))
     return EachAnswer(answers, step.save_names)
 
 
-async def _one(step: StepPlan, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome) -> Answer:
+async def _one(
+    step: StepPlan, judge: Judge, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome
+) -> Answer:
     began = clock().monotonic()
-    answer = await session.send(step.request, scope, step.judge, unsure=unsure)
+    answer = await session.send(step.request, scope, judge, unsure=unsure)
     if step.follow is not None and step.follow_request is not None:
         while (link := step.follow.first(AnswerScope(scope, answer))) is not None and link != "":
             url = outcome.cursor = resolve_url(answer.url, str(link))
             if clock().monotonic() - began >= step.follow_for:
                 break
             followed = AnswerScope(scope, answer, follow_url=url)
-            answer = await session.send(step.follow_request, followed, replace(step.judge), unsure=None)
+            answer = await session.send(step.follow_request, followed, judge, unsure=None)
     if step.save is not None:
         answer.saved = step.save.evaluate(AnswerScope(scope, answer)) or {}
     return answer

@@ -112,6 +112,7 @@ class _WatchedRule:
         self.path = rule.path
         self.order = rule.order
         self.when = rule.when
+        self.lacks = rule.lacks
         self.states = _WatchedStates(rule.states, mark)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from yaml_connector.call.reading import lacking
 from yaml_connector.call.steps import CallPlan, Outcome, run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import FailedForGood, Passing, ValueProblem
@@ -53,8 +54,9 @@ class Creation:
         try:
             if self.plan.adopt is not None and await self._adopt():
                 return self.meta
+            lacks = lacking(self.plan.job_id, self.plan.create.read_step)
             outcome = await run_calls(
-                self.plan.create, self.session, self.names, unsure=self._unsure, progress=progress
+                self.plan.create, self.session, self.names, unsure=self._unsure, lacks=lacks, progress=progress
             )
             return self._submitted(outcome)
         except _Adopted:
@@ -127,7 +129,8 @@ class Creation:
         assert self.plan.adopt is not None
         assert self.plan.adopt_id is not None
         try:
-            outcome = await run_calls(self.plan.adopt, self.session, self.names)
+            lacks = lacking(self.plan.adopt_id, self.plan.adopt.read_step)
+            outcome = await run_calls(self.plan.adopt, self.session, self.names, lacks=lacks)
         except FailedForGood as failure:
             if failure.status == 404:
                 return False

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from yaml_connector.call.reading import lacking
 from yaml_connector.call.steps import CallPlan, Outcome, run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing, ValueProblem
+from yaml_connector.http.answer import AnswerScope
 from yaml_connector.http.client import Session
 from yaml_connector.http.judging import retry_after
 from yaml_connector.job import metrics
@@ -78,7 +80,7 @@ class Poll:
         progress = Outcome()
         try:
             outcome = await self._ask_batch() or await run_calls(
-                self.get.calls, self.session, self.names, progress=progress
+                self.get.calls, self.session, self.names, lacks=self._lacks, progress=progress
             )
         finally:  # also a page that could not be fetched is where the next get goes on
             if progress.cursor is not None:
@@ -107,7 +109,9 @@ class Poll:
 
     async def _read(self, outcome: Outcome) -> Status:
         scope = outcome.scope(self.names)
-        phase, state = self._phase(outcome, scope)
+        phase, state, lacks_json = self._phase(scope)
+        if phase is None and lacks_json:
+            raise _no_json(outcome.answer)
         message = self._text(self.get.message, scope)
         if phase is None:
             metrics.UNKNOWN_STATE.labels(self.plan.spec.task_type_name).inc()
@@ -125,35 +129,39 @@ class Poll:
 
     # --- the phase --------------------------------------------------------------------------------------------------
 
-    def _phase(self, outcome: Outcome, scope: Scope) -> tuple[str | None, str]:
-        """The phase and what it was read from; without a phase, a message that says what was there instead."""
+    def _phase(self, scope: AnswerScope) -> tuple[str | None, str, bool]:
+        """The phase and what it was read from (without a phase: a message that says what was there instead), and
+        whether a rule lacked the JSON that it reads."""
         unmapped: list[str] = []
-        not_json = False
+        lacks_json = False
+        no_json = _is_no_json(scope.answer)
         for rule in self.get.rules:
+            if no_json and rule.lacks is not None and rule.lacks(scope):
+                lacks_json = True
+                continue
             if rule.path is None:
-                if rule.when is None and not_json:
+                if rule.when is None and lacks_json:
                     continue  # a page that is no JSON must not look like an unknown state
                 if rule.when is None or rule.when.evaluate(scope):
-                    return str(rule.phase), rule.when.source if rule.when else "a state that is not mapped"
+                    state = rule.when.source if rule.when else "a state that is not mapped"
+                    return str(rule.phase), state, lacks_json
                 continue
             found = rule.path.every(scope)
             phase, state = _mapped(rule, found)
             if phase is not None:
-                return phase, f"state {state!r}"
-            answer = outcome.answer
-            not_json = not_json or (rule.path.is_path and answer is not None and not answer.is_json)
+                return phase, f"state {state!r}", lacks_json
             shown = ", ".join(repr(as_text(value)) for value in found[:5]) if found else "nothing"
             unmapped.append(f"{shown} at {rule.path.text}")
-        if not_json and outcome.answer is not None:
-            answer = outcome.answer
-            kind = answer.headers.get("Content-Type") or "no content type"
-            raise Passing(
-                f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
-                arrived=True,
-                status=answer.status,
-            )
         what = "; ".join(unmapped) or "no rule holds"
-        return None, self.session.shorten(f"unknown state: {what}; no phase rule of the spec maps it")
+        message = self.session.shorten(f"unknown state: {what}; no phase rule of the spec maps it")
+        return None, message, lacks_json
+
+    def _lacks(self, scope: AnswerScope) -> bool:
+        """Does this answer lack JSON that the phase is read from, or the outputs of a job that is over?"""
+        phase, _, lacks_json = self._phase(scope)
+        if phase is None:
+            return lacks_json
+        return phase == "SUCCEEDED" and self.plan.result is None and self._outputs_lack(scope)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -190,16 +198,11 @@ class Poll:
         read = outcome
         if self.plan.result is not None:
             self.session.observer = metrics.recorder(self.plan.spec.task_type_name, "result")
-            read = await run_calls(self.plan.result, self.session, self.names, before=outcome)
+            read = await run_calls(self.plan.result, self.session, self.names, lacks=self._outputs_lack, before=outcome)
         scope = read.scope(self.names)
         answer = read.answer
-        if answer is not None and not answer.is_json and self._outputs_need_json() and 200 <= answer.status < 300:
-            kind = answer.headers.get("Content-Type") or "no content type"
-            raise Passing(
-                f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
-                arrived=True,
-                status=answer.status,
-            )
+        if _is_no_json(answer) and self._outputs_lack(scope):
+            raise _no_json(answer)
         problems = []
         for name, type_text in self.meta.outputs:
             kind_ = parse_type(type_text)
@@ -217,8 +220,15 @@ class Poll:
                 f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH
             )
 
-    def _outputs_need_json(self) -> bool:
-        return any(self._extraction(name)[0].is_path for name, _ in self.meta.outputs if self._extraction(name))
+    def _outputs_lack(self, scope: AnswerScope) -> bool:
+        """Does this answer lack JSON that a declared output is read from?"""
+        calls = self.plan.result or self.get.calls
+        for name, kind in self.meta.outputs:
+            found = self._extraction(name)
+            scope["output"] = {"name": name, "type": kind}
+            if found is not None and lacking(found[0], calls.read_step)(scope):
+                return True
+        return False
 
     def _extraction(self, name: str) -> Any:
         source = name if name in self.plan.outputs else "*"
@@ -244,6 +254,20 @@ class Poll:
             return convert(value, kind)
         except ValueProblem as problem:
             raise ValueProblem(f"the output {name!r} at {where}: {problem}") from None
+
+
+def _is_no_json(answer: Any) -> bool:
+    """Is this a 2xx without JSON? Outside 2xx, that is just no body."""
+    return answer is not None and not answer.is_json and 200 <= answer.status < 300
+
+
+def _no_json(answer: Any) -> Passing:
+    kind = answer.headers.get("Content-Type") or "no content type"
+    return Passing(
+        f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
+        arrived=True,
+        status=answer.status,
+    )
 
 
 def _mapped(rule: RulePlan, found: list[Any]) -> tuple[str | None, str]:

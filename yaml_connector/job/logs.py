@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml_connector.call.reading import Lacks, lacking
 from yaml_connector.call.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing, ValueProblem
@@ -101,17 +102,16 @@ class LogsPlan:
 
 def compile_logs(logs: Logs) -> LogsPlan:
     """Compile a `logs` section."""
-    needs_json = logs.format == "json" and isinstance(logs.lines, str) and logs.lines.startswith("$")
     before: CallPlan | None = None
     if logs.each is not None:
-        item = compile_step(logs.item_step(), needs_json=needs_json)
+        item = compile_step(logs.item_step())
         source = CallPlan((item,), None, item.names)
         steps = logs.steps_before()
         plans = tuple(compile_step(step) for step in steps)
         before = CallPlan(plans, logs.read, frozenset().union(*(plan.names for plan in plans)))
     else:
         item = None
-        source = compile_calls(logs, needs_json=needs_json)
+        source = compile_calls(logs)
     parts = {
         "lines": compile_extraction(logs.lines) if logs.lines is not None else None,
         "message": _on_line(logs.message),
@@ -164,9 +164,12 @@ async def read_logs(plan: LogsPlan, session: Session, names: dict[str, Any], tok
             yield page
         yield LogPage(token=_encode({"": place.packed()}) if reader.more else None, last=True)
         return
-    outcome = await run_calls(plan.before, session, names) if plan.before.steps else Outcome()
-    scope = outcome.scope(names)
     assert plan.each is not None
+    outcome = Outcome()
+    if plan.before.steps:
+        lacks = lacking(plan.each, plan.before.read_step)
+        outcome = await run_calls(plan.before, session, names, lacks=lacks)
+    scope = outcome.scope(names)
     any_more = given = broken = False
     following: dict[str, Any] = {}
     for item in plan.each.every(scope):
@@ -243,7 +246,9 @@ class _Reader:
             async for page in self._stream(names, place):
                 yield page
             return
-        outcome = await run_calls(self.plan.source, self.session, names, before=Outcome(steps=names["steps"]))
+        outcome = await run_calls(
+            self.plan.source, self.session, names, lacks=self._lacks(), before=Outcome(steps=names["steps"])
+        )
         if outcome.answer is None:
             self.skipped = True
             return
@@ -253,6 +258,10 @@ class _Reader:
             lines = self._lines(fresh[start : start + _PAGE], scope)
             place.given += len(lines)
             yield LogPage(lines)
+
+    def _lacks(self) -> Lacks | None:
+        lines = self.plan.lines if self.plan.format == "json" else None
+        return lacking(lines, self.plan.source.read_step) if lines is not None else None
 
     def _new_items(self, scope: AnswerScope, place: Place, outcome: Outcome) -> list[Any]:
         """The items of this page that were not given yet; moves the place on."""

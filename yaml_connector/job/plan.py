@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from yaml_connector.call.reading import Lacks, has_content, lacking, reads_fields
 from yaml_connector.call.steps import CallPlan, StepPlan, compile_calls, compile_step
 from yaml_connector.http.connection import Connection
 from yaml_connector.http.transport import Transport
@@ -26,13 +27,15 @@ _DELETED = frozenset({"2xx", "404", "409", "410"})
 
 @dataclass(frozen=True)
 class RulePlan:
-    """One phase rule. `states` maps a state, as case-insensitive text, to its phase; `order` is the map's."""
+    """One phase rule. `states` maps a state, as case-insensitive text, to its phase; `order` is the map's. `lacks` asks
+    an answer that is no JSON whether the rule needs JSON of it: then it says nothing."""
 
     path: Extraction | None
     states: Mapping[str, str]
     order: tuple[str, ...]
     when: Expression | None
     phase: str | None
+    lacks: Lacks | None
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,11 @@ class SpecPlan:
         self.digest, self.pin = pinned or pin_spec(data)
         self.connection = Connection(spec.connection, environment, transport)
         self.secrets = Secrets(spec.secrets, environment)
-        self.create = compile_calls(spec.create, needs_json=is_needed_path(spec.create.job_id), own_save=False)
+        self.create = compile_calls(spec.create, own_save=False)
         self.job_id = compile_extraction(spec.create.job_id)
         self.save = compile_extractions(spec.create.save) if spec.create.save is not None else None
         adopt = spec.create.adopt
-        self.adopt = compile_calls(adopt, needs_json=is_needed_path(adopt.job_id), own_save=False) if adopt else None
+        self.adopt = compile_calls(adopt, own_save=False) if adopt else None
         self.adopt_id = compile_extraction(adopt.job_id) if adopt else None
         self.adopt_save = compile_extractions(adopt.save) if adopt and adopt.save is not None else None
         self.on_failure: tuple[StepPlan, ...] = tuple(compile_step(step) for step in spec.create.on_failure)
@@ -145,31 +148,37 @@ class SpecPlan:
         return Kept(**{root: None if names is None else frozenset(names) for root, names in found.items()})
 
 
-def is_needed_path(raw: Any) -> bool:
-    """Does this extraction need JSON?"""
-    return isinstance(raw, str) and raw.startswith("$") and not raw.startswith("${{")
-
-
 def _compile_get(get: Get) -> GetPlan:
-    only_paths = all(is_needed_path(rule.path) for rule in get.phase)
+    calls = compile_calls(get, not_found=compile_condition(get.poll.not_found))
     return GetPlan(
-        calls=compile_calls(get, not_found=compile_condition(get.poll.not_found), needs_json=only_paths),
-        rules=tuple(_compile_rule(rule) for rule in get.phase),
+        calls=calls,
+        rules=tuple(_compile_rule(rule, calls.read_step) for rule in get.phase),
         message=compile_extraction(get.message) if get.message is not None else None,
         info=compile_extractions(get.info) if get.info is not None else None,
         links=tuple(_compile_link(link) for link in get.links),
     )
 
 
-def _compile_rule(rule: Rule) -> RulePlan:
+def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
+    path = compile_extraction(rule.path) if rule.path is not None else None
+    when = compile_condition(rule.when) if rule.when is not None else None
     states = {as_text(value).casefold(): phase for phase, values in (rule.map or {}).items() for value in values}
     return RulePlan(
-        path=compile_extraction(rule.path) if rule.path is not None else None,
+        path=path,
         states=states,
         order=tuple(rule.map or ()),
-        when=compile_condition(rule.when) if rule.when is not None else None,
+        when=when,
         phase=rule.phase,
+        lacks=_rule_lacks(path, when, step),
     )
+
+
+def _rule_lacks(path: Extraction | None, when: Expression | None, step: str | None) -> Lacks | None:
+    if path is not None:
+        return lacking(path, step)
+    if when is not None and reads_fields(when.names, step):
+        return has_content
+    return None
 
 
 def _compile_link(link: Link) -> LinkPlan:
