@@ -1,0 +1,140 @@
+"""Writes the field tables of docs/reference.md from the models: `make reference`.
+
+A table stands between `<!-- fields: PATH -->` and `<!-- end -->`; PATH is a field as `yaml-connector explain` takes it,
+`tests:PATH` one of a contract test. What every call has in common (`request`, `steps` ...) is left out of the sections,
+for it has a table of its own, that of PATH `calls`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from yaml_connector.cli.fields import Field, field_of
+from yaml_connector.contract import model as contract_models
+from yaml_connector.spec import PHASES, connection, interface, requests, sections
+from yaml_connector.spec.base import Model, Slot
+from yaml_connector.values.types import ValueType
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
+CALLS = "delete"  # the section that has what all calls have, and nothing else
+_MODULES = (connection, interface, requests, sections, contract_models)
+_TEMPLATES = {
+    "text": "template",
+    "any value": "any value, with templates",
+    "mapping or text": "mapping, with templates",
+    "list of text": "list of templates",
+    "names with mapping or text or text": "names with mapping or template",
+}
+_SHORTER = {
+    " | ".join(PHASES): "phase",
+    "text or whole number or number or true or false": "plain value",
+}
+
+
+def written(page: str) -> str:
+    """The page with every table made anew."""
+    return BLOCK.sub(lambda found: found[1] + table(found[2]) + found[3], page)
+
+
+def paths(page: str) -> list[str]:
+    """The paths of all tables of a page."""
+    return [found[2] for found in BLOCK.finditer(page)]
+
+
+def fields_at(path: str) -> list[Field]:
+    """The fields that the table of a path has."""
+    if path.startswith("tests:"):
+        return list(field_of(path.removeprefix("tests:"), tests=True).below)
+    if path == "calls":
+        return list(field_of(CALLS).below)
+    shared = {(item.name, item.description) for item in field_of(CALLS).below}
+    whole = field_of("" if path == "spec" else path).below
+    in_section = path.partition(".")[0] in ("create", "get", "result", "delete", "logs")
+    own = [item for item in whole if (item.name, item.description) not in shared]
+    return own if in_section and {"request", "steps"} <= {item.name for item in whole} else list(whole)
+
+
+def table(path: str) -> str:
+    """The Markdown table of the fields below a path."""
+    fields = fields_at(path)
+    names = {item.name for item in field_of(path.removeprefix("tests:"), tests=True).below} if ":" in path else set()
+    model = _model(names or {item.name for item in field_of(_asked(path)).below})
+    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{item.name}` | {_cell(_kind(item, model))} | {_default(item, model)} | {_cell(item.description)} |"
+        for item in fields
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _asked(path: str) -> str:
+    return {"spec": "", "calls": CALLS}.get(path, path)
+
+
+def _model(names: set[str]) -> type[Model] | None:
+    """The model that has exactly these fields."""
+    for module in _MODULES:
+        for model in vars(module).values():
+            if isinstance(model, type) and issubclass(model, Model):
+                known = {field.alias or name for name, field in model.model_fields.items()}
+                if known == names or known == {*names, "type"}:
+                    return model
+    return None
+
+
+def _model_field(item: Field, model: type[Model] | None) -> Any:
+    fields = model.model_fields.items() if model else ()
+    return next((field for name, field in fields if item.name == (field.alias or name)), None)
+
+
+def _kind(item: Field, model: type[Model] | None) -> str:
+    mark = _mark(_model_field(item, model))
+    if mark == "template":
+        return _TEMPLATES.get(item.kind, item.kind)
+    if mark:
+        return {"extractions": "names with extractions"}.get(mark, mark)
+    kind = item.kind
+    for long, short in _SHORTER.items():
+        kind = kind.replace(long, short)
+    return kind
+
+
+def _mark(field: Any) -> str:
+    """What the field's own text may hold; empty if it is plain."""
+    if field is None:
+        return ""
+    marks = re.findall(rf"{Slot.__name__}\(kind='(\w+)'\)", repr(field.metadata) + repr(field.annotation))
+    return marks[0] if marks else ""
+
+
+def _default(item: Field, model: type[Model] | None) -> str:
+    if item.required:
+        return "required"
+    field = _model_field(item, model)
+    value = item.default
+    if field is not None and not isinstance(value, str):
+        made = field.get_default(call_default_factory=True)
+        value = made if isinstance(made, list) and made else str(made) if isinstance(made, ValueType) else value
+    return "" if value is None else f"`{_cell(value if isinstance(value, str) else json.dumps(value))}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the page, or with --check say whether it is current."""
+    page = PAGE.read_text(encoding="utf-8")
+    current = written(page)
+    if "--check" in sys.argv:
+        sys.exit(0 if current == page else f"{PAGE.name} is not current; run: make reference")
+    PAGE.write_text(current, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Every YAML block of every page is a good spec, a part of one, or a contract test that passes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from doc_blocks import BASE, DOCS, ROOT, Block, blocks, completed, data_of, is_tests, loaded, slug
+
+from yaml_connector.contract.load import load_tests, read_file
+from yaml_connector.contract.report import file_lines
+from yaml_connector.contract.runner import run_tests
+
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
+YAML = [block for page in PAGES for block in blocks(page) if block.kind == "yaml"]
+HOW_TO = {slug(block.heading): block for block in blocks(DOCS / "how-to.md") if block.kind == "yaml"}
+HOW_TO_FILES = Path(__file__).parent / "how-to"
+HOW_TO_TESTS = sorted(HOW_TO_FILES.glob("*.test.yaml"))
+
+
+def passes(spec: dict[str, object], tests: str, folder: Path) -> None:
+    """The contract tests pass against the spec."""
+    (folder / "example.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    shutil.copy(HOW_TO_FILES / "data.csv", folder)
+    file = folder / "example.test.yaml"
+    file.write_text(tests, encoding="utf-8")
+    found, problems = load_tests(read_file(str(file)), str(file))
+    assert [str(problem) for problem in problems] == []
+    assert found is not None
+    result = run_tests(found)
+    assert all(test.passed for test in result.results), "\n".join(file_lines(result))
+
+
+@pytest.mark.parametrize("block", YAML, ids=str)
+def test_a_yaml_block_is_good(block: Block, tmp_path: Path) -> None:
+    data = data_of(block)
+    if is_tests(data):
+        passes(BASE, block.content, tmp_path)
+    else:
+        loaded(data if "spec_version" in data else completed(data), str(block))
+
+
+@pytest.mark.parametrize("file", HOW_TO_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
+def test_a_how_to_does_what_it_says(file: Path, tmp_path: Path) -> None:
+    block = HOW_TO[file.name.removesuffix(".test.yaml")]
+    passes(completed(data_of(block)), file.read_text(encoding="utf-8"), tmp_path)

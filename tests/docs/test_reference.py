@@ -1,0 +1,84 @@
+"""The reference is current and complete: fields, names, filters, functions, phases."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from doc_blocks import DOCS, ROOT
+
+from yaml_connector.cli.fields import every_field, field_of
+from yaml_connector.contract.schema import contract_schema
+from yaml_connector.loading.names import TASK_NAMES
+from yaml_connector.spec import PHASES
+from yaml_connector.spec.schema import connector_schema
+from yaml_connector.values.filters import FILTERS, FUNCTIONS
+from yaml_connector.values.templates import compile_text
+from yaml_connector.values.types import SCALARS
+
+PAGE = (DOCS / "reference.md").read_text(encoding="utf-8")
+TABLES = re.findall(r"<!-- fields: (\S*) -->\n(.*?)<!-- end -->", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"^\| `(\w+)[^`]*` \| [^|]+ \| `((?:[^`|]|\\\|)+)` \| `([^`]+)` \|$", PAGE, re.MULTILINE)
+
+# Fields whose names are shown in another way: kinds of auth have a table each, phases one of their own.
+ELSEWHERE = ("connection.auth", "get.phase.map", "defaults.secrets", "tests.secrets")
+
+
+def test_the_tables_are_those_of_the_models() -> None:
+    script = ROOT / "scripts" / "reference.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("schema", [connector_schema(), contract_schema()], ids=["specs", "tests"])
+def test_every_field_is_in_a_table(schema: dict[str, Any]) -> None:
+    tests = "tests" in schema["properties"]
+    shown = {
+        (name, description)
+        for path, table in TABLES
+        if path.startswith("tests:") == tests
+        for name, description in re.findall(r"^\| `([\w*]+)` \|.*\| ([^|]*) \|$", table, re.MULTILINE)
+    }
+    missing = [
+        field.path
+        for field in every_field(schema)
+        if (field.name, field.description) not in shown and not field.path.startswith(ELSEWHERE)
+    ]
+    assert missing == []
+
+
+def test_every_kind_of_auth_has_a_table() -> None:
+    kinds = {field.name for field in field_of("connection.auth").below}
+    assert kinds == {
+        path.removeprefix("connection.auth.") for path, _ in TABLES if path.count(".") == 2 and "auth" in path
+    }
+
+
+def column(heading: str) -> set[str]:
+    """All that stands as code in the first column of the tables of a section."""
+    section = PAGE.split(f"\n{heading}\n", 1)[1].split("\n#", 1)[0]
+    cells = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+
+def test_every_filter_and_function_is_there() -> None:
+    assert column("### Filters") == set(FILTERS)
+    assert set(re.findall(r"`(\w+)\([^)]*\)` (?:gives|a )", PAGE)) == set(FUNCTIONS)
+
+
+def test_every_name_of_task_phase_and_type_is_there() -> None:
+    task = next(line for line in PAGE.splitlines() if line.startswith("| `task.*`"))
+    assert set(TASK_NAMES) <= set(re.findall(r"`(\w+)`", task))
+    assert set(PHASES) == column("### phase") - {field.name for field in field_of("get.phase").below}
+    assert set(SCALARS) <= set(re.findall(r"`(\w+)", PAGE.split("\n## Types\n")[1].split("\n## ")[0]))
+
+
+@pytest.mark.parametrize(("name", "expression", "result"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
+def test_a_filter_gives_what_the_table_says(name: str, expression: str, result: str) -> None:
+    assert name in expression
+    found = compile_text("${{ " + expression.replace("\\|", "|") + " }}").evaluate({})
+    assert (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) == result
