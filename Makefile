@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test test-real check bench bench-quick soak clean
+.PHONY: demo test test-real test-editor check reference bench bench-quick soak clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -19,12 +19,20 @@ test: .venv/ready  ## all tests
 test-real: .venv/ready  ## the specs of the catalog against real backends
 	$(BIN)/python -m pytest -m real -rs tests/real
 
+# Not part of `test`: needs node, and installs the YAML language server of the editors (npm, 27 MB in .cache).
+test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server: completion, hover, diagnostics
+	npm install --silent --no-audit --no-fund --no-save --prefix .cache/editor yaml-language-server@1.25.0
+	$(BIN)/python -m pytest -m editor -rs tests/cli
+
 check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/yaml-connector validate connectors.d
 	$(BIN)/yaml-connector test connectors.d
+
+reference: .venv/ready  ## the field tables of docs/reference.md, from the models
+	$(BIN)/python scripts/reference.py
 
 bench: .venv/ready  ## CPU and calls per second against hand-written connectors (about 7 minutes)
 	$(BIN)/python -m bench

@@ -36,7 +36,7 @@ def test_without_a_path_all_sections_are_listed(command: Command) -> None:
 def test_a_duration_and_its_default_are_written_as_in_a_spec(command: Command) -> None:
     done = command("explain", "get.poll.tolerance", "--format", "json")
     assert json.loads(done.stdout)["type"] == "duration"
-    assert json.loads(done.stdout)["default"] == "600s"
+    assert json.loads(done.stdout)["default"] == "10m"
 
 
 @pytest.mark.parametrize(

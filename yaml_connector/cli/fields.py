@@ -41,7 +41,7 @@ class Field:
         if self.default is not None:
             yield f"  Default: {_short(self.default)}"
         if self.examples:
-            yield f"  Example: {', '.join(_short(example) for example in self.examples)}"
+            yield f"  Example: {', '.join(dict.fromkeys(map(_short, self.examples)))}"
         if self.below:
             yield ""
             yield "FIELDS"
@@ -188,13 +188,17 @@ class _Schema:
             description=" ".join(str(about.get("description", whole.get("description", ""))).split()),
             required=required,
             default=about.get("default"),
-            examples=tuple(whole.get("examples", ())),
+            examples=tuple(
+                example for option in (whole, *self._options(whole)) for example in option.get("examples", ())
+            ),
             about=" ".join(str(named.get("description", "")).split()),
             below=tuple({item.path: item for item in below}.values()),
         )
 
     def _kind(self, about: Schema) -> str:
         kinds = dict.fromkeys(self._one_kind(option) for option in self._options(about))
+        if kinds.keys() >= {"text", "number", "true or false"}:
+            return "plain value"
         return " or ".join(kind for kind in kinds if kind != "null") or "null"
 
     def _one_kind(self, option: Schema) -> str:
@@ -204,7 +208,7 @@ class _Schema:
             return " | ".join(map(str, option["enum"]))
         kind = option.get("type")
         if isinstance(kind, list):
-            return "value"
+            return "any value" if "object" in kind else "value"
         if kind == "string":
             pattern = option.get("pattern", "")
             return "duration" if "ms|s|m" in pattern else "size" if "KiB" in pattern else "text"

@@ -14,6 +14,7 @@ from yaml_connector.spec.requests import Calls, Request, Step
 from yaml_connector.values.expressions import Reference, compile_condition
 from yaml_connector.values.extractions import compile_extraction, compile_extractions
 from yaml_connector.values.templates import compile_tree
+from yaml_connector.values.types import duration_text
 
 _AUTH = {
     "bearer": "a bearer token",
@@ -50,14 +51,6 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from ["", title, *found]
 
 
-def duration(seconds: float) -> str:
-    """A duration as specs write it."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
-
-
 def _where(spec: ConnectorSpec) -> Iterator[str]:
     connection = spec.connection
     yield f"Requests go to {connection.base_url}"
@@ -72,12 +65,11 @@ def _where(spec: ConnectorSpec) -> Iterator[str]:
         used = f" ({', '.join(f'secret {name}' for name in names)})" if names else ""
         yield f"with {_AUTH[connection.auth.type]}{used}"
     codes = ", ".join(map(str, connection.retry.status_codes))
-    yield (
-        f"One attempt takes at most {duration(connection.timeout)}, a whole call {duration(connection.deadline)}; "
-        f"{connection.retry.max_attempts} attempts, after no answer or status {codes}"
-    )
+    attempt, whole = duration_text(connection.timeout), duration_text(connection.deadline)
+    yield f"One attempt takes at most {attempt}, a whole call {whole}"
+    yield f"{connection.retry.max_attempts} attempts, after no answer or status {codes}"
     if connection.rate_limit:
-        yield f"At most {connection.rate_limit.requests} requests in {duration(connection.rate_limit.per)}"
+        yield f"At most {connection.rate_limit.requests} requests in {duration_text(connection.rate_limit.per)}"
     if connection.check:
         yield f"`check` tries {request_text(connection.check)}"
 
@@ -147,7 +139,7 @@ def _step(step: Step, number: str) -> Iterator[str]:
     if step.retry_if is not None:
         yield f"     sent again if {step.retry_if}"
     if step.follow is not None:
-        yield f"     then its next page, {_short(step.follow)}, for at most {duration(step.follow_for)}"
+        yield f"     then its next page, {_short(step.follow)}, for at most {duration_text(step.follow_for)}"
     if step.optional:
         yield "     a failure counts as skipped"
 
@@ -184,10 +176,10 @@ def _get(spec: ConnectorSpec) -> Iterator[str]:
         yield f"Link {link.name}: {_short(link.url)}"
     poll = get.poll
     if poll.min_interval:
-        yield f"Asked at most every {duration(poll.min_interval)}"
-    yield f"A job that the API does not know is QUEUED for {duration(poll.not_found_grace)}, then FAILED"
+        yield f"Asked at most every {duration_text(poll.min_interval)}"
+    yield f"A job that the API does not know is QUEUED for {duration_text(poll.not_found_grace)}, then FAILED"
     yield f"     not known means: {poll.not_found}"
-    yield f"A job that cannot be read keeps its phase for {duration(poll.tolerance)}, then it is {poll.give_up}"
+    yield f"A job that cannot be read keeps its phase for {duration_text(poll.tolerance)}, then it is {poll.give_up}"
 
 
 def _result(spec: ConnectorSpec) -> Iterator[str]:

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 from yaml_connector.contract.model import CALLS, ContractTests
-from yaml_connector.spec.schema import tidy
+from yaml_connector.spec.schema import tell_defaults, tidy
 
-_TITLE = "yaml_connector contract tests, version 1"
 _SHORT_REQUEST = {"type": "string", "pattern": r"^[A-Za-z]+ \S", "examples": ["GET https://api.test/jobs/7"]}
 _EMPTY_MEANS_NOTHING = {
     "CreateCall": ("exchanges", "expect"),
@@ -33,10 +32,13 @@ def contract_schema() -> dict[str, Any]:
         for field in fields:
             _allow_null(definitions[name]["properties"], field)
     _allow_null(schema["properties"], "defaults")
+    for name in ("Call", *(name for name in definitions if name.endswith("Expect"))):
+        for about in definitions[name]["properties"].values():
+            about.pop("default", None)  # nothing is expected that is not named
     call = definitions["Call"]
     call.update(minProperties=1, maxProperties=1)
     tidy(schema)
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": _TITLE, **schema}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
 
 
 def _allow_null(properties: dict[str, Any], field: str) -> None:
@@ -49,4 +51,4 @@ def _allow_null(properties: dict[str, Any], field: str) -> None:
 
 def schema_text() -> str:
     """The schema as the file that is committed."""
-    return json.dumps(contract_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(tell_defaults(contract_schema()), indent=2, ensure_ascii=False) + "\n"

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from yaml_connector.errors import ValueProblem
 from yaml_connector.spec.base import Extract, Model, Text
-from yaml_connector.values.types import ValueType, check_config, parse_type
+from yaml_connector.values.types import SCALARS, ValueType, check_config, parse_type
 
 RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
 
@@ -28,7 +28,18 @@ Type = Annotated[
     ValueType,
     BeforeValidator(_type),
     PlainSerializer(str),
-    WithJsonSchema({"type": "string", "examples": ["str", "int?", "list[str]", "dict[str, float]"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(SCALARS)},
+                {
+                    "type": "string",
+                    "pattern": r"^(list|dict)\[|\?$",
+                    "examples": ["str?", "list[str]", "dict[str, int]"],
+                },
+            ]
+        }
+    ),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from yaml_connector.spec.base import (
     Condition,
@@ -38,7 +38,11 @@ def _status(value: Any) -> Any:
     raise ValueError(f"{value!r} is no status; write 404 or 2xx")
 
 
-Method = Annotated[Text, AfterValidator(_method)]
+Method = Annotated[
+    Text,
+    AfterValidator(_method),
+    WithJsonSchema({"anyOf": [{"enum": list(METHODS)}, {"type": "string", "pattern": r"^[a-z]+$|\$\{\{"}]}),
+]
 Status = Annotated[int | str, AfterValidator(_status)]
 Statuses = Annotated[list[Status], Field(min_length=1)]
 
@@ -112,13 +116,19 @@ class Step(Model):
     name: Annotated[Name | None, Field(description="What `steps.NAME` calls it.")] = None
     when: Annotated[Condition | None, Field(alias="if", description="The step is skipped if this is false.")] = None
     request: Annotated[Request, Field(description="The request.")]
-    success: Annotated[Statuses | None, Field(description="What counts as an answer; default [2xx].")] = None
-    error: Annotated[Condition | None, Field(description="True or a text: the call failed for good.")] = None
+    success: Annotated[
+        Statuses | None, Field(description="What counts as an answer; default [2xx].", examples=[["2xx", 404]])
+    ] = None
+    error: Annotated[
+        Condition | None, Field(description="True or a text: the call failed for good.", examples=["body.error"])
+    ] = None
     retry_if: Annotated[Condition | None, Field(description="True: a passing failure, as a 503.")] = None
     save: Annotated[ExtractMap | None, Field(description="Kept as `steps.NAME.saved.X`.")] = None
     optional: Annotated[bool, Field(description="A failure counts as skipped.")] = False
-    each: Annotated[Extract, Field(description="Once for each item of this list.")] = None
-    follow: Annotated[Extract, Field(description="The next page's URL, got again and again.")] = None
+    each: Annotated[Extract, Field(description="Once for each item of this list.", examples=["$.tasks[*]"])] = None
+    follow: Annotated[
+        Extract, Field(description="The next page's URL, got again and again.", examples=["$.nextUri"])
+    ] = None
     follow_for: Annotated[Duration, Field(description="How long to follow, from the first request.")] = 3.0
 
 
@@ -136,13 +146,19 @@ class Calls(Model):
     read: Annotated[Name | None, Field(description="The step whose answer is read; default: the last that ran.")] = None
     name: Annotated[Name | None, Field(description="What `steps.NAME` calls the request.")] = None
     when: Annotated[Condition | None, Field(alias="if", description="The request is skipped if this is false.")] = None
-    success: Annotated[Statuses | None, Field(description="What counts as an answer; default [2xx].")] = None
-    error: Annotated[Condition | None, Field(description="True or a text: the call failed for good.")] = None
+    success: Annotated[
+        Statuses | None, Field(description="What counts as an answer; default [2xx].", examples=[["2xx", 404]])
+    ] = None
+    error: Annotated[
+        Condition | None, Field(description="True or a text: the call failed for good.", examples=["body.error"])
+    ] = None
     retry_if: Annotated[Condition | None, Field(description="True: a passing failure, as a 503.")] = None
     save: Annotated[ExtractMap | None, Field(description="Extractions that are kept.")] = None
     optional: Annotated[bool, Field(description="A failure counts as skipped.")] = False
-    each: Annotated[Extract, Field(description="Once for each item of this list.")] = None
-    follow: Annotated[Extract, Field(description="The next page's URL, got again and again.")] = None
+    each: Annotated[Extract, Field(description="Once for each item of this list.", examples=["$.tasks[*]"])] = None
+    follow: Annotated[
+        Extract, Field(description="The next page's URL, got again and again.", examples=["$.nextUri"])
+    ] = None
     follow_for: Annotated[Duration, Field(description="How long to follow, from the first request.")] = 3.0
 
     @model_validator(mode="after")

@@ -37,7 +37,7 @@ class Adopt(Calls):
 class Create(Calls):
     """Submit the job."""
 
-    job_id: Annotated[Extract, Field(description="Becomes `job.id`, a string.")]
+    job_id: Annotated[Extract, Field(description="Becomes `job.id`, a string.", examples=["$.id"])]
     save: Annotated[ExtractMap | None, Field(description="Kept as `job.NAME`.")] = None
     idempotent: Annotated[bool, Field(description="The API makes one job of the same create sent twice.")] = False
     adopt: Annotated[Adopt | None, Field(description="Look for the job first.")] = None
@@ -49,7 +49,7 @@ class Create(Calls):
 class Rule(Model):
     """A phase rule: `path` and `map`, or `is` with an optional `when`."""
 
-    path: Annotated[Extract, Field(description="Where the state is read.")] = None
+    path: Annotated[Extract, Field(description="Where the state is read.", examples=["$.status"])] = None
     map: Annotated[dict[Phase, list[Scalar]] | None, Field(description="A phase to the states that mean it.")] = None
     when: Annotated[Condition | None, Field(description="When the rule holds; default: always.")] = None
     phase: Annotated[Phase | None, Field(alias="is", description="The phase then.")] = None
@@ -75,7 +75,7 @@ class Link(Model):
     """A link that the UI shows."""
 
     name: Annotated[Text, Field(description="What the UI calls it.")]
-    url: Annotated[Extract, Field(description="Where it leads; null: no link.")]
+    url: Annotated[Extract, Field(description="Where it leads; null: no link.", examples=["$.url"])]
     when: Annotated[Condition | None, Field(alias="if", description="Shown if this is true.")] = None
 
 
@@ -95,8 +95,8 @@ class Batch(Model):
     """Many jobs in one request."""
 
     request: Annotated[Request, Field(description="The request; `jobs` are those asked for.")]
-    items: Annotated[Extract, Field(description="The list of jobs in the answer.")]
-    id: Annotated[Extract, Field(description="The id of an item.")]
+    items: Annotated[Extract, Field(description="The list of jobs in the answer.", examples=["$.jobs[*]"])]
+    id: Annotated[Extract, Field(description="The id of an item.", examples=["$.id"])]
     max: Annotated[int, Field(ge=1, description="Jobs in one request.")] = 100
     window: Annotated[Duration, Field(description="Gets that arrive within it share a request.")] = 0.05
     success: Annotated[list[int | str] | None, Field(description="What counts as an answer.")] = None
@@ -106,7 +106,7 @@ class Get(Calls):
     """Ask how the job is doing."""
 
     phase: Annotated[list[Rule], Field(min_length=1, description="One rule or a list: the first that holds counts.")]
-    message: Annotated[Extract, Field(description="What the job says of itself.")] = None
+    message: Annotated[Extract, Field(description="What the job says of itself.", examples=["$.message"])] = None
     info: Annotated[ExtractMap | None, Field(description="Shown as the task's custom info.")] = None
     links: Annotated[list[Link], Field(description="Links for the UI.")] = Field(default_factory=list)
     poll: Annotated[Poll, Field(description="How often, and what failures mean.")] = Field(default_factory=Poll)
@@ -132,12 +132,16 @@ class Logs(Calls):
     """Read the job's log."""
 
     format: Annotated[Literal["json", "text", "ndjson", "sse"], Field(description="The answer's form.")] = "json"
-    lines: Annotated[Extract, Field(description="The list of lines; required for json.")] = None
+    lines: Annotated[Extract, Field(description="The list of lines; required for json.", examples=["$.lines[*]"])] = (
+        None
+    )
     keep: Annotated[Condition, Field(description="Lines for which this is false are left out.")] = True
-    message: Annotated[Extract, Field(description="A line's text; default: the whole line.")] = None
-    timestamp: Annotated[Extract, Field(description="A line's time.")] = None
-    level: Annotated[Extract, Field(description="A line's level.")] = None
-    next: Annotated[Extract, Field(description="The next page's `page.token`; null ends.")] = None
+    message: Annotated[Extract, Field(description="A line's text; default: the whole line.", examples=["$.text"])] = (
+        None
+    )
+    timestamp: Annotated[Extract, Field(description="A line's time.", examples=["$.time"])] = None
+    level: Annotated[Extract, Field(description="A line's level.", examples=["$.level"])] = None
+    next: Annotated[Extract, Field(description="The next page's `page.token`; null ends.", examples=["$.next"])] = None
     more: Annotated[Condition, Field(description="false ends the paging here.")] = True
     reverse: Annotated[bool, Field(description="The API gives the newest line first.")] = False
     max_time: Annotated[Duration, Field(description="For streams that stay open.")] = 5.0

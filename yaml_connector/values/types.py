@@ -46,6 +46,14 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def duration_text(seconds: float) -> str:
+    """A duration as specs write it: 600 is `10m`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
 def parse_size(text: str) -> int:
     """Bytes of a size like `512KiB`, `10MiB` (section 2); raises ValueProblem."""
     match = _SIZE.fullmatch(text.strip())
