@@ -312,8 +312,12 @@ def static_links(get: GetPlan, names: Mapping[str, Any]) -> list[tuple[str, str]
 def readable_again(plan: SpecPlan, memory: Remembered) -> None:
     """The job was read, or nobody asks for it any more."""
     if memory.unreadable_since is not None:
-        metrics.no_longer_unreadable(plan.spec.task_type_name, clock().time() - memory.unreadable_since)
+        _counts_no_more(plan, memory, memory.unreadable_since)
     memory.unreadable_since = None
+
+
+def _counts_no_more(plan: SpecPlan, memory: Remembered, since: float) -> None:
+    metrics.no_longer_unreadable(plan.spec.task_type_name, memory, clock().time() - since)
 
 
 def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: list[tuple[str, str]]) -> Status:
@@ -322,7 +326,7 @@ def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: li
     now = clock().time()
     if memory.unreadable_since is None:
         memory.unreadable_since = now
-        metrics.became_unreadable(plan.spec.task_type_name)
+        metrics.became_unreadable(plan.spec.task_type_name, memory)
     since = memory.unreadable_since
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         memory.next_poll = max(memory.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
@@ -330,6 +334,7 @@ def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: li
     when = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     message = f"unreadable since {when}: {failure}"
     if now - since >= settings.tolerance:
+        _counts_no_more(plan, memory, since)
         return Status(settings.give_up, f"given up after {now - since:.0f} s: {message}", links)
     phase = memory.phase or "RUNNING"
     return Status("RUNNING" if phase == "SUCCEEDED" else phase, message, links)

@@ -12,9 +12,9 @@ _MOST_JOBS = 50_000
 _SECRETS_AFTER_END = 3600.0  # seconds
 
 
-@dataclass
+@dataclass(eq=False)
 class Remembered:
-    """One job. Times are epoch seconds."""
+    """One job, itself and no other. Times are epoch seconds."""
 
     status: Any = None  # the last Status that was read
     phase: str | None = None  # the last phase that was read
@@ -48,10 +48,6 @@ class Memory:
         else:
             self._jobs.move_to_end(key)
         return job
-
-    def forget(self, key: tuple[Any, ...]) -> None:
-        """The job is over."""
-        self._jobs.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything, as a restart does."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import Any
+from weakref import WeakSet
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -83,15 +85,25 @@ def recorder(task_type: str, call: str) -> Recorder:
     return Recorder(task_type, call)
 
 
-def became_unreadable(task_type: str) -> None:
-    """A job that could be read cannot be any more."""
-    UNREADABLE_JOBS.labels(task_type).inc()
+_unreadable: dict[str, WeakSet[Any]] = {}
 
 
-def no_longer_unreadable(task_type: str, seconds: float) -> None:
+def became_unreadable(task_type: str, job: Any) -> None:
+    """A job that could be read cannot be any more. It counts until `no_longer_unreadable`, and no longer than anybody
+    remembers `job`, which is held weakly."""
+    jobs = _unreadable.get(task_type)
+    if jobs is None:
+        jobs = _unreadable[task_type] = WeakSet()
+        UNREADABLE_JOBS.labels(task_type).set_function(jobs.__len__)
+    jobs.add(job)
+
+
+def no_longer_unreadable(task_type: str, job: Any, seconds: float) -> None:
     """It was read again, given up, or cancelled."""
-    UNREADABLE_JOBS.labels(task_type).dec()
-    UNREADABLE_SECONDS.labels(task_type).observe(seconds)
+    jobs = _unreadable.get(task_type)
+    if jobs is not None and job in jobs:
+        jobs.discard(job)
+        UNREADABLE_SECONDS.labels(task_type).observe(seconds)
 
 
 def log_call(call: str, task_type: str, execution: str, job: str, outcome: str, seconds: float) -> None:
