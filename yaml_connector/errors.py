@@ -16,8 +16,13 @@ Every message is one sentence or more for the person who must act: what is wrong
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+_LONGEST_NAME = 60  # characters of a name or value in a message
+_MOST_COMPARED = 200  # names that an unknown one is compared with
 
 
 class YamlConnectorError(Exception):
@@ -96,8 +101,13 @@ class Passing(CallError):
 
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that `name` was probably meant to be, or None."""
-    names = {candidate.casefold(): candidate for candidate in allowed}
-    found = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.6)
+    wanted = name.casefold()
+    if len(wanted) > _LONGEST_NAME:
+        return None
+    names = {candidate.casefold(): candidate for candidate in allowed if len(candidate) <= _LONGEST_NAME}
+    if len(names) > _MOST_COMPARED:  # comparing is slow: of so many only those with the same beginning
+        names = {key: names[key] for key in [key for key in names if key[:2] == wanted[:2]][:_MOST_COMPARED]}
+    found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
     return names[found[0]] if found else None
 
 
@@ -107,5 +117,21 @@ def did_you_mean(name: str, allowed: Iterable[str], *, what: str = "allowed") ->
     if not names:
         return f"; {what}: none"
     guess = closest(name, names)
-    shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+    shown = ", ".join(map(short_name, names[:40])) + (", ..." if len(names) > 40 else "")
     return (f"; did you mean {guess}?" if guess else ";") + f" {what}: {shown}"
+
+
+def short_name(name: str) -> str:
+    """A name as messages write it: as it is, unless it is very long or would steer a terminal."""
+    return name if len(name) <= _LONGEST_NAME and name.isprintable() else short(name)
+
+
+def short(value: Any) -> str:
+    """A value as messages quote it: the text of its `repr`, cut to 60 characters, in bounded time."""
+    text = _brief.repr(value)
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "..."
+
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxlong = _brief.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
+_brief.maxlist = _brief.maxdict = _brief.maxtuple = _LONGEST_NAME

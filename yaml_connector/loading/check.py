@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from yaml_connector.errors import ValueProblem, did_you_mean
+from yaml_connector.errors import ValueProblem, did_you_mean, short
 from yaml_connector.loading.names import ANSWER_NAMES, Names, SpecNames, step_names
-from yaml_connector.loading.yaml12 import Document, Path
+from yaml_connector.loading.yaml12 import Document, Path, Stop
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, Slot, slots
 from yaml_connector.spec.requests import Calls, Request, Step
 from yaml_connector.spec.sections import Logs, Rule
 from yaml_connector.values.expressions import Reference, compile_condition
 from yaml_connector.values.extractions import compile_extraction, compile_extractions
-from yaml_connector.values.templates import compile_text, compile_tree, has_template
+from yaml_connector.values.templates import OPEN, compile_text, compile_tree, has_template
+
+MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond
 
 
 def check_spec(spec: ConnectorSpec, document: Document) -> None:
     """Check a spec that fits the models; what is wrong goes to the document's problems."""
-    _Checker(spec, document).run()
+    with suppress(Stop):
+        _Checker(spec, document).run()
 
 
 class _Checker:
@@ -28,12 +32,14 @@ class _Checker:
         self.document = document
         self.names = SpecNames(spec)
         self.used: set[Reference] = set()
+        self.compiled: set[str] = set()
+        self.expressions = 0
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> None:
-        self.document.problems.append(self.document.problem(path, message, key=key))
+        self.document.note(path, message, key=key)
 
     def warn(self, path: Path, message: str) -> None:
-        self.document.problems.append(self.document.problem(path, message, severity="warning"))
+        self.document.note(path, message, severity="warning")
 
     # --- one field ----------------------------------------------------------------------------------------------
 
@@ -42,6 +48,8 @@ class _Checker:
         if mark is None:
             self.no_template(path, value)
             return
+        if mark.kind in ("condition", "extraction"):
+            self.count(path, value)
         try:
             if mark.kind == "condition":
                 if isinstance(value, str) and has_template(value):
@@ -73,12 +81,22 @@ class _Checker:
             for index, item in enumerate(value):
                 self.tree((*path, index), item, names)
         elif isinstance(value, str) and has_template(value):
+            self.count(path, value)
             try:
                 found = compile_text(value).names
             except ValueProblem as problem:
                 self.problem(path, str(problem))
                 return
             self.see(path, found, names)
+
+    def count(self, path: Path, value: Any) -> None:
+        """Stop before compiling would take long."""
+        if isinstance(value, str) and value not in self.compiled:
+            self.compiled.add(value)
+            self.expressions += value.count(OPEN) or 1
+            if self.expressions > MOST_EXPRESSIONS:
+                self.problem(path, f"there are more than {MOST_EXPRESSIONS} different templates, paths and conditions")
+                raise Stop
 
     def see(self, path: Path, references: Iterable[Reference], names: Names) -> None:
         self.used.update(references)
@@ -166,7 +184,7 @@ class _Checker:
         seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, more.get("before", {}))
         if section.read is not None and section.read not in step_names(section.steps or []):
             known = step_names(section.steps or [])
-            self.problem((*path, "read"), f"there is no step {section.read!r}{did_you_mean(section.read, known)}")
+            self.problem((*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}")
         return names.plus(steps=seen)
 
     def steps(
@@ -176,8 +194,8 @@ class _Checker:
         for index, step in enumerate(steps):
             here: Path = (*path, "steps", index) if section.steps is not None and index < len(section.steps) else path
             if step.name in seen:
-                self.problem((*here, "name"), f"there is a step {step.name!r} before this one")
-            self.step(step, here, names.plus(steps=dict(seen)), needs_method)
+                self.problem((*here, "name"), f"there is a step {short(step.name)} before this one")
+            self.step(step, here, names.plus(steps=seen), needs_method)
             seen.update(step_names([step]))
         return seen
 
@@ -265,7 +283,7 @@ class _Checker:
     def outputs(self, names: Names) -> None:
         for name, output in self.spec.outputs.items():
             if name != "*" and not name.isidentifier():
-                self.problem(("outputs", name), f"{name!r} is no valid name of an output", key=True)
+                self.problem(("outputs", name), f"{short(name)} is no valid name of an output", key=True)
             source = self.document.data.get("outputs", {}).get(name)
             here: Path = ("outputs", name, "value") if isinstance(source, dict) else ("outputs", name)
             seen = names.plus("cursor", output=dict.fromkeys(("name", "type"))) if name == "*" else names.plus("cursor")

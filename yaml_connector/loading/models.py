@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from yaml_connector.errors import Problem, did_you_mean
-from yaml_connector.loading.yaml12 import Document, Path
+from yaml_connector.errors import did_you_mean, short
+from yaml_connector.loading.yaml12 import MOST_PROBLEMS, Document, Path, Stop
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,40 +22,42 @@ _KINDS = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_MOST_FOUND = 10 * MOST_PROBLEMS  # of pydantic's errors; several may be one problem
 
 
 def build(model: type[M], document: Document) -> M | None:
     """Validate the document's data as `model`; what is wrong goes to the document's problems, and None comes back."""
     if not isinstance(document.data, dict):
-        document.problems.append(
-            document.problem(
-                (), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1"
-            )
-        )
+        with suppress(Stop):
+            document.note((), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1")
         return None
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        document.problems += _merged(
-            [(_problem(model, document, dict(item)), dict(item)) for item in error.errors(include_url=False)]
-        )
+        with suppress(Stop):
+            _note(model, document, error)
         return None
 
 
-def _merged(found: list[tuple[Problem, dict[str, Any]]]) -> list[Problem]:
-    """One problem for a value that fits none of several kinds, and each only once."""
-    merged: dict[tuple[int, int, str, str], Problem] = {}
-    kinds: dict[str, list[str]] = {}
-    for problem, item in found:
+def _note(model: type[BaseModel], document: Document, error: ValidationError) -> None:
+    """Note what pydantic found: one problem for a value that fits none of several kinds, and each only once."""
+    found: list[tuple[Path, str, bool, dict[str, Any]]] = []
+    kinds: dict[Path, dict[str, None]] = {}
+    for item in map(dict, error.errors(include_url=False)):
+        path, message, on_key = _problem(model, document, item)
+        found.append((path, message, on_key, item))
         if item["type"] in _KINDS:
-            kinds.setdefault(problem.path, []).append(_KINDS[item["type"]])
-    for problem, item in found:
-        several = list(dict.fromkeys(kinds.get(problem.path, [])))
+            kinds.setdefault(path, {})[_KINDS[item["type"]]] = None
+        if len(found) > _MOST_FOUND:
+            break
+    noted = set()
+    for path, message, on_key, item in found:
+        several = kinds.get(path, {})
         if item["type"] in _KINDS and len(several) > 1:
             message = f"must be {' or '.join(several)}, not {describe(item['input'])}"
-            problem = replace(problem, message=message)
-        merged.setdefault((problem.line, problem.column, problem.path, problem.message), problem)
-    return list(merged.values())
+        if (path, message, on_key) not in noted:
+            noted.add((path, message, on_key))
+            document.note(path, message, key=on_key)
 
 
 def describe(value: Any) -> str:
@@ -65,13 +67,14 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, int | float):
-        return f"the number {value}"
+        return f"the number {short(value)}"
     if isinstance(value, str):
         return f"the text {value[:40]!r}"
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> Problem:
+def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> tuple[Path, str, bool]:
+    """What one of pydantic's errors means here: the path that is wrong, what is wrong, whether its key is meant."""
     kind, value = item["type"], item["input"]
     location = [part for part in item["loc"] if part != "[key]"]
     path = _walk(document.data, location)
@@ -86,7 +89,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         message = "is required"
     elif kind == "literal_error":
         expected = [str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        message = f"{_short(value)} is not allowed" + did_you_mean(str(value), expected)
+        message = _not_allowed(value, expected)
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
         tags = [tag.strip("'") for tag in item["ctx"].get("expected_tags", "").split(", ") if tag]
@@ -96,7 +99,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
             allowed = tags or _auth_types()
             message = f"is required; allowed: {', '.join(allowed)}"
         else:
-            message = f"{_short(tag)} is not allowed" + did_you_mean(str(tag), tags)
+            message = _not_allowed(tag, tags)
     elif kind in _KINDS:
         hint = "; put quotes around it" if kind == "string_type" and isinstance(value, int | float | bool) else ""
         if kind == "string_type" and value is None:
@@ -105,26 +108,24 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     elif kind == "value_error":
         message = str(item["ctx"]["error"])
     elif kind == "string_pattern_mismatch":
-        message = f"{_short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
+        message = f"{short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
         on_key = item["loc"][-1] == "[key]"
     elif kind == "too_short":
         message = "must not be empty"
     else:
         message = item["msg"][0].lower() + item["msg"][1:]
-    line, column = document.position(shown, key=on_key)
-    base = document.problem(shown, message)
-    return Problem(base.file, line, column, base.path, message)
+    return shown, message, on_key
+
+
+def _not_allowed(value: Any, allowed: list[str]) -> str:
+    name = value if isinstance(value, str) else short(value)
+    return f"{short(value)} is not allowed" + did_you_mean(name, allowed)
 
 
 def _auth_types() -> list[str]:
     from yaml_connector.spec.connection import Auth
 
     return [get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(Auth)[0])]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _walk(data: Any, location: list[Any]) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector.errors import did_you_mean
+from yaml_connector.errors import did_you_mean, short, short_name
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.requests import Step
 from yaml_connector.values.expressions import REQUEST, Reference
@@ -49,7 +49,8 @@ class Names:
             if root in REQUEST.globals:
                 continue
             if root not in self.roots:
-                messages.append(f"{root!r} cannot be used here{did_you_mean(root, self.roots, what='here there is')}")
+                tail = did_you_mean(root, self.roots, what="here there is")
+                messages.append(f"{short(root)} cannot be used here{tail}")
                 continue
             children: Any = self.roots[root]
             shown = root
@@ -58,9 +59,9 @@ class Names:
                     break
                 if part not in children:
                     tail = did_you_mean(str(part), children, what="there is")
-                    messages.append(f"there is no {shown}.{part}{tail}")
+                    messages.append(f"there is no {shown}.{short_name(str(part))}{tail}")
                     break
-                shown += f".{part}"
+                shown += f".{short_name(str(part))}"
                 children = children[part]
         return messages
 

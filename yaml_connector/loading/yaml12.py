@@ -12,11 +12,15 @@ from typing import Any
 
 import yaml
 
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Problem, short_name
 
 LARGEST_FILE = 2**20  # bytes
 DEEPEST = 100
-MOST_NODES = 100_000  # after aliases are expanded
+MOST_NODES = 100_000  # after aliases are expanded, as the text, which may not be longer than a file
+MOST_PROBLEMS = 200  # of one file: all that anybody has in honest work
+_LONGEST_MESSAGE = 1000  # characters
+_LONGEST_NUMBER = 3000  # digits
+_LONGEST_HINTED = 500  # characters of a line that a hint is looked for in
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -53,20 +57,40 @@ class Document:
 
     def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Problem:
         """A problem at a path of this file."""
-        line, column = self.position(path, key=key)
-        return Problem(self.file, line, column, show_path(path), message, severity)
+        return self._problem(self.position(path, key=key), path, message, severity)
+
+    def _problem(self, position: Position, path: Path, message: str, severity: str) -> Problem:
+        text = " ".join(message.splitlines())
+        if len(text) > _LONGEST_MESSAGE:
+            text = text[: _LONGEST_MESSAGE - 3] + "..."
+        return Problem(self.file, *position, show_path(path), text, severity)
+
+    def note(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> None:
+        """Add a problem at a path to the file's problems; raises Stop when these are too many."""
+        self.note_at(self.position(path, key=key), path, message, severity)
+
+    def note_at(self, position: Position, path: Path, message: str, severity: str = "error") -> None:
+        """Add a problem at a position to the file's problems; raises Stop when these are too many."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(self._problem(position, path, message, severity))
+            return
+        end = self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
+        message = f"there are more problems than the {MOST_PROBLEMS} reported here; mend these first"
+        broken = any(problem.severity == "error" for problem in self.problems)
+        self.problems.append(self._problem(end, (), message, "error" if broken else "warning"))
+        raise Stop
 
 
 def show_path(path: Path) -> str:
     """A path as messages write it: `get.phase[0].map.FAILED`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + short_name(part)
     return text
 
 
-class _Stop(Exception):
-    """Nothing sensible can follow: the problem has been noted."""
+class Stop(Exception):
+    """Looking for more problems makes no sense: what is wrong has been noted."""
 
 
 def parse(content: bytes, file: str) -> Document:
@@ -75,7 +99,7 @@ def parse(content: bytes, file: str) -> Document:
     document = Document(file)
     try:
         _Parser(document, content).run()
-    except _Stop:
+    except Stop:
         document.data = None
     return document
 
@@ -84,6 +108,7 @@ class _Parser:
     def __init__(self, document: Document, content: bytes) -> None:
         self.document = document
         self.nodes = 0
+        self.characters = 0  # of all texts, aliases expanded
         self.anchors: dict[str, tuple[list[yaml.Event], bool]] = {}
         if len(content) > LARGEST_FILE:
             self.fail(1, 1, f"the file is larger than {LARGEST_FILE // 2**20} MiB")
@@ -95,10 +120,10 @@ class _Parser:
 
     def fail(self, line: int, column: int, message: str) -> None:
         self.note(line, column, (), message)
-        raise _Stop
+        raise Stop
 
     def note(self, line: int, column: int, path: Path, message: str) -> None:
-        self.document.problems.append(Problem(self.document.file, line, column, show_path(path), message))
+        self.document.note_at((line, column), path, message)
 
     def run(self) -> None:
         events = self.events()
@@ -130,8 +155,8 @@ class _Parser:
 
     def explain(self, error: yaml.MarkedYAMLError, line: int) -> str:
         lines = self.text.splitlines()
-        shown = lines[line - 1] if 0 < line <= len(lines) else ""
-        before = lines[line - 2] if 1 < line <= len(lines) + 1 else ""
+        shown = lines[line - 1][:_LONGEST_HINTED] if 0 < line <= len(lines) else ""
+        before = lines[line - 2][:_LONGEST_HINTED] if 1 < line <= len(lines) + 1 else ""
         message = " ".join(part for part in (error.context, error.problem) if part)
         hint = ""
         if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in message:
@@ -186,6 +211,7 @@ class _Parser:
                     hint = "; if this is a template, put quotes around it: '${{ ... }}'"
                 self.fail(line, column, f"a key must be a text{hint}")
             key = event.value
+            self.count(event)
             if key == "<<" and not event.style:
                 self.note(line, column, (*path, key), "merge keys (<<) are not allowed")
             here = (*path, key)
@@ -210,8 +236,14 @@ class _Parser:
             if depth == 0:
                 return
 
+    def count(self, event: yaml.ScalarEvent) -> None:
+        self.characters += len(event.value)
+        if self.characters > LARGEST_FILE:
+            self.fail(*_place(event), f"more than {LARGEST_FILE // 2**20} MiB of text, aliases expanded")
+
     def scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
         text = event.value
+        self.count(event)
         if event.style or event.tag == "!":
             return text
         if text in _NULL:
@@ -223,10 +255,10 @@ class _Parser:
         return text
 
     def number(self, text: str, event: yaml.ScalarEvent, path: Path) -> Any:
+        if len(text) > _LONGEST_NUMBER and any(kind.fullmatch(text) for kind in (_INT, _OCTAL, _HEX, _FLOAT)):
+            self.note(*_place(event), path, f"this number has more than {_LONGEST_NUMBER} digits; put quotes around it")
+            return 0
         if _INT.fullmatch(text):
-            if len(text) > 4000:
-                self.note(*_place(event), path, "this number has more than 4000 digits; put quotes around it")
-                return 0
             return int(text)
         if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
             return int(text, 0)

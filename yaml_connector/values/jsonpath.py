@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import ValueProblem, short
 
+_LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
@@ -105,6 +106,9 @@ def _items(value: Any) -> list[Any]:
 
 
 def _extended(text: str) -> Path:
+    if len(text) > _LONGEST_EXTENDED:
+        raise ValueProblem(f"{short(text)} is no JSONPath: it is longer than {_LONGEST_EXTENDED} characters")
+
     from jsonpath_ng import jsonpath
     from jsonpath_ng.exceptions import JSONPathError
     from jsonpath_ng.ext.parser import parse
