@@ -1,0 +1,302 @@
+"""Every message that the troubleshooting page quotes is one that a user really meets."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doc_blocks import BASE, DOCS, ROOT, completed
+from fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
+
+from yaml_connector import task_from_spec
+from yaml_connector.files import open_file
+from yaml_connector.job.connector import Connector
+from yaml_connector.job.create import CreateValues
+from yaml_connector.job.meta import JobMeta
+from yaml_connector.loading.loader import examine, load_text
+
+PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+QUOTED = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE)
+HTTPS = {"base_url": "https://api.test"}
+STATE = "GET /jobs/7"
+
+
+def validated(part: dict[str, Any] | str) -> str:
+    """What validate says of a part of a spec, or of a whole file's text."""
+    text = part if isinstance(part, str) else json.dumps(completed(part))
+    return "\n".join(map(str, load_text(text.encode(), "spec.yaml")[1]))
+
+
+def with_text(text: str) -> str:
+    """A good spec with a text behind it."""
+    lines = [f"{name}: {json.dumps(section)}" for name, section in BASE.items()]
+    return "\n".join([*lines, text])
+
+
+def raised(act: Callable[[], Any]) -> str:
+    """What is said when this fails."""
+    with pytest.raises(Exception, match=r".") as caught:
+        act()
+    return str(caught.value)
+
+
+def created(answer: Any = None, **sections: Any) -> str:
+    """The message of a job whose create failed for good."""
+    values = sections.pop("values", {})
+    driver = Driver(FakeApi({"POST /jobs": answer or {"id": 7}, "POST /login": sections.pop("login", {})}), **sections)
+    meta = driver.create(**values)
+    assert meta.failed is not None
+    return meta.failed
+
+
+def got(answer: Any, *, after: float = 0, **sections: Any) -> str:
+    """The message of a get."""
+    return str(job({STATE: answer}, **sections).get(after=after).message)
+
+
+def output_of(answer: dict[str, Any]) -> str:
+    """The message of a job that succeeded, about its output `rows`."""
+    routes = {"POST /jobs": {"id": 7}, STATE: {"state": "done", **answer}}
+    driver = Driver(FakeApi(routes), outputs={"rows": {"type": "int", "value": "$.rows"}})
+    driver.create(outputs={"rows": "int"})
+    return str(driver.get().message)
+
+
+def unreadable_file() -> str:
+    """A create that sends a file which is not there, with the service's own reader of files."""
+    connector = Connector(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=open_file)
+    values = CreateValues(inputs={"data": "/nowhere/in.csv"}, task={"key": "k"})
+    return str(run(connector.create(values)).failed)
+
+
+def given_up() -> str:
+    driver = job({STATE: 500})
+    driver.get()
+    return str(driver.get(after=601).message)
+
+
+def task(**arguments: Any) -> str:
+    """What is said of a task that cannot be built."""
+    spec = arguments.pop("spec", ROOT / "connectors.d" / "batch_job.yaml")
+    return raised(lambda: task_from_spec(spec, **arguments))
+
+
+def local_run() -> str:
+    """A local run in a process of its own, without the secret's variable."""
+    code = (
+        "import flyte, yaml_connector, os;"
+        "task = yaml_connector.task_from_spec('connectors.d/batch_job.yaml', secrets={'api_key': 'alice-key-of-docs'});"
+        "env = flyte.TaskEnvironment.from_task('e', task); flyte.init(local_persistence=False);"
+        "flyte.with_runcontext(mode='local').run(task, name='x').outputs()"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100).stdout
+
+
+def service() -> str:
+    """The service with a wrong spec."""
+    command = [sys.executable, "-c", "import yaml_connector.service"]
+    env = {"YAML_CONNECTOR_PATH": "docs", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode != 0
+    return done.stderr
+
+
+def doubles(folder: Path) -> str:
+    for name in ("a.yaml", "b.yaml"):
+        (folder / name).write_text(json.dumps(BASE), encoding="utf-8")
+    return "\n".join(map(str, examine([str(folder)])[1]))
+
+
+def auth(**model: Any) -> dict[str, Any]:
+    return {"connection": {**HTTPS, "auth": model}}
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """As if a library were not installed."""
+    kept = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if kept is not None:
+            sys.modules[module] = kept
+        else:
+            del sys.modules[module]
+
+
+def without_library() -> str:
+    with without("jwt"):
+        return created(**auth(type="jwt", key="k"))
+
+
+def follow(url: str) -> dict[str, Any]:
+    """A create that asks a URL."""
+    return {"create": {"request": {"method": "POST", "url": url}, "idempotent": True, "job_id": "$.id"}}
+
+
+TOKEN = {"type": "token", "request": "POST /login", "token": "$.token"}
+ANY_REGION = {"connection": {"base_url": "https://${{ config.host }}", "allowed_hosts": ["*.acme.com"]}}
+PATH_OF_INPUT = {"create": {"request": "PUT /jobs/${{ inputs.name }}", "idempotent": True, "job_id": "$.id"}}
+UPLOAD = {"create": {"request": {"method": "POST", "path": "/jobs", "file": "${{ inputs.data }}"}, "job_id": "$.id"}}
+NO_KEY = {"create": {"request": "POST /jobs", "job_id": "$.id"}}
+
+# Each quoted message, and what gives it.
+PRODUCED: dict[str, Callable[[Path], str]] = {
+    "unknown key; did you mean ...? allowed: ...": lambda _: validated({"gett": {}}),
+    "is required": lambda _: validated({"create": {"request": "POST /jobs"}}),
+    "must be a text, not the number ...; put quotes around it": lambda _: validated({"name": 7}),
+    "not YAML: ...; put quotes around the template: inside {} and [], and where it holds ': ', YAML needs them": (
+        lambda _: validated(with_text("delete: {request: {method: POST, path: ${{ job.id }}}}"))
+    ),
+    "not YAML: ...; put quotes around types such as 'list[str]' and 'str?' inside {} and []": (
+        lambda _: validated("spec_version: 1\ninputs: {names: list[str]}")
+    ),
+    "not YAML: ...; indent with spaces, YAML allows no tabs there": (
+        lambda _: validated(with_text("delete:\n\trequest: POST /x"))
+    ),
+    "this key stands here already, in line ...": lambda _: validated(with_text("create: {}")),
+    "merge keys (<<) are not allowed": lambda _: validated(with_text("inputs: {<<: {}}")),
+    "... cannot be used here; here there is: ...": lambda _: validated({"outputs": {"a": "${{ secrets.a }}"}}),
+    "there is no ...; did you mean ...? there is: ...": (
+        lambda _: validated({"inputs": {"name": "str"}, "outputs": {"a": "${{ inputs.nam }}"}})
+    ),
+    "there is no filter ...": lambda _: validated({"outputs": {"a": "${{ body.a | jsson }}"}}),
+    "a condition is a bare expression: leave ${{ and }} out": (
+        lambda _: validated({"get": {"phase": {"when": "${{ body.done }}", "is": "SUCCEEDED"}}})
+    ),
+    "no template may stand here": lambda _: validated({"description": "for ${{ task.name }}"}),
+    "give either request or steps": lambda _: validated({"delete": {}}),
+    "... belongs to a request; with steps, write it in the step": (
+        lambda _: validated({"delete": {"steps": [{"name": "a", "request": "POST /a"}], "success": [200]}})
+    ),
+    "is required here: create and delete say what they do": lambda _: validated(
+        {"delete": {"request": {"path": "/a"}}}
+    ),
+    "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from": (
+        lambda _: validated({"config": {"host": "str"}, "connection": {"base_url": "https://${{ config.host }}"}})
+    ),
+    "the value ... stands under ... and under ...": (
+        lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"RUNNING": ["on"], "FAILED": ["ON"]}}}})
+    ),
+    "... is no duration; write it as 500ms, 10s, 5m, 24h or 7d": lambda _: validated({"connection": {"timeout": 5}}),
+    "there is no type ...": lambda _: validated({"inputs": {"name": "string"}}),
+    "lines is required for format json": lambda _: validated({"logs": {"request": "GET /log"}}),
+    "has the task type ... in version ... already": doubles,
+    "there is no such file or folder; specs are looked for in the path given, else in YAML_CONNECTOR_PATH, else in "
+    "connectors.d/": lambda folder: str(examine([str(folder / "none")])[1][0]),
+    "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted": (
+        lambda _: validated(NO_KEY)
+    ),
+    "no rule gives FAILED: a job that fails would run for ever": (
+        lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"SUCCEEDED": ["done"]}}}})
+    ),
+    "no rule gives SUCCEEDED: no job would ever end well": (
+        lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"FAILED": ["done"]}}}})
+    ),
+    "this secret is never used": lambda _: validated({"secrets": {"api_key": {}}}),
+    "nobody's certificate is checked: anybody can read what is sent": (
+        lambda _: validated({"connection": {"tls": {"verify": False}}})
+    ),
+    "one attempt may take longer than the deadline of the whole call": (
+        lambda _: validated({"connection": {"timeout": "20s"}})
+    ),
+    "answered 400: ...": lambda _: created(reply(400, json={"message": "no such queue"})),
+    "answered ... without a job id at ...": lambda _: created({"job": 7}),
+    "it is unknown whether the job was submitted: ...": lambda _: created(SILENT, **NO_KEY),
+    "${{ ... }}: ... does not exist; there is: ...": lambda _: created(
+        create={"request": {"method": "POST", "path": "/jobs", "json": {"a": "${{ inputs.a }}"}}, "job_id": "$.id"}
+    ),
+    "is empty, and would leave out a segment of the path": (
+        lambda _: created(**PATH_OF_INPUT, values={"inputs": {"name": ""}})
+    ),
+    "may not hold the segments '.' and '..'": lambda _: created(**PATH_OF_INPUT, values={"inputs": {"name": ".."}}),
+    "the file ... cannot be read: ...": lambda _: unreadable_file(),
+    "config field ...: ... is less than the minimum ...": (
+        lambda _: created(config={"cpus": {"type": "int", "minimum": 2}}, values={"config": {"cpus": 1}})
+    ),
+    "the secret ... is missing: ...": lambda _: created(
+        **auth(type="bearer", token="${{ secrets.api_key }}"), secrets={"api_key": {"env": "KEY"}}
+    ),
+    "answered 401: ...": lambda _: created(reply(401, json={"message": "who are you?"})),
+    "answered ... without a token": lambda _: raised(lambda: created(**auth(**TOKEN))),
+    "this spec's auth needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
+    "the JWT cannot be signed with ... and this key ...": lambda _: created(**auth(type="jwt", key="no key")),
+    "aws_sigv4: there are no keys in the spec, and botocore's own chain finds none": lambda _: source(
+        "http/auth/cloud.py"
+    ),
+    "cannot be connected to: ...": lambda _: raised(lambda: created(REFUSED)),
+    "gave no complete answer within ... s": lambda _: raised(lambda: created(SILENT)),
+    "the host ... is not allowed; no request was sent; "
+    "add it to allowed_hosts (or to public_hosts, without credentials)": (
+        lambda _: created(**follow("https://other.test/jobs"))
+    ),
+    "is not encrypted, but base_url is; no request was sent": lambda _: created(
+        **follow("http://other.test/jobs"), connection={**HTTPS, "allowed_hosts": ["other.test"]}
+    ),
+    "the name resolves to a link-local or metadata address, which is refused": lambda _: source("http/transport.py"),
+    "the config leads to ..., which allowed_hosts does not name": (
+        lambda _: created(**ANY_REGION, config={"host": "str"}, values={"config": {"host": "evil.test"}})
+    ),
+    "answered with more than ... MiB (max_response)": (
+        lambda _: got({"a": "x" * 2000}, connection={**HTTPS, "max_response": "1KiB"})
+    ),
+    "unreadable since ...: ...": lambda _: got(500),
+    "given up ...": lambda _: given_up(),
+    "unknown state: ... at ...; no phase rule of the spec maps it": lambda _: got({"state": "odd"}),
+    "the API does not know the job yet (...)": lambda _: got(404),
+    "the job no longer exists: ...": lambda _: got(404, after=61),
+    "answered 200 with no JSON (...)": lambda _: got(reply(200, html="<p>Please log in</p>")),
+    "the output ... is not at ..., and has no default": lambda _: output_of({}),
+    "the output ... at ...: ... is no int": lambda _: output_of({"rows": "many"}),
+    "the API reports state ...": lambda _: got({"state": "error"}),
+    "the spec that was kept with the job cannot be read ...": lambda _: kept_by_another(),
+    "this log token is none that the connector gave; start again without one": lambda _: raised(
+        lambda: job({}, logs={"request": "GET /log", "format": "text"}).logs("???")
+    ),
+    "there is no connector ... in ...": lambda _: task(spec="batch_jobs"),
+    "has no config field ...": lambda _: task(config={"timeout": 5}),
+    "config field ... is required": lambda _: task(spec=TYPED, config={}),
+    "config field ...: ... is not allowed; allowed: ...": lambda _: task(
+        spec=TYPED, config={"account": "a", "queue": "huge"}
+    ),
+    "has no secret ...": lambda _: task(secrets={"key": "k"}),
+    "has no input ...": lambda _: task(inputs={"title": str}),
+    "is ... in the spec, and ... is something else": lambda _: task(inputs={"name": int}),
+    "the type ... cannot be used; allowed are ...": lambda _: task(outputs={"result": set}),
+    "is called ... in Flyte's store; in a local run it comes from the environment: set ...": lambda _: local_run(),
+    "...: the connector service does not start": lambda _: service(),
+}
+TYPED = ROOT / "tests" / "task" / "connectors.d" / "typed.yaml"
+
+
+def source(module: str) -> str:
+    """A module's text, for what depends on the machine: a name service that lies, a machine without AWS keys."""
+    return (ROOT / "yaml_connector" / module).read_text(encoding="utf-8")
+
+
+def kept_by_another() -> str:
+    """A job whose kept spec is none that this version knows."""
+    driver = job({STATE: {"state": "running"}})
+    meta = JobMeta.decode(driver.kept)
+    meta.digest, meta.pin = "another", "????"
+    driver.kept = meta.encode()
+    return str(driver.get().message)
+
+
+def test_every_message_is_produced_here() -> None:
+    assert sorted(PRODUCED) == sorted(QUOTED)
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_a_message_is_what_a_user_meets(message: str, tmp_path: Path) -> None:
+    said = PRODUCED[message](tmp_path)
+    pattern = re.escape(message).replace(re.escape("..."), ".*?")
+    assert re.search(pattern, " ".join(said.split()), re.DOTALL), said
