@@ -150,6 +150,29 @@ class TestAToken:
         tokens.good = {"t2", "t3"}
         assert [used(sender, secrets={"k": key}) for key in ("alice", "bob")] == ["t3", "t2"]
 
+    def test_that_is_refused_to_many_calls_one_after_the_other_is_fetched_anew_once(self, auth: dict[str, Any]) -> None:
+        tokens = Tokens(expires_in=3600)
+        sender = tokens.sender(auth)
+        assert used(sender) == "t1"
+        tokens.good = {"t2"}
+        refused = 0
+
+        async def late(request: httpx.Request) -> Any:
+            nonlocal refused
+            answer = tokens.data(request)
+            if answer == 401:
+                refused += 1
+                await asyncio.sleep(0.01 * refused)
+            return answer
+
+        tokens.api.routes["GET /"] = late
+
+        async def together() -> list[Any]:
+            return await asyncio.gather(*(sender.send_now() for _ in range(8)))
+
+        assert {answer.body["token"] for answer in run(together(), sender.clock)} == {"t2"}
+        assert (refused, tokens.given) == (8, 2)
+
     def test_request_carries_no_default_headers_query_or_credentials(self, auth: dict[str, Any]) -> None:
         tokens = Tokens()
         used(tokens.sender(auth, headers={"X-Default": "d"}, query={"q": "1"}))

@@ -51,7 +51,7 @@ class Session:
         self.connection = connection
         self.started = clock().monotonic()
         self.deadline = self.started + (connection.spec.deadline if deadline is None else deadline)
-        self.learned = frozenset(value for value in secrets.values() if value)
+        self.learned = frozenset(filter(None, secrets.values()))
         self.place: Place = connection.place(config)
         self.scope: dict[str, Any] = {
             "config": config,
@@ -62,6 +62,7 @@ class Session:
         self.files = files
         self.watch: Callable[[Exchange], None] | None = None
         self.observer: Observer = NOBODY
+        self.token: Any = None
         self.about = ""  # which job this is for, in log lines
         self._gate = allowed_by.place(config).rules if allowed_by is not None else None
 
@@ -127,7 +128,7 @@ class Session:
         attempt = 1
         while True:
             try:
-                answer = await self._signed(request, plan.auth, timeout, follow)
+                answer = await self._answered(request, plan.auth, timeout, follow)
                 self._judge(answer, scope, judge)
                 return answer
             except Passing as failure:
@@ -153,23 +154,26 @@ class Session:
         self.observer.retry()
         return True
 
-    async def _signed(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
-        answer = await self._redirected(request, auth, timeout, follow)
-        signer = self.connection.auth
-        if answer.status == 401 and auth and signer is not None and signer.forget(self.scope):
-            answer = await self._redirected(request, auth, timeout, follow)
-        return answer
-
-    async def _redirected(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
-        for _ in range(_MOST_REDIRECTS):
+    async def _answered(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
+        """The answer to a request, or to where it is redirected; with credentials fetched anew if they are refused."""
+        first, redirects, renewed = request, 0, False
+        while True:
             answer = await self._once(request, auth, timeout)
-            location = answer.headers.get("Location")
-            if not follow or answer.status not in _REDIRECTS or not location:
+            if answer.status == 401 and auth and not renewed and self._renew():
+                request, redirects, renewed = first, 0, True
+            elif follow and answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
+                redirects += 1
+                if redirects == _MOST_REDIRECTS:
+                    endless = f"was redirected more than {_MOST_REDIRECTS} times"
+                    raise FailedForGood(self._say(first, endless))
+                request = self._next_hop(request, answer, location)
+            else:
                 return answer
-            request = self._next_hop(request, answer, location)
-        raise FailedForGood(
-            self.redact(f"{request.method} {request.url} was redirected more than {_MOST_REDIRECTS} times")
-        )
+
+    def _renew(self) -> bool:
+        """Let credentials that were refused be fetched anew; False if there is nothing to fetch."""
+        signer = self.connection.auth
+        return signer is not None and signer.forget(self.scope, self)
 
     def _next_hop(self, request: WireRequest, answer: Answer, location: str) -> WireRequest:
         try:
@@ -235,11 +239,9 @@ class Session:
                     hops += 1
                     request = self._next_hop(request, answer, location)
                     continue
-                signer = self.connection.auth
-                if answer.status == 401 and plan.auth and signer is not None and not renewed:
-                    renewed = signer.forget(self.scope)
-                    if renewed:
-                        continue
+                if answer.status == 401 and plan.auth and not renewed and self._renew():
+                    renewed = True
+                    continue
                 self._judge(answer, scope, judge)
             except Passing as failure:
                 last = given or attempt >= self.connection.spec.retry.max_attempts

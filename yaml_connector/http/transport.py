@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,14 +88,13 @@ class AiohttpTransport:
         self._limit = max_connections
         self._tls = tls
         self._resolver = resolver
-        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
+            self._sessions = {known: session for known, session in self._sessions.items() if not known.is_closed()}
             connector = aiohttp.TCPConnector(
                 limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
             )

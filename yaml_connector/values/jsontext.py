@@ -13,6 +13,6 @@ def parse_json(data: bytes | str) -> Any:
     nested too deeply. What pydantic's parser does not take (half a surrogate pair, UTF-16, a byte order mark, more than
     200 levels) the standard library reads."""
     try:
-        return from_json(data)
+        return from_json(data, cache_strings="keys")  # values may be secrets
     except ValueError:
         return json.loads(data)

@@ -17,7 +17,10 @@ Learn = Callable[[str], None]
 
 
 class AuthCall(Protocol):
-    """What an auth is given besides the request: how to send a login, and where to tell a new secret."""
+    """What an auth is given besides the request: how to send a login, and where to tell a new secret. `token` is what
+    an auth remembers of the last request that it signed for this call."""
+
+    token: Any
 
     async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
         """Send a login request, without credentials of its own; its failures are raised."""
@@ -35,12 +38,12 @@ class Auth(Protocol):
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         """Add the credentials to a request that is otherwise complete."""
 
-    def forget(self, scope: Scope) -> bool:
+    def forget(self, scope: Scope, call: AuthCall) -> bool:
         """The API did not take the credentials: fetch anew the next time. False: there is nothing to fetch."""
 
 
 class Static:
-    def forget(self, scope: Scope) -> bool:
+    def forget(self, scope: Scope, call: AuthCall) -> bool:
         return False
 
 
@@ -50,8 +53,10 @@ def token_header(token: str, header: str = "Authorization", prefix: str = "Beare
 
 def put(request: WireRequest, headers: dict[str, str]) -> None:
     """Set headers, in place of the request's own of the same name in any case."""
-    names = {name.lower() for name in headers}
-    request.headers = {name: text for name, text in request.headers.items() if name.lower() not in names} | headers
+    if request.headers:
+        names = {name.lower() for name in headers}
+        headers = {name: text for name, text in request.headers.items() if name.lower() not in names} | headers
+    request.headers = headers
 
 
 def need(module: str, extra: str) -> Any:

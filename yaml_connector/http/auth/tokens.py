@@ -59,9 +59,10 @@ class TokenCache:
             self._tokens.popitem(last=False)
         return token
 
-    def forget(self, key: str) -> None:
-        """Fetch anew the next time."""
-        self._tokens.pop(key, None)
+    def forget(self, key: str, refused: Any) -> None:
+        """Fetch anew the next time, unless somebody has done so since the refused token was taken."""
+        if self._tokens.get(key, (None, 0.0))[0] == refused:
+            self._tokens.pop(key, None)
 
 
 def _credentials_key(scope: Scope, values: Any) -> str:
@@ -90,12 +91,13 @@ class Fetched:
         token = await self._cache.get(_credentials_key(scope, credentials), lambda: self._fetch(scope, call))
         if isinstance(token, str):
             call.learn(token)
+        call.token = token
         return token
 
-    def forget(self, scope: Scope) -> bool:
+    def forget(self, scope: Scope, call: AuthCall) -> bool:
         credentials = self._credentials(scope)
         if credentials is not None:
-            self._cache.forget(_credentials_key(scope, credentials))
+            self._cache.forget(_credentials_key(scope, credentials), call.token)
         return credentials is not None
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
