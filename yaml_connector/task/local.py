@@ -23,8 +23,9 @@ from flyteidl2.core.identifier_pb2 import (
     TaskExecutionIdentifier,
     WorkflowExecutionIdentifier,
 )
+from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-from yaml_connector.connector import KeptJob, YamlConnector
+from yaml_connector.connector import KeptJob, YamlConnector, task_names
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.job.get import Status
 from yaml_connector.literals import OutputValue
@@ -75,32 +76,47 @@ class _LocalJob:
         self.token = ""  # where the next page of the log starts
         self.lines_shown = 0  # how many lines from there on were shown already
         self.shown: tuple[Any, ...] = ()
-        self.interrupted = False
+        self.told: set[str] = set()
+        self.execution = self._execution()
+        self.loop = asyncio.get_running_loop()
+        self.created: Future[KeptJob] = Future()  # whoever ends the run waits for it, in whichever thread
+        self.created.set_running_or_notify_cancel()
 
     async def run(self, inputs: dict[str, Any]) -> Any:
-        template = get_proto_task(self.task, self._serialization(), self.context)
         loop = _loops.enter(self.connector)
+        _open_jobs[id(self)] = self
         try:
-            try:
-                kept = await self.connector.create(
-                    template,
-                    self.context.raw_data_path.path,
-                    inputs,
-                    self._execution(),
-                    **self.secrets,
-                )
-            except CallError as error:
-                raise flyte.errors.RuntimeUserError("CreateFailed", str(error)) from None
-            _open_jobs[id(self)] = (self, kept)
-            try:
-                status = await self._follow(kept)
-            except asyncio.CancelledError:
-                await self._cancel_now(kept)
-                raise
+            kept = await self._create(inputs)
+            status = await self._follow(kept)
+        except asyncio.CancelledError:
+            await self.cancel()
+            raise
+        except Exception:
             _open_jobs.pop(id(self), None)
-            return self._end(status)
+            raise
         finally:
             await loop.leave()
+        _open_jobs.pop(id(self), None)
+        return self._end(status)
+
+    async def _create(self, inputs: dict[str, Any]) -> KeptJob:
+        """Submit the job. Once begun this goes on to its end: an interrupted run must know which job to cancel."""
+        template = get_proto_task(self.task, self._serialization(), self.context)
+        prefix = self.context.raw_data_path.path
+
+        async def create() -> KeptJob:
+            try:
+                kept = await self.connector.create(template, prefix, inputs, self.execution, **self.secrets)
+            except BaseException as error:
+                self.created.set_exception(error)
+                raise
+            self.created.set_result(kept)
+            return kept
+
+        try:
+            return await asyncio.shield(create())
+        except CallError as error:
+            raise flyte.errors.RuntimeUserError("CreateFailed", str(error)) from None
 
     def _serialization(self) -> SerializationContext:
         action = self.context.action
@@ -128,7 +144,7 @@ class _LocalJob:
         settings = self.connector.loaded.spec.get
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
-        self._say(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
+        self.say(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
         while True:
             status = await self.connector.jobs.get(kept.meta, self.secrets)
             self._show(status)
@@ -142,14 +158,14 @@ class _LocalJob:
         seen = (status.phase, status.message)
         if seen != self.shown:
             self.shown = seen
-            self._say(status.phase + (f": {status.message}" if status.message else ""))
+            self.say(status.phase + (f": {status.message}" if status.message else ""))
         tracker = internal_ctx().data.tracker
         if status.links and tracker is not None:
             tracker.record_log_links(action_id=self.context.action.name, log_links=status.links)
         for name, url in status.links:
             if (name, url) not in _seen_links:
                 _seen_links.add((name, url))
-                self._say(f"{name}: {url}")
+                self.say(f"{name}: {url}")
 
     async def _show_logs(self, kept: KeptJob, *, last: bool) -> None:
         """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
@@ -165,10 +181,10 @@ class _LocalJob:
                         count += 1
                         if count > self.lines_shown:
                             self.lines_shown = count
-                            self._say(f"| {line.message}")
+                            self.say(f"| {line.message}")
             except YamlConnectorError as error:
                 if last:
-                    self._say(f"the log cannot be read: {error}")
+                    self.say(f"the log cannot be read: {error}")
                 return
             if not token:
                 return  # from the same token on, there may be more lines later
@@ -177,7 +193,7 @@ class _LocalJob:
             if empty and not last:
                 return
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         if internal_ctx().data.tracker is None:
             click.echo(f"{self.task.name} [{time.monotonic() - self.began:5.1f} s] {text}", err=True)
 
@@ -195,22 +211,49 @@ class _LocalJob:
             raise flyte.errors.RuntimeUserError("RetryableFailed", message)
         raise flyte.errors.NonRecoverableError(message, code=status.phase.title())
 
-    async def _cancel_now(self, kept: KeptJob) -> None:
-        """Delete the job. When the interpreter ends before that is done, it is asked for once more, from there."""
-        if not self.interrupted:
-            self.interrupted = True
-            self._say(f"interrupted: cancelling the job {kept.meta.id}")
+    async def cancel(self) -> None:
+        """Delete the job; one that is being submitted, as soon as it is known. What cannot be done is said. When the
+        interpreter ends before this is over, it is asked for once more, from there."""
+        try:
+            outcome = await self._delete(await self._known())
+        except Exception as error:  # whatever became of the create
+            outcome = f"{self.left_behind()}: {str(error) or 'there was no answer'}"
+        _open_jobs.pop(id(self), None)
+        self.say_once(outcome)
+
+    async def _known(self) -> KeptJob:
+        """The job, once its create is over; raises what create raised, or TimeoutError."""
+        if not self.created.done() and self.loop.is_running():
+            self.say_once("interrupted while the job is submitted: it is cancelled as soon as that is over")
+            longest = self.connector.loaded.spec.connection.deadline + 1
+            await asyncio.wait([asyncio.wrap_future(self.created)], timeout=longest)
+        return self.created.result(timeout=0)
+
+    async def _delete(self, kept: KeptJob) -> str:
+        if kept.meta.failed is not None:
+            return f"not submitted: {kept.meta.failed}"
+        self.say_once(f"interrupted: cancelling the job {kept.meta.id}")
         try:
             await asyncio.shield(self.connector.delete(kept, **self.secrets))
-            outcome = "cancelled"
         except YamlConnectorError as error:
-            outcome = f"the job {kept.meta.id} could not be cancelled: {error}"
-        if _open_jobs.pop(id(self), None) is not None:
-            self._say(outcome)
+            return f"the job {kept.meta.id} could not be cancelled: {error}"
+        return "cancelled"
+
+    def left_behind(self) -> str:
+        """What a user needs to look for the job of a run that ends before its job does."""
+        if self.created.done() and self.created.exception() is None:
+            return f"the job {self.created.result().meta.id} is not cancelled"
+        key = task_names(TaskTemplate(), "", self.execution)["key"]
+        return f"it is unknown whether the job was submitted (task.key {key})"
+
+    def say_once(self, text: str) -> None:
+        if text not in self.told:
+            self.told.add(text)
+            self.say(text)
 
 
 _seen_links: set[tuple[str, str]] = set()
-_open_jobs: dict[int, tuple[_LocalJob, KeptJob]] = {}
+_open_jobs: dict[int, _LocalJob] = {}
 
 
 @atexit.register
@@ -221,13 +264,17 @@ def _cancel_open_jobs() -> None:
         return
 
     async def cancel_all() -> None:
-        for job, kept in jobs:
-            await job._cancel_now(kept)
+        await asyncio.gather(*(job.cancel() for job in jobs))
+        for job in jobs:
             await job.connector.jobs.close()
 
     loop = asyncio.new_event_loop()
     loop.set_default_executor(_InThisThread())
-    loop.run_until_complete(cancel_all())
+    try:
+        loop.run_until_complete(cancel_all())
+    except KeyboardInterrupt:  # somebody who has no patience is told what is left
+        for job in list(_open_jobs.values()):
+            job.say(job.left_behind())
     loop.close()
 
 
