@@ -19,6 +19,7 @@ from yaml_connector.cli.new import new
 from yaml_connector.cli.record import record
 from yaml_connector.cli.run import run
 from yaml_connector.cli.schema import schema
+from yaml_connector.cli.stubs import stubs
 from yaml_connector.cli.test import test
 from yaml_connector.cli.validate import validate
 from yaml_connector.errors import YamlConnectorError
@@ -60,6 +61,7 @@ for _command in (
     catalog,
     demo,
     new,
+    stubs,
 ):
     cli.add_command(_command)
 

@@ -1,0 +1,27 @@
+"""What a task's author must know of a field or a secret, in a few words."""
+
+from __future__ import annotations
+
+import json
+
+from yaml_connector.spec.interface import ConfigField, Secret
+
+
+def default_of(field: ConfigField) -> str | None:
+    """A config field's default as a spec writes it; None if a value must be given."""
+    return None if field.required else json.dumps(field.default, ensure_ascii=False)
+
+
+def limits_of(field: ConfigField) -> list[str]:
+    """The rules that a config value must keep: `from 1`, `up to 64`, `one of short, long`."""
+    rules = [f"from {field.minimum}"] if field.minimum is not None else []
+    rules += [f"up to {field.maximum}"] if field.maximum is not None else []
+    rules += [f"one of {', '.join(map(str, field.enum))}"] if field.enum is not None else []
+    return rules
+
+
+def sources_of(secret: Secret) -> str:
+    """Where a secret's value comes from: `the task, else the connector's BATCH_API_KEY`."""
+    ways = ["the task"] + ([f"the connector's {secret.env}"] if secret.env else [])
+    ways += [f"the file {secret.file}"] if secret.file else []
+    return ", else ".join(ways)
