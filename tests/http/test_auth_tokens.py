@@ -165,7 +165,7 @@ class TestAToken:
                 await asyncio.sleep(0.01 * refused)
             return answer
 
-        tokens.api.routes["GET /"] = late
+        tokens.api.routes["GET /"] = [late]
 
         async def together() -> list[Any]:
             return await asyncio.gather(*(sender.send_now() for _ in range(8)))
