@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from yaml_connector.cli.author_words import default_of, limits_of, sources_of
 from yaml_connector.cli.picture import phase_lines
 from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
@@ -81,16 +82,10 @@ def author_lines(spec: ConnectorSpec) -> Iterator[str]:
     for name, given in (spec.inputs or {}).items():
         yield _named("input", name, str(given.type), given.description)
     for name, field in spec.config.items():
-        rules = [] if field.required else [f"default {json.dumps(field.default, ensure_ascii=False)}"]
-        rules += [f"from {field.minimum}"] if field.minimum is not None else []
-        rules += [f"up to {field.maximum}"] if field.maximum is not None else []
-        rules += [f"one of {', '.join(map(str, field.enum))}"] if field.enum is not None else []
-        kind = ", ".join([str(field.type), "required" if field.required else "", *rules])
-        yield _named("config", name, kind.replace(", ,", ","), field.description)
+        given = "required" if field.required else f"default {default_of(field)}"
+        yield _named("config", name, ", ".join([str(field.type), given, *limits_of(field)]), field.description)
     for name, secret in spec.secrets.items():
-        ways = ["the task"] + ([f"the connector's {secret.env}"] if secret.env else [])
-        ways += [f"the file {secret.file}"] if secret.file else []
-        kind = f"from {', else '.join(ways)}" + ("" if secret.required else ", may be missing")
+        kind = f"from {sources_of(secret)}" + ("" if secret.required else ", may be missing")
         yield _named("secret", name, kind, secret.description)
     for name, output in spec.outputs.items():
         label = "any that the task declares" if name == "*" else name
