@@ -52,18 +52,16 @@ _LASTING_EXCEPT = {
     ("delete", "html"): "good",
     ("delete", "broken_json"): "good",
     ("delete", "empty"): "good",
-    # What came of a log is given, and the next call reads on; a log may have nothing yet, or be quiet.
+    # What came of a log is given, and the next call reads on; a log may have nothing yet.
     ("logs document", "half_body"): "good",
     ("logs document", "drip"): "good",
     ("logs document", "empty"): "good",
-    ("logs document", "head_then_nothing"): "good",
 }
 # A fault that hits one request only is over at the next attempt: then the call is good, unless no retry mends it.
 _ONCE = {"sure": "good", "doubtful": "good"}
 _ONCE_EXCEPT = {
     **{cell: outcome for cell, outcome in _LASTING_EXCEPT.items() if outcome != "raised"},
     ("create adopt", "reset_before_reading"): "good",
-    ("logs document", "silent"): "raised",  # a stream's one attempt may take all the time there is
 }
 # In a log of plain text these are text like any other: nothing can tell them from the job's own lines.
 _NOT_TOLD_APART = {("logs document", fault) for fault in ("html", "broken_json", "huge", "gzip_bomb")}

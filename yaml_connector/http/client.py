@@ -7,6 +7,7 @@ waits and sends again, renews a token once after a 401, and follows redirects. E
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -115,9 +116,11 @@ class Session:
         judge: Judge,
         *,
         unsure: Callable[[Passing], Awaitable[bool]] | None = None,
+        lacks: Callable[[Answer], bool] | None = None,
     ) -> Answer:
         """Send a request until it is answered. `unsure` is asked whether one that may have arrived is sent again (a GET
-        always is, and so is everything without it).
+        always is, and so is everything without it); `lacks` whether a 2xx that is no JSON is a broken answer (only if
+        the judge says so, without it).
 
         Raises FailedForGood or Passing; ValueProblem if the request cannot be built.
         """
@@ -129,7 +132,7 @@ class Session:
         while True:
             try:
                 answer = await self._answered(request, plan.auth, timeout, follow)
-                self._judge(answer, scope, judge)
+                self._judge(answer, scope, judge, lacks)
                 return answer
             except Passing as failure:
                 failure.arrived = failure.arrived and not read_only
@@ -214,21 +217,30 @@ class Session:
 
     @asynccontextmanager
     async def stream(
-        self, plan: RequestPlan, scope: Scope, judge: Judge, *, until: float
+        self, plan: RequestPlan, scope: Scope, judge: Judge, *, max_time: float
     ) -> AsyncIterator[StreamedAnswer]:
-        """Send a request and give its answer as it comes, up to `until` (of the clock's `monotonic`). An answer that
-        is no success is judged as by `send`; a stream that breaks off later raises Passing."""
+        """Send a request and give its answer as it comes, for `max_time` seconds at most. One that does not begin
+        within the timeout is sent again, and one that is no success is judged, as by `send`; a stream that breaks off
+        later raises Passing."""
         request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
-        timeout = max(plan.timeout or self.connection.spec.timeout, until - clock().monotonic() + 1)
+        timeout = plan.timeout or self.connection.spec.timeout
+        # shortly before the deadline, so that a quiet stream ends and does not fail
+        latest = clock().monotonic() + 0.95 * self.remaining()
         attempt, hops, renewed, given = 1, 0, False, False
         while True:
             try:
                 sent = await self._prepared(request, plan.auth, bare=False)
-                async with _Attempt(self, sent, timeout, bare=False) as response:
+                async with (
+                    self._patience(sent, timeout) as patience,
+                    _Attempt(self, sent, self.remaining(), bare=False) as response,
+                ):
                     if judge.is_success(response.status):
+                        streamed = StreamedAnswer(sent, response, min(latest, clock().monotonic() + max_time))
+                        await streamed.begin()
+                        patience.reschedule(None)
                         given = True
-                        yield StreamedAnswer(sent, response, until)
+                        yield streamed
                         return
                     content = await read_up_to(response.chunks, self.connection.spec.max_response)
                 answer = Answer(sent.method, sent.url, response.status, response.headers, content)
@@ -248,6 +260,18 @@ class Session:
                 if last or not await self._pause(attempt, failure):
                     raise
             attempt += 1
+
+    @asynccontextmanager
+    async def _patience(self, sent: WireRequest, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+        """Raises Passing when the time is over, unless it is rescheduled."""
+        timeout = asyncio.timeout(seconds)
+        try:
+            async with timeout:
+                yield timeout
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            raise Passing(self._say(sent, f"gave no complete answer within {seconds:.3g} s"), arrived=True) from None
 
     async def _prepared(self, request: WireRequest, auth: bool, bare: bool) -> WireRequest:
         """The request as it is sent once, to a host that may have it, when the rate limit lets it. `bare`: without
@@ -295,7 +319,7 @@ class Session:
 
     # --- judging ------------------------------------------------------------------------------------------------
 
-    def _judge(self, answer: Answer, scope: Scope, judge: Judge) -> None:
+    def _judge(self, answer: Answer, scope: Scope, judge: Judge, lacks: Callable[[Answer], bool] | None = None) -> None:
         """Raise what the answer is, if it is no success."""
         status = answer.status
         read: AnswerScope | None = None
@@ -306,7 +330,11 @@ class Session:
                 text = self.api_message(answer, read) if error is True else as_text(error)
                 raise self._failed(answer, text, read, judge)
         if judge.is_success(status):
-            if judge.lacks_json(answer):
+            if (
+                200 <= status < 300
+                and not answer.is_json
+                and (judge.needs_json or (lacks is not None and lacks(answer)))
+            ):
                 kind = answer.headers.get("Content-Type") or "no content type"
                 what = (
                     f"answered {status} with no JSON ({kind})" if answer.content else f"answered {status} with nothing"

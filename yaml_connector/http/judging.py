@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -19,24 +19,16 @@ from yaml_connector.values.expressions import Expression
 
 @dataclass(frozen=True)
 class Judge:
-    """How the answers to a request are judged (section 6). `needs_json`: is a 2xx that is no JSON a broken answer? A
-    function is asked of each such answer."""
+    """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
 
     success: frozenset[str] = frozenset({"2xx"})
     error: Expression | None = None
     retry_if: Expression | None = None
-    needs_json: bool | Callable[[Answer], bool] = False
+    needs_json: bool = False
     not_found: Expression | None = None
 
     def is_success(self, status: int) -> bool:
         return status in _statuses(self.success)
-
-    def lacks_json(self, answer: Answer) -> bool:
-        """Is this a 2xx that is not the JSON that an extraction needs?"""
-        needs = self.needs_json
-        if needs is False or not 200 <= answer.status < 300 or answer.is_json:
-            return False
-        return needs is True or needs(answer)
 
 
 @lru_cache(maxsize=1024)
@@ -59,16 +51,22 @@ class StreamedAnswer(Answer):
 
     def __init__(self, sent: WireRequest, response: WireResponse, until: float) -> None:
         super().__init__(sent.method, sent.url, response.status, response.headers, b"")
-        self._chunks = response.chunks
+        self._chunks = aiter(response.chunks)
+        self._first = b""
         self._until = until
+
+    async def begin(self) -> None:
+        """Wait for the first piece, if the answer announces any: a stream that stays open may be quiet."""
+        if self.headers.get("Content-Length", "0") != "0":
+            self._first = await anext(self._chunks, b"")
 
     async def texts(self) -> AsyncIterator[str]:
         """The content as text, piece by piece; a stream that stays open ends when the time is over."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        chunks = aiter(self._chunks)
+        yield decoder.decode(self._first)
         while (left := self._until - clock().monotonic()) > 0:
             try:
-                chunk = await asyncio.wait_for(anext(chunks), left)
+                chunk = await asyncio.wait_for(anext(self._chunks), left)
             except StopAsyncIteration:
                 yield decoder.decode(b"", final=True)
                 return
@@ -78,12 +76,13 @@ class StreamedAnswer(Answer):
 
 
 async def read_up_to(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    content = b""
+    """The content, or its first `limit` bytes."""
+    content = bytearray()
     async for chunk in chunks:
         content += chunk
         if len(content) > limit:
             break
-    return content[:limit]
+    return bytes(content[:limit])
 
 
 def usual_message(body: Any) -> Any:

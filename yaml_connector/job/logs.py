@@ -17,7 +17,6 @@ from typing import Any
 
 from yaml_connector.call.reading import Lacks, lacking
 from yaml_connector.call.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
-from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, Passing, ValueProblem
 from yaml_connector.http.answer import AnswerScope
 from yaml_connector.http.client import Session
@@ -312,11 +311,9 @@ class _Reader:
         splitter: Splitter = FORMATS[plan.format]()
         skip, batch, new = place.read, [], 0
         limit = self.session.connection.spec.max_response
-        # shortly before the deadline, so that a quiet stream ends and does not fail
-        until = clock().monotonic() + min(plan.max_time, 0.95 * self.session.remaining())
         broken = False
         try:
-            async with self.session.stream(last.request, scope, last.judge, until=until) as answer:
+            async with self.session.stream(last.request, scope, last.judge, max_time=plan.max_time) as answer:
                 scope = AnswerScope(scope, answer)
                 async for text in answer.texts():
                     for item in splitter.feed(text):
