@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.call.reading import Lacks
@@ -189,10 +189,15 @@ async def run_calls(
         scope = AnswerScope(names, last, steps=outcome.steps)
         if step.when is not None and not step.when.evaluate(scope):
             continue
+        is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
+        asked = _asking(step, lacks, scope) if lacks is not None and is_read else None
         try:
-            is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
-            judge = _asking(step, lacks, scope) if lacks is not None and is_read else step.judge
-            answer = await _run_step(step, judge, session, scope, unsure, outcome)
+            if step.each is None:
+                answer: Any = await _run_step(step, session, scope, unsure, asked, outcome)
+            else:
+                items = [AnswerScope(scope, scope.answer, item=item) for item in step.each.every(scope)]
+                answers = [await _run_step(step, session, each, unsure, asked, outcome) for each in items]
+                answer = EachAnswer(answers, step.save_names)
         except CallError:
             if step.optional:
                 continue
@@ -205,37 +210,31 @@ async def run_calls(
     return outcome
 
 
-def _asking(step: StepPlan, lacks: Lacks, scope: AnswerScope) -> Judge:
-    def needs_json(answer: Answer) -> bool:
+def _asking(step: StepPlan, lacks: Lacks, scope: AnswerScope) -> Callable[[Answer], bool]:
+    def asked(answer: Answer) -> bool:
         steps = scope["steps"] if step.name is None else {**scope["steps"], step.name: answer}
         return lacks(AnswerScope(scope, answer, steps=steps))
 
-    return replace(step.judge, needs_json=step.judge.needs_json or needs_json)
+    return asked
 
 
 async def _run_step(
-    step: StepPlan, judge: Judge, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome
-) -> Any:
-    if step.each is None:
-        return await _one(step, judge, session, scope, unsure, outcome)
-    answers = []
-    for item in step.each.every(scope):
-        answers.append(await _one(step, judge, session, AnswerScope(scope, scope.answer, item=item), unsure, outcome))
-    return EachAnswer(answers, step.save_names)
-
-
-async def _one(
-    step: StepPlan, judge: Judge, session: Session, scope: AnswerScope, unsure: Unsure | None, outcome: Outcome
+    step: StepPlan,
+    session: Session,
+    scope: AnswerScope,
+    unsure: Unsure | None,
+    lacks: Callable[[Answer], bool] | None,
+    outcome: Outcome,
 ) -> Answer:
     began = clock().monotonic()
-    answer = await session.send(step.request, scope, judge, unsure=unsure)
+    answer = await session.send(step.request, scope, step.judge, unsure=unsure, lacks=lacks)
     if step.follow is not None and step.follow_request is not None:
         while (link := step.follow.first(AnswerScope(scope, answer))) is not None and link != "":
             url = outcome.cursor = resolve_url(answer.url, str(link))
             if clock().monotonic() - began >= step.follow_for:
                 break
             followed = AnswerScope(scope, answer, follow_url=url)
-            answer = await session.send(step.follow_request, followed, judge, unsure=None)
+            answer = await session.send(step.follow_request, followed, step.judge, lacks=lacks)
     if step.save is not None:
         answer.saved = step.save.evaluate(AnswerScope(scope, answer)) or {}
     return answer

@@ -330,10 +330,12 @@ class Session:
                 text = self.api_message(answer, read) if error is True else as_text(error)
                 raise self._failed(answer, text, read, judge)
         if judge.is_success(status):
+            asks = judge.needs_json or lacks is not None
             if (
-                200 <= status < 300
+                asks
+                and 200 <= status < 300
                 and not answer.is_json
-                and (judge.needs_json or (lacks is not None and lacks(answer)))
+                and (lacks is None or judge.needs_json or lacks(answer))
             ):
                 kind = answer.headers.get("Content-Type") or "no content type"
                 what = (

@@ -41,16 +41,20 @@ class Limiter:
 
     async def wait(self, deadline: float) -> float:
         """Wait for a place; gives the seconds waited. Raises Passing if there is none before the deadline."""
-        now = clock().monotonic()
-        due = now
-        if len(self._sent) == self._limit.requests:
-            due = max(now, self._sent[0] + self._limit.per)
+        wait = self.room_in()
+        due = clock().monotonic() + wait
         if due > deadline:
             raise Passing("the rate limit of this connection leaves no room before the deadline", arrived=False)
         self._sent.append(due)
-        if due > now:
-            await clock().sleep(due - now)
-        return due - now
+        if wait > 0:
+            await clock().sleep(wait)
+        return wait
+
+    def room_in(self) -> float:
+        """In how many seconds there is a place."""
+        if len(self._sent) < self._limit.requests:
+            return 0.0
+        return max(0.0, self._sent[0] + self._limit.per - clock().monotonic())
 
 
 class Connection:
