@@ -41,27 +41,28 @@ class Backend:
         """The whole HTTP response to a request with this head (request line and headers) and this body."""
         method, target, _ = head.split(b" ", 2)
         if target == b"/count":
-            return _response(b"200 OK", b"%d" % self.requests)
+            return respond(b"200 OK", b"%d" % self.requests)
         self.requests += 1
         if not _AUTHORIZATION.search(head):
-            return _response(b"401 Unauthorized", b'{"message": "the bearer token is missing or wrong"}')
+            return respond(b"401 Unauthorized", b'{"message": "the bearer token is missing or wrong"}')
         parts = target.partition(b"?")[0].split(b"/")
         match (method, *parts[1:]):
             case (b"POST", b"jobs"):
                 kind = b"done" if b'"done' in body else b"work"
-                return _response(b"201 Created", CREATE_ANSWER % (b"%b-%08d" % (kind, next(self._numbers))))
+                return respond(b"201 Created", CREATE_ANSWER % (b"%b-%08d" % (kind, next(self._numbers))))
             case (b"GET", b"jobs", job_id):
-                return _response(b"200 OK", STATUS_ANSWER % (job_id, b"done" if job_id[:4] == b"done" else b"running"))
+                return respond(b"200 OK", STATUS_ANSWER % (job_id, b"done" if job_id[:4] == b"done" else b"running"))
             case (b"GET", b"jobs", _, b"result"):
-                return _response(b"200 OK", RESULT_ANSWER)
+                return respond(b"200 OK", RESULT_ANSWER)
             case (b"GET", b"jobs", _, b"logs"):
-                return _response(b"200 OK", LOGS_ANSWER)
+                return respond(b"200 OK", LOGS_ANSWER)
             case (b"POST", b"jobs", _, b"cancel"):
-                return _response(b"200 OK", CANCEL_ANSWER)
-        return _response(b"404 Not Found", b'{"message": "no such path"}')
+                return respond(b"200 OK", CANCEL_ANSWER)
+        return respond(b"404 Not Found", b'{"message": "no such path"}')
 
 
-def _response(status: bytes, body: bytes) -> bytes:
+def respond(status: bytes, body: bytes) -> bytes:
+    """A response of JSON; `status` may have further headers after it."""
     return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
 
 

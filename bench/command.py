@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.connected import FAILURES
+
 T = TypeVar("T")
 
 Cell = dict[str, Any]
@@ -80,7 +82,11 @@ def run(measuring: Coroutine[Any, Any, T]) -> T | None:
 
 def show(options: argparse.Namespace, measuring: Coroutine[Any, Any, list[Cell]], columns: Sequence[Column]) -> int:
     """Measures, prints the table, writes the JSON; returns the exit code."""
-    cells = run(measuring)
+    try:
+        cells = run(measuring)
+    except FAILURES as error:
+        tell(str(error))
+        return 1
     if cells is None:
         return INTERRUPTED
     print(table(columns, cells))

@@ -5,8 +5,12 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from bench.client import Client
+from bench.client import CallError, Client
+from bench.messages import WrongAnswerError
 from bench.services import Service, ServiceError, Services, free_ports
+
+FAILURES = (ServiceError, CallError, WrongAnswerError)
+"""What a service that does not do its work raises."""
 
 START_TIMEOUT = 120.0
 _LOOK_EVERY = 0.02

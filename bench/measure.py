@@ -9,12 +9,11 @@ from pathlib import Path
 from statistics import quantiles
 
 from bench import backend, messages
-from bench.client import CallError, Client, Load, drive
-from bench.connected import until_ready
+from bench.client import Client, Load, drive
+from bench.connected import FAILURES, until_ready
 from bench.messages import Reply, WrongAnswerError
-from bench.services import Service, ServiceError, Services, count_requests, free_ports
+from bench.services import Service, Services, count_requests, free_ports
 
-FAILURES = (ServiceError, CallError, WrongAnswerError)
 SPECS = Path(__file__).parent / "spec"
 JOBS = 128
 """Jobs of each kind to go round: more than calls at once, so that no two calls at a time are for the same job."""

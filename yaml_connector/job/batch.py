@@ -1,34 +1,64 @@
 """Asking for many jobs in one request (section 8, `batch`).
 
 Gets that arrive within the window, with the same connection and credentials, wait for one request; each then gets its
-own item of the answer, or None if the answer lacks it.
+own item of the answer, or None if the answer lacks it. As long as the request could not be sent anyway, because of the
+rate limit or because the API said when to ask again, further gets still join it: so what a limit lets through is full.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.clock import clock
+from yaml_connector.errors import Passing
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.http.client import Session
-from yaml_connector.http.judging import Judge
+from yaml_connector.http.judging import Exchange, Judge, retry_after
 from yaml_connector.http.request import RequestPlan, compile_request
 from yaml_connector.spec.sections import Batch
 from yaml_connector.values.expressions import Reference
 from yaml_connector.values.extractions import Extraction, compile_extraction
 from yaml_connector.values.filters import as_text, to_json
 
+_SLOW_DOWN = frozenset({429, 503})
+_PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
 
-@dataclass
+
 class _Window:
-    """The jobs that share one request, by id."""
+    """The jobs that share one request, by id, and who waits for which."""
 
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    full: asyncio.Event = field(default_factory=asyncio.Event)
-    answer: asyncio.Task[dict[str, Answer]] | None = None
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.waiting: list[tuple[str, asyncio.Future[Answer | None]]] = []
+        self.full = asyncio.Event()
+
+
+class _Group:
+    """Gets that may share requests. `not_before` is when the API may be asked again, of the clock's `monotonic`."""
+
+    def __init__(self) -> None:
+        self.window: _Window | None = None
+        self.not_before = 0.0
+
+    def is_idle(self) -> bool:
+        """Is there nothing to remember?"""
+        return self.window is None and self.not_before <= clock().monotonic()
+
+    def heed(self, session: Session) -> None:
+        """Take note of every answer to this session that asks for a pause."""
+        told = session.watch
+
+        def watch(exchange: Exchange) -> None:
+            answer = exchange.answer
+            if answer is not None and answer.status in _SLOW_DOWN:
+                pause = retry_after(answer) or (_PAUSE_AFTER_429 if answer.status == 429 else 0.0)
+                self.not_before = max(self.not_before, clock().monotonic() + pause)
+            if told is not None:
+                told(exchange)
+
+        session.watch = watch
 
 
 class Batcher:
@@ -42,7 +72,8 @@ class Batcher:
         self._window = model.window
         success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
         self._judge = Judge(success=success, needs_json=True)
-        self._open: dict[Any, _Window] = {}
+        self._groups: dict[Any, _Group] = {}
+        self._under_way: set[asyncio.Task[None]] = set()  # asyncio itself would forget them
 
     @property
     def names(self) -> frozenset[Reference]:
@@ -54,45 +85,99 @@ class Batcher:
     ) -> Answer | None:
         """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
         share a request, `session` makes the one that it is sent in. Raises as `Session.send` does."""
-        key = (id(asyncio.get_running_loop()), group)
-        window = self._open.get(key)
+        loop = asyncio.get_running_loop()
+        key = (id(loop), group)
+        sharing = self._groups.get(key)
+        if sharing is None:
+            sharing = self._groups[key] = _Group()
+        window = sharing.window
         if window is None:
-            window = self._open[key] = _Window()
-            window.answer = asyncio.ensure_future(self._send(key, window, session, names))
-            window.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            window = sharing.window = _Window()
+            task = loop.create_task(self._serve(sharing, window, session(), names))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        found: asyncio.Future[Answer | None] = loop.create_future()
         window.jobs[job["id"]] = job
+        window.waiting.append((job["id"], found))
         if len(window.jobs) >= self._most:
-            self._close(key, window)
+            sharing.window = None
             window.full.set()
-        assert window.answer is not None
-        answers = await asyncio.shield(window.answer)
-        return answers.get(job["id"])
+        return await found
 
-    def _close(self, key: Any, window: _Window) -> None:
-        if self._open.get(key) is window:
-            del self._open[key]
+    async def _serve(self, group: _Group, window: _Window, session: Session, names: dict[str, Any]) -> None:
+        """Wait until it is time, ask, and give everybody who waits what came of it."""
+        group.heed(session)
+        try:
+            await self._collect(group, window, session)
+            if group.window is window:
+                group.window = None
+            answers = await self._send(window, session, names)
+        except Exception as error:
+            for _, found in window.waiting:
+                if not found.done():
+                    found.set_exception(error)
+        else:
+            for job_id, found in window.waiting:
+                if not found.done():
+                    found.set_result(answers.get(job_id))
+        finally:
+            for _, found in window.waiting:  # those that nobody told anything: this task was cancelled
+                found.cancel()
+            if group.window is window:
+                group.window = None
+            self._groups = {key: group for key, group in self._groups.items() if not group.is_idle()}
 
-    async def _send(
-        self, key: Any, window: _Window, session: Callable[[], Session], names: dict[str, Any]
-    ) -> dict[str, Answer]:
-        waiting = asyncio.ensure_future(clock().sleep(self._window))
-        full = asyncio.ensure_future(window.full.wait())
-        await asyncio.wait((waiting, full), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        full.cancel()
-        self._close(key, window)
+    async def _collect(self, group: _Group, window: _Window, session: Session) -> None:
+        """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises Passing
+        if that is too long for this call."""
+        wait = 0.0 if window.full.is_set() else self._window
+        while True:
+            await _until(window.full, wait)
+            pause = group.not_before - clock().monotonic()
+            if pause >= session.remaining():
+                message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
+                raise Passing(message, arrived=False, status=429, retry_after=pause)
+            limiter = session.connection.limiter
+            wait = pause if limiter is None or window.full.is_set() else max(pause, limiter.room_in())
+            if wait <= 0:
+                return
+
+    async def _send(self, window: _Window, session: Session, names: dict[str, Any]) -> dict[str, Answer]:
+        """The items of the answer by their job's id."""
         shared = {name: names[name] for name in ("config", "secrets", "base_url")}
         scope = {**shared, "jobs": list(window.jobs.values()), "steps": {}}
-        answer = await session().send(self._request, scope, self._judge)
+        answer = await session.send(self._request, scope, self._judge)
         read = AnswerScope(scope, answer)
-        found = {}
+        found: dict[str, Answer] = {}
         for item in self._items.every(read):
             identity = self._id.first(AnswerScope(scope, answer, item=item))
             if identity is not None:
-                found[as_text(identity)] = _item_answer(answer, item)
+                found[as_text(identity)] = _Item(answer, item)
         return found
 
 
-def _item_answer(answer: Answer, item: Any) -> Answer:
+class _Item(Answer):
     """An item as the answer for its job: it is the body, the rest is the batch's."""
-    return Answer(answer.method, answer.url, answer.status, answer.headers, to_json(item).encode())
+
+    __slots__ = ()
+
+    def __init__(self, whole: Answer, item: Any) -> None:
+        super().__init__(whole.method, whole.url, whole.status, whole.headers, b"")
+        self._body = (item,)
+
+    @property
+    def text(self) -> str:
+        return to_json(self.body)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for that long, or until the event if it is not set yet."""
+    if event.is_set():
+        await clock().sleep(seconds)
+        return
+    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
