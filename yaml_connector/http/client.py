@@ -383,13 +383,17 @@ class Session:
         else:
             text = usual_message(answer.body)
         if text is None or text == "":
-            text = " ".join(answer.text.split())
+            return self.one_line(answer.text)
         return self.shorten(as_text(text))
 
     def shorten(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """A text without secrets, cut to a length."""
         text = self.redact(text[: length * 20])
         return text if len(text) <= length else text[: length - 3] + "..."
+
+    def one_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
+        """The start of a text, of any length, without secrets and line breaks."""
+        return self.shorten(" ".join(self.redact(text[: length * 20]).split()), length)
 
     @staticmethod
     def _colon(text: str) -> str:

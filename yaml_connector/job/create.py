@@ -108,7 +108,7 @@ class Creation:
         answer, path = outcome.answer, self.plan.job_id.text
         if answer is None:
             return "create was skipped: the `if` of every step was false, so there is no job"
-        shown = self.session.shorten(" ".join(str(answer.text).split()), 300)
+        shown = self.session.one_line(str(answer.text), 300)
         return f"{answer.method} {answer.url} answered {answer.status} without a job id at {path or 'job_id'}: {shown}"
 
     def _take(self, identity: Any, outcome: Outcome, save: Any) -> None:
