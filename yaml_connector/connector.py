@@ -173,9 +173,10 @@ def task_names(template: TaskTemplate, output_prefix: str, metadata: TaskExecuti
             "env": {pair.key: pair.value for pair in container.env},
         },
         "sql": template.sql.statement if template.HasField("sql") else None,
-        "key": f"local-{uuid.uuid4().hex[:16]}",
     }
-    if metadata is not None and metadata.HasField("task_execution_id"):
+    if metadata is None or not metadata.HasField("task_execution_id"):
+        names["key"] = f"local-{uuid.uuid4().hex[:16]}"
+    else:
         execution = metadata.task_execution_id
         node = execution.node_execution_id
         run = node.execution_id

@@ -227,6 +227,8 @@ def native_value(kind: ValueType, value: Any) -> Any:
 
 def plain_input(value: Any) -> Any:
     """An input as expressions see it: a file, directory or dataframe is its URI, a duration its seconds."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if isinstance(value, File | Dir):
         return value.path
     if isinstance(value, DataFrame):

@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.errors import ValueProblem
@@ -54,8 +54,7 @@ class JobMeta:
 
     def encode(self) -> bytes:
         """The bytes that Flyte keeps."""
-        kept = {name: value for name, value in asdict(self).items() if value not in ("", [], {}, None, False)}
-        text = json.dumps({"v": VERSION, **kept}, separators=(",", ":"), ensure_ascii=False)
+        text = _COMPACT({"v": VERSION, **{name: value for name, value in vars(self).items() if value}})
         return text.encode("utf-8", "surrogatepass")  # JSON spells what UTF-8 cannot: keep the job
 
     @classmethod
@@ -75,6 +74,7 @@ class JobMeta:
         return cls(broken="what Flyte kept of the job cannot be read")
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("id", "digest", "pin", "name", "failed", "broken"), (str,)),
     **dict.fromkeys(("saved", "inputs", "config", "task"), (dict,)),
