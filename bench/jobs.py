@@ -40,7 +40,8 @@ BATCH = {
     "items": "$.jobs[*]",
     "id": "$.id",
 }
-WARM_UP_JOBS = 64
+WARM_UP_JOBS = 512
+"""As many at once: what calls under way take is there before the memory is read, so that the rest is the jobs'."""
 SETTLE = 1.0
 """Seconds for a service to come to rest before its memory is read."""
 

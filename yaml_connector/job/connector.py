@@ -174,12 +174,12 @@ class Connector:
                 status.phase,
             )
         memory.phase = status.phase
-        memory.status = status
         if status.is_terminal:
             memory.next_poll = 0.0
             memory.ended = memory.ended or clock().time()
             if self._has_own_secrets(meta):
                 memory.secrets = {}
+        memory.status = status if clock().time() < memory.next_poll else None  # it may be large: no longer than needed
 
     def _has_own_secrets(self, meta: JobMeta) -> bool:
         """Can the log of a job that is over be read without the task's secrets? Else they are kept for a while."""

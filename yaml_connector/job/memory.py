@@ -12,11 +12,11 @@ _MOST_JOBS = 50_000
 _SECRETS_AFTER_END = 3600.0  # seconds
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Remembered:
     """One job, itself and no other. Times are epoch seconds."""
 
-    status: Any = None  # the last Status that was read
+    status: Any = None  # the last Status that was read, as long as gets are answered from memory
     phase: str | None = None  # the last phase that was read
     unreadable_since: float | None = None
     next_poll: float = 0.0
