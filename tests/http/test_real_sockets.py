@@ -184,6 +184,21 @@ class TestAServerThat:
 
         run(main())
 
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+    def test_closes_without_an_answer_is_sent_a_request_that_changes_something_once(self, method: str) -> None:
+        connections = 0
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+
+        async def main() -> None:
+            async with raw(handler) as url:
+                assert (await failure(url, f"{method} /jobs")).arrived
+            assert connections == 1
+
+        run(main(), Clock())
+
     @pytest.mark.parametrize(
         "answer",
         [

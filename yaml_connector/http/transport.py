@@ -113,6 +113,19 @@ class AiohttpTransport:
             await session.close()
 
 
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp itself sends these methods again when a connection breaks off; whether that may be is for the spec."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(_reason(error)) from None
+
+
+_SENT_ONCE = (_send_once,)
+
+
 class _AiohttpExchange:
     """One request on the way. A class, not a generator: every call of every connector passes here."""
 
@@ -126,6 +139,7 @@ class _AiohttpExchange:
             data=body,
             allow_redirects=False,
             timeout=_timeout(timeout),
+            middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
         )
 
     async def __aenter__(self) -> WireResponse:
