@@ -1,4 +1,4 @@
-"""Every fault against every call, on real sockets: what must come out of each cell by sections 6 to 9.
+"""Every fault against every call, on real sockets: what must come out of each cell is in `fault_outcomes.py`.
 
 Each cell is run twice: the fault stays until the API is healed (`lasting`), or it hits one request only (`once`). All
 cells run side by side, once; each is then asserted by itself.
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from fault_outcomes import NOT_TOLD_APART, expected
 from fault_rig import DEADLINE, Rig, rig, spec
 from fault_server import FAULTS
 
@@ -19,62 +20,6 @@ from yaml_connector.job.meta import JobMeta
 
 SLACK = 1.5  # seconds that a busy machine may add
 AT_ONCE = 8
-
-# call -> meaning of the fault -> what comes out of the call while the fault lasts.
-#   raised     the call raises; create: Passing, so Flyte comes again, and then there is one job
-#   failed     the job is FAILED at once, and there is no job at the API
-#   unknown    the job is FAILED, "it is unknown whether the job was submitted", after one POST
-#   adopted    the job that the fault hid is found and taken over
-#   good       the call does what it should
-#   unreadable get answers RUNNING, and says why
-#   queued     get answers QUEUED: the API does not know the job yet
-LASTING: dict[str, dict[str, str]] = {
-    "create idempotent": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
-    "create adopt": {"sure": "raised", "doubtful": "adopted", "final": "failed", "mended": "good"},
-    "create neither": {"sure": "raised", "doubtful": "unknown", "final": "failed", "mended": "good"},
-    "create steps": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
-    "create look-up": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
-    "create token": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "failed"},
-    "get": dict.fromkeys(("sure", "doubtful", "final"), "unreadable") | {"mended": "good"},
-    "get batch": dict.fromkeys(("sure", "doubtful", "final"), "unreadable") | {"mended": "good"},
-    "get token": dict.fromkeys(("sure", "doubtful", "final", "mended"), "unreadable"),
-    "result": dict.fromkeys(("sure", "doubtful", "final"), "unreadable") | {"mended": "good"},
-    "delete": dict.fromkeys(("sure", "doubtful", "final"), "raised") | {"mended": "good"},
-    "logs": dict.fromkeys(("sure", "doubtful", "final"), "raised") | {"mended": "good"},
-    "logs document": dict.fromkeys(("sure", "doubtful", "final"), "raised") | {"mended": "good"},
-}
-_LASTING_EXCEPT = {
-    ("create adopt", "reset_before_reading"): "raised",  # the look-up finds nothing, each time
-    ("create look-up", "404"): "good",  # not found is not there
-    ("get", "404"): "queued",  # within not_found_grace
-    ("delete", "404"): "good",  # what is gone needs no cancelling
-    # A cancel needs no JSON: a 2xx is enough, whatever it says.
-    ("delete", "html"): "good",
-    ("delete", "broken_json"): "good",
-    ("delete", "empty"): "good",
-    # What came of a log is given, and the next call reads on; a log may have nothing yet.
-    ("logs document", "half_body"): "good",
-    ("logs document", "drip"): "good",
-    ("logs document", "empty"): "good",
-}
-# A fault that hits one request only is over at the next attempt: then the call is good, unless no retry mends it.
-_ONCE = {"sure": "good", "doubtful": "good"}
-_ONCE_EXCEPT = {
-    **{cell: outcome for cell, outcome in _LASTING_EXCEPT.items() if outcome != "raised"},
-    ("create adopt", "reset_before_reading"): "good",
-}
-# In a log of plain text these are text like any other: nothing can tell them from the job's own lines.
-_NOT_TOLD_APART = {("logs document", fault) for fault in ("html", "broken_json", "huge", "gzip_bomb")}
-
-
-def expected(call: str, fault: str, lasting: bool) -> str:
-    """The table's cell."""
-    outcome = LASTING[call][FAULTS[fault].meaning]
-    if lasting:
-        return _LASTING_EXCEPT.get((call, fault), outcome)
-    if outcome in ("unknown", "adopted") and (call, fault) not in _ONCE_EXCEPT:
-        return outcome
-    return _ONCE_EXCEPT.get((call, fault), _ONCE.get(FAULTS[fault].meaning, outcome))
 
 
 @dataclass
@@ -200,7 +145,7 @@ CELLS = [
     # a listener that is closed cannot tell one request from the next; a loop or 401 for good is none if it is once
     if not (not lasting and fault in ("refuse", "401_for_good", "redirect_loop"))
     and not (lasting and fault == "401_once")
-    if (call, fault) not in _NOT_TOLD_APART
+    if (call, fault) not in NOT_TOLD_APART
     # a name that is resolved stays known for a while: a fault of one of several requests on one connection is none
     if not (fault in ("dns_fails", "refuse") and call in ("result", "create steps", "create look-up", "create adopt"))
 ]
