@@ -82,8 +82,8 @@ def author_lines(spec: ConnectorSpec) -> Iterator[str]:
     for name, given in (spec.inputs or {}).items():
         yield _named("input", name, str(given.type), given.description)
     for name, field in spec.config.items():
-        given = "required" if field.required else f"default {default_of(field)}"
-        yield _named("config", name, ", ".join([str(field.type), given, *limits_of(field)]), field.description)
+        must = "required" if field.required else f"default {default_of(field)}"
+        yield _named("config", name, ", ".join([str(field.type), must, *limits_of(field)]), field.description)
     for name, secret in spec.secrets.items():
         kind = f"from {sources_of(secret)}" + ("" if secret.required else ", may be missing")
         yield _named("secret", name, kind, secret.description)
