@@ -24,11 +24,13 @@ def meta_of(connector: Connector, number: int) -> JobMeta:
     return JobMeta(id=str(number), created_at=1.0, digest=connector.plan.digest)
 
 
-async def one_by_one(connector: Connector, numbers: range, apart: float) -> list[Status]:
-    """The gets of these jobs, of which each starts so many seconds after the one before."""
+async def one_by_one(api: FakeApi, connector: Connector, numbers: range, apart: float) -> list[Status]:
+    """The gets of these jobs: all but the first once its request is there, each so many seconds after the one before."""
     tasks = []
     for number in numbers:
         tasks.append(asyncio.ensure_future(connector.get(meta_of(connector, number))))
+        while not api.sent:
+            await asyncio.sleep(0.001)
         await asyncio.sleep(apart)
     return list(await asyncio.gather(*tasks))
 
@@ -41,7 +43,7 @@ def asked_for(api: FakeApi) -> list[list[str]]:
 def test_gets_join_a_request_as_long_as_the_rate_limit_holds_it_back() -> None:
     api = FakeApi({"GET /jobs": jobs_of})
     connector = connector_for(api, rate_limit={"requests": 1, "per": "1s"})
-    statuses = run(one_by_one(connector, range(8), 0.03))
+    statuses = run(one_by_one(api, connector, range(8), 0.03))
     assert {status.phase for status in statuses} == {"SUCCEEDED"}
     assert asked_for(api) == [["0"], ["1", "2", "3", "4", "5", "6", "7"]]
 
@@ -49,7 +51,7 @@ def test_gets_join_a_request_as_long_as_the_rate_limit_holds_it_back() -> None:
 def test_a_request_that_the_rate_limit_holds_back_is_not_larger_than_the_most() -> None:
     api = FakeApi({"GET /jobs": jobs_of})
     connector = connector_for(api, most=3, rate_limit={"requests": 2, "per": "300ms"})
-    assert {status.phase for status in run(one_by_one(connector, range(8), 0.001))} == {"SUCCEEDED"}
+    assert {status.phase for status in run(one_by_one(api, connector, range(8), 0.001))} == {"SUCCEEDED"}
     assert max(map(len, asked_for(api))) == 3
     assert sorted(each for ids in asked_for(api) for each in ids) == list("01234567")
 
@@ -57,7 +59,7 @@ def test_a_request_that_the_rate_limit_holds_back_is_not_larger_than_the_most() 
 def test_gets_join_a_request_as_long_as_the_api_asked_to_wait() -> None:
     busy = reply(429, headers={"Retry-After": "0.4"})
     api = FakeApi({"GET /jobs": [busy, jobs_of]})
-    statuses = run(one_by_one(connector_for(api), range(6), 0.03))
+    statuses = run(one_by_one(api, connector_for(api), range(6), 0.03))
     assert {status.phase for status in statuses} == {"SUCCEEDED"}
     first, again, *others = asked_for(api)
     assert first == again == ["0"]
@@ -66,7 +68,12 @@ def test_gets_join_a_request_as_long_as_the_api_asked_to_wait() -> None:
 
 def test_nothing_is_sent_while_the_api_asked_to_wait_for_longer_than_a_call_may_take() -> None:
     api = FakeApi({"GET /jobs": [reply(429, headers={"Retry-After": "60"}), jobs_of]})
-    first, second = run(one_by_one(connector_for(api), range(2), 0.05))
+    connector = connector_for(api)
+
+    async def after_another() -> list[Status]:
+        return [await connector.get(meta_of(connector, number)) for number in range(2)]
+
+    first, second = run(after_another())
     assert "answered 429" in (first.message or "")
     assert "the API asked to wait for another 60" in (second.message or "")
     assert asked_for(api) == [["0"]]
