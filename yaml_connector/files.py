@@ -1,21 +1,60 @@
-"""File inputs, streamed through Flyte's own file layer: never whole in memory."""
+"""File inputs, streamed through Flyte's own file layer: never whole in memory.
+
+In a service the files of its machine are not the task author's: `guard` keeps those that may hold the connector's own
+secrets (its environment in /proc, mounted secrets, cloud credentials) from being sent as somebody's input.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 from yaml_connector.errors import ValueProblem
 
 _CHUNK = 1024 * 1024
+_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs")
+_SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/run", "/var/run", "/boot")))
+_guarded: list[str] | None = None
+
+
+def guard(secret_files: Iterable[str]) -> None:
+    """From here on, this process opens object stores and harmless local files only. `secret_files` are the files of
+    the specs' secrets (a template: all that starts as it does)."""
+    global _guarded
+    starts = (text.partition("${{")[0] for text in secret_files)
+    _guarded = [*(_guarded or ()), *(os.path.realpath(start) for start in starts if start)]
 
 
 async def open_file(uri: str) -> AsyncIterator[bytes]:
     """The content of a file, piece by piece; raises ValueProblem if it cannot be read."""
     from flyte.io import File
 
+    if _guarded is not None:
+        _check(uri, _guarded)
     try:
         async with File.from_existing_remote(uri).open("rb") as handle:
             while chunk := await handle.read(_CHUNK):
                 yield bytes(chunk)
     except OSError as error:
         raise ValueProblem(f"the file {uri} cannot be read: {error.strerror or error}") from None
+
+
+def _check(uri: str, secret_files: list[str]) -> None:
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme in _STORES and "::" not in uri:
+        return
+    path = rest if separator and scheme == "file" else uri
+    if "::" in path or "://" in path:
+        raise ValueProblem(f"the file {uri} cannot be read: a file input is in a store ({', '.join(_STORES)})")
+    real = Path(os.path.realpath(path))
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    hidden = real.is_relative_to(home) and any(part.startswith(".") for part in real.relative_to(home).parts)
+    named = {os.path.realpath(value) for value in os.environ.values() if value.startswith("/") and "\0" not in value}
+    if (
+        hidden
+        or str(real) in named
+        or any(real.is_relative_to(folder) for folder in _SYSTEM)
+        or any(str(real).startswith(start) for start in secret_files)
+    ):
+        raise ValueProblem(f"the file {uri} is one of the connector's own machine, and is no task's input")

@@ -9,6 +9,7 @@ import click
 
 from yaml_connector.connector import register
 from yaml_connector.errors import ConfigError, SpecError
+from yaml_connector.files import guard
 from yaml_connector.loading.loader import specs_path
 from yaml_connector.shutdown import stop_on_sigterm
 
@@ -21,6 +22,7 @@ def start() -> None:
     """
     try:
         for connector in register():
+            guard(secret.file for secret in connector.loaded.spec.secrets.values() if secret.file)
             for warning in connector.loaded.warnings:
                 click.echo(str(warning), err=True)
     except SpecError as error:

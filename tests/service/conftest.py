@@ -26,6 +26,14 @@ for name in ("yaml_connector", "flyte", "aiohttp", "asyncio", "grpc"):
     logging.getLogger(name).setLevel(logging.DEBUG)
 """
 
+FILE_SECRET = """
+spec_version: 1
+task_type_name: file_secret
+connection: {base_url: "http://127.0.0.1:9"}
+secrets: {key: {file: "%s/keys/of-a-spec", required: false}}
+create: {request: POST /jobs, job_id: $.id, idempotent: true}
+"""
+
 
 @dataclass
 class Service:
@@ -35,7 +43,8 @@ class Service:
     port: int
     calls: FlyteSide
     job_service_url: str
-    metrics_port: int = 0
+    metrics_port: int
+    folder: Path  # its home
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +65,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
     folder = tmp_path_factory.mktemp("c0")
     specs = shutil.copytree(SPECS, folder / "connectors.d")
     shutil.copy(ROOT / "connectors.d" / "batch_job.yaml", specs)
+    (specs / "file_secret.yaml").write_text(FILE_SECRET % folder)
     (folder / "everything_logged.py").write_text(EVERYTHING_LOGGED)
     broken = folder / "installed" / "broken_connector-1.0.dist-info"
     broken.mkdir(parents=True)
@@ -71,13 +81,14 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
             LOG_LEVEL="10",
             REAL_API=api.url,
             SCRIPTED_API_KEY=OWN_KEY,
+            NAMED_FILE=str(folder / "keys" / "named-by-the-environment"),
             BATCH_URL=job_service_url,
             BATCH_API_KEY=USER_KEYS["alice"],
         ) as (process, port),
         FlyteSide(port, STORE) as calls,
     ):
         metrics_port = int(process.process.args[4])  # type: ignore[index]
-        yield Service(process, port, calls, job_service_url, metrics_port)
+        yield Service(process, port, calls, job_service_url, metrics_port, folder)
         shown = [secret for secret in PLANTED if secret in process.output]
         assert shown == [], "c0 wrote secrets"
 

@@ -125,6 +125,41 @@ def test_a_file_input_that_is_not_there_fails_the_job_and_names_it(
     assert f"{tmp_path}/missing.bin" in resource.message
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/self/environ",
+        "file:///proc/self/environ",
+        "/proc/self/root/proc/self/environ",
+        "/tmp/../proc/self/environ",
+        "simplecache::file:///proc/self/environ",
+        "local:///proc/self/environ",
+        "/etc/passwd",
+        "{home}/.aws/credentials",
+        "{home}/link",
+        "{home}/keys/named-by-the-environment",
+        "{home}/keys/of-a-spec",
+        "http://127.0.0.1:1/latest/meta-data",
+    ],
+)
+def test_a_file_of_the_connector_s_own_is_no_task_s_input(
+    calls: FlyteSide, api: RealApi, task: Make, service: Any, path: str
+) -> None:
+    home = service.folder
+    for name in (".aws/credentials", "keys/named-by-the-environment", "keys/of-a-spec"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text("the connector's own")
+    (home / "link").unlink(missing_ok=True)
+    (home / "link").symlink_to("/proc/self/environ")
+    api.case("inputs", lambda received: {"id": "1"})
+    made = task("any_inputs", inputs={"upload": File})
+    uri = path.format(home=home)
+    resource = calls.get(calls.create(made, "own-file", upload=File.from_existing_remote(uri)))
+    assert state(resource) == "FAILED"
+    assert uri in resource.message
+    assert all(item.body in (b"", b"{}") for item in api.received("inputs"))
+
+
 def test_what_flyte_says_of_the_task_reaches_the_request(calls: FlyteSide, api: RealApi, task: Make) -> None:
     api.case("task", lambda received: {"id": "1", "state": "running"})
     calls.create(task("scripted", name="team.my_job"), "run-7", action="a3", attempt=2, case="task")
