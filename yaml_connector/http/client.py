@@ -65,6 +65,7 @@ class Session:
         self.observer: Observer = NOBODY
         self.token: Any = None
         self.about = ""  # which job this is for, in log lines
+        self.shares = False  # may a request wait for the answer to the same one of another call?
         self._gate = allowed_by.place(config).rules if allowed_by is not None else None
 
     def fresh(self) -> Session:
@@ -128,10 +129,15 @@ class Session:
         timeout = plan.timeout or self.connection.spec.timeout
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         read_only = request.method in ("GET", "HEAD")
+        self.shares = self.shares and read_only  # an answer that was asked for before a write may not show it
         attempt = 1
         while True:
             try:
-                answer = await self._answered(request, plan.auth, timeout, follow)
+                if self.shares and request.body is None:
+                    how = (plan.auth, timeout, follow)
+                    answer = await self.connection.sharing.send(self, request, how, self._answered)
+                else:
+                    answer = await self._answered(request, plan.auth, timeout, follow)
                 self._judge(answer, scope, judge, lacks)
                 return answer
             except Passing as failure:
@@ -282,27 +288,28 @@ class Session:
                 self._gate.check(self.place.target)
         else:
             url, origin, credentialed = self._checked(request.url)
+        connection = self.connection
         sent = WireRequest(request.method, url, dict(request.headers), request.body)
         if credentialed and not bare:
-            await self._add_credentials(sent, origin, auth)
-        if self.connection.limiter is not None:
-            self.observer.waited(await self.connection.limiter.wait(self.deadline))
+            if origin == self.place.target.origin:
+                self._add_defaults(sent)
+            if auth and connection.auth is not None:
+                await connection.auth.sign(sent, self.scope, self)
+        if connection.limiter is not None:
+            self.observer.waited(await connection.limiter.wait(self.deadline))
         return sent
 
-    async def _add_credentials(self, sent: WireRequest, origin: str, auth: bool) -> None:
+    def _add_defaults(self, sent: WireRequest) -> None:
         connection = self.connection
-        if origin == self.place.target.origin:
-            if connection.headers is not None:
-                given = {name.lower() for name in sent.headers}
-                defaults = header_map(connection.headers.evaluate(self.scope) or {})
-                sent.headers = {
-                    **{name: v for name, v in defaults.items() if name.lower() not in given},
-                    **sent.headers,
-                }
-            if connection.query is not None:
-                sent.url = add_query(sent.url, connection.query.evaluate(self.scope) or {})
-        if auth and connection.auth is not None:
-            await connection.auth.sign(sent, self.scope, self)
+        if connection.headers is not None:
+            given = {name.lower() for name in sent.headers}
+            defaults = header_map(connection.headers.evaluate(self.scope) or {})
+            sent.headers = {
+                **{name: v for name, v in defaults.items() if name.lower() not in given},
+                **sent.headers,
+            }
+        if connection.query is not None:
+            sent.url = add_query(sent.url, connection.query.evaluate(self.scope) or {})
 
     async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
         """Send a login request once: no credentials of its own, none of the connection's default headers and query.

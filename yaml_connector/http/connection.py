@@ -13,6 +13,7 @@ from yaml_connector.errors import Passing, ValueProblem
 from yaml_connector.http.auth import Auth, compile_auth
 from yaml_connector.http.hosts import HostPattern, HostRules, Target, parse_pattern, parse_url
 from yaml_connector.http.request import _compile_url
+from yaml_connector.http.sharing import Sharing
 from yaml_connector.http.transport import AiohttpTransport, Transport
 from yaml_connector.spec.connection import Connection as ConnectionSpec
 from yaml_connector.spec.connection import RateLimit
@@ -76,6 +77,7 @@ class Connection:
         self.query: Value | None = compile_tree(spec.query) if spec.query is not None else None
         self.auth: Auth | None = compile_auth(spec.auth)
         self.limiter = Limiter(spec.rate_limit) if spec.rate_limit else None
+        self.sharing = Sharing()
         self.retry_statuses = frozenset(spec.retry.status_codes)
         self._base_url, names = _compile_url(spec.base_url, whole_is_url=True)
         self._hosts = compile_tree([*(spec.allowed_hosts or ())])

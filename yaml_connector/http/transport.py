@@ -144,13 +144,14 @@ class _AiohttpExchange:
 
     async def __aenter__(self) -> WireResponse:
         try:
-            response = await self._request.__aenter__()
+            self._response = response = await self._request
         except _FAILURES as error:
             raise _wire_error(error, self._timeout) from None
         return _AiohttpResponse(response.status, response.headers, response.content.iter_any(), response.content)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        await self._request.__aexit__(kind, error, trace)
+        self._response.release()
+        await self._response.wait_for_close()
         if isinstance(error, _FAILURES):
             raise _wire_error(error, self._timeout) from None
 

@@ -15,6 +15,7 @@ from yaml_connector.http.answer import AnswerScope
 from yaml_connector.http.client import Session
 from yaml_connector.http.judging import retry_after
 from yaml_connector.job import metrics
+from yaml_connector.job.batch import Batcher
 from yaml_connector.job.memory import Remembered
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.job.plan import GetPlan, RulePlan, SpecPlan
@@ -79,9 +80,11 @@ class Poll:
     async def _ask(self) -> Outcome:
         progress = Outcome()
         try:
-            outcome = await self._ask_batch() or await run_calls(
-                self.get.calls, self.session, self.names, lacks=self._lacks, progress=progress
-            )
+            outcome = await self._ask_batch(self.plan.batcher) if self.plan.batcher is not None else None
+            if outcome is None:
+                outcome = await run_calls(
+                    self.get.calls, self.session, self.names, lacks=self._lacks, progress=progress
+                )
         finally:  # also a page that could not be fetched is where the next get goes on
             if progress.cursor is not None:
                 self.memory.cursor = progress.cursor
@@ -91,11 +94,9 @@ class Poll:
             self.memory.next_poll = max(self.memory.next_poll, clock().time() + wait)
         return outcome
 
-    async def _ask_batch(self) -> Outcome | None:
-        """The job's item of a request for many jobs; None if there is no batch, or its answer lacks the job."""
-        batcher, session = self.plan.batcher, self.session
-        if batcher is None:
-            return None
+    async def _ask_batch(self, batcher: Batcher) -> Outcome | None:
+        """The job's item of a request for many jobs; None if its answer lacks the job."""
+        session = self.session
         group = (session.base_url, to_json(self.names["config"]), session.learned)
         answer = await batcher.ask(session.fresh, self.names, self.meta.job, group)
         return None if answer is None else Outcome(answer=answer)
