@@ -25,11 +25,11 @@ def meta_of(connector: Connector, number: int) -> JobMeta:
 
 
 async def one_by_one(api: FakeApi, connector: Connector, numbers: range, apart: float) -> list[Status]:
-    """The gets of these jobs: all but the first once its request is there, each so many seconds after the one before."""
+    """The gets of these jobs, one after the other with so many seconds between, once the first request is there."""
     tasks = []
     for number in numbers:
         tasks.append(asyncio.ensure_future(connector.get(meta_of(connector, number))))
-        while not api.sent:
+        while not api.sent:  # noqa: ASYNC110 - the API has no event for it
             await asyncio.sleep(0.001)
         await asyncio.sleep(apart)
     return list(await asyncio.gather(*tasks))

@@ -250,6 +250,7 @@ class Connector:
         names: dict[str, Any] = {"inputs": meta.inputs, "config": meta.config, "task": meta.task, "job": meta.job}
         secrets = plan.secrets.values(given, names)
         session = self._observed(self._session(plan, meta.config, secrets), call, meta)
+        session.shares = call != "delete"
         names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
         return session, names
 
