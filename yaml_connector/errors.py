@@ -19,10 +19,11 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 _LONGEST_NAME = 60  # characters of a name or value in a message
-_MOST_COMPARED = 200  # names that an unknown one is compared with
+_MOST_COMPARED = 100  # names that an unknown one is compared with: comparing is slow
 
 
 class YamlConnectorError(Exception):
@@ -104,16 +105,15 @@ def closest(name: str, allowed: Iterable[str]) -> str | None:
     wanted = name.casefold()
     if len(wanted) > _LONGEST_NAME:
         return None
-    names = {candidate.casefold(): candidate for candidate in allowed if len(candidate) <= _LONGEST_NAME}
-    if len(names) > _MOST_COMPARED:  # comparing is slow: of so many only those with the same beginning
-        names = {key: names[key] for key in [key for key in names if key[:2] == wanted[:2]][:_MOST_COMPARED]}
+    compared = islice(allowed, _MOST_COMPARED)
+    names = {candidate.casefold(): candidate for candidate in compared if len(candidate) <= _LONGEST_NAME}
     found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
     return names[found[0]] if found else None
 
 
 def did_you_mean(name: str, allowed: Iterable[str], *, what: str = "allowed") -> str:
     """The tail of a message about an unknown name: the closest valid one and what is allowed."""
-    names = list(allowed)
+    names = list(islice(allowed, _MOST_COMPARED))
     if not names:
         return f"; {what}: none"
     guess = closest(name, names)

@@ -15,9 +15,10 @@ from yaml_connector.spec.requests import Calls, Request, Step
 from yaml_connector.spec.sections import Logs, Rule
 from yaml_connector.values.expressions import Reference, compile_condition
 from yaml_connector.values.extractions import compile_extraction, compile_extractions
-from yaml_connector.values.templates import OPEN, compile_text, compile_tree, has_template
+from yaml_connector.values.templates import compile_text, compile_tree, find_templates, has_template
 
-MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond
+MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
+MOST_CHARACTERS = 100_000  # of all of them
 
 
 def check_spec(spec: ConnectorSpec, document: Document) -> None:
@@ -32,8 +33,9 @@ class _Checker:
         self.document = document
         self.names = SpecNames(spec)
         self.used: set[Reference] = set()
-        self.compiled: set[str] = set()
+        self.counted: set[str] = set()
         self.expressions = 0
+        self.characters = 0
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> None:
         self.document.note(path, message, key=key)
@@ -48,7 +50,7 @@ class _Checker:
         if mark is None:
             self.no_template(path, value)
             return
-        if mark.kind in ("condition", "extraction"):
+        if mark.kind == "condition" or (mark.kind == "extraction" and isinstance(value, str) and value.startswith("$")):
             self.count(path, value)
         try:
             if mark.kind == "condition":
@@ -91,12 +93,22 @@ class _Checker:
 
     def count(self, path: Path, value: Any) -> None:
         """Stop before compiling would take long."""
-        if isinstance(value, str) and value not in self.compiled:
-            self.compiled.add(value)
-            self.expressions += value.count(OPEN) or 1
-            if self.expressions > MOST_EXPRESSIONS:
-                self.problem(path, f"there are more than {MOST_EXPRESSIONS} different templates, paths and conditions")
-                raise Stop
+        if not isinstance(value, str) or value in self.counted:
+            return
+        self.counted.add(value)
+        try:
+            lengths = [end - start for start, end in find_templates(value)] or [len(value)]
+        except ValueProblem:
+            return  # compiling it finds the same, soon
+        self.expressions += len(lengths)
+        self.characters += sum(lengths)
+        if self.expressions > MOST_EXPRESSIONS or self.characters > MOST_CHARACTERS:
+            self.problem(
+                path,
+                f"the templates, paths and conditions up to here are more than {MOST_EXPRESSIONS} different ones, or "
+                f"longer than {MOST_CHARACTERS} characters",
+            )
+            raise Stop
 
     def see(self, path: Path, references: Iterable[Reference], names: Names) -> None:
         self.used.update(references)

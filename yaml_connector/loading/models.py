@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from yaml_connector.errors import did_you_mean, short
 from yaml_connector.loading.yaml12 import MOST_PROBLEMS, Document, Path, Stop
+from yaml_connector.values.types import UnknownType
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -76,7 +77,9 @@ def describe(value: Any) -> str:
 def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> tuple[Path, str, bool]:
     """What one of pydantic's errors means here: the path that is wrong, what is wrong, whether its key is meant."""
     kind, value = item["type"], item["input"]
-    location = [part for part in item["loc"] if part != "[key]"]
+    location = list(item["loc"])
+    if location[-1:] == ["[key]"] and kind not in ("extra_forbidden", "missing"):
+        location.pop()  # pydantic's mark for the key itself
     path = _walk(document.data, location)
     shown: Path = path
     on_key = False
@@ -105,6 +108,8 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         if kind == "string_type" and value is None:
             hint = "; leave the key out, or write a text"
         message = f"must be {_KINDS[kind]}, not {describe(value)}{hint}"
+    elif kind == "unknown_type":
+        message = str(UnknownType(item["ctx"]["text"]))
     elif kind == "value_error":
         message = str(item["ctx"]["error"])
     elif kind == "string_pattern_mismatch":

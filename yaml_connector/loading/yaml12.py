@@ -109,7 +109,10 @@ class _Parser:
         self.document = document
         self.nodes = 0
         self.characters = 0  # of all texts, aliases expanded
-        self.anchors: dict[str, tuple[list[yaml.Event], bool]] = {}
+        self.live = self.events()
+        self.recorded: list[yaml.Event] = []  # what stands in anchored nodes
+        self.open_anchors = 0
+        self.anchors: dict[str, tuple[int, int | None]] = {}  # from where to where in `recorded`
         if len(content) > LARGEST_FILE:
             self.fail(1, 1, f"the file is larger than {LARGEST_FILE // 2**20} MiB")
         try:
@@ -126,7 +129,7 @@ class _Parser:
         self.document.note_at((line, column), path, message)
 
     def run(self) -> None:
-        events = self.events()
+        events = self.live
         try:
             next(events)  # the stream starts
             event = next(events)
@@ -142,7 +145,10 @@ class _Parser:
 
     def events(self) -> Iterator[Any]:
         try:
-            yield from yaml.parse(self.text, Loader=_Loader)
+            for event in yaml.parse(self.text, Loader=_Loader):
+                if self.open_anchors:
+                    self.recorded.append(event)
+                yield event
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -178,14 +184,21 @@ class _Parser:
             self.fail(line, column, f"nested deeper than {DEEPEST} levels")
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, path)
-        if event.anchor:
-            recorded: list[yaml.Event] = [event]
-            self.anchors[event.anchor] = (recorded, False)
-            events = _recording(events, recorded)
-            value = self.plain(event, events, path)
-            self.anchors[event.anchor] = (recorded, True)
-            return value
+        if event.anchor and events is self.live:
+            return self.anchored(event, path)
         return self.plain(event, events, path)
+
+    def anchored(self, event: Any, path: Path) -> Any:
+        """A node that aliases may stand for: its events are kept, to be read again in their place."""
+        if not self.open_anchors:
+            self.recorded.append(event)
+        start = len(self.recorded) - 1
+        self.anchors[event.anchor] = (start, None)
+        self.open_anchors += 1
+        value = self.plain(event, self.live, path)
+        self.open_anchors -= 1
+        self.anchors[event.anchor] = (start, len(self.recorded))
+        return value
 
     def plain(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         line, column = _place(event)
@@ -268,20 +281,15 @@ class _Parser:
 
     def alias(self, event: yaml.AliasEvent, path: Path) -> Any:
         line, column = _place(event)
-        recorded, complete = self.anchors.get(str(event.anchor), ([], True))
-        if not recorded:
-            self.fail(line, column, f"there is no anchor &{event.anchor} before this alias")
-        if not complete:
-            self.fail(line, column, f"the alias *{event.anchor} refers to itself")
-        replay = iter(recorded)
+        name = str(event.anchor)
+        if name not in self.anchors:
+            self.fail(line, column, f"there is no anchor &{name} before this alias")
+        start, end = self.anchors[name]
+        if end is None:
+            self.fail(line, column, f"the alias *{name} refers to itself")
+        replay = iter(self.recorded[start:end])
         self.document.values.setdefault(path, (line, column))
         return self.plain(next(replay), replay, path)
-
-
-def _recording(events: Iterator[Any], recorded: list[Any]) -> Iterator[Any]:
-    for event in events:
-        recorded.append(event)
-        yield event
 
 
 def _place(event: Any) -> Position:

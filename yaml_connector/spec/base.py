@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import ValueProblem, short
 from yaml_connector.values.types import parse_duration, parse_size
 
 
@@ -29,7 +29,7 @@ class Slot:
 
 def _duration(value: Any) -> float:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+        raise ValueError(f"{short(value)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
     try:
         return parse_duration(value)
     except ValueProblem as problem:
@@ -38,7 +38,7 @@ def _duration(value: Any) -> float:
 
 def _size(value: Any) -> int:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no size; write it as 512KiB or 10MiB")
+        raise ValueError(f"{short(value)} is no size; write it as 512KiB or 10MiB")
     try:
         return parse_size(value)
     except ValueProblem as problem:

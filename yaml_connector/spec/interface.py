@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import ValueProblem, short
 from yaml_connector.spec.base import Extract, Model, Text
-from yaml_connector.values.types import SCALARS, ValueType, check_config, parse_type
+from yaml_connector.values.types import SCALARS, UnknownType, ValueType, check_config, parse_type
 
 RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
 
@@ -17,9 +18,11 @@ def _type(value: Any) -> Any:
     if isinstance(value, ValueType):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no type; inside {{}} and [] quote types such as 'list[str]' and 'str?'")
+        raise ValueError(f"{short(value)} is no type; inside {{}} and [] quote types such as 'list[str]' and 'str?'")
     try:
         return parse_type(value)
+    except UnknownType as problem:
+        raise PydanticCustomError("unknown_type", "there is no such type", {"text": problem.text}) from None
     except ValueProblem as problem:
         raise ValueError(str(problem)) from None
 
@@ -81,7 +84,7 @@ class ConfigField(Model):
         if checked is None:
             return None
         if self.enum is not None and not any(checked == item and type(checked) is type(item) for item in self.enum):
-            raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(repr, self.enum))}")
+            raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
         for item in checked if isinstance(checked, list) else [checked]:
             if isinstance(item, int | float) and not isinstance(item, bool):
                 if self.minimum is not None and item < self.minimum:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from yaml_connector.errors import short
 from yaml_connector.spec.base import (
     Condition,
     Duration,
@@ -26,7 +27,7 @@ def _method(value: str) -> str:
     if "${{" in value:
         return value
     if value.upper() not in METHODS:
-        raise ValueError(f"{value!r} is no method; allowed: {', '.join(METHODS)}")
+        raise ValueError(f"{short(value)} is no method; allowed: {', '.join(METHODS)}")
     return value.upper()
 
 
@@ -35,7 +36,7 @@ def _status(value: Any) -> Any:
         return str(value)
     if isinstance(value, str) and re.fullmatch(r"[1-5](xx|\d\d)", value):
         return value
-    raise ValueError(f"{value!r} is no status; write 404 or 2xx")
+    raise ValueError(f"{short(value)} is no status; write 404 or 2xx")
 
 
 Method = Annotated[

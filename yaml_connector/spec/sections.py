@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from yaml_connector.errors import short
 from yaml_connector.spec.base import Condition, Duration, Extract, ExtractMap, Model, Name, Text
 from yaml_connector.spec.connection import Connection
 from yaml_connector.spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
@@ -65,9 +67,11 @@ class Rule(Model):
         seen: dict[str, str] = {}
         for phase, values in (self.map or {}).items():
             for value in values:
+                if isinstance(value, float) and not isfinite(value):
+                    raise ValueError(f"{value} is no state")
                 key = as_text(value).casefold()
                 if seen.setdefault(key, phase) != phase:
-                    raise ValueError(f"the value {value!r} stands under {seen[key]} and under {phase}")
+                    raise ValueError(f"the value {short(value)} stands under {seen[key]} and under {phase}")
         return self
 
 

@@ -5,7 +5,7 @@ A value is compiled once to a `Value`: a function from the scope to plain data. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -54,25 +54,34 @@ def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
     """Split a string at its templates and compile them; raises ValueProblem that says where it is wrong."""
     parts: list[str | Expression] = []
     position = 0
-    while (start := text.find(OPEN, position)) >= 0:
+    for start, end in find_templates(text):
         if start > position:
             parts.append(text[position:start])
-        end = _end_of_expression(text, start + len(OPEN))
-        if end is None:
-            raise ValueProblem(f"the template that starts at character {start + 1} has no closing '{CLOSE}'")
         try:
-            parts.append(compile_expression(text[start + len(OPEN) : end], answer=answer))
+            parts.append(compile_expression(text[start + len(OPEN) : end - len(CLOSE)], answer=answer))
         except ValueProblem as problem:
             raise ValueProblem(f"in the template at character {start + 1}: {problem}") from None
-        position = end + len(CLOSE)
+        position = end
     if position < len(text) or not parts:
         parts.append(text[position:])
     return TextTemplate(tuple(parts))
 
 
+def find_templates(text: str) -> Iterator[tuple[int, int]]:
+    """Where each template of a string starts and ends, braces included; raises ValueProblem at one without an end."""
+    position = 0
+    while (start := text.find(OPEN, position)) >= 0:
+        end = _end_of_expression(text, start + len(OPEN))
+        if end is None:
+            if (found := text.find(CLOSE, start)) >= 0:
+                yield start, found + len(CLOSE)  # something in it is not closed: its syntax error says what
+            raise ValueProblem(f"the template that starts at character {start + 1} has no closing '{CLOSE}'")
+        position = end + len(CLOSE)
+        yield start, position
+
+
 def _end_of_expression(text: str, position: int) -> int | None:
     """Where the closing braces stand that belong to the expression: not those inside strings or mappings."""
-    start = position
     quote = ""
     depth = 0
     while position < len(text):
@@ -91,8 +100,7 @@ def _end_of_expression(text: str, position: int) -> int | None:
         elif char in ")]}":
             depth = max(0, depth - 1)
         position += 1
-    found = text.find(CLOSE, start)  # something else in it is not closed: its syntax error says what
-    return found if found >= 0 else None
+    return None
 
 
 def written(value: Any, expression: Expression) -> str:

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector.errors import ValueProblem, did_you_mean
+from yaml_connector.errors import ValueProblem, did_you_mean, short
 from yaml_connector.values.filters import epoch_seconds
 
 SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
 _URIS = ("file", "dir", "dataframe")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _LONGEST_TYPE = 500  # characters
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -42,7 +42,7 @@ def parse_duration(text: str) -> float:
     """Seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d` (section 2); raises ValueProblem."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueProblem(f"{text!r} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+        raise ValueProblem(f"{short(text)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -58,7 +58,7 @@ def parse_size(text: str) -> int:
     """Bytes of a size like `512KiB`, `10MiB` (section 2); raises ValueProblem."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueProblem(f"{text!r} is no size; write it as 512KiB or 10MiB")
+        raise ValueProblem(f"{short(text)} is no size; write it as 512KiB or 10MiB")
     return int(match[1]) * _SIZES[match[2]]
 
 
@@ -77,8 +77,20 @@ def parse_type(text: str) -> ValueType:
         return ValueType("list", parse_type(match[1]))
     if match := re.fullmatch(r"dict\[\s*str\s*,(.+)\]", stripped):
         return ValueType("dict", parse_type(match[1]))
-    allowed = (*SCALARS, "list[T]", "dict[str, T]")
-    raise ValueProblem(f"there is no type {text!r}{did_you_mean(stripped, allowed)} (and T? for optional)")
+    raise UnknownType(stripped)
+
+
+class UnknownType(ValueProblem):
+    """A text that is no type. The message is made when it is read: to look for the closest type takes long, and a file
+    may name thousands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        allowed = (*SCALARS, "list[T]", "dict[str, T]")
+        return f"there is no type {short(self.text)}{did_you_mean(self.text, allowed)} (and T? for optional)"
 
 
 def _wrong(value: Any, kind: ValueType | str) -> ValueProblem:
