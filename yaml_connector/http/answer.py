@@ -69,10 +69,11 @@ class Answer(Mapping[str, Any]):
 class AnswerScope(dict[str, Any]):
     """A scope that also has the names of an answer (none, until one came)."""
 
+    __slots__ = ("answer",)
+
     def __init__(self, names: Mapping[str, Any], answer: Answer | None = None, **more: Any) -> None:
-        super().__init__(names)
+        dict.__init__(self, names, **more)
         self.answer = answer
-        self.update(more)
 
     def __missing__(self, key: str) -> Any:
         if key in ("status", "headers", "body", "text", "url"):
