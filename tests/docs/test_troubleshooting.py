@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from doc_blocks import BASE, DOCS, ROOT, completed
 from fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
 
 from yaml_connector import task_from_spec
+from yaml_connector.cli.main import cli
 from yaml_connector.files import open_file
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
@@ -142,6 +144,30 @@ def follow(url: str) -> dict[str, Any]:
     return {"create": {"request": {"method": "POST", "url": url}, "idempotent": True, "job_id": "$.id"}}
 
 
+def written(file: Path, data: dict[str, Any]) -> str:
+    file.write_text(json.dumps(data), encoding="utf-8")
+    return str(file)
+
+
+def reaching(folder: Path, url: str) -> str:
+    """A spec of an API at this URL."""
+    return written(folder / "example.yaml", completed({"connection": {"base_url": url}}))
+
+
+def contract_report(folder: Path, **create: Any) -> str:
+    """The report of a contract test with one create."""
+    reaching(folder, "https://api.test")
+    tests = {"tests": [{"name": "one", "calls": [{"create": create}]}]}
+    return command("test", written(folder / "example.test.yaml", tests))
+
+
+def command(*arguments: str) -> str:
+    """What a command writes."""
+    return CliRunner().invoke(cli, list(arguments)).output
+
+
+BATCH_JOB = str(ROOT / "connectors.d" / "batch_job.yaml")
+POSTED = {"request": {"method": "POST", "url": "https://api.test/jobs"}, "response": {"json": {"id": 7}}}
 TOKEN = {"type": "token", "request": "POST /login", "token": "$.token"}
 ANY_REGION = {"connection": {"base_url": "https://${{ config.host }}", "allowed_hosts": ["*.acme.com"]}}
 PATH_OF_INPUT = {"create": {"request": "PUT /jobs/${{ inputs.name }}", "idempotent": True, "job_id": "$.id"}}
@@ -273,12 +299,33 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the type ... cannot be used; allowed are ...": lambda _: task(outputs={"result": set}),
     "is called ... in Flyte's store; in a local run it comes from the environment: set ...": lambda _: local_run(),
     "...: the connector service does not start": lambda _: service(),
+    "sent and not recorded: ...": lambda folder: contract_report(folder, exchanges=[]),
+    "recorded and not sent: ...": lambda folder: contract_report(folder, exchanges=[POSTED, POSTED]),
+    "what was sent is not what was recorded: ...": lambda folder: contract_report(
+        folder, exchanges=[{"request": {"method": "POST", "url": "https://api.test/other"}}]
+    ),
+    "not as expected": lambda folder: contract_report(folder, exchanges=[POSTED], expect={"job_id": "8"}),
+    "reached by no test of ...": lambda folder: contract_report(folder, exchanges=[POSTED]),
+    "there is no spec ... beside this file": lambda folder: command(
+        "test", written(folder / "alone.test.yaml", {"tests": [{"name": "a", "calls": [{"create": {}}]}]})
+    ),
+    "the certificate is not trusted: ...": lambda _: source("cli/preflight.py"),
+    "... cannot be resolved: ...": lambda folder: command("check", reaching(folder, "https://api.invalid")),
+    "... does not answer within ... s (a firewall?)": lambda _: source("cli/preflight.py"),
+    "the secret ...: the variable ... is not set": lambda _: command(
+        "run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=env:NONE"
+    ),
+    "the secret ...: say where its value is: ...=env:VARIABLE or ...=file:PATH": (
+        lambda _: command("run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=4711")
+    ),
+    "... needs: --input ...": lambda _: command("run", BATCH_JOB),
+    "it could not be cancelled: ...": lambda _: source("cli/drive.py"),
 }
 TYPED = ROOT / "tests" / "task" / "connectors.d" / "typed.yaml"
 
 
 def source(module: str) -> str:
-    """A module's text, for what depends on the machine: a name service that lies, a machine without AWS keys."""
+    """A module's text, for what depends on the machine (name server, firewall, AWS keys) or on a Ctrl-C."""
     return (ROOT / "yaml_connector" / module).read_text(encoding="utf-8")
 
 
