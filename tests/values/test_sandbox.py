@@ -134,11 +134,11 @@ def test_no_expression_takes_long_or_makes_much(source: str) -> None:
     import resource
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         values_of(source)
     finally:
-        took = time.perf_counter() - started
+        took = time.process_time() - started
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert took < 4, took  # both dialects
     assert grown < 1500, grown
@@ -155,13 +155,13 @@ DEEP = [
 @pytest.mark.parametrize("source", DEEP, ids=lambda source: source[:20])
 def test_no_nesting_takes_long_or_brings_anything_else_than_a_problem(source: str) -> None:
     assert len(source) <= 10_000
-    started = time.perf_counter()
+    started = time.process_time()
     for answer in (True, False):
         try:
             compile_expression(source, answer=answer).evaluate({"a": {"b": "x"}})
         except ValueProblem as problem:
             assert str(problem)
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4
 
 
 def test_an_expression_has_a_greatest_length() -> None:
