@@ -1,7 +1,8 @@
 """The job service that the connectors talk to: HTTP/1.1 over bare asyncio, so that it is not the bottleneck.
 
-``python -m bench.backend PORT`` serves until it is terminated. A job whose name begins with ``done`` is done from the
-start, any other runs for ever. Nothing is kept but a count of the requests, which ``GET /count`` tells.
+``python -m bench.backend PORT [SECONDS]`` serves until it is terminated; reading a job takes that many seconds (0). A
+job whose name begins with ``done`` is done from the start, any other runs for ever. Nothing is kept but a count of the
+requests, which ``GET /count`` tells.
 """
 
 import asyncio
@@ -31,10 +32,11 @@ _AUTHORIZATION = re.compile(rb"\r\nauthorization: Bearer " + API_KEY.encode() + 
 
 
 class Backend:
-    """The answers, and the count of the requests."""
+    """The answers, and the count of the requests. `delay`: the seconds that every GET takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float = 0.0) -> None:
         self.requests = 0
+        self.delay = delay
         self._numbers = itertools.count(1)
 
     def answer(self, head: bytes, body: bytes) -> bytes:
@@ -89,8 +91,17 @@ class Connection(asyncio.Protocol):
             total = end + 4 + (int(length[1]) if length else 0)
             if len(self._received) < total:
                 return
-            self._transport.write(self._backend.answer(head, self._received[end + 4 : total]))
+            answer = self._backend.answer(head, self._received[end + 4 : total])
             self._received = self._received[total:]
+            if self._backend.delay and head.startswith(b"GET /jobs"):
+                asyncio.get_running_loop().call_later(self._backend.delay, self._write, answer)
+            else:
+                self._transport.write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.write(answer)
 
 
 async def serve(port: int, backend: Backend) -> None:
@@ -103,4 +114,4 @@ async def serve(port: int, backend: Backend) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Backend()))
+    asyncio.run(serve(int(sys.argv[1]), Backend(*map(float, sys.argv[2:]))))

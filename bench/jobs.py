@@ -28,10 +28,10 @@ from typing import Any
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 
-from bench import backend, command, messages
+from bench import backend, command
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
-from bench.connected import connected
+from bench.connected import connected, get_requests
 from bench.services import Service, Services, free_ports
 from bench.spec_files import CUSTOM, TASK_TYPE, write_spec
 
@@ -198,22 +198,13 @@ async def simulate(variant: Variant, number: int, options: argparse.Namespace) -
             write_spec(folder, changes)
             kind, module, custom = TASK_TYPE, "yaml_connector.service", CUSTOM
         service, client = await stack.enter_async_context(connected(services, "c0", module))
-        metas = await _jobs(client, kind, custom, number + WARM_UP_JOBS)
-        requests = [messages.get_request(kind, meta) for meta in metas]
+        requests = await get_requests(client, kind, custom, number + WARM_UP_JOBS)
         await drive(client.senders["GetTask"], iter(requests[number:]), Load(WARM_UP_JOBS, calls=WARM_UP_JOBS))
         await asyncio.sleep(SETTLE)
         before = service.memory()
         await asyncio.to_thread(_seen, backend_port)
         cell: Cell = {"variant": variant.name, "jobs": number}
         return cell | await _polled(service, client, list(map(Job, requests[:number])), before, backend_port, options)
-
-
-async def _jobs(client: Client, kind: str, custom: Mapping[str, Any], number: int) -> list[bytes]:
-    """What Flyte keeps of that many jobs. One is created by a call; the others are that one with other ids, because a
-    rate limit counts creates too."""
-    reply = await client.senders["CreateTask"](messages.create_request(kind, custom, "training", 1))
-    meta, first = messages.resource_meta(reply), b"work-%08d" % 1
-    return [meta.replace(first, b"work-%08d" % each) for each in range(1, number + 1)]
 
 
 async def _polled(

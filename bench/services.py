@@ -52,6 +52,11 @@ class Service:
         self.check_alive()
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
+    def most_memory(self) -> int:
+        """Bytes that the process ever had in memory at a time (Linux)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
     def check_alive(self) -> None:
         """Raises `ServiceError` if the process has ended."""
         if (code := self._process.poll()) is not None:
