@@ -37,12 +37,12 @@ BASE: dict[str, Any] = {
         "message": "$.detail",
     },
 }
-_FENCE = re.compile(r"^(`{3,})([\w-]*)\s*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(`{3,})([\w-]*(?: wrong)?)\s*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its content, the line it begins in (from 1) and the heading above it."""
+    """A fenced block: its language (`yaml wrong` is a spec that shows mistakes), its content, the line it begins in (from 1) and the heading above it."""
 
     page: Path
     line: int

@@ -21,7 +21,7 @@ from real_processes import USER_KEYS, clean_environment, job_service, script
 from yaml_connector.cli.main import cli
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
-KNOWN = {"yaml", "sh", "console", "python", "pycon", "text"}
+KNOWN = {"yaml", "yaml wrong", "sh", "console", "python", "pycon", "text"}
 
 # What is not run here, and why. Its options are looked up in the command's own help.
 NOT_RUN = {
