@@ -18,7 +18,9 @@ from yaml_connector.values.expressions import Expression, Reference, Scope
 from yaml_connector.values.filters import PathText, as_text, to_json
 from yaml_connector.values.templates import TextTemplate, Value, compile_text, compile_tree, parse_text, written
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = re.compile(rf"(?!(?i:{'|'.join(_FRAMING)})\Z)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%?"
 _URL_SAFE = _PATH_SAFE + "#[]"
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
@@ -87,6 +89,8 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
     method = compile_text(request.method) if request.method else Value(lambda scope: default_method, constant=True)
     query = compile_tree(request.query) if request.query is not None else _EMPTY
     headers = compile_tree(request.headers) if request.headers is not None else _EMPTY
+    if isinstance(request.headers, str):
+        headers = _named_by_values(headers)
     body, body_names = _compile_body(request)
     return RequestPlan(
         method=method,
@@ -179,14 +183,28 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
     headers = {}
     for name, value in values.items():
         text = "" if value is None else as_text(value)
-        if "\r" in text or "\n" in text or "\0" in text:
-            raise ValueProblem(f"the value of the header {name} holds a line break")
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueProblem(f"{name!r} is no name of a header")
+        if _CONTROL.search(text):
+            what = "line break" if {"\r", "\n", "\0"} & set(text) else "control character"
+            raise ValueProblem(f"the value of the header {name} holds a {what}")
+        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+            framing = str(name).lower() in _FRAMING
+            raise ValueProblem(f"{name!r} is no name of a header" + (" that can be given" if framing else ""))
         if not text.isascii():
             text.encode()  # fails for what cannot be sent
         headers[name] = text
     return headers
+
+
+def _named_by_values(headers: Value) -> Value:
+    """A template that gives all headers: its names are data, and data does not say which host is meant."""
+
+    def evaluate(scope: Scope) -> Any:
+        found = headers.evaluate(scope)
+        if any(str(name).lower() == "host" for name in _mapping(found, "headers")):
+            raise ValueProblem("headers that a template gives may not hold Host")
+        return found
+
+    return Value(evaluate, headers.names)
 
 
 def _mapping(value: Any, place: str) -> Mapping[str, Any]:
@@ -258,7 +276,7 @@ class _Multipart:
     def add(self, name: str, content: Any, filename: str | None, content_type: str | None) -> None:
         disposition = f'form-data; name="{_quoted(name)}"' + (f'; filename="{_quoted(filename)}"' if filename else "")
         kind = content_type or ("application/octet-stream" if isinstance(content, _FilePart) else None)
-        if kind and ("\r" in kind or "\n" in kind):
+        if kind and {"\r", "\n", "\0"} & set(kind):
             raise ValueProblem("the content_type of a part holds a line break")
         head = f"--{self.boundary}\r\nContent-Disposition: {disposition}\r\n"
         head += f"Content-Type: {kind}\r\n\r\n" if kind else "\r\n"
@@ -284,8 +302,12 @@ class _Multipart:
         return stream, kind
 
 
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+def _quoted(text: Any) -> str:
+    """A name within quotes, as browsers write it; a backslash, too, for some servers take it for an escape."""
+    return as_text(text).translate(_IN_QUOTES)
+
+
+_IN_QUOTES = {code: f"%{code:02X}" for code in (*range(0x20), 0x22, 0x5C, 0x7F)}
 
 
 def _compile_multipart(raw: Any) -> tuple[BuildBody, frozenset[Reference]]:
