@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import grpc.aio
@@ -72,8 +72,13 @@ class Client:
 
         return send
 
+    def logs(self, request: bytes, timeout: float) -> AsyncIterator[bytes]:
+        """The messages of one page of a log, as they come."""
+        messages: AsyncIterator[bytes] = aiter(self._get_logs(request, timeout=timeout))
+        return messages
+
     async def _logs(self, request: bytes) -> Reply:
-        return tuple([message async for message in self._get_logs(request, timeout=CALL_TIMEOUT)])
+        return tuple([message async for message in self.logs(request, CALL_TIMEOUT)])
 
 
 async def drive(send: Send, requests: Iterator[bytes], load: Load) -> Timings:
