@@ -42,7 +42,8 @@ _FENCE = re.compile(r"^(`{3,})([\w-]*(?: wrong)?)\s*\n(.*?)^\1\s*$", re.MULTILIN
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language (`yaml wrong` is a spec that shows mistakes), its content, the line it begins in (from 1) and the heading above it."""
+    """A fenced block: its language (`yaml wrong` is a spec that shows mistakes), its content, the line it begins in
+    (from 1) and the heading above it."""
 
     page: Path
     line: int

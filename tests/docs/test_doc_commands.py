@@ -90,6 +90,7 @@ class Reader:
             for session in re.split(r"^\$ ", block.content, flags=re.MULTILINE)[1:]:
                 line, _, expected = session.partition("\n")
                 code, written = self.run(line.replace("8900", self.port))
+                assert not [key for key in USER_KEYS.values() if key in written], f"{block}: {line} shows a secret"
                 compare(written, expected.replace("8900", self.port), f"{block}: {line}\nexit code {code}\n{written}")
         elif block.kind == "sh":
             for line in command_lines(block.content):
@@ -171,7 +172,8 @@ def test_a_page_is_what_happens(page: Path, tmp_path: Path, batch_url: str, monk
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_block_is_left_out(page: Path) -> None:
-    assert {block.kind for block in blocks(page)} <= KNOWN
+    unknown = [f"{block}: {block.kind or 'no language'}" for block in blocks(page) if block.kind not in KNOWN]
+    assert unknown == [], f"these blocks are not tested; known languages: {', '.join(sorted(KNOWN))}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

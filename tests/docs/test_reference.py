@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from doc_blocks import DOCS, ROOT
 
+import yaml_connector
 from yaml_connector.cli.fields import every_field, field_of
+from yaml_connector.cli.main import cli
 from yaml_connector.contract.schema import contract_schema
 from yaml_connector.loading.names import TASK_NAMES
 from yaml_connector.spec import PHASES
@@ -82,3 +84,13 @@ def test_a_filter_gives_what_the_table_says(name: str, expression: str, result: 
     assert name in expression
     found = compile_text("${{ " + expression.replace("\\|", "|") + " }}").evaluate({})
     assert (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) == result
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    section = PAGE.split("\n## Python\n")[1]
+    assert set(yaml_connector.__all__) <= set(re.findall(r"`(\w+)", section))
+
+
+def test_every_command_is_in_the_table_of_operations() -> None:
+    section = (DOCS / "operations.md").read_text(encoding="utf-8").split("\n## Commands\n")[1].split("\n## ")[0]
+    assert set(cli.commands) <= set(re.findall(r"`(\w+)", section))
