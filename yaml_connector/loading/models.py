@@ -91,8 +91,8 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         shown = (*path, str(location[-1]))
         message = "is required"
     elif kind == "literal_error":
-        expected = [str(choice).strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        message = _not_allowed(value, expected)
+        expected = [choice.strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        message = _not_allowed(value, [{"True": "true", "False": "false"}.get(choice, choice) for choice in expected])
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
         tags = [tag.strip("'") for tag in item["ctx"].get("expected_tags", "").split(", ") if tag]
@@ -115,7 +115,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     elif kind == "string_pattern_mismatch":
         message = f"{short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
         on_key = item["loc"][-1] == "[key]"
-    elif kind == "too_short":
+    elif kind in ("too_short", "string_too_short"):
         message = "must not be empty"
     else:
         message = item["msg"][0].lower() + item["msg"][1:]

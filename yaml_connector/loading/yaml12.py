@@ -112,7 +112,8 @@ class _Parser:
         self.live = self.events()
         self.recorded: list[yaml.Event] = []  # what stands in anchored nodes
         self.open_anchors = 0
-        self.anchors: dict[str, tuple[int, int | None]] = {}  # from where to where in `recorded`
+        self.anchors: dict[str, slice] = {}  # the part of `recorded`; without an end while it is being read
+        self.meant: dict[yaml.AliasEvent, slice] = {}
         if len(content) > LARGEST_FILE:
             self.fail(1, 1, f"the file is larger than {LARGEST_FILE // 2**20} MiB")
         try:
@@ -193,11 +194,11 @@ class _Parser:
         if not self.open_anchors:
             self.recorded.append(event)
         start = len(self.recorded) - 1
-        self.anchors[event.anchor] = (start, None)
+        self.anchors[event.anchor] = slice(start, None)
         self.open_anchors += 1
         value = self.plain(event, self.live, path)
         self.open_anchors -= 1
-        self.anchors[event.anchor] = (start, len(self.recorded))
+        self.anchors[event.anchor] = slice(start, len(self.recorded))
         return value
 
     def plain(self, event: Any, events: Iterator[Any], path: Path) -> Any:
@@ -281,15 +282,20 @@ class _Parser:
 
     def alias(self, event: yaml.AliasEvent, path: Path) -> Any:
         line, column = _place(event)
-        name = str(event.anchor)
-        if name not in self.anchors:
-            self.fail(line, column, f"there is no anchor &{name} before this alias")
-        start, end = self.anchors[name]
-        if end is None:
-            self.fail(line, column, f"the alias *{name} refers to itself")
-        replay = iter(self.recorded[start:end])
+        if event not in self.meant:  # an anchor's name may be given again before this alias is read again
+            self.meant[event] = self.anchored_part(event)
+        replay = iter(self.recorded[self.meant[event]])
         self.document.values.setdefault(path, (line, column))
         return self.plain(next(replay), replay, path)
+
+    def anchored_part(self, event: yaml.AliasEvent) -> slice:
+        name = str(event.anchor)
+        if name not in self.anchors:
+            self.fail(*_place(event), f"there is no anchor &{name} before this alias")
+        part = self.anchors[name]
+        if part.stop is None:
+            self.fail(*_place(event), f"the alias *{name} refers to itself")
+        return part
 
 
 def _place(event: Any) -> Position:
