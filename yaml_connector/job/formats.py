@@ -35,15 +35,11 @@ class TextLines:
 
     def feed(self, text: str) -> list[Any]:
         *complete, self.rest = (self.rest + text).split("\n")
-        return [self.line(line.removesuffix("\r")) for line in complete]
+        return [line.removesuffix("\r") for line in complete]
 
     def finish(self) -> Any:
         line, self.rest = self.rest, ""
-        return self.line(line.removesuffix("\r"))
-
-    def line(self, text: str) -> Any:
-        """What a line is."""
-        return text
+        return line.removesuffix("\r")
 
 
 def json_or_text(text: str) -> Any:
@@ -57,11 +53,11 @@ def json_or_text(text: str) -> Any:
 class JsonLines(TextLines):
     """A JSON value on each line."""
 
-    def line(self, text: str) -> Any:
-        return json_or_text(text)
-
     def feed(self, text: str) -> list[Any]:
-        return [line for line in super().feed(text) if line != ""]
+        return [line for each in super().feed(text) if (line := json_or_text(each)) != ""]
+
+    def finish(self) -> Any:
+        return json_or_text(super().finish())
 
 
 class ServerSentEvents:

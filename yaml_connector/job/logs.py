@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from yaml_connector.call.reading import Lacks, lacking
 from yaml_connector.call.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
@@ -29,8 +29,7 @@ from yaml_connector.values.filters import as_text, epoch_seconds
 _PAGE = 1000  # lines handed on at a time
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line: its text, its time in epoch seconds, its level."""
 
     message: str
@@ -316,15 +315,14 @@ class _Reader:
             async with self.session.stream(last.request, scope, last.judge, max_time=plan.max_time) as answer:
                 scope = AnswerScope(scope, answer)
                 async for text in answer.texts():
-                    for item in splitter.feed(text):
-                        if skip:
-                            skip -= 1
-                            continue
-                        batch.append(item)
-                        if len(batch) >= _PAGE:
-                            yield self._page(batch, scope, place)
-                            new += len(batch)
-                            batch = []
+                    items = splitter.feed(text)
+                    if skip:
+                        skip, items = max(0, skip - len(items)), items[skip:]
+                    batch += items
+                    while len(batch) >= _PAGE:
+                        yield self._page(batch[:_PAGE], scope, place)
+                        new += _PAGE
+                        del batch[:_PAGE]
                     if splitter.held > limit:
                         what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
                         raise Passing(f"{answer.method} {answer.url} {what}", arrived=False)
@@ -351,21 +349,29 @@ class _Reader:
         return LogPage(lines)
 
     def _lines(self, items: list[Any], scope: AnswerScope) -> list[LogLine]:
-        plan, lines = self.plan, []
+        plan = self.plan
+        if all(part is None for part in (plan.keep, plan.message, plan.timestamp, plan.level)):
+            return [LogLine(text) for text in self._redacted([_unended(as_text(item)) for item in items])]
+        texts, times, levels = [], [], []
+        on_line = AnswerScope(scope, scope.answer)
         for item in items:
-            on_line = AnswerScope(scope, scope.answer, line=item)
+            on_line["line"] = item
             if plan.keep is not None and not plan.keep.evaluate(on_line):
                 continue
             message = plan.message.first(on_line) if plan.message is not None else None
-            text = as_text(item if message is None else message)
-            lines.append(
-                LogLine(
-                    self.session.redact(text.removesuffix("\n").removesuffix("\r")),
-                    _time(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
-                    _level(plan.level.first(on_line)) if plan.level is not None else None,
-                )
-            )
-        return lines
+            texts.append(_unended(as_text(item if message is None else message)))
+            times.append(_time(plan.timestamp.first(on_line)) if plan.timestamp is not None else None)
+            levels.append(_level(plan.level.first(on_line)) if plan.level is not None else None)
+        return list(map(LogLine, self._redacted(texts), times, levels))
+
+    def _redacted(self, texts: list[str]) -> list[str]:
+        """The texts without secrets. Most hold none, which one search of all of them tells."""
+        together = "\n".join(texts)
+        return texts if self.session.redact(together) == together else [self.session.redact(text) for text in texts]
+
+
+def _unended(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _time(value: Any) -> float | None:
