@@ -15,8 +15,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +38,9 @@ from yaml_connector import task_from_spec  # noqa: E402
 
 FLYTES_PATIENCE = 10.0
 AT_ONCE = 100
+CALLERS = 20  # of the backend that hangs
+SLOW = 0.8  # seconds: less than the timeout, so as many requests as of a backend that hangs
+ROUNDS = 6
 SPECS = {
     "plain": {"create": CREATES["idempotent"], "get": GET},
     "adopting": {"create": CREATES["adopt"], "get": GET},
@@ -54,8 +60,10 @@ class Run:
     folder: Path
     servers: dict[str, SoakServer]
     tasks: dict[str, Any] = field(default_factory=dict)
+    templates: dict[str, Any] = field(default_factory=dict)
     ends: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    rss: list[int] = field(default_factory=list)
     slow: float = 0.0
     port: int = 0
     process: Process | None = None
@@ -93,7 +101,10 @@ class Run:
 
     def create_request(self, spec: str, run: str) -> Any:
         task = self.tasks[spec]
-        return CreateTaskRequest(template=template_of(task), task_execution_metadata=metadata_of(task, run))
+        template = self.templates.get(spec)
+        if template is None:  # making one takes as long as many calls, and would be measured with them
+            template = self.templates[spec] = template_of(task)
+        return CreateTaskRequest(template=template, task_execution_metadata=metadata_of(task, run))
 
     async def job(self, spec: str, run: str) -> None:
         """One job as Flyte drives it: create until it is taken, then get until it is over."""
@@ -128,7 +139,7 @@ class Run:
             if (number + 1) % 10 == 0:
                 print(f"  {number + 1} kills, {self.ends.total()} jobs over", flush=True)
 
-    async def latencies(self, seconds: float, kept: bytes, rss: list[int]) -> list[float]:
+    async def latencies(self, seconds: float, kept: bytes) -> list[float]:
         """How long gets of a healthy backend take, one after the other, with the service's memory beside."""
         assert self.process is not None
         process = psutil.Process(self.process.process.pid)
@@ -138,22 +149,38 @@ class Run:
             began = time.monotonic()
             await self.stub.GetTask(ask, timeout=FLYTES_PATIENCE)
             found.append(time.monotonic() - began)
-            rss.append(process.memory_info().rss)
+            self.rss.append(process.memory_info().rss)
             await asyncio.sleep(0.005)
         return found
 
-    async def hang(self, stop: asyncio.Event) -> None:
-        """One caller after the other at the backend that never answers."""
+    def open_files(self) -> int:
+        """How many files and sockets the service has open."""
+        assert self.process is not None
+        return int(psutil.Process(self.process.process.pid).num_fds())
+
+    @asynccontextmanager
+    async def callers(self, pause: float | None) -> AsyncIterator[None]:
+        """So many callers, one call after the other, at a backend that answers after `pause` seconds, or never."""
+        backend = self.servers["hanging"]
+        backend.pause, backend.hangs = pause or 0.0, pause is None
+        stop = asyncio.Event()
+        calling = [asyncio.create_task(self.call_again_and_again(stop)) for _ in range(CALLERS)]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*calling)
+
+    async def call_again_and_again(self, stop: asyncio.Event) -> None:
         number = 0
         while not stop.is_set():
             number += 1
+            await asyncio.sleep(random.uniform(0, 0.4))  # not all at the same moment
             try:
-                await self.stub.CreateTask(
-                    self.create_request("hanging", f"h{number}-{id(stop)}"), timeout=FLYTES_PATIENCE
-                )
+                request = self.create_request("hanging", f"h{number}-{id(asyncio.current_task())}")
+                await self.stub.CreateTask(request, timeout=FLYTES_PATIENCE)
             except grpc.RpcError:
                 self.errors["hanging, as it must"] += 1
-                await asyncio.sleep(0.1)
 
 
 def p99(times: list[float]) -> float:
@@ -189,19 +216,17 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
 
 async def _jobs_and_kills(run: Run, options: argparse.Namespace) -> list[str]:
     began = time.monotonic()
-    stop, places = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
+    places = asyncio.Semaphore(AT_ONCE)
     healthy = [name for name in SPECS if name != "hanging"]
 
     async def one(number: int) -> None:
         async with places:
             await run.job(healthy[number % len(healthy)], f"r{number}")
 
-    hanging = [asyncio.create_task(run.hang(stop)) for _ in range(5)]
-    killing = asyncio.create_task(run.kill_again_and_again(options.kills))
-    await asyncio.gather(*(one(number) for number in range(options.jobs)))
-    await killing
-    stop.set()
-    await asyncio.gather(*hanging)
+    async with run.callers(None):
+        killing = asyncio.create_task(run.kill_again_and_again(options.kills))
+        await asyncio.gather(*(one(number) for number in range(options.jobs)))
+        await killing
     wanted = {name: len(range(number, options.jobs, len(healthy))) for number, name in enumerate(healthy)}
     made = {name: len(run.servers[name].api.jobs) for name in healthy}
     sent, faulty = (sum(getattr(run.servers[name], what) for name in healthy) for what in ("count", "faulty"))
@@ -223,7 +248,9 @@ async def _jobs_and_kills(run: Run, options: argparse.Namespace) -> list[str]:
 
 
 async def _steady(run: Run, options: argparse.Namespace) -> list[str]:
-    """The service as it is, without kills: memory, and the time of healthy calls while a backend hangs."""
+    """The service as it is, without kills: memory, open files, and the time of healthy calls: alone, and beside as many
+    requests of a backend that is slow, and of one that hangs. The three take turns, for the machine is not always as
+    fast."""
     for server in run.servers.values():
         server.rate = 0.0
     api = run.servers["plain"].api
@@ -232,22 +259,36 @@ async def _steady(run: Run, options: argparse.Namespace) -> list[str]:
     made = await run.stub.CreateTask(request, timeout=FLYTES_PATIENCE, wait_for_ready=True)  # it was just restarted
     kept = made.resource_meta
     api.ends[json.loads(kept)["id"]] = time.monotonic() + 3600
-    rss: list[int] = []
-    await run.latencies(options.steady / 4, kept, [])
-    alone = await run.latencies(options.steady / 2, kept, [])
-    stop = asyncio.Event()
-    hanging = [asyncio.create_task(run.hang(stop)) for _ in range(20)]
-    beside = await run.latencies(options.steady, kept, rss)
-    stop.set()
-    await asyncio.gather(*hanging)
-    half = rss[len(rss) // 2 :]
+    slice_ = options.steady / ROUNDS
+    async with run.callers(None):
+        await run.latencies(slice_, kept)
+    run.rss.clear()
+    rounds: list[tuple[float, float, float]] = []
+    open_files: list[int] = []
+    for _ in range(ROUNDS):
+        alone = await run.latencies(slice_, kept)
+        open_files.append(run.open_files())
+        async with run.callers(SLOW):
+            slow = await run.latencies(slice_, kept)
+        async with run.callers(None):
+            hanging = await run.latencies(slice_, kept)
+        rounds.append((p99(alone), p99(slow), p99(hanging)))
+    await run.latencies(1, kept)
+    open_files.append(run.open_files())
+    half = run.rss[len(run.rss) // 2 :]
     growth = (sum(half[-50:]) / 50 - sum(half[:50]) / 50) / 2**20
-    print(f"healthy p99     {p99(alone) * 1e3:.1f} ms alone, {p99(beside) * 1e3:.1f} ms while a backend hangs")
-    print(f"memory          {rss[-1] / 2**20:.0f} MiB, {growth:+.1f} MiB over the second half", flush=True)
+    alone99, slow99, hanging99 = (median(times) * 1e3 for times in zip(*rounds, strict=True))
+    ratio = median(hanging / slow for _, slow, hanging in rounds)
+    print(f"healthy p99     {alone99:.1f} ms alone, {slow99:.1f} ms beside {CALLERS} callers of a slow backend,")
+    print(f"                {hanging99:.1f} ms beside {CALLERS} of one that hangs: {ratio:.2f} times the slow one's")
+    print(f"memory          {run.rss[-1] / 2**20:.0f} MiB, {growth:+.1f} MiB over the second half")
+    print(f"open files      {open_files[0]} at first, {open_files[-1]} at the end", flush=True)
     wrong = []
     if growth > 3:
         wrong.append("memory grows")
-    if p99(beside) > 3 * p99(alone) + 0.05:
+    if open_files[-1] > open_files[0] + 5:
+        wrong.append("connections are left open")
+    if ratio > 1.2 and hanging99 > slow99 + 5:
         wrong.append("a backend that hangs slows the others down")
     return wrong
 
@@ -258,7 +299,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0.05, help="share of requests that fail")
     parser.add_argument("--longest", type=float, default=40.0, help="seconds that a job takes at most")
-    parser.add_argument("--steady", type=float, default=20.0, help="seconds of the measurements at the end")
+    parser.add_argument("--steady", type=float, default=20.0, help="seconds of each measurement at the end")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wrong = asyncio.run(soak(options, Path(folder)))

@@ -14,6 +14,12 @@ async def _slow(wire: Wire) -> None:
     await asyncio.sleep(2)
 
 
+async def _pause(wire: Wire) -> None:
+    assert isinstance(wire.server, SoakServer)
+    await asyncio.sleep(wire.server.pause)
+    await wire.send(*wire.good)
+
+
 _KINDS = (
     "reset_before_reading",
     "reset_after_reading",
@@ -58,20 +64,24 @@ def is_cancelled(key: str) -> bool:
 
 
 class SoakServer(FaultServer):
-    """A backend. `rate` is the share of requests that fail; `hangs`: it reads and never answers."""
+    """A backend. `rate` is the share of requests that fail; `pause` the seconds before each answer; `hangs`: it reads
+    and never answers."""
 
     def __init__(self, api: TimedApi, rate: float, *, hangs: bool = False) -> None:
         super().__init__()
         self.api = api
         self.rate = rate
         self.faulty = self.count = 0
-        self._hangs = hangs
+        self.pause = 0.0
+        self.hangs = hangs
 
     def _hit(self, method: str, path: str) -> Fault | None:
         self.count += 1
         self.seen.clear()
-        if self._hangs:
+        if self.hangs:
             return FAULTS["silent"]
+        if self.pause:
+            return Fault("doubtful", _pause, acts=True)
         if random.random() >= self.rate:
             return None
         self.faulty += 1
