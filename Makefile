@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test test-real test-editor check reference bench bench-quick soak clean
+.PHONY: demo test test-real test-editor test-browser check reference bench bench-quick soak fuzz clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server
 	npm install --silent --no-audit --no-fund --no-save --prefix .cache/editor yaml-language-server@1.25.0
 	$(BIN)/python -m pytest -m editor -rs tests/cli
 
+test-browser: .venv/ready  ## the page of `yaml-connector docs` in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -m browser -rs tests/cli
+
 check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,6 +45,9 @@ bench-quick: .venv/ready  ## the same, coarse, in a minute
 
 soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
 	$(BIN)/python tests/soak/soak.py $(SOAK)
+
+fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
+	$(BIN)/python tests/fuzz/fuzz.py --cases 100000 $(FUZZ)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

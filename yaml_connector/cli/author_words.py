@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from yaml_connector.spec.interface import ConfigField, Secret
 
@@ -25,3 +26,16 @@ def sources_of(secret: Secret) -> str:
     ways = ["the task"] + ([f"the connector's {secret.env}"] if secret.env else [])
     ways += [f"the file {secret.file}"] if secret.file else []
     return ", else ".join(ways)
+
+
+def python_literal(value: Any) -> str:
+    """A value as Python code, its texts in the quotes that need fewer escapes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{python_literal(key)}: {python_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(python_literal, value))}]"
+    if not isinstance(value, str):
+        return repr(value)
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    inner = "".join(f"\\{char}" if char == quote else char if char in "\"'" else repr(char)[1:-1] for char in value)
+    return f"{quote}{inner}{quote}"

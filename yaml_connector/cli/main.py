@@ -14,6 +14,7 @@ import click
 from yaml_connector.cli.catalog import catalog
 from yaml_connector.cli.check import check
 from yaml_connector.cli.demo import demo
+from yaml_connector.cli.docs import docs
 from yaml_connector.cli.explain import explain
 from yaml_connector.cli.new import new
 from yaml_connector.cli.record import record
@@ -61,6 +62,7 @@ for _command in (
     catalog,
     demo,
     new,
+    docs,
     stubs,
 ):
     cli.add_command(_command)

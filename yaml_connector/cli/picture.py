@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from yaml_connector.spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 from yaml_connector.values.filters import as_text
 
-_SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "RETRYABLE_FAILED": "↻", "ABORTED": "■"}
+SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "RETRYABLE_FAILED": "↻", "ABORTED": "■"}
 
 
 def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
@@ -41,7 +41,7 @@ def phase_lines(spec: ConnectorSpec) -> Iterator[str]:
         yield "│"
     for number, phase in enumerate(ends):
         last = number == len(ends) - 1
-        name = f"{_SIGNS[phase]} {phase}"
+        name = f"{SIGNS[phase]} {phase}"
         yield from _branch("└─▶" if last else "├─▶", name, reasons[phase], width, " " if last else "│")
     if spec.get is not None and not any(rule.phase is not None and rule.when is None for rule in spec.get.phase):
         yield "anything else: RUNNING, and the message names what the API said"

@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yaml_connector.cli.author_words import default_of, limits_of, sources_of
+from yaml_connector.cli.author_words import default_of, limits_of, python_literal, sources_of
 from yaml_connector.cli.problems import printable
 from yaml_connector.errors import Problem
 from yaml_connector.loading.loader import LoadedSpec
@@ -76,7 +76,7 @@ def _template() -> Any:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"docstring": _docstring, "literal": _literal}
+    environment.filters |= {"docstring": _docstring, "literal": python_literal}
     return environment.get_template("typed_module.py.jinja")
 
 
@@ -155,12 +155,12 @@ class _Connector:
     def _default(self, field: ConfigField) -> str:
         if isinstance(field.default, list | dict):
             return f"_dc.field(default_factory={self.b}{type(field.default).__name__})"
-        return _literal(field.default)
+        return python_literal(field.default)
 
     def _config_type(self, field: ConfigField) -> str:
         values = [value for value in field.enum or [] if value is not None]
         if values and field.type.name in ("str", "int", "bool"):
-            literal = f"_t.Literal[{', '.join(map(_literal, values))}]"
+            literal = f"_t.Literal[{', '.join(map(python_literal, values))}]"
             return f"{literal} | None" if field.type.optional else literal
         return self._given(field.type)
 
@@ -222,12 +222,3 @@ def _docstring(text: str, indent: int) -> str:
     if len(lines) <= 1:
         return f'"""{escaped}"""'
     return f"\n{' ' * indent}".join(['"""' + lines[0], *lines[1:], '"""'])
-
-
-def _literal(value: Any) -> str:
-    """A value in Python, its texts in the quotes that need fewer escapes."""
-    if not isinstance(value, str):
-        return repr(value)
-    quote = "'" if value.count('"') > value.count("'") else '"'
-    inner = "".join(f"\\{char}" if char == quote else char if char in "\"'" else repr(char)[1:-1] for char in value)
-    return f"{quote}{inner}{quote}"
