@@ -34,6 +34,7 @@ from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.loading.loader import LoadedSpec, load
 from yaml_connector.values.filters import slug
 
+_USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
 
@@ -240,7 +241,7 @@ def utf8(value: Any) -> Any:
 def flyte_line(line: LogLine) -> FlyteLogLine:
     """A log line as Flyte's; a level stands in front of the text, for which Flyte has no field of its own."""
     message = f"[{line.level}] {line.message}" if line.level else line.message
-    flyte = FlyteLogLine(message=utf8(message), originator=LogLineOriginator.USER)
+    flyte = FlyteLogLine(message=utf8(message), originator=_USER)
     if line.timestamp is not None:
         flyte.timestamp.FromMicroseconds(round(line.timestamp * 1e6))
     return flyte
