@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_processes import USER_KEYS, clean_environment, script
 
-from yaml_connector.cli.typed_module import module_text, newest
+from yaml_connector import task_plugin
+from yaml_connector.cli.typed_module import found_by_name, module_text
 from yaml_connector.loading.loader import load, load_text
 from yaml_connector.task.typed import TaskOptions
 
@@ -149,7 +150,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the modules for all specs of this repository."""
     folder = tmp_path_factory.mktemp("modules")
     for name, folders in FOLDERS.items():
-        specs = newest(item.spec for source in folders for item in load(source))
+        specs = found_by_name(item for source in folders for item in load(source))
         (folder / f"{name}.py").write_text(module_text(specs), encoding="utf-8")
     return folder
 
@@ -295,13 +296,16 @@ def test_what_no_python_class_can_have_is_a_problem_at_its_place(
     assert message in done.stderr
 
 
-def test_of_several_versions_the_highest_counts(command: Command, here: Path) -> None:
-    for version in (2, 10):
+def test_of_several_versions_the_one_counts_that_task_plugin_finds(
+    command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YAML_CONNECTOR_PATH", ".")
+    for file, version in (("first", 2), ("second", 10), ("a", 3)):
         more = f"task_type_version: {version}\nconfig: {{v{version}: str?}}"
-        (here / f"{version}.yaml").write_text(SPEC.format(name="a", more=more), encoding="utf-8")
-    text = command("stubs", ".", "--output", "-").stdout
-    assert "v10: str | None" in text
-    assert "v2:" not in text
+        (here / f"{file}.yaml").write_text(SPEC.format(name="a", more=more), encoding="utf-8")
+        text = command("stubs", "--output", "-").stdout
+        found = dataclasses.fields(task_plugin("a").Config)
+        assert [field.name for field in found] == re.findall(r"^        (v\d+): str \| None = ", text, re.MULTILINE)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(

@@ -42,10 +42,10 @@ def stubs(paths: tuple[str, ...], output: str, check: bool) -> None:
       job = BatchJobTask("my_job", plugin_config=BatchJobConfig(timeout_seconds=60))
     """
     loaded = good_specs(paths)
-    from yaml_connector.cli.typed_module import MARK, module_text, name_problems, newest
+    from yaml_connector.cli.typed_module import MARK, found_by_name, module_text, name_problems
 
     end_with(name_problems(loaded))
-    text = module_text(newest(item.spec for item in loaded))
+    text = module_text(found_by_name(loaded))
     if check:
         _compare(output, text)
         return

@@ -7,6 +7,7 @@ the specs themselves (`task.typed.names_of`). Formatters and linters leave the t
 from __future__ import annotations
 
 import keyword
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,9 +51,14 @@ def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Problem]:
                     yield item.document.problem((section, name), message)
 
 
-def newest(specs: Iterable[ConnectorSpec]) -> list[ConnectorSpec]:
-    """One spec for each task type, of the highest version, as `task_plugin` finds it; in the order of their names."""
-    found = {spec.task_type_name: spec for spec in sorted(specs, key=lambda spec: spec.task_type_version)}
+def found_by_name(loaded: Iterable[LoadedSpec]) -> list[ConnectorSpec]:
+    """The spec that `task_plugin` finds for each task type, in the order of their names: of several versions that in
+    NAME.yaml, else the highest."""
+
+    def rank(item: LoadedSpec) -> tuple[bool, int]:
+        return os.path.basename(item.file) == f"{item.spec.task_type_name}.yaml", item.spec.task_type_version
+
+    found = {item.spec.task_type_name: item.spec for item in sorted(loaded, key=rank)}
     return [found[name] for name in sorted(found)]
 
 
@@ -211,12 +217,13 @@ class _Connector:
 
 def _sentences(*texts: str | None) -> str:
     """The texts that are there, each as a sentence."""
-    joined = (" ".join(printable(text).split()) for text in texts if text)
+    joined = (text.strip() for text in texts if text)
     return " ".join(text if text.endswith((".", "!", "?", ":")) else f"{text}." for text in joined if text)
 
 
 def _docstring(text: str, indent: int) -> str:
     """A docstring of this text, its lines below the first indented."""
+    text = " ".join(printable(text).split())
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = textwrap.wrap(escaped, _WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False)
     if len(lines) <= 1:
