@@ -193,6 +193,8 @@ class Drive:
         if self.connector.plan.logs is None or meta.failed is not None:
             return
         for _ in range(_LOG_PAGES_AT_ONCE):
+            if self.interrupts and not last:
+                return  # the cancel does not wait for a long log
             given: list[str] = []
             token = None
             try:
