@@ -43,6 +43,15 @@ bench: .venv/ready  ## CPU and calls per second against hand-written connectors 
 bench-quick: .venv/ready  ## the same, coarse, in a minute
 	$(BIN)/python -m bench --quick
 
+# With further options as in `make bench-jobs BENCH="--jobs 1000"`, and JSON files as in `make bench-all RESULTS=folder`.
+SMALL_BENCHES := bench-jobs bench-specs bench-big bench-neighbours bench-start bench-processes
+$(SMALL_BENCHES): bench-%: .venv/ready  ## many jobs, specs, big answers, neighbours, starting, processes: docs/performance.md
+	$(BIN)/python -m bench.$* $(BENCH) $(if $(RESULTS),--json $(RESULTS)/$*.json)
+
+bench-all: .venv/ready  ## all benches, one after the other (about an hour)
+	$(BIN)/python -m bench $(if $(RESULTS),--json $(RESULTS)/calls.json)
+	$(MAKE) --no-print-directory $(SMALL_BENCHES)
+
 soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
 	$(BIN)/python tests/soak/soak.py $(SOAK)
 

@@ -7,7 +7,9 @@ the same time. (Flyte's own limit, 10 calls a second by default, and its number 
 the table tells how many calls were under way at most.) Time is not compressed.
 
 A job may change at any moment of `--seconds`; the age is how long after that moment a reply says so. Every answer of
-the backend tells when the job was read, so this is computed for all moments, not tried for some.
+the backend tells when the job was read, so this is computed for all moments, not tried for some. `too early` counts
+requests for a job during a Retry-After for it; `least gap` is the shortest time between two reads of one job, for which
+the variant with `min_interval` says one and a half intervals.
 """
 
 import argparse
@@ -54,15 +56,17 @@ class Variant:
     changes: Mapping[str, Any] | None = None
 
 
-def variants(limit: int) -> list[Variant]:
-    """All ways, for a backend with this limit."""
+def variants(limit: int, interval: float) -> list[Variant]:
+    """All ways, for a backend with this limit and polls in this interval."""
     known = {"rate_limit": {"requests": limit, "per": "1s"}}
+    seldom = {"min_interval": f"{1.5 * interval * 1000:.0f}ms"}
     return [
         Variant("floor"),
         Variant("alone", {}),
         Variant("alone, rate_limit", {"connection": known}),
         Variant("batch", {"get": {"batch": BATCH}}),
         Variant("batch, rate_limit", {"connection": known, "get": {"batch": BATCH}}),
+        Variant("batch, min_interval", {"get": {"batch": BATCH, "poll": seldom}}),
     ]
 
 
@@ -78,6 +82,7 @@ COLUMNS: list[Column] = [
     ("busiest", "in 1 s", "d"),
     ("refused", "429s", "d"),
     ("too_early", "too early", "d"),
+    ("shortest_gap", "least gap s", ".1f"),
     ("polls", "polls", "d"),
     ("at_once", "at once", "d"),
     ("cpu_us", "CPU us/poll", ".0f"),
@@ -246,7 +251,9 @@ def _seen(port: int) -> dict[str, Any]:
 
 async def measure(options: argparse.Namespace) -> list[Cell]:
     """All rows: for each number of jobs, each variant."""
-    chosen = [each for each in variants(options.limit) if options.only is None or each.name in options.only]
+    chosen = [
+        each for each in variants(options.limit, options.interval) if options.only is None or each.name in options.only
+    ]
     cells: list[Cell] = []
     for number in options.jobs:
         floor: float | None = None
@@ -261,7 +268,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; returns the exit code."""
     parser = command.parser("bench.jobs", "Many running jobs behind a backend with a limit.")
-    names = "; ".join(each.name for each in variants(1))
+    names = "; ".join(each.name for each in variants(1, 1))
     parser.add_argument("--jobs", type=command.counts, help="how many, several with commas (100,1000,10000)")
     parser.add_argument("--only", help=f"variants, with ; between: {names}", type=lambda text: text.split(";"))
     parser.add_argument("--interval", type=command.duration, help="seconds between two polls of a job (30, as Flyte)")
