@@ -9,7 +9,7 @@ import yaml
 from command_line import Command
 from contract_folder import ROOT
 
-from yaml_connector.cli.draft import AUTHS
+from yaml_connector.cli.auth_kinds import AUTHS
 from yaml_connector.loading.loader import load
 
 RENDERS = str(ROOT / "tests" / "cli" / "openapi" / "renders.yaml")
@@ -77,7 +77,8 @@ def test_an_openapi_document_gives_the_calls_and_the_phase_map(command: Command)
     ("content", "told"),
     [
         ("openapi: 3.0.0\npaths: {}\n", "no call looks like submitting a job"),
-        ("swagger: '2.0'\n", "is no OpenAPI 3 document"),
+        ("swagger: '2.0'\n", "api.yaml is a Swagger 2.0 document; convert it to OpenAPI 3 first: npx swagger2openapi"),
+        ("info: {}\n", "is no OpenAPI 3 document"),
         ("a: [", "is neither JSON nor YAML"),
         ("openapi: 3.1.0\npaths: {/a: {post: 1}, '/a/{id}': {get: [x]}}\n", None),
         ('{"openapi": "3.0.0", "paths": {"/a": {"post": {"$ref": "#/x"}}, "/a/{id}": {"get": {}}}}', None),
@@ -98,7 +99,15 @@ def test_a_document_that_is_none_is_told_without_a_traceback(command: Command, c
     [
         (["my job", "--base-url", "https://a.b"], "'my job' is no name"),
         (["job", "--base-url", "a.b"], "'a.b' is no base URL"),
-        (["job"], "give a NAME and --base-url"),
+        ([], "give NAME and --base-url (on a terminal they are asked for)"),
+        (["job"], "give --base-url (on a terminal"),
+        (["job", "--base-url", "https://a.b", "--create", "POST /jobs?x=1"], "goes into `query` of the spec"),
+        (["job", "--base-url", "https://a.b", "--create", "PSOT /jobs"], "--create: 'PSOT' is no method"),
+        (
+            ["job", "--base-url", "https://a.b", "--get", "GET /jobs"],
+            "--get: 'GET /jobs': where does the job's id stand",
+        ),
+        (["job", "--base-url", "https://a.b", "--logs", "GET /{job-id}"], "or the name of a config field"),
         (["job", "--base-url", "https://a.b", "--create", "/jobs"], "write it as a method and a path"),
     ],
 )

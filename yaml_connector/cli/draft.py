@@ -1,4 +1,4 @@
-"""A first spec and its contract test, as text with comments: what `new` writes."""
+"""A first spec, as text with comments: what `new` writes. Its contract test is made by `draft_test`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-AUTHS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "none": ("", ()),
-    "bearer": ('{type: bearer, token: "${{ secrets.api_key }}"}', ("api_key",)),
-    "basic": (
-        '{type: basic, username: "${{ secrets.username }}", password: "${{ secrets.password }}"}',
-        ("username", "password"),
-    ),
-    "api_key": ('{type: api_key, in: header, name: X-API-Key, value: "${{ secrets.api_key }}"}', ("api_key",)),
-    "oauth2": (
-        '{type: oauth2_client_credentials, token_url: "%s/oauth/token", '
-        'client_id: "${{ secrets.client_id }}", client_secret: "${{ secrets.client_secret }}"}',
-        ("client_id", "client_secret"),
-    ),
-}
-_STATES = {
+from yaml_connector.cli.auth_kinds import AUTHS, AuthKind
+
+_STATES: dict[str, list[Any]] = {
     "QUEUED": ["queued"],
     "RUNNING": ["running"],
     "SUCCEEDED": ["succeeded"],
@@ -30,42 +18,158 @@ _STATES = {
 }
 
 
+@dataclass(frozen=True)
+class DraftField:
+    """A config field: its type, a value for the test, and what a task's author should know."""
+
+    kind: str
+    example: Any
+    enum: tuple[Any, ...] = ()
+    about: str = ""
+
+    def text(self) -> str:
+        """As the spec writes it."""
+        if not self.enum and not self.about:
+            return plain(self.kind)
+        parts = [f"type: {plain(self.kind)}"]
+        parts += [f"enum: {flow_list(self.enum)}"] if self.enum else []
+        parts += [f"description: {quoted(self.about)}"] if self.about else []
+        return f"{{{', '.join(parts)}}}"
+
+
 @dataclass
 class Draft:
-    """What is known of an API. Paths hold `{id}` where the job's id stands, `{name}` for a config field;
-    `fields` are the config fields that the
-    body sends, name to type and example; `decide` are comments by section: what a person has to look at."""
+    """What is known of an API. Calls are `METHOD /path`, where `{id}` is the job's id and `{name}` a config field of
+    `params`; `fields` are the config fields that the body sends; `key_field` and `key_header` carry the idempotency
+    key. `decide` are comments by section: what a person has to look at."""
 
     name: str
     base_url: str
     auth: str = "bearer"
+    auth_values: dict[str, str] = field(default_factory=dict)
+    auth_hosts: tuple[str, ...] = ()
     description: str = ""
     create: str = "POST /jobs"
     get: str = "GET /jobs/{id}"
     delete: str | None = "POST /jobs/{id}/cancel"
     logs: str | None = None
+    log_lines: tuple[str, str | None] | None = None
     id_path: str = "$.id"
     state_path: str = "$.status"
     message_path: str | None = "$.message"
-    states: dict[str, list[str]] = field(default_factory=lambda: {key: list(item) for key, item in _STATES.items()})
-    fields: dict[str, tuple[str, Any]] = field(default_factory=lambda: {"name": ("str", "hello")})
+    states: dict[str, list[Any]] = field(default_factory=lambda: {key: list(item) for key, item in _STATES.items()})
+    body: str = "json"
+    empty_body: bool = False
+    fields: dict[str, DraftField] = field(default_factory=lambda: {"name": DraftField("str", "hello")})
+    params: dict[str, DraftField] = field(default_factory=dict)
+    key_field: str | None = None
+    key_header: str | None = None
     decide: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def config(self) -> dict[str, tuple[str, Any]]:
+    def config(self) -> dict[str, DraftField]:
         """All config fields: those of the paths, then those of the body."""
         paths = " ".join(path for path in (self.create, self.get, self.delete, self.logs) if path)
         names = [name for name in re.findall(r"{(\w+)}", paths) if name != "id"]
-        return {name: ("str", f"my-{name}") for name in names} | self.fields
+        return {name: self.param(name) for name in names} | self.fields
+
+    @property
+    def auth_kind(self) -> AuthKind:
+        """Its kind of credentials."""
+        return AUTHS[self.auth]
 
     @property
     def variable(self) -> str:
         """The environment variable of the base URL."""
         return re.sub(r"\W", "_", self.name).upper() + "_URL"
 
+    def param(self, name: str) -> DraftField:
+        """A config field that stands in a path."""
+        return self.params.get(name, DraftField("str", f"my-{name}"))
+
     def secret_variable(self, secret: str) -> str:
         """The environment variable of a secret."""
         return re.sub(r"\W", "_", f"{self.name}_{secret}").upper()
+
+    def note(self, section: str, text: str) -> None:
+        """One more thing to decide."""
+        words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        self.decide.setdefault(section, []).append(words)
+
+
+def spec_text(draft: Draft) -> str:
+    """The spec."""
+    base_url = f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}"
+    kind = draft.auth_kind
+    lines = [
+        "# `yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection.",
+        "spec_version: 1",
+        f"task_type_name: {draft.name}",
+        f"name: {quoted(draft.name.replace('_', ' ').capitalize())}",
+        f"description: {quoted(draft.description or 'Say here what it runs.')}",
+        "",
+        "connection:",
+        f"  base_url: {base_url}",
+    ]
+    hosts = (*kind.hosts, *draft.auth_hosts)
+    lines += [f"  allowed_hosts: {flow_list(hosts)}"] if hosts else []
+    lines += [f"  {line}" for line in kind.filled(kind.lines, {**draft.auth_values, "base_url": base_url})]
+    lines += _notes(draft, "connection")
+    lines += ["  # check: GET /health          # a request that changes nothing, for `yaml-connector check`", ""]
+    if kind.secrets:
+        lines += ["# A secret comes from the task, else from this variable of the connector's environment.", "secrets:"]
+        lines += [f"  {secret}: {{env: {draft.secret_variable(secret)}}}" for secret, _ in kind.secrets]
+        lines.append("")
+    if draft.config:
+        lines += ["# What a task's author gives, typed; without a default it is required.", "config:"]
+        lines += [f"  {plain(name)}: {about.text()}" for name, about in draft.config.items()]
+        lines.append("")
+    lines += ["outputs:", f"  status: {draft.state_path}", *_notes(draft, "outputs"), ""]
+    lines += [*_create(draft), "", *_get(draft)]
+    if draft.delete:
+        lines += ["", "delete:", f"  request: {_template(draft.delete)}", *_notes(draft, "delete")]
+    if draft.logs:
+        lines += ["", *_logs(draft)]
+    return "\n".join(lines) + "\n"
+
+
+def _create(draft: Draft) -> list[str]:
+    method, path = draft.create.split(" ", 1)
+    lines = ["create:", "  request:", f"    method: {method}", f"    path: {_template(path)}"]
+    if draft.key_header:
+        lines += [f'    headers: {{{plain(draft.key_header)}: "${{{{ task.key }}}}"}}']
+    if draft.fields or draft.key_field:
+        lines += [f"    {draft.body}:"]
+        lines += [f"      {plain(name)}: ${{{{ config.{name} }}}}" for name in draft.fields]
+        lines += [f"      {plain(draft.key_field)}: ${{{{ task.key }}}}"] if draft.key_field else []
+    elif draft.empty_body:
+        lines += [f"    {draft.body}: {{}}"]
+    if draft.key_field or draft.key_header:
+        lines += ["  idempotent: true"]
+    else:
+        lines += [
+            "  # If the API takes an idempotency key, send `task.key` as it and say so: then a create whose answer was",
+            "  # lost can be sent again, and there is still one job.",
+            "  # idempotent: true",
+        ]
+    return [*lines, f"  job_id: {draft.id_path}", *_notes(draft, "create")]
+
+
+def _get(draft: Draft) -> list[str]:
+    lines = ["get:", f"  request: {_template(draft.get)}", "  phase:", f"    path: {draft.state_path}", "    map:"]
+    lines += [f"      {phase}: {flow_list(values)}" for phase, values in draft.states.items()]
+    lines += [f"  message: {draft.message_path}"] if draft.message_path else []
+    return [*lines, *_notes(draft, "get")]
+
+
+def _logs(draft: Draft) -> list[str]:
+    lines = ["logs:", f"  request: {_template(draft.logs or '')}"]
+    if draft.log_lines is None:
+        lines.append("  format: text")
+    else:
+        items, message = draft.log_lines
+        lines += [f"  lines: {items}", *([f"  message: {message}"] if message else [])]
+    return [*lines, *_notes(draft, "logs")]
 
 
 def _template(path: str) -> str:
@@ -73,145 +177,21 @@ def _template(path: str) -> str:
     return re.sub(r"(?<![{$]){(\w+)}", r"${{ config.\1 }}", path)
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """A value as JSON, which is YAML too."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def spec_text(draft: Draft) -> str:
-    """The spec."""
-    auth, secrets = AUTHS[draft.auth]
-    base_url = f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}"
-    auth = auth % base_url if "%s" in auth else auth
-    lines = [
-        "# `yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection.",
-        "spec_version: 1",
-        f"task_type_name: {draft.name}",
-        f"name: {_quoted(draft.name.replace('_', ' ').capitalize())}",
-        f"description: {_quoted(draft.description or 'Say here what it runs.')}",
-        "",
-        "connection:",
-        f"  base_url: {base_url}",
-    ]
-    lines += [f"  auth: {auth}"] if auth else []
-    lines += _notes(draft, "connection", "  ")
-    lines += ["  # check: GET /health          # a request that changes nothing, for `yaml-connector check`", ""]
-    if secrets:
-        lines += ["# A secret comes from the task, else from this variable of the connector's environment.", "secrets:"]
-        lines += [f"  {secret}: {{env: {draft.secret_variable(secret)}}}" for secret in secrets]
-        lines.append("")
-    if draft.config:
-        lines += ["# What a task's author gives, typed; without a default it is required.", "config:"]
-        lines += [f"  {_quoted_key(name)}: {_quoted(kind)}" for name, (kind, _) in draft.config.items()]
-        lines.append("")
-    lines += ["outputs:", f"  status: {draft.state_path}", *_notes(draft, "outputs", "  "), "", "create:"]
-    method, path = draft.create.split(" ", 1)
-    lines += ["  request:", f"    method: {method}", f"    path: {_template(path)}"]
-    if draft.fields:
-        lines += ["    json:"]
-        lines += [f"      {_quoted_key(name)}: ${{{{ config.{name} }}}}" for name in draft.fields]
-    lines += [f"  job_id: {draft.id_path}"]
-    lines += [
-        "  # If the API takes an idempotency key, send `task.key` as it and say so: then a create whose answer was"
-    ]
-    lines += ["  # lost can be sent again, and there is still one job.", "  # idempotent: true"]
-    lines += [*_notes(draft, "create", "  "), "", "get:", f"  request: {_template(draft.get)}"]
-    lines += ["  phase:", f"    path: {draft.state_path}", "    map:"]
-    lines += [f"      {phase}: {_list(values)}" for phase, values in draft.states.items()]
-    lines += [f"  message: {draft.message_path}"] if draft.message_path else []
-    lines += _notes(draft, "get", "  ")
-    if draft.delete:
-        lines += ["", "delete:", f"  request: {_template(draft.delete)}", *_notes(draft, "delete", "  ")]
-    if draft.logs:
-        lines += ["", "logs:", f"  request: {_template(draft.logs)}", "  format: text", *_notes(draft, "logs", "  ")]
-    return "\n".join(lines) + "\n"
+def flow_list(values: Any) -> str:
+    """A list on one line."""
+    return f"[{', '.join(plain(value) for value in values)}]"
 
 
-def _list(values: list[str]) -> str:
-    return f"[{', '.join(_plain(value) for value in values)}]"
+def plain(value: Any) -> str:
+    """A scalar without quotes where YAML needs none."""
+    safe = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*", value)
+    return str(value) if safe and str(value).lower() not in ("null", "true", "false") else quoted(value)
 
 
-def _plain(value: str) -> str:
-    safe = re.fullmatch(r"[A-Za-z][\w-]*", value) and value.lower() not in ("null", "true", "false")
-    return value if safe else _quoted(value)
-
-
-def _quoted_key(name: str) -> str:
-    return name if _plain(name) == name else _quoted(name)
-
-
-def _notes(draft: Draft, section: str, indent: str) -> list[str]:
-    return [f"{indent}# DECIDE: {note}" for note in draft.decide.get(section, [])]
-
-
-def test_text(draft: Draft) -> str:
-    """Its contract test: a success, a failure, a cancel."""
-    _, secrets = AUTHS[draft.auth]
-    lines = [
-        "# Answers as the API's documentation has them. `yaml-connector record` writes such a test from a real job.",
-        "defaults:",
-        f"  env: {{{draft.variable}: https://api.test}}",
-    ]
-    if secrets:
-        lines += [f"  secrets: {{{', '.join(f'{secret}: test-{secret}' for secret in secrets)}}}"]
-    values = {name: example for name, (_, example) in draft.config.items()}
-    lines += [f"  config: {_quoted(values)}"] if values else []
-    lines += ["tests:"]
-    for phase in ("SUCCEEDED", "FAILED"):
-        if phase in draft.states:
-            lines += [f"  - name: a job that ends as {phase}", "    calls:", *_create(draft)]
-            if "RUNNING" in draft.states:
-                lines += _get(draft, "RUNNING")
-            lines += _get(draft, phase)
-    if draft.delete:
-        lines += ["  - name: a job is cancelled", "    calls:", *_create(draft)]
-        method, path = draft.delete.split(" ", 1)
-        lines += ["      - delete:", "          exchanges:"]
-        lines += [f"            - request: {{method: {method}, url: {_quoted(_url(path))}}}"]
-    return "\n".join(lines) + "\n"
-
-
-def _url(path: str) -> str:
-    return "https://api.test" + re.sub(r"{(\w+)}", r"my-\1", path.replace("{id}", "job-1"))
-
-
-def _answer(path: str, value: Any) -> Any:
-    """An answer in which a path finds a value."""
-    for part in reversed(path.removeprefix("$.").split(".")):
-        value = {part: value}
-    return value
-
-
-def _login(draft: Draft) -> list[str]:
-    if draft.auth != "oauth2":
-        return []
-    return [
-        f"            - request: {{method: POST, url: {_quoted(_url('/oauth/token'))}}}",
-        "              response: {json: {access_token: test-token, expires_in: 3600}}",
-    ]
-
-
-def _create(draft: Draft) -> list[str]:
-    method, path = draft.create.split(" ", 1)
-    body = {name: example for name, (_, example) in draft.fields.items()}
-    sent = f", json: {_quoted(body)}" if body else ""
-    return [
-        "      - create:",
-        "          exchanges:",
-        *_login(draft),
-        f"            - request: {{method: {method}, url: {_quoted(_url(path))}{sent}}}",
-        f"              response: {{status: 201, json: {_quoted(_answer(draft.id_path, 'job-1'))}}}",
-        "          expect: {job_id: job-1}",
-    ]
-
-
-def _get(draft: Draft, phase: str) -> list[str]:
-    state = draft.states[phase][0]
-    method, path = draft.get.split(" ", 1)
-    outputs = f", outputs: {{status: {_quoted(state)}}}" if phase == "SUCCEEDED" else ""
-    return [
-        "      - get:",
-        "          exchanges:",
-        f"            - request: {{method: {method}, url: {_quoted(_url(path))}}}",
-        f"              response: {{json: {_quoted(_answer(draft.state_path, state))}}}",
-        f"          expect: {{phase: {phase}{outputs}}}",
-    ]
+def _notes(draft: Draft, section: str) -> list[str]:
+    return [f"  # DECIDE: {note}" for note in draft.decide.get(section, [])]

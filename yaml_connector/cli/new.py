@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli.draft import AUTHS, Draft, spec_text, test_text
+from yaml_connector.cli.auth_kinds import AUTHS
 from yaml_connector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from yaml_connector.cli.draft import Draft
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -21,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 @click.command()
 @click.argument("name", required=False)
 @click.option("--base-url", help="Where the API is: https://api.acme.com/v1")
-@click.option("--auth", type=click.Choice(list(AUTHS)), help="The kind of credentials.")
+@click.option("--auth", type=click.Choice(list(AUTHS)), help="The kind of credentials; default: bearer.")
 @click.option("--create", "create", metavar="'POST /jobs'", help="The call that submits a job.")
 @click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that asks how it is doing.")
 @click.option(
@@ -47,7 +49,9 @@ def new(
 ) -> None:
     """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
 
-    On a terminal, what is not given is asked for. In paths, {id} stands for the job's id.
+    On a terminal, what is not given is asked for. In paths, {id} stands for the job's id, and {any_other_name} for a
+    config field of that name. With --from-openapi the calls are found in the document, or are those of --create and
+    --get.
 
     \b
     Examples:
@@ -63,20 +67,33 @@ def new(
 
         _say(copy_to(entry(source[1]), target, force=force))
         return
+    for option, text, check in (
+        ("NAME", name, check_name),
+        ("--base-url", base_url, check_url),
+        ("--create", create, check_call),
+        ("--get", get, check_call_with_id),
+        ("--delete", delete, check_call_or_none),
+        ("--logs", logs, check_call_or_none),
+    ):
+        _checked(option, text, check)
     if document is not None:
         from yaml_connector.cli.openapi import draft_of
 
-        draft = draft_of(Path(document).read_bytes(), document, name)
+        draft = draft_of(Path(document).read_bytes(), document, name, create, get)
+        check_name(draft.name)
+        draft.base_url = check_url(base_url) if base_url else draft.base_url
+        draft.auth = auth or draft.auth
+        draft.delete = check_call_or_none(delete) if delete else draft.delete
+        draft.logs = check_call_or_none(logs) if logs else draft.logs
     else:
-        draft = _asked(name, base_url, auth)
-    draft.base_url = base_url.rstrip("/") if base_url else draft.base_url
-    draft.auth = auth or draft.auth
-    draft.create = _call(create, "--create") or draft.create
-    draft.get = _call(get, "--get") or (draft.get if document or not create else _below(draft.create, "GET"))
-    if delete is not None or (create and not document):
-        draft.delete = None if delete in (None, "none") else _call(delete, "--delete")
-    draft.logs = _call(logs, "--logs") or draft.logs
-    _check(draft)
+        draft = _asked(name, base_url, auth, create, get, delete, logs)
+    _write(draft, target, force=force)
+
+
+def _write(draft: Draft, target: Path, *, force: bool) -> None:
+    from yaml_connector.cli.draft import spec_text
+    from yaml_connector.cli.draft_test import test_text
+
     files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": test_text(draft)}
     there = [str(target / file) for file in files if (target / file).exists()]
     if there and not force:
@@ -90,34 +107,103 @@ def new(
             click.echo(f"  decide: {section}: {note}")
 
 
-def _asked(name: str | None, base_url: str | None, auth: str | None) -> Draft:
-    if sys.stdin.isatty():
-        name = name or click.prompt("Name of the task type", default="my_job")
-        base_url = base_url or click.prompt("Base URL of the API", default="https://api.example.com")
-        auth = auth or click.prompt("Credentials", type=click.Choice(list(AUTHS)), default="bearer")
-    if not name or not base_url:
-        raise click.UsageError("give a NAME and --base-url (on a terminal they are asked for)")
-    return Draft(name, base_url.rstrip("/"), auth or "bearer")
+def _asked(
+    name: str | None,
+    base_url: str | None,
+    auth: str | None,
+    create: str | None,
+    get: str | None,
+    delete: str | None,
+    logs: str | None,
+) -> Draft:
+    """A draft of what is given; on a terminal, what is not is asked for."""
+    from yaml_connector.cli.draft import Draft
+
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    missing = [option for option, text in (("NAME", name), ("--base-url", base_url)) if not text]
+    if missing and not asks:
+        raise click.UsageError(f"give {' and '.join(missing)} (on a terminal they are asked for)")
+    asks = asks and bool(missing)
+
+    def value(given: str | None, question: str, default: str, check: Callable[[str], str | None]) -> str | None:
+        if given is None and asks:
+            return click.prompt(question, default=default, value_proc=check)
+        return check(given or default)
+
+    if asks:
+        click.echo("In paths, {id} stands for the job's id. Enter takes what stands in [].")
+    name = value(name, "Name of the task type", "my_job", check_name) or ""
+    base_url = value(base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
+    if auth is None and asks:
+        for kind, about in AUTHS.items():
+            click.echo(f"  {kind:<10} {about.about}")
+        auth = click.prompt("Credentials", type=click.Choice(list(AUTHS)), default="bearer", show_choices=False)
+    created = value(create, "Call that submits a job", "POST /jobs", check_call) or ""
+    below = created.split(" ", 1)[1].rstrip("/") + "/{id}"
+    cancel = f"POST {below}/cancel" if asks or create is None else "none"
+    return Draft(
+        name,
+        base_url,
+        auth or "bearer",
+        create=created,
+        get=value(get, "Call that asks how it is doing", f"GET {below}", check_call_with_id) or "",
+        delete=value(delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
+        logs=value(logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
+    )
 
 
-def _call(text: str | None, option: str) -> str | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"([A-Za-z]+) (/\S*)", text.strip())
+def _checked(option: str, text: str | None, check: Callable[[str], object]) -> None:
+    if text is not None:
+        try:
+            check(text)
+        except click.UsageError as error:
+            raise click.UsageError(f"{option}: {error.message}") from None
+
+
+def check_name(text: str) -> str:
+    """A name of a task type that is also a file's."""
+    if not _NAME.fullmatch(text.strip()):
+        raise click.UsageError(f"{text!r} is no name: letters, digits and _, starting with a letter")
+    return text.strip()
+
+
+def check_url(text: str) -> str:
+    """A base URL, without a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s'\"{}@?#/][^\s'\"{}@?#]*", text.strip()):
+        raise click.UsageError(f"{text!r} is no base URL: https://api.acme.com/v1")
+    return text.strip().rstrip("/")
+
+
+def check_call(text: str) -> str:
+    """A call as `POST /jobs`."""
+    match = re.fullmatch(r"([A-Za-z]+) +(/\S*)", text.strip())
     if match is None:
-        raise click.UsageError(f"{option} {text!r}: write it as a method and a path: 'GET /jobs/{{id}}'")
+        raise click.UsageError(f"{text!r}: write it as a method and a path: POST /jobs")
+    if "?" in match[2]:
+        raise click.UsageError(
+            f"{text!r}: write the path alone; what stands behind the ? goes into `query` of the spec"
+        )
+    wrong = [found for found in re.findall(r"\{([^}]*)\}?", match[2]) if not re.fullmatch(r"[A-Za-z_]\w*", found)]
+    if wrong or match[2].count("{") != match[2].count("}"):
+        raise click.UsageError(
+            f"{text!r}: inside {{}} stands id, or the name of a config field (letters, digits and _)"
+        )
+    if match[1].upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        raise click.UsageError(f"{match[1]!r} is no method: GET, POST, PUT, PATCH, DELETE")
     return f"{match[1].upper()} {match[2]}"
 
 
-def _below(create: str, method: str) -> str:
-    return f"{method} {create.split(' ', 1)[1].rstrip('/')}/{{id}}"
+def check_call_with_id(text: str) -> str:
+    """A call as `GET /jobs/{id}`."""
+    call = check_call(text)
+    if not re.search(r"\{[^}]+\}", call):
+        raise click.UsageError(f"{text!r}: where does the job's id stand? write {{id}} there: GET /jobs/{{id}}")
+    return call
 
 
-def _check(draft: Draft) -> None:
-    if not _NAME.fullmatch(draft.name):
-        raise click.UsageError(f"{draft.name!r} is no name: letters, digits and _, starting with a letter")
-    if not re.fullmatch(r"https?://[^\s'\"{}@]+", draft.base_url):
-        raise click.UsageError(f"{draft.base_url!r} is no base URL: https://api.acme.com/v1")
+def check_call_or_none(text: str) -> str | None:
+    """A call with an id, or None for `none`."""
+    return None if text.strip() == "none" else check_call_with_id(text)
 
 
 def _say(files: Sequence[Path]) -> None:

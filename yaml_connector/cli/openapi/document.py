@@ -1,0 +1,224 @@
+"""An OpenAPI 3 document: its operations, with references followed, also into files beside it, and `allOf` merged."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from yaml_connector.errors import ConfigError
+
+_LARGEST = 64 * 2**20
+_MOST_REFERENCES = 20  # one after the other
+_DEEPEST_MERGE = 8
+_DEEPEST_FIELD = 4
+_MOST_FIELDS = 500  # of one answer; those further out come first
+
+Node = dict[str, Any]
+
+
+class Document:
+    """A document. Every node that it gives is a mapping, whatever the file holds at its place."""
+
+    def __init__(self, data: Node, file: str) -> None:
+        self.data = data
+        self.file = file
+        self._files: dict[Path, Any] = {Path(file).absolute(): data}
+        paths = self.node(data.get("paths"))
+        self.paths: dict[str, Node] = {str(path): self.node(item) for path, item in paths.items()}
+
+    @classmethod
+    def read(cls, content: bytes, file: str) -> Document:
+        """The document of a file; raises ConfigError, with what to do, if it is none."""
+        if len(content) > _LARGEST:
+            raise ConfigError(f"{file} is longer than {_LARGEST // 2**20} MiB")
+        data = _parse(content, file)
+        if isinstance(data, dict) and "swagger" in data:
+            raise ConfigError(
+                f"{file} is a Swagger {data['swagger']} document; convert it to OpenAPI 3 first: "
+                f"npx swagger2openapi {file} -o openapi.json"
+            )
+        if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3"):
+            raise ConfigError(f"{file} is no OpenAPI 3 document: it has no `openapi: 3...`")
+        return cls(_placed(data, Path(file).absolute()), file)
+
+    def node(self, raw: Any, depth: int = 0) -> Node:
+        """A node with its references followed and `allOf` merged."""
+        for _ in range(_MOST_REFERENCES):
+            if not isinstance(raw, dict) or "$ref" not in raw:
+                break
+            raw = self._target(str(raw["$ref"]))
+        if not isinstance(raw, dict):
+            return {}
+        parts = raw.get("allOf")
+        if not isinstance(parts, list) or depth > _DEEPEST_MERGE:
+            return raw
+        merged: Node = {}
+        for part in [*(self.node(part, depth + 1) for part in parts), {**raw, "allOf": None}]:
+            properties = {**_mapping(merged.get("properties")), **_mapping(part.get("properties"))}
+            required = [*_list(merged.get("required")), *_list(part.get("required"))]
+            merged = {**merged, **part, "properties": properties, "required": required}
+        return merged
+
+    def _target(self, reference: str) -> Any:
+        where, _, pointer = reference.partition("#")
+        target = self._file(Path(where))
+        for name in pointer.strip("/").split("/") if pointer.strip("/") else []:
+            key = name.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}")
+            target = target.get(key) if isinstance(target, dict) else None
+        return target
+
+    def _file(self, path: Path) -> Any:
+        """A file beside the document that it refers to; nothing if it is not below the document's folder."""
+        if path not in self._files:
+            self._files[path] = None
+            inside = path.resolve().is_relative_to(Path(self.file).absolute().parent.resolve())
+            if inside and path.is_file() and path.stat().st_size <= _LARGEST:
+                self._files[path] = _placed(_parse(path.read_bytes(), str(path)), path)
+        return self._files[path]
+
+    def has(self, path: str, method: str) -> bool:
+        """Is there such a call?"""
+        return method in self.paths.get(path, {})
+
+    def operation(self, path: str, method: str) -> Node:
+        """A call; nothing if there is none."""
+        return self.node(self.paths.get(path, {}).get(method))
+
+    def parameters(self, path: str, method: str) -> dict[str, Node]:
+        """The parameters of a call, those of its path too, by name."""
+        found = {}
+        for holder in (self.paths.get(path, {}), self.operation(path, method)):
+            for raw in _list(holder.get("parameters")):
+                about = self.node(raw)
+                found[str(about.get("name"))] = about
+        return found
+
+    def answer(self, path: str, method: str) -> Node:
+        """The schema of a call's good answer."""
+        return self.node(next((_schema_of(self.node(item)) for item in self.answers(path, method)), None))
+
+    def answers(self, path: str, method: str) -> Iterator[Node]:
+        """The good answers of a call; those with JSON first."""
+        responses = self.node(self.operation(path, method).get("responses"))
+        good = [raw for status, raw in responses.items() if re.fullmatch(r"2(\d\d|XX)|default", str(status))]
+        nodes = [self.node(raw) for raw in good]
+        yield from sorted(nodes, key=lambda node: not _schema_of(node))
+
+    def answer_name(self, path: str, method: str) -> str | None:
+        """What the document calls the schema of a call's good answer."""
+        raw = next((_schema_of(item) for item in self.answers(path, method)), None)
+        return str(raw["$ref"]) if isinstance(raw, dict) and "$ref" in raw else None
+
+    def body(self, path: str, method: str) -> tuple[str | None, Node, bool]:
+        """The media type of a call's body, its schema, and whether it must be there. JSON is preferred."""
+        node = self.node(self.operation(path, method).get("requestBody"))
+        content = _mapping(node.get("content"))
+        kinds = sorted(map(str, content), key=lambda kind: ("json" not in kind, "form-urlencoded" not in kind))
+        if not kinds:
+            return None, {}, False
+        return kinds[0], self.node(self.node(content.get(kinds[0])).get("schema")), node.get("required") is True
+
+    def options(self, schema: Node) -> list[Node]:
+        """The forms that a schema allows: itself, or those of `oneOf` and `anyOf`; not null."""
+        forms = [self.node(part) for key in ("oneOf", "anyOf") for part in _list(schema.get(key))]
+        return [form for form in forms or [schema] if form.get("type") != "null"]
+
+    def fields(self, schema: Node) -> Iterator[tuple[str, str, Node]]:
+        """Every field of an answer, from the outside in: its JSONPath, its name and its schema. A list stands for its
+        first item."""
+        level = [("$", schema)]
+        count = 0
+        for _ in range(_DEEPEST_FIELD):
+            below: list[tuple[str, Node]] = []
+            for where, node in level:
+                for form in self.options(node):
+                    if "items" in form:
+                        below.append((f"{where}[0]", self.node(form["items"])))
+                    for name, raw in _mapping(form.get("properties")).items():
+                        if not re.fullmatch(r"[A-Za-z_]\w*", str(name)):
+                            continue
+                        count += 1
+                        if count > _MOST_FIELDS:
+                            return
+                        about = self.node(raw)
+                        yield f"{where}.{name}", str(name), about
+                        below.append((f"{where}.{name}", about))
+            level = below
+
+    def kinds(self, schema: Node) -> set[str]:
+        """The JSON types that a schema allows, null left out."""
+        found: set[str] = set()
+        for form in self.options(schema):
+            kind = form.get("type")
+            found |= {str(item) for item in (kind if isinstance(kind, list) else [kind]) if item}
+            found |= {"string"} if isinstance(form.get("const"), str) or ("enum" in form and not kind) else set()
+        return found - {"null"}
+
+
+def _parse(content: bytes, file: str) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        pass
+    except RecursionError:
+        raise ConfigError(f"{file} is nested too deeply") from None
+    import yaml
+
+    try:
+        return yaml.load(content, Loader=_loader())  # noqa: S506 - it is the safe one
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """The safe loader, without dates: examples hold dates that there are not."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for first, pairs in Loader.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+def _placed(data: Any, file: Path) -> Any:
+    """The data of a file, with the whole path of a file in every reference."""
+    seen: set[int] = set()
+    left = [data]
+    while left:
+        node = left.pop()
+        if not isinstance(node, dict | list) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            node["$ref"] = _whole(node["$ref"], file)
+        left += node.values() if isinstance(node, dict) else node
+    return data
+
+
+def _whole(reference: str, file: Path) -> str:
+    where, hash_, pointer = reference.partition("#")
+    return f"{file.parent / where if where else file}{hash_}{pointer}"
+
+
+def _schema_of(node: Mapping[str, Any]) -> Any:
+    for kind, media in _mapping(node.get("content")).items():
+        if "json" in str(kind) and isinstance(media, dict) and isinstance(media.get("schema"), dict):
+            return media["schema"]
+    return None
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
