@@ -10,7 +10,6 @@ import argparse
 import importlib
 import itertools
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,13 +19,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from bench import backend, command, messages
+from bench import command, messages
 from bench.big_backend import log_text, status_document
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
 from bench.connected import connected, running_jobs
 from bench.messages import WrongAnswerError
-from bench.services import Service, Services, free_ports
+from bench.services import Service, Services, environment, free_ports
 from bench.spec_files import CUSTOM, TASK_TYPE, write_spec
 
 COLUMNS: list[Column] = [
@@ -118,13 +117,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         write_spec(folder, CHANGES)
-        env = {
-            **os.environ,
-            "YAML_CONNECTOR_PATH": str(folder),
-            "BENCH_URL": f"http://127.0.0.1:{backend_port}",
-            "BENCH_API_KEY": backend.API_KEY,
-        }
-        services = stack.enter_context(Services(env))
+        services = stack.enter_context(Services(environment(folder, backend_port)))
         services.start_backend(backend_port, "bench.big_backend", str(options.status), str(options.log))
         measured = []
         for reader in READERS:

@@ -118,5 +118,6 @@ def write_json(file: Path | None, results: Mapping[str, Any]) -> None:
     if file is None:
         return
     machine = {"platform": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
+    file.parent.mkdir(parents=True, exist_ok=True)
     packages = {package: version(package) for package in PACKAGES}
     file.write_text(json.dumps({"machine": machine, "packages": packages, **results}, indent=2) + "\n")

@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
 import sys
 import time
 import urllib.request
@@ -30,11 +29,11 @@ from typing import Any
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 
-from bench import backend, command
+from bench import command
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
 from bench.connected import connected, get_requests
-from bench.services import Service, Services, free_ports
+from bench.services import Service, Services, environment, free_ports
 from bench.spec_files import CUSTOM, TASK_TYPE, write_spec
 
 BATCH = {
@@ -189,13 +188,7 @@ async def simulate(variant: Variant, number: int, options: argparse.Namespace) -
     (backend_port,) = free_ports(1)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
-        env = {
-            **os.environ,
-            "BENCH_URL": f"http://127.0.0.1:{backend_port}",
-            "BENCH_API_KEY": backend.API_KEY,
-            "YAML_CONNECTOR_PATH": str(folder),
-        }
-        services = stack.enter_context(Services(env))
+        services = stack.enter_context(Services(environment(folder, backend_port)))
         services.start_backend(backend_port, "bench.limited", str(options.limit))
         kind, module, custom = "bench_floor", "bench.handwritten", {"timeout_seconds": 60}
         if variant.changes is not None:

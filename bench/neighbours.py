@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import itertools
 import math
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,11 +18,11 @@ from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-from bench import backend, command
+from bench import command
 from bench.client import Send
 from bench.command import Cell, Column
 from bench.connected import connected, get_requests
-from bench.services import Services, free_ports
+from bench.services import Services, environment, free_ports
 from bench.spec_files import CUSTOM, write_spec
 
 COLUMNS: list[Column] = [
@@ -90,8 +89,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     ports = dict(zip(BACKENDS, free_ports(len(BACKENDS)), strict=True))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
-        env = {**os.environ, "BENCH_API_KEY": backend.API_KEY, "YAML_CONNECTOR_PATH": str(folder)}
-        services = stack.enter_context(Services(env))
+        services = stack.enter_context(Services(environment(folder)))
         for name, port in ports.items():
             services.start_backend(port, "bench.backend", str(BACKENDS[name]))
             write_spec(folder, {"connection": {"base_url": f"http://127.0.0.1:{port}"}}, name)

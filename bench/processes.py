@@ -7,19 +7,18 @@ far as there are cores left.
 
 import argparse
 import itertools
-import os
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 
-from bench import backend, command
+from bench import command
 from bench.client import Client, Load, Send, drive
 from bench.command import Cell, Column
 from bench.connected import connected, get_requests
 from bench.messages import Reply
-from bench.services import Service, Services, free_ports
+from bench.services import Service, Services, environment, free_ports
 from bench.spec_files import BASE, CUSTOM, TASK_TYPE
 
 COLUMNS: list[Column] = [
@@ -49,14 +48,8 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each number of processes."""
     most = max(options.processes)
     (backend_port,) = free_ports(1)
-    env = {
-        **os.environ,
-        "YAML_CONNECTOR_PATH": str(BASE.parent),
-        "BENCH_URL": f"http://127.0.0.1:{backend_port}",
-        "BENCH_API_KEY": backend.API_KEY,
-    }
     async with AsyncExitStack() as stack:
-        services = stack.enter_context(Services(env))
+        services = stack.enter_context(Services(environment(BASE.parent, backend_port)))
         jobs = services.start_backend(backend_port)
         up: list[tuple[Service, Client]] = [
             await stack.enter_async_context(connected(services, f"c0-{number}", "yaml_connector.service"))

@@ -1,5 +1,6 @@
 """The processes: a backend, and one `c0` for each connector, so that all start from the same state."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+
+from bench.backend import API_KEY
 
 ROOT = Path(__file__).parent.parent
 """The repository: the working directory of every process, so that `bench` and the package can be imported."""
@@ -121,6 +124,12 @@ class Services:
         service = Service(command, port, {**self._env, **(env or {})}, self._logs / f"{name}.log")
         self._stack.callback(service.stop)
         return service
+
+
+def environment(specs: Path, backend_port: int = 1) -> dict[str, str]:
+    """The environment of services that read these specs and talk to the backend there (1: to none)."""
+    url = f"http://127.0.0.1:{backend_port}"
+    return {**os.environ, "BENCH_URL": url, "BENCH_API_KEY": API_KEY, "YAML_CONNECTOR_PATH": str(specs)}
 
 
 def free_ports(count: int) -> list[int]:

@@ -7,15 +7,15 @@ first row has none: what Python, the imports and `c0` take alone.
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from bench import backend, command
+from bench import command
 from bench.command import Cell, Column
+from bench.services import environment
 from bench.spec_files import TASK_TYPE, write_spec
 from bench.starting import command_seconds, service_start
 
@@ -57,12 +57,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     for number in (0, *options.specs):
         with TemporaryDirectory(prefix="bench-") as name:
             write_specs(Path(name), number)
-            env = {
-                **os.environ,
-                "YAML_CONNECTOR_PATH": name,
-                "BENCH_URL": "http://127.0.0.1:1",
-                "BENCH_API_KEY": backend.API_KEY,
-            }
+            env = environment(Path(name))
             loads, starts = [], []
             for _ in range(options.rounds):
                 command.tell(f"{number} specs")

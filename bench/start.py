@@ -5,14 +5,14 @@ The commands take turns, so what else the machine does hits all alike; the table
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench import backend, command
+from bench import command
 from bench.command import Cell, Column
+from bench.services import environment
 from bench.spec_files import BASE
 from bench.starting import command_seconds, service_start
 
@@ -62,12 +62,7 @@ COMPARED = {"c0 with one spec": ("c0, empty", 0.5)}
 
 async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each thing that is measured."""
-    env = {
-        **os.environ,
-        "YAML_CONNECTOR_PATH": str(BASE.parent),
-        "BENCH_URL": "http://127.0.0.1:1",
-        "BENCH_API_KEY": backend.API_KEY,
-    }
+    env = environment(BASE.parent)
     todo = measurements(env)
     taken: dict[str, list[float]] = {name: [] for name in todo}
     for number in range(options.rounds + 1):
