@@ -1,7 +1,7 @@
 """What the generic connector costs: benches with real processes, each a command of its own.
 
 ==================  ================================  ==================================================
-`make bench`        ``python -m bench``               one call, beside hand-written connectors (`measure.py`, `report.py`)
+`make bench`        ``python -m bench``               one call (`measure.py`, `report.py`)
 `bench-jobs`        ``python -m bench.jobs``          many running jobs behind a backend with a limit
 `bench-specs`       ``python -m bench.specs``         many specs: loading them, starting with them
 `bench-big`         ``python -m bench.big``           a big status document, a big log
