@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from doc_blocks import BASE, DOCS, ROOT, Block, blocks, completed, data_of, is_tests, loaded, slug
 
-from yaml_connector.contract.load import load_tests, read_file
+from yaml_connector.contract.load import load_tests
 from yaml_connector.contract.report import file_lines
 from yaml_connector.contract.runner import run_tests
 
@@ -40,7 +40,7 @@ def passes(spec: dict[str, object], tests: str, folder: Path) -> None:
     shutil.copy(HOW_TO_FILES / "data.csv", folder)
     file = folder / "example.test.yaml"
     file.write_text(tests, encoding="utf-8")
-    found, problems = load_tests(read_file(str(file)), str(file))
+    found, problems = load_tests(file.read_bytes(), str(file))
     assert [str(problem) for problem in problems] == []
     assert found is not None
     result = run_tests(found)
