@@ -8,10 +8,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.contract.load import load_tests, read_file
+from yaml_connector.contract.load import load_tests
 from yaml_connector.contract.report import file_lines
 from yaml_connector.contract.runner import Failure, FileResult, TestResult, run_tests
 from yaml_connector.errors import Problem
+from yaml_connector.loading.loader import read_file
 
 ROOT = Path(__file__).parents[1]
 

@@ -47,7 +47,8 @@ class ContractFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each test; a file that cannot be used is an error with all its problems."""
-        from yaml_connector.contract.load import load_tests, read_file
+        from yaml_connector.contract.load import load_tests
+        from yaml_connector.loading.loader import read_file
 
         tests, problems = load_tests(read_file(str(self.path)), str(self.path))
         if tests is None or problems or tests.loaded is None:

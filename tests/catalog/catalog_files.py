@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.contract.load import LoadedTests, load_tests, read_file
+from yaml_connector.contract.load import LoadedTests, load_tests
 from yaml_connector.contract.model import Call, Test
 from yaml_connector.contract.recorded import Exchange
-from yaml_connector.loading.loader import LoadedSpec, examine
+from yaml_connector.loading.loader import LoadedSpec, examine, read_file
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "catalog"

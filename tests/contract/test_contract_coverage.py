@@ -7,8 +7,9 @@ from typing import Any
 
 from contract_folder import CREATE, DEFAULTS, ROOT, Folder, get, state
 
-from yaml_connector.contract.load import load_tests, read_file
+from yaml_connector.contract.load import load_tests
 from yaml_connector.contract.runner import run_tests
+from yaml_connector.loading.loader import read_file
 
 
 def unreached(folder: Folder, *tests: list[dict[str, Any]]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from contract_folder import CREATE, DEFAULTS, Folder
 
-from yaml_connector.contract.load import load_tests, read_file, value_problems
+from yaml_connector.contract.load import load_tests, value_problems
+from yaml_connector.loading.loader import read_file
 
 
 def said(folder: Folder, content: str) -> list[str]:

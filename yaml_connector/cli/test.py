@@ -98,8 +98,9 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
 
 
 def _run(file: str, part: str | None) -> tuple[FileResult | None, list[Problem]]:
-    from yaml_connector.contract.load import load_tests, read_file
+    from yaml_connector.contract.load import load_tests
     from yaml_connector.contract.runner import run_tests
+    from yaml_connector.loading.loader import read_file
 
     tests: LoadedTests | None
     tests, problems = load_tests(read_file(file), file)

@@ -13,6 +13,7 @@ import click
 from yaml_connector.cli.problems import Sources, count, echo_problems, errors_of, github_annotation, problem_data
 
 if TYPE_CHECKING:
+    from yaml_connector.contract.load import ReadSpec
     from yaml_connector.errors import Problem
     from yaml_connector.loading.loader import LoadedSpec
 
@@ -113,8 +114,7 @@ def find_files(paths: Sequence[str]) -> Found:
 
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
-    from yaml_connector.contract.load import load_tests, read_file, read_spec, value_problems
-    from yaml_connector.loading.loader import examine, load_text
+    from yaml_connector.loading.loader import examine, load_text, read_file, read_spec
 
     named = [path for path in paths if path != "-"]
     files = find_files(named) if named or stdin is None else Found()
@@ -136,15 +136,25 @@ def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
         else:
             problems += load_text(stdin, STDIN)[1]
             checked.specs += 1
+    if contents:
+        problems += _problems_of_tests(contents, spec_of)
+    order = {file: number for number, file in enumerate(dict.fromkeys(problem.file for problem in problems))}
+    checked.problems += sorted(set(problems), key=lambda problem: (order[problem.file], problem))
+    return checked
+
+
+def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) -> list[Problem]:
+    """What is wrong with files of contract tests, and with the specs that they are about."""
+    from yaml_connector.contract.load import load_tests, value_problems
+
+    problems = []
     for file, content in contents.items():
         tests, found = load_tests(content, file, spec_of)
         problems += found
         if tests is not None:
             problems += value_problems(tests)
             problems += [problem for problem in tests.spec_problems if problem.severity == "error"]
-    order = {file: number for number, file in enumerate(dict.fromkeys(problem.file for problem in problems))}
-    checked.problems += sorted(set(problems), key=lambda problem: (order[problem.file], problem))
-    return checked
+    return problems
 
 
 def _is_test(content: bytes) -> bool:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from yaml_connector.contract.given import given_of
 from yaml_connector.contract.model import ContractTests
 from yaml_connector.errors import Problem
-from yaml_connector.loading.loader import LoadedSpec, load_text
+from yaml_connector.loading.loader import LoadedSpec, read_spec
 from yaml_connector.loading.models import build, describe
-from yaml_connector.loading.yaml12 import LARGEST_FILE, Document, parse
+from yaml_connector.loading.yaml12 import Document, parse
 
 ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Problem]]]
 
@@ -28,20 +28,6 @@ class LoadedTests:
     loaded: LoadedSpec | None
     spec_file: str
     spec_problems: list[Problem] = field(default_factory=list)
-
-
-def read_file(file: str) -> bytes | OSError:
-    """The content of a file, or why it cannot be read."""
-    try:
-        with open(file, "rb") as handle:
-            return handle.read(LARGEST_FILE + 1)
-    except OSError as error:
-        return error
-
-
-def read_spec(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
-    """The spec in a file, and its problems."""
-    return load_text(read_file(file), file)
 
 
 def load_tests(

@@ -50,7 +50,7 @@ def examine(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         for file in spec_files(path, problems):
-            spec, found = load_text(_read(file), file)
+            spec, found = read_spec(file)
             problems += found
             if spec is not None:
                 loaded.append(spec)
@@ -81,6 +81,20 @@ def is_test_file(name: str) -> bool:
     return name.endswith((".test.yaml", ".test.yml"))
 
 
+def read_file(file: str) -> bytes | OSError:
+    """The content of a file, of a too long one only as much as shows that, or why it cannot be read."""
+    try:
+        with open(file, "rb") as handle:
+            return handle.read(LARGEST_FILE + 1)
+    except OSError as error:
+        return error
+
+
+def read_spec(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+    """The spec in a file, if it can be used, and its problems in the order of the file."""
+    return load_text(read_file(file), file)
+
+
 def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, list[Problem]]:
     """Load one spec from its content; gives it, if it can be used, and its problems in the order of the file."""
     if isinstance(content, OSError):
@@ -93,14 +107,6 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
     if spec is None or any(problem.severity == "error" for problem in problems):
         return None, problems
     return LoadedSpec(spec, file, document, tuple(problems)), problems
-
-
-def _read(file: str) -> bytes | OSError:
-    try:
-        with open(file, "rb") as handle:
-            return handle.read(LARGEST_FILE + 1)
-    except OSError as error:
-        return error
 
 
 def _nowhere(path: str) -> str:

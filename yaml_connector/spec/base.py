@@ -16,7 +16,7 @@ from yaml_connector.values.types import parse_duration, parse_size
 class Model(BaseModel):
     """A closed object of the language: unknown keys are errors, nothing is coerced."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True)
