@@ -243,6 +243,7 @@ def test_markdown_has_the_same_and_its_tables_are_tables(command: Command, here:
         "<td><code>cpus</code></td>\n<td><code>int</code></td>\n<td><code>1</code></td>\n<td>from 1, up to 64</td>",
         "<td><code>flyte.io.File | None</code></td>",
         "<td><strong>required</strong></td>",
+        "<td><code>False</code></td>",
         "<td><code>RUNNING</code></td>\n<td>The job runs.</td>\n<td><code>$.state is running</code></td>",
         '<pre><code class="language-python">import flyte\n',
         "├─▶ RUNNING",

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from yaml_connector.spec.interface import ConfigField, Secret
-
-
-def default_of(field: ConfigField) -> str | None:
-    """A config field's default as a spec writes it; None if a value must be given."""
-    return None if field.required else json.dumps(field.default, ensure_ascii=False)
 
 
 def limits_of(field: ConfigField) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from yaml_connector.cli.author_words import default_of, limits_of, sources_of
+from yaml_connector.cli.author_words import limits_of, python_literal, sources_of
 from yaml_connector.cli.docs_snippet import call_line, command_line, snippet
 from yaml_connector.cli.picture import phase_lines, phase_reasons
 from yaml_connector.cli.plain_words import request_text
@@ -48,7 +47,7 @@ _HOW_TO_GIVE = {
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: a config field, an input, an output or a secret. `default` is a value as a spec writes it."""
+    """A line of a table: a config field, an input, an output or a secret. `default` is Python."""
 
     name: str
     type: str = ""
@@ -163,7 +162,8 @@ def _config(spec: ConnectorSpec) -> Table:
     for name, field in spec.config.items():
         about = " ".join(part for part in (_line(field.description), _HOW_TO_GIVE.get(field.type.name)) if part)
         allowed = ", ".join(map(_line, limits_of(field)))
-        rows.append(Row(name, str(field.type), field.required, _line(default_of(field)), allowed, about))
+        default = "" if field.required else _line(python_literal(field.default))
+        rows.append(Row(name, str(field.type), field.required, default, allowed, about))
     return Table("Config", rows, "" if rows else "Nothing to configure.")
 
 
@@ -181,7 +181,7 @@ def _outputs(spec: ConnectorSpec) -> Table:
     rows = []
     for name, field in spec.outputs.items():
         if name != "*":
-            default = json.dumps(field.default, ensure_ascii=False) if field.has_default else ""
+            default = python_literal(field.default) if field.has_default else ""
             rows.append(Row(name, _python(field.type), default=_line(default), about=_line(field.description)))
     any_other = "*" in spec.outputs
     note = ("And any that you declare." if rows else "Any that you declare.") if any_other else "" if rows else "None."

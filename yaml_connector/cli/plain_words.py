@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from yaml_connector.cli.author_words import default_of, limits_of, sources_of
+from yaml_connector.cli.author_words import limits_of, sources_of
 from yaml_connector.cli.picture import phase_lines
 from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
@@ -82,7 +82,7 @@ def author_lines(spec: ConnectorSpec) -> Iterator[str]:
     for name, given in (spec.inputs or {}).items():
         yield _named("input", name, str(given.type), given.description)
     for name, field in spec.config.items():
-        must = "required" if field.required else f"default {default_of(field)}"
+        must = "required" if field.required else f"default {json.dumps(field.default, ensure_ascii=False)}"
         yield _named("config", name, ", ".join([str(field.type), must, *limits_of(field)]), field.description)
     for name, secret in spec.secrets.items():
         kind = f"from {sources_of(secret)}" + ("" if secret.required else ", may be missing")

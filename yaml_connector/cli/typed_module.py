@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yaml_connector.cli.author_words import default_of, limits_of, python_literal, sources_of
+from yaml_connector.cli.author_words import limits_of, python_literal, sources_of
 from yaml_connector.cli.problems import printable
 from yaml_connector.errors import Problem
 from yaml_connector.loading.loader import LoadedSpec
@@ -155,7 +155,8 @@ class _Connector:
         annotation = self._config_type(field)
         required = f"_t.Required[{annotation}]" if field.required else annotation
         default = "" if field.required else f" = {self._default(field)}"
-        rules = [str(field.type), "required" if field.required else f"default {default_of(field)}", *limits_of(field)]
+        given = "required" if field.required else f"default {python_literal(field.default)}"
+        rules = [str(field.type), given, *limits_of(field)]
         return _Field(name, _sentences(field.description, ", ".join(rules)), annotation, required, default)
 
     def _default(self, field: ConfigField) -> str:
