@@ -7,8 +7,9 @@ import base64
 import json
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from fake_api import loaded
@@ -49,7 +50,35 @@ AUTHS: dict[str, dict[str, Any]] = {
     },
     "jwt": {"type": "jwt", "algorithm": "HS256", "key": "${{ secrets.s3 }}", "claims": {"iss": "${{ secrets.s4 }}"}},
     "query": {"type": "api_key", "name": "key", "in": "query", "value": "${{ secrets.s5 }}"},
+    "sigv4": {
+        "type": "aws_sigv4",
+        "service": "batch",
+        "region": "eu-west-1",
+        "access_key_id": "AKIAEXAMPLE",
+        "secret_access_key": "${{ secrets.s0 }}",
+        "session_token": "${{ secrets.s1 | b64encode }}",
+    },
+    "google": {"type": "google", "key": "${{ secrets.account }}"},
 }
+
+
+@lru_cache
+def private_key() -> str:
+    """A service account's private key, in PEM."""
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
+
+
+def account(token_uri: str) -> str:
+    """A service account's key, as Google gives it."""
+    email = "robot@project.iam.gserviceaccount.com"
+    return json.dumps({"private_key": private_key(), "client_email": email, "token_uri": token_uri})
+
+
+KEY_LINES = [line for line in private_key().splitlines() if len(line) >= 16 and "-----" not in line]
 
 
 def _all(start: int, end: int) -> dict[str, str]:
@@ -69,7 +98,8 @@ def spec(auth: str) -> LoadedSpec:
                 "retry": {"max_attempts": 1},
                 "follow_redirects": True,
             },
-            "secrets": {f"s{number}": {"env": f"S{number}"} for number in range(COUNT)},
+            "secrets": {f"s{number}": {"env": f"S{number}"} for number in range(COUNT)}
+            | {"account": {"env": "ACCOUNT"}},
             "outputs": {"echo": "$.echo"},
             "create": {
                 "request": {"method": "POST", "path": "/jobs/${{ secrets.s20 }}", "json": body},
@@ -95,6 +125,7 @@ class Leaks:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.assertions: list[str] = []
 
     def add(self, *values: Any) -> None:
         self.texts += [value if isinstance(value, str) else repr(value) for value in values]
@@ -113,7 +144,9 @@ class Leaks:
             "cut": lambda secret: secret[: max(10, len(secret) // 2)],
         }
         forms = {**FORMS, **inner}
-        return [(secret, name) for secret in SECRETS for name, form in forms.items() if form(secret) in text]
+        found = [(secret, name) for secret in SECRETS for name, form in forms.items() if form(secret) in text]
+        found += [(line, "a line of the key") for line in KEY_LINES if line in text]
+        return found + [(token, "an assertion") for token in self.assertions if token in text]
 
 
 async def drive(auth: str, form: str, leaks: Leaks) -> None:
@@ -123,8 +156,13 @@ async def drive(auth: str, form: str, leaks: Leaks) -> None:
 
     def answer(seen: Seen) -> Answer:
         if seen.path == "/token":
-            return as_json({"token": SECRETS[199]})
+            leaks.assertions += [value for name, value in parse_qsl(seen.body.decode()) if name == "assertion"]
+            if len(leaks.assertions) == 1:  # the first login is refused, in the words that it came with
+                return as_json({"error": f"invalid_grant {leaks.assertions[0]} {private_key()}"}, 400)
+            return as_json({"token": SECRETS[199], "access_token": SECRETS[199]})
         echo = " ".join(FORMS[form](secret) for secret in shown)
+        if auth == "google":
+            echo += f" {private_key()} {json.dumps(private_key())}"
         if status == 307:
             return 307, {"Location": f"http://elsewhere.test/{quote(echo)}"}, b""
         state = "done" if status == 200 else "odd " + echo
@@ -136,9 +174,9 @@ async def drive(auth: str, form: str, leaks: Leaks) -> None:
     await server.start()
     environment = {f"S{number}": secret for number, secret in enumerate(SECRETS)}
     transport = AiohttpTransport(max_connections=4, resolver=TestResolver())
-    connector = Connector(
-        spec(auth), environment={**environment, "BASE": f"http://api.test:{server.port}"}, transport=transport
-    )
+    base = f"http://api.test:{server.port}"
+    environment |= {"BASE": base, "ACCOUNT": account(f"{base}/token")}
+    connector = Connector(spec(auth), environment=environment, transport=transport)
     for start in range(0, COUNT, 20):
         shown[:] = SECRETS[start : start + 20]
         for status in (200, 201, 403, 500, 307):
@@ -169,9 +207,9 @@ PAIRS = [(auth, form) for i, auth in enumerate(AUTHS) for j, form in enumerate(F
 @pytest.mark.parametrize(("auth", "form"), PAIRS)
 def test_no_planted_secret_comes_out(auth: str, form: str, caplog: pytest.LogCaptureFixture) -> None:
     leaks = Leaks()
-    for name in ("", "yaml_connector", "yaml_connector.http", "aiohttp", "aiohttp.client", "asyncio"):
+    for name in ("", *logging.root.manager.loggerDict):
         caplog.set_level(logging.DEBUG, name)
-    asyncio.run(drive(auth, form, leaks))
+    asyncio.run(drive(auth, form, leaks), debug=True)
     formatter = logging.Formatter("%(name)s %(message)s")
     leaks.add(*(formatter.format(record) for record in caplog.records))
     leaks.add(generate_latest().decode())

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+_LINES = re.compile(r"\\n|[\r\n]+")
 _SHORTEST = 4  # shorter values would mask half of every text
 
 
@@ -84,8 +85,9 @@ def _forms(secret: str) -> set[str]:
         inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
         if len(inner) >= 8:
             forms |= {inner, inner.replace("+", "-").replace("/", "_")}
-    if "\n" in secret:  # a key in PEM: each of its lines gives it away
-        forms |= {line for line in secret.splitlines() if len(line) >= 16 and not line.startswith("-----")}
+    if "\n" in secret or "\\n" in secret:  # a key in PEM, itself or in JSON: each of its lines gives it away
+        lines = {line for line in _LINES.split(secret) if len(line) >= 16 and not line.startswith("-----")}
+        forms |= lines | {quote(line.encode("utf-8", "surrogatepass"), safe="") for line in lines}
     return {form for form in forms if len(form) >= _SHORTEST}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,8 @@ class SigV4(Static):
 
     def __init__(self, model: spec.SigV4Auth) -> None:
         need("botocore.auth", "aws")
+        # At debug it logs what it signs: every header, the session token too.
+        logging.getLogger("botocore.auth").addFilter(_above_debug)
         names = ("service", "region", "access_key_id", "secret_access_key", "session_token")
         self._fields = {name: compile_text(value) for name in names if (value := getattr(model, name)) is not None}
         self._chain: Any = None
@@ -68,6 +71,10 @@ class SigV4(Static):
         if self._chain is None:
             raise ValueProblem("aws_sigv4: there are no keys in the spec, and botocore's own chain finds none")
         return await asyncio.to_thread(self._chain.get_frozen_credentials)
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
 
 
 def aws_host(host: str) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -28,12 +29,19 @@ _EARLY = 60.0  # seconds before its end that a token is renewed, at most a quart
 _MOST_TOKENS = 10_000
 
 
+@dataclass(frozen=True)
+class _Token:
+    """A token that a task gives: asyncio shows results of tasks in its debug log."""
+
+    value: Any = field(repr=False)
+
+
 class TokenCache:
     """Tokens by credentials. One fetch serves all who wait for it; a failed one is not kept."""
 
     def __init__(self) -> None:
         self._tokens: OrderedDict[str, tuple[Any, float]] = OrderedDict()
-        self._fetching: dict[tuple[int, str], asyncio.Future[Any]] = {}
+        self._fetching: dict[tuple[int, str], asyncio.Future[_Token]] = {}
 
     async def get(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> Any:
         """The token of these credentials. `fetch` gives a token and its lifetime in seconds (None: until a 401)."""
@@ -49,15 +57,15 @@ class TokenCache:
                 lambda done: (self._fetching.pop(flight, None), done.cancelled() or done.exception())
             )
         # shielded: who fetches for others goes on when its own caller gives up
-        return await asyncio.shield(under_way)
+        return (await asyncio.shield(under_way)).value
 
-    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> Any:
+    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> _Token:
         token, lifetime = await fetch()
         life = float("inf") if lifetime is None else max(0.0, lifetime - min(_EARLY, lifetime / 4))
         self._tokens[key] = (token, clock().time() + life)
         while len(self._tokens) > _MOST_TOKENS:
             self._tokens.popitem(last=False)
-        return token
+        return _Token(token)
 
     def forget(self, key: str, refused: Any) -> None:
         """Fetch anew the next time, unless somebody has done so since the refused token was taken."""
