@@ -106,6 +106,7 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
     problems = sorted(document.problems)
     if spec is None or any(problem.severity == "error" for problem in problems):
         return None, problems
+    document.forget_positions()
     return LoadedSpec(spec, file, document, tuple(problems)), problems
 
 

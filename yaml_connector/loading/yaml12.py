@@ -49,11 +49,18 @@ class Document:
 
     def position(self, path: Path, *, key: bool = False) -> Position:
         """Where the value (or the key) at `path` stands; of a path that does not exist, its nearest parent."""
+        if not self.values:
+            again = parse(self.text.encode(), self.file)
+            self.values, self.keys = again.values, again.keys
         if key and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
             path = path[:-1]
         return self.values.get(path, (1, 1))
+
+    def forget_positions(self) -> None:
+        """Forget where things stand, which is most of a document's memory; it is read again when somebody asks."""
+        self.values, self.keys = {}, {}
 
     def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Problem:
         """A problem at a path of this file."""
@@ -177,12 +184,11 @@ class _Parser:
         return f"not YAML: {message}{hint}"
 
     def node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
-        line, column = _place(event)
         self.nodes += 1
         if self.nodes > MOST_NODES:
-            self.fail(line, column, f"more than {MOST_NODES} values, aliases expanded")
+            self.fail(*_place(event), f"more than {MOST_NODES} values, aliases expanded")
         if len(path) > DEEPEST:
-            self.fail(line, column, f"nested deeper than {DEEPEST} levels")
+            self.fail(*_place(event), f"nested deeper than {DEEPEST} levels")
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, path)
         if event.anchor and events is self.live:
@@ -202,10 +208,9 @@ class _Parser:
         return value
 
     def plain(self, event: Any, events: Iterator[Any], path: Path) -> Any:
-        line, column = _place(event)
-        self.document.values.setdefault(path, (line, column))
+        self.document.values.setdefault(path, _place(event))
         if event.tag and event.tag != "!":
-            self.note(line, column, path, f"tags are not allowed: {event.tag.replace('tag:yaml.org,2002:', '!!')}")
+            self.note(*_place(event), path, f"tags are not allowed: {event.tag.replace('tag:yaml.org,2002:', '!!')}")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -218,23 +223,22 @@ class _Parser:
     def mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            line, column = _place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 hint = ""
                 if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                     hint = "; if this is a template, put quotes around it: '${{ ... }}'"
-                self.fail(line, column, f"a key must be a text{hint}")
+                self.fail(*_place(event), f"a key must be a text{hint}")
             key = event.value
             self.count(event)
             if key == "<<" and not event.style:
-                self.note(line, column, (*path, key), "merge keys (<<) are not allowed")
+                self.note(*_place(event), (*path, key), "merge keys (<<) are not allowed")
             here = (*path, key)
             if key in data:
-                first = self.document.keys.get(here, (line, column))
-                self.note(line, column, here, f"this key stands here already, in line {first[0]}")
+                first = self.document.keys.get(here, _place(event))
+                self.note(*_place(event), here, f"this key stands here already, in line {first[0]}")
                 self.skip(events)
                 continue
-            self.document.keys.setdefault(here, (line, column))
+            self.document.keys.setdefault(here, _place(event))
             data[key] = None
             data[key] = self.node(next(events), events, here)
         return data
@@ -299,4 +303,5 @@ class _Parser:
 
 
 def _place(event: Any) -> Position:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1

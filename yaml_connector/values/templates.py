@@ -5,6 +5,7 @@ A value is compiled once to a `Value`: a function from the scope to plain data. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,8 @@ from yaml_connector.values.expressions import Expression, Reference, Scope, comp
 from yaml_connector.values.filters import as_text
 
 OPEN, CLOSE = "${{", "}}"
+# brackets and whole strings; a quote alone is one that is not closed
+_MARK = re.compile(r"""[()\[\]{}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|['"]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -82,24 +85,17 @@ def find_templates(text: str) -> Iterator[tuple[int, int]]:
 
 def _end_of_expression(text: str, position: int) -> int | None:
     """Where the closing braces stand that belong to the expression: not those inside strings or mappings."""
-    quote = ""
     depth = 0
-    while position < len(text):
-        char = text[position]
-        if quote:
-            if char == "\\":
-                position += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
-        elif char in "([{":
+    for found in _MARK.finditer(text, position):
+        mark = found[0]
+        if mark in "([{":
             depth += 1
-        elif depth == 0 and text.startswith(CLOSE, position):
-            return position
-        elif char in ")]}":
+        elif mark in ")]}":
+            if depth == 0 and text.startswith(CLOSE, found.start()):
+                return found.start()
             depth = max(0, depth - 1)
-        position += 1
+        elif len(mark) == 1:
+            return None  # a quote that is not closed
     return None
 
 
