@@ -3,8 +3,8 @@
     Flyte's part (this process) --gRPC--> c0 --HTTP--> bench.limited
 
 Every job is asked for once in an interval, 30 s as Flyte does it, one after the other over the interval; never twice at
-the same time. (Flyte's own limit, 10 calls a second by default, and its number of workers must be raised for that:
-the table tells how many calls were under way at most.) Time is not compressed.
+the same time. (By default Flyte has 10 workers and asks for 10 jobs a second at most, which must be raised for that:
+the table tells how many calls were under way at most. `--workers` sets a bound.) Time is not compressed.
 
 A job may change at any moment of `--seconds`; the age is how long after that moment a reply says so. Every answer of
 the backend tells when the job was read, so this is computed for all moments, not tried for some. `too early` counts
@@ -117,10 +117,11 @@ class Job:
 
 
 class Flyte:
-    """Polls jobs as Flyte does."""
+    """Polls jobs as Flyte does, so many at once at most (None: as many as it takes)."""
 
-    def __init__(self, client: Client, jobs: Sequence[Job], interval: float) -> None:
+    def __init__(self, client: Client, jobs: Sequence[Job], interval: float, workers: int | None) -> None:
         self._get = client.senders["GetTask"]
+        self._workers = asyncio.Semaphore(workers or len(jobs))
         self._jobs = jobs
         self._interval = interval
         self.polls = self.at_once = self._under_way = 0
@@ -138,6 +139,7 @@ class Flyte:
                 job = self._jobs[number % len(self._jobs)]
                 if not job.asked:
                     job.asked = True
+                    await self._workers.acquire()
                     group.create_task(self._ask(job))
 
     async def _ask(self, job: Job) -> None:
@@ -150,6 +152,7 @@ class Flyte:
         finally:
             job.asked = False
             self._under_way -= 1
+            self._workers.release()
 
 
 def ages(jobs: Sequence[Job], start: float, watched: float, end: float) -> dict[str, float | int]:
@@ -213,7 +216,7 @@ async def _polled(
     backend_port: int,
     options: argparse.Namespace,
 ) -> Cell:
-    flyte = Flyte(client, jobs, options.interval)
+    flyte = Flyte(client, jobs, options.interval, options.workers)
     cpu, start = service.cpu_seconds(), time.monotonic()
     await flyte.poll(options.seconds + 2 * options.interval)  # what changes last has time to be seen
     end = time.monotonic()
@@ -266,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", help=f"variants, with ; between: {names}", type=lambda text: text.split(";"))
     parser.add_argument("--interval", type=command.duration, help="seconds between two polls of a job (30, as Flyte)")
     parser.add_argument("--seconds", type=command.duration, help="how long jobs may change (60)")
+    parser.add_argument("--workers", type=command.count, help="polls at once at most (as many as it takes; Flyte: 10)")
     parser.add_argument("--limit", type=command.count, default=10, help="requests a second that the backend answers")
     options = parser.parse_args(arguments)
     options.jobs = options.jobs or ([100, 1000] if options.quick else [100, 1000, 10_000])
