@@ -195,18 +195,22 @@ class Drive:
         for _ in range(_LOG_PAGES_AT_ONCE):
             if self.interrupts and not last:
                 return  # the cancel does not wait for a long log
-            given: list[str] = []
+            every: list[str] = []
+            given: list[str] = []  # without unfinished lines
             token = None
             try:
                 async for page in self.connector.logs(meta, self.token):
-                    given += [line.message for line in page.lines]
+                    every += (texts := [line.message for line in page.lines])
+                    given += [] if page.unfinished else texts
                     token = page.token
             except YamlConnectorError as error:
                 self._done("logs", error=str(error))
                 if last:
                     self._tell("note", f"the log cannot be read: {error}")
                 return
-            self._done("logs", {"lines": given, "next": token is not None})
+            if token or last:  # else an unfinished line comes again, with the rest of it
+                given = every
+            self._done("logs", {"lines": every, "next": token is not None})
             for text in given[self.already_given :]:
                 self.lines.append(text)
                 self._tell("log", text)

@@ -39,11 +39,13 @@ class LogLine(NamedTuple):
 
 @dataclass
 class LogPage:
-    """Lines, and on the last page of a call the token for the next one: None if there is no more for now."""
+    """Lines, and on the last page of a call the token for the next one: None if there is no more for now. The line of
+    an `unfinished` page has no end yet: who reads on from the same token gets it again, with the rest of it."""
 
     lines: list[LogLine] = field(default_factory=list)
     token: str | None = None
     last: bool = False
+    unfinished: bool = False
 
 
 @dataclass
@@ -235,10 +237,13 @@ class _Reader:
         self.session = session
         self.more = False
         self.skipped = False
+        self.rest: Any = None  # the last line of a text, as far as there is one
+        self.unfinished = False  # it may go on
 
     async def source(self, names: dict[str, Any], place: Place) -> AsyncIterator[LogPage]:
         self.more = False
         self.skipped = False
+        self.rest = None
         names = {**names, "page": {"token": place.token, "lines": place.given}}
         if self.plan.streams:
             async for page in self._stream(names, place):
@@ -256,6 +261,10 @@ class _Reader:
             lines = self._lines(fresh[start : start + _PAGE], scope)
             place.given += len(lines)
             yield LogPage(lines)
+        if self.rest is not None:
+            lines = self._lines([self.rest], scope)
+            place.given += len(lines)
+            yield LogPage(lines, unfinished=self.unfinished)
 
     def _lacks(self) -> Lacks | None:
         lines = self.plan.lines if self.plan.format == "json" else None
@@ -283,7 +292,7 @@ class _Reader:
             place.read += len(fresh)
             unfinished = bool(rest) and place.tail != len(rest)
             if rest and (ends or (not fresh and not unfinished)):
-                fresh = [*fresh, splitter.finish()]
+                self.rest, self.unfinished = splitter.finish(), not ends
                 self.more = False
             else:
                 self.more = (bool(fresh) or unfinished) and not ends
@@ -292,8 +301,7 @@ class _Reader:
         nothing_new = following is None or (following == place.token and not items and rest == place.rest)
         self.more = not nothing_new and not ends
         if not self.more and rest:
-            items = [*items, splitter.finish()]
-            rest = ""
+            self.rest, self.unfinished = splitter.finish(), not ends
         if self.more:
             place.token, place.rest = following, rest
         return items
@@ -336,7 +344,7 @@ class _Reader:
         rest = splitter.rest
         changed = place.tail != len(rest)
         if rest and not new and not changed and not broken:
-            yield LogPage(self._lines([splitter.finish()], scope))
+            yield LogPage(self._lines([splitter.finish()], scope), unfinished=True)
             place.tail = -1
             return
         self.more = bool(new) or broken or (bool(rest) and changed)

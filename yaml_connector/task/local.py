@@ -173,10 +173,13 @@ class _LocalJob:
         self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
         pages = empty = 0
         while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):
-            count, token = 0, None
+            count, token, unfinished = 0, None, []
             try:
                 async for page in self.connector.jobs.logs(kept.meta, self.token):
                     token = page.token
+                    if page.unfinished:
+                        unfinished += page.lines
+                        continue
                     for line in page.lines:
                         count += 1
                         if count > self.lines_shown:
@@ -186,6 +189,9 @@ class _LocalJob:
                 if last:
                     self.say(f"the log cannot be read: {error}")
                 return
+            if token or last:  # else it comes again, with the rest of it
+                for line in unfinished:
+                    self.say(f"| {line.message}")
             if not token:
                 return  # from the same token on, there may be more lines later
             self.token, self.lines_shown = token, 0
