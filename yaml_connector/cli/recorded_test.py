@@ -193,6 +193,7 @@ def _answer(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
     answer = Answer("", "", exchange.status or 0, exchange.headers, exchange.content)
     if answer.is_json:
         return {"json": scrub.tree(answer.body)}
-    if "\ufffd" in answer.text:
-        return {"base64": base64.b64encode(exchange.content).decode()}
+    if "\ufffd" in answer.text:  # no text, but there may be secrets in it all the same
+        kept = scrub.text(exchange.content.decode("utf-8", "surrogateescape"))
+        return {"base64": base64.b64encode(kept.encode("utf-8", "surrogateescape")).decode()}
     return {"text": scrub.text(answer.text)}
