@@ -24,6 +24,7 @@ from real_processes import USER_KEYS, clean_environment, script
 
 from yaml_connector.cli.docs_form import html_text, markdown_text
 from yaml_connector.cli.docs_page import connectors
+from yaml_connector.cli.docs_snippet import sample
 from yaml_connector.cli.problems import printable
 from yaml_connector.loading.loader import LoadedSpec, load, load_text
 
@@ -210,6 +211,26 @@ def test_the_python_of_every_connector_makes_its_task(folder: Path, environment:
         environments = [value for value in made.values() if isinstance(value, flyte.TaskEnvironment)]
         (task,) = environments[0].tasks.values()
         assert task.task_type == item.spec.task_type_name
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "int",
+        "{type: int, minimum: 2.5}",
+        "{type: int, maximum: 0.5}",
+        "{type: float, minimum: 2}",
+        "{type: 'list[int]', maximum: -7}",
+        "{type: duration, minimum: 600}",
+        "{type: str, enum: [a, b]}",
+        "'dict[str, list[datetime]]'",
+        "'list[dict[str, any]]'",
+        "file",
+    ],
+)
+def test_a_value_in_the_python_keeps_the_rules_of_its_field(field: str) -> None:
+    config = spec_of(more=f"config: {{x: {field}}}").spec.config["x"]
+    config.check(sample(config))
 
 
 def test_the_python_and_the_command_of_the_page_run(command: Command, here: Path, batch_url: str) -> None:

@@ -108,7 +108,9 @@ def _sample(kind: ValueType, field: ConfigField) -> Any:
         return {"...": _sample(kind.item, field)} if kind.item else {}
     value = _SAMPLES[kind.name]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = max(value, field.minimum) if field.minimum is not None else value
-        value = min(value, field.maximum) if field.maximum is not None else value
-        return math.ceil(value) if kind.name == "int" else value
+        whole = kind.name == "int"
+        if field.minimum is not None:
+            value = max(value, math.ceil(field.minimum) if whole else field.minimum)
+        if field.maximum is not None:
+            value = min(value, math.floor(field.maximum) if whole else field.maximum)
     return value
