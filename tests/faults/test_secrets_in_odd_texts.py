@@ -1,12 +1,16 @@
-"""Secrets in texts that are changed on their way into a message: put on one line, cut."""
+"""Secrets in texts that are changed on their way into a message, and in how objects show themselves."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from fake_api import FakeApi, job, reply
+from fake_api import BASE, FakeApi, job, reply, run
 from sending import Sender
 
 from yaml_connector.errors import FailedForGood
+from yaml_connector.http.client import Session
+from yaml_connector.job.create import CreateValues
 
 SECRETS = pytest.mark.parametrize("secret", ["two  spaces", "a line\nand another", "a tab\tin it"])
 
@@ -26,3 +30,27 @@ def test_a_secret_with_white_space_is_masked_in_an_answer_without_a_job_id(secre
     driver.api.routes["POST /jobs"] = [reply(200, text=f"you sent\n{secret}\n!")]
     meta = driver.create(secrets={"key": secret})
     assert (meta.failed or "").endswith("without a job id at ${{ headers.location }}: you sent *** !")
+
+
+def test_no_object_shows_a_secret_in_its_repr() -> None:
+    secret = "planted-for-repr-5521"
+    driver = job(
+        {"GET /jobs/7": {"state": "running", "echo": secret}},
+        connection={
+            "base_url": BASE,
+            "auth": {"type": "bearer", "token": "${{ secrets.key }}"},
+            "query": {"q": "${{ secrets.key }}"},
+        },
+        create={"request": {"method": "POST", "path": "/jobs", "json": "${{ secrets.key }}"}, "job_id": "$.id"},
+        secrets={"key": {"env": "KEY", "required": False}},
+    )
+    seen: list[Any] = []
+    driver.connector.watch = seen.append
+    values = CreateValues(secrets={"key": secret})
+    meta = run(driver.connector.create(values))
+    run(driver.connector.get(meta, {"key": secret}))
+    assert len(seen) == 2
+    session = Session(driver.connector.plan.connection, config={}, secrets={"key": secret})
+    objects = [values, meta, session, driver.connector.memory, vars(driver.connector.memory), *seen]
+    objects += [part for exchange in seen for part in (exchange.request, exchange.answer)]
+    assert [type(item) for item in objects if secret in repr(item)] == []

@@ -26,11 +26,11 @@ Body = bytes | Callable[[], AsyncIterator[bytes]] | None
 _CHUNK = 64 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class WireRequest:
     """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
     (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
-    check."""
+    check. Any of it may hold secrets, so its repr shows nothing."""
 
     method: str
     url: str

@@ -21,7 +21,7 @@ class Remembered:
     unreadable_since: float | None = None
     next_poll: float = 0.0
     cursor: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict)  # of the task, for its log readers
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task, for its log readers
     ended: float | None = None
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
