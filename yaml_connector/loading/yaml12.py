@@ -6,6 +6,7 @@ Built on PyYAML's events, so that nothing is constructed that was not asked for 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,7 +229,7 @@ class _Parser:
                 if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                     hint = "; if this is a template, put quotes around it: '${{ ... }}'"
                 self.fail(*_place(event), f"a key must be a text{hint}")
-            key = event.value
+            key = sys.intern(event.value)  # most keys stand in every spec
             self.count(event)
             if key == "<<" and not event.style:
                 self.note(*_place(event), (*path, key), "merge keys (<<) are not allowed")
