@@ -14,6 +14,7 @@ from yaml_connector.cli.run import Timeline, check_secrets, echo_end, job_values
 if TYPE_CHECKING:
     from yaml_connector.cli.drive import CallRecord, Ended
     from yaml_connector.cli.wire import WatchedConnector
+    from yaml_connector.spec import ConnectorSpec
 
 _HEADER = """\
 # Recorded by `yaml-connector record {task_type}`: secrets, the job's id and times are replaced.
@@ -72,7 +73,11 @@ def record(
 
     ended, connector = asyncio.run(drive())
     echo_end(ended, connector)
-    beside = os.path.relpath(loaded.file, os.path.dirname(file) or ".")
+    folder = os.path.dirname(file) or "."
+    beside = os.path.relpath(loaded.file, folder)
+    for field, value in values.inputs.items():  # a test finds files from its own folder
+        if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
+            values.inputs = {**values.inputs, field: os.path.relpath(value, folder)}
     title = name or f"ends as {ended.status.phase}"
     data = contract_test(connector, values, calls, ended.meta.id, beside, title)
     text, loosened, failing = loosen(data, file)
@@ -85,3 +90,7 @@ def record(
         click.echo(printable(f"  it does not pass yet: {failing}"), err=True)
     click.echo("Before you commit it, look for names, addresses and data in the answers that should not be kept.")
     ctx.exit(0 if failing is None else 1)
+
+
+def _is_file(spec: ConnectorSpec, name: str) -> bool:
+    return spec.inputs is not None and spec.inputs[name].type.name == "file"
