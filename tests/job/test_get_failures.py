@@ -222,11 +222,13 @@ def test_nothing_is_sent_after_the_deadline() -> None:
     assert len(driver.api.sent) == 2
 
 
-def test_a_fault_of_the_connector_itself_does_not_fail_a_job() -> None:
+def test_a_fault_of_the_connector_itself_does_not_fail_a_job(caplog: pytest.LogCaptureFixture) -> None:
     def broken(request: Any) -> Any:
-        raise RuntimeError("a bug, with a planted-secret in it")
+        raise RuntimeError(f"a bug, with {'-'.join(('planted', 'secret'))} in it")
 
     status = job({"GET /jobs/7": broken}).get()
     assert status.phase == "RUNNING"
     assert "internal error (RuntimeError)" in (status.message or "")
-    assert "planted" not in (status.message or "")
+    assert "planted-secret" not in (status.message or "") + caplog.text
+    assert "failed unexpectedly: RuntimeError" in caplog.text
+    assert "in broken" in caplog.text  # where it happened is told, its words are not

@@ -6,6 +6,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
+from traceback import format_tb
 from typing import Any
 
 from yaml_connector.call.steps import run_calls
@@ -156,7 +157,8 @@ class Connector:
         except (CallError, ValueProblem, ConfigError) as failure:
             return self._unreadable(plan, memory, failure, names)
         except Exception as failure:  # a fault of our own must not fail a job that runs
-            metrics.logger.exception("get of %s failed unexpectedly", meta.name)
+            where = "".join(format_tb(failure.__traceback__))  # without its words: they may hold a secret
+            metrics.logger.error("get of %s failed unexpectedly: %s\n%s", meta.name, type(failure).__name__, where)
             return self._unreadable(plan, memory, ValueProblem(f"internal error ({type(failure).__name__})"), names)
 
     def _unreadable(self, plan: SpecPlan, memory: Remembered, failure: Exception, names: dict[str, Any]) -> Status:
