@@ -56,10 +56,18 @@ class TestGet:
         (reply(204), [{"when": "status == 204 or body.state == 'running'", "is": "QUEUED"}, PATH], "QUEUED"),
         (reply(204), [{"when": "body.done", "is": "SUCCEEDED"}, {"is": "QUEUED"}], "QUEUED"),
         (reply(200, text="ready"), [{"when": "text == 'ready'", "is": "SUCCEEDED"}, PATH], "SUCCEEDED"),
+        (reply(200, text="ready"), [{"when": "text == 'ready' or body.ready", "is": "SUCCEEDED"}, PATH], "SUCCEEDED"),
         (reply(200, text="x"), [{"path": "${{ text }}", "map": {"SUCCEEDED": ["x"]}}], "SUCCEEDED"),
         (HTML, [{"when": "body is not defined", "is": "QUEUED"}, PATH], "QUEUED"),
     ],
-    ids=["an empty 204", "an empty answer and a rule for the rest", "a word", "a word by template", "asked for"],
+    ids=[
+        "an empty 204",
+        "an empty answer and a rule for the rest",
+        "a word",
+        "a word or a field",
+        "a word by template",
+        "asked for",
+    ],
 )
 def test_a_spec_may_read_answers_that_are_no_json(answer: Any, rules: list[Any], phase: str) -> None:
     driver = job({"GET /jobs/7": answer}, get=get_section(*rules))

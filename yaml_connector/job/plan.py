@@ -176,9 +176,9 @@ def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
 def _rule_lacks(path: Extraction | None, when: Expression | None, step: str | None) -> Lacks | None:
     if path is not None:
         return lacking(path, step)
-    if when is not None and reads_fields(when.names, step):
-        return has_content
-    return None
+    if when is None or not reads_fields(when.names, step) or any(name[0] == "text" for name in when.names):
+        return None  # one that reads the text, too, expects answers that are no JSON
+    return has_content
 
 
 def _compile_link(link: Link) -> LinkPlan:
