@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -172,8 +173,10 @@ def test_a_page_is_what_happens(page: Path, tmp_path: Path, batch_url: str, monk
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_block_is_left_out(page: Path) -> None:
+    kinds = ["", *(block.kind for block in blocks(page))]
     unknown = [f"{block}: {block.kind or 'no language'}" for block in blocks(page) if block.kind not in KNOWN]
     assert unknown == [], f"these blocks are not tested; known languages: {', '.join(sorted(KNOWN))}"
+    assert all(before == "python" for before, kind in pairwise(kinds) if kind == "text"), "text is what Python printed"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
