@@ -54,3 +54,16 @@ def test_no_object_shows_a_secret_in_its_repr() -> None:
     objects = [values, meta, session, driver.connector.memory, vars(driver.connector.memory), *seen]
     objects += [part for exchange in seen for part in (exchange.request, exchange.answer)]
     assert [type(item) for item in objects if secret in repr(item)] == []
+
+
+def test_an_error_that_nobody_expects_shows_no_secret_either() -> None:
+    secret = "planted-for-a-bug-71"
+
+    def broken(request: Any) -> Any:
+        raise RuntimeError(f"a library quotes {secret}", 5)
+
+    driver = job({}, secrets={"key": {"env": "KEY", "required": False}})
+    driver.api.routes["POST /jobs"] = [broken]
+    with pytest.raises(RuntimeError) as raised:
+        driver.create(secrets={"key": secret})
+    assert raised.value.args == ("a library quotes ***", 5)

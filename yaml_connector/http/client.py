@@ -87,6 +87,8 @@ class Session:
     ) -> None:
         if isinstance(error, CallError | ValueProblem):
             error.args = (self.redact(str(error)),)
+        elif error is not None:  # a fault of our own, or of a library
+            error.args = tuple(self.redact(part) if isinstance(part, str) else part for part in error.args)
 
     @property
     def base_url(self) -> str:
