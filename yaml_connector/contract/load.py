@@ -12,7 +12,7 @@ from yaml_connector.contract.model import ContractTests
 from yaml_connector.errors import Problem
 from yaml_connector.loading.loader import LoadedSpec, read_spec
 from yaml_connector.loading.models import build, describe
-from yaml_connector.loading.yaml12 import Document, parse
+from yaml_connector.loading.yaml12 import MOST_PROBLEMS, Document, parse
 
 ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Problem]]]
 
@@ -58,10 +58,12 @@ def value_problems(loaded: LoadedTests) -> list[Problem]:
     """What is wrong with the values that the tests give, in the order of the file."""
     if loaded.loaded is None:
         return []
-    found = []
+    found: set[Problem] = set()
     for index in range(len(loaded.tests.tests)):
-        found += given_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1]
-    return sorted(set(found))
+        found.update(given_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1])
+        if len(found) > MOST_PROBLEMS:
+            break
+    return loaded.document.first_of(found)
 
 
 def _spec_file(tests: ContractTests, file: str) -> str | None:
@@ -88,4 +90,4 @@ def _repeated_names(tests: ContractTests, document: Document) -> list[Problem]:
             problems.append(
                 document.problem(("tests", index, "name"), f"there is a test of this name already, in line {line}")
             )
-    return problems
+    return document.first_of(problems)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,11 +82,19 @@ class Document:
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(self._problem(position, path, message, severity))
             return
+        broken = any(problem.severity == "error" for problem in self.problems)
+        self.problems.append(self._more("error" if broken else "warning"))
+        raise Stop
+
+    def first_of(self, problems: Iterable[Problem]) -> list[Problem]:
+        """These problems of the file in its order; of too many the first ones, and last that there are more."""
+        ordered = sorted(problems)
+        return ordered if len(ordered) <= MOST_PROBLEMS else [*ordered[:MOST_PROBLEMS], self._more("error")]
+
+    def _more(self, severity: str) -> Problem:
         end = self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
         message = f"there are more problems than the {MOST_PROBLEMS} reported here; mend these first"
-        broken = any(problem.severity == "error" for problem in self.problems)
-        self.problems.append(self._problem(end, (), message, "error" if broken else "warning"))
-        raise Stop
+        return self._problem(end, (), message, severity)
 
 
 def show_path(path: Path) -> str:
