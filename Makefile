@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-SMALL_BENCHES := bench-jobs bench-specs bench-big bench-neighbours bench-start bench-processes
+SMALL_BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start bench-processes
 
 .PHONY: demo test test-real test-editor test-browser check reference bench bench-quick bench-all $(SMALL_BENCHES) soak fuzz clean
 
@@ -46,7 +46,7 @@ bench-quick: .venv/ready  ## the same, coarse, in a minute
 	$(BIN)/python -m bench --quick
 
 # With further options as in `make bench-jobs BENCH="--jobs 1000"`, and JSON files as in `make bench-all RESULTS=folder`.
-$(SMALL_BENCHES): bench-%: .venv/ready  ## many jobs, specs, big answers, neighbours, starting, processes: docs/performance.md
+$(SMALL_BENCHES): bench-%: .venv/ready  ## batches, many jobs, specs, big answers, neighbours, starting, processes: docs/performance.md
 	$(BIN)/python -m bench.$* $(BENCH) $(if $(RESULTS),--json $(RESULTS)/$*.json)
 
 bench-all: .venv/ready  ## all benches, one after the other (about an hour)

@@ -2,6 +2,7 @@
 
 ==================  ================================  ==================================================
 `make bench`        ``python -m bench``               one call (`measure.py`, `report.py`)
+`bench-batch`       ``python -m bench.batch``         a poll when many share a request
 `bench-jobs`        ``python -m bench.jobs``          many running jobs behind a backend with a limit
 `bench-specs`       ``python -m bench.specs``         many specs: loading them, starting with them
 `bench-big`         ``python -m bench.big``           a big status document, a big log

@@ -34,13 +34,8 @@ from bench.client import Client, Load, drive
 from bench.command import Cell, Column
 from bench.connected import connected, get_requests
 from bench.services import Service, Services, environment, free_ports
-from bench.spec_files import CUSTOM, TASK_TYPE, write_spec
+from bench.spec_files import BATCH, CUSTOM, TASK_TYPE, write_spec
 
-BATCH = {
-    "request": {"path": "/jobs", "query": {"ids": "${{ jobs | map(attribute='id') | join(',') }}"}},
-    "items": "$.jobs[*]",
-    "id": "$.id",
-}
 WARM_UP_JOBS = 512
 """As many at once: what calls under way take is there before the memory is read, so that the rest is the jobs'."""
 SETTLE = 1.0
@@ -193,7 +188,8 @@ async def simulate(variant: Variant, number: int, options: argparse.Namespace) -
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         services = stack.enter_context(Services(environment(folder, backend_port)))
         services.start_backend(backend_port, "bench.limited", str(options.limit))
-        kind, module, custom = "bench_floor", "bench.handwritten", {"timeout_seconds": 60}
+        kind, module = "bench_floor", "bench.handwritten"
+        custom: Mapping[str, str | int] = {"timeout_seconds": 60}
         if variant.changes is not None:
             changes = {"result": None, **variant.changes}
             write_spec(folder, changes)

@@ -8,8 +8,15 @@ import yaml
 
 BASE = Path(__file__).parent / "spec" / "bench_job.yaml"
 TASK_TYPE = "bench_job"
-CUSTOM = {"config": '{"timeout_seconds": 60}'}
+CUSTOM: dict[str, str | int] = {"config": '{"timeout_seconds": 60}'}
 """The task template's `custom` for it."""
+
+BATCH = {
+    "request": {"path": "/jobs", "query": {"ids": "${{ jobs | map(attribute='id') | join(',') }}"}},
+    "items": "$.jobs[*]",
+    "id": "$.id",
+}
+"""The section `get.batch` for `bench.limited`."""
 
 
 def write_spec(folder: Path, changes: Mapping[str, Any] | None = None, name: str = TASK_TYPE) -> Path:
