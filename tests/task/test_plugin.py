@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -187,3 +188,62 @@ def test_a_public_name_means_the_same_however_often_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+ODD_NAMES = """
+spec_version: 1
+task_type_name: odd_names
+connection: {base_url: "http://127.0.0.1:1"}
+secrets: {from: {env: A_VAR}, name: {env: B_VAR}, retries: {env: C_VAR}, token: {env: D_VAR}}
+config: {class: {type: str, default: small}, __post_init__: str?, self: {type: int, default: 1}}
+create:
+  request: {method: POST, path: "/${{ config.class }}/${{ config['self'] }}"}
+  job_id: $.id
+  idempotent: true
+"""
+
+
+def test_names_that_python_has_itself_work_where_a_spec_has_them(tmp_path: Path) -> None:
+    spec = tmp_path / "odd_names.yaml"
+    spec.write_text(ODD_NAMES)
+    given = {"from": "a", "name": "b", "retries": "c", "token": "d"}
+    task = task_from_spec(spec, config={"class": "large"}, secrets=given, retries=2)
+    assert (task.plugin_config.class_, task.plugin_config.self_) == ("large", 1)
+    custom = MessageToDict(template_of(task).custom)
+    assert custom["secrets"] == given
+    assert json.loads(custom["config"]) == {"class": "large", "__post_init__": None, "self": 1}
+    assert task.retries.count == 2
+    plugin = task_plugin(spec)
+    assert list(inspect.signature(plugin).parameters) == [
+        "name",
+        "plugin_config",
+        "inputs",
+        "outputs",
+        "token",
+        "kwargs",
+    ]
+    assert plugin(name="t", plugin_config=plugin.Config(class_="huge")).plugin_config.class_ == "huge"
+    with pytest.raises(ConfigError, match="config field 'class'"):
+        plugin.Config(**{"class": 7})
+
+
+def test_override_gives_a_task_with_other_options_config_and_secrets() -> None:
+    task = typed(api_key="mine", retries=1)
+    other = task.override(retries=3, api_key="yours", plugin_config={"account": "b"}, timeout=60)
+    assert (task.retries.count, other.retries.count) == (1, 3)
+    assert (task.connector_secrets["api_key"], other.connector_secrets["api_key"]) == ("mine", "yours")
+    assert (task.plugin_config.account, other.plugin_config.account) == ("a", "b")
+    assert types_of(other) == types_of(task)
+    assert MessageToDict(template_of(other).custom)["secrets"] == {"api_key": "yours"}
+    with pytest.raises(ConfigError, match="has no config field 'acount'"):
+        task.override(plugin_config={"acount": "b"})
+
+
+def test_an_enum_allows_its_values_however_they_are_written(tmp_path: Path) -> None:
+    spec = tmp_path / "enums.yaml"
+    fields = "{wait: {type: duration, enum: [5m, 1h], default: 5m}, size: {type: float, enum: [1, 2.5], default: 1}}"
+    spec.write_text(f"{ANY_INPUTS}config: {fields}\n")
+    plugin = task_plugin(spec)
+    assert plugin.Config(wait="60m", size=2.5)
+    with pytest.raises(ConfigError, match=r"allowed: 1, 2\.5"):
+        plugin.Config(size=2)

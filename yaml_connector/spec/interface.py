@@ -83,8 +83,9 @@ class ConfigField(Model):
         checked = check_config(value, self.type)
         if checked is None:
             return None
-        if self.enum is not None and not any(checked == item and type(checked) is type(item) for item in self.enum):
-            raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
+        allowed = [check_config(item, self.type) for item in self.enum or ()]
+        if allowed and not any(checked == item and type(checked) is type(item) for item in allowed):
+            raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, (self.enum or [])[:40]))}")
         for item in checked if isinstance(checked, list) else [checked]:
             if isinstance(item, int | float) and not isinstance(item, bool):
                 if self.minimum is not None and item < self.minimum:

@@ -6,10 +6,11 @@ import dataclasses
 import functools
 import inspect
 import json
+import keyword
 import re
 import typing
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Iterable, Mapping
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +27,9 @@ from yaml_connector.spec import ConnectorSpec
 from yaml_connector.task.local import run_locally
 from yaml_connector.values.types import ValueType
 
+_OF_FLYTE = frozenset(field.name for field in dataclasses.fields(TaskTemplate) if field.init)
+_OF_PLUGINS = frozenset({"self", "name", "plugin_config", "inputs", "outputs", "connector_secrets", "kwargs"})
+
 
 class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]):
     """The base of all generated plugins: `spec` is the spec that made the class, `Config` its config class."""
@@ -40,15 +44,15 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         plugin_config: Any = None,
         inputs: Mapping[str, Any] | None = None,
         outputs: Mapping[str, Any] | None = None,
+        connector_secrets: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         spec = self.spec
-        secrets = {key: kwargs.pop(key) for key in list(kwargs) if key in spec.secrets}
-        known = {field.name for field in dataclasses.fields(TaskTemplate) if field.init}
+        secrets = {**(connector_secrets or {}), **_taken(kwargs, secret_parameters(spec))}
         for key in kwargs:
-            if key not in known:
-                own = ["name", "plugin_config", "inputs", "outputs", *spec.secrets]
-                guess = closest(key, [*own, *sorted(known)])
+            if key not in _OF_FLYTE:
+                own = ["name", "plugin_config", "inputs", "outputs", *secret_parameters(spec)]
+                guess = closest(key, [*own, *sorted(_OF_FLYTE)])
                 raise ConfigError(
                     f"{type(self).__name__} takes no argument {key!r}{f'; did you mean {guess}?' if guess else ';'} "
                     f"allowed: {', '.join(own)}, and what every Flyte task takes (retries, timeout, cache ...)"
@@ -69,6 +73,18 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         )
         register_spec(self.loaded)
 
+    def override(self, *, plugin_config: Any = None, **kwargs: Any) -> YamlConnectorTask:
+        """The task with other options, as Flyte's own `override`; `plugin_config` and secrets by their names, too."""
+        secrets = _taken(kwargs, secret_parameters(self.spec))
+        options = TaskTemplate(**{name: getattr(self, name) for name in _OF_FLYTE}).override(**kwargs)
+        task = copy(self)
+        for name in _OF_FLYTE:
+            setattr(task, name, getattr(options, name))
+        if plugin_config is not None:
+            task.plugin_config = self._checked_config(plugin_config)
+        task.connector_secrets = self.connector_secrets | _checked_secrets(self.spec, secrets)
+        return task
+
     def _checked_config(self, config: Any) -> Any:
         if config is None:
             return self.Config()
@@ -80,8 +96,8 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
         """What Flyte hands to the connector: the secrets' names, and the config as JSON text (numbers stay exact)."""
-        given = {field.name: getattr(self.plugin_config, field.name) for field in dataclasses.fields(self.Config)}
-        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(complete_config(self.spec, given), ensure_ascii=False)}
+        given = complete_config(self.spec, config_values(self.spec, self.plugin_config))
+        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(given, ensure_ascii=False)}
         if self.connector_secrets:
             custom["secrets"] = dict(self.connector_secrets)
         return custom
@@ -89,6 +105,16 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
     async def execute(self, **kwargs: Any) -> Any:
         """Run the job from this process (a local run)."""
         return await run_locally(self, kwargs)
+
+
+def secret_parameters(spec: ConnectorSpec) -> list[str]:
+    """The secrets that are arguments of the plugin; one of a name that is taken is given with `connector_secrets`."""
+    return [name for name in spec.secrets if not keyword.iskeyword(name) and name not in _OF_FLYTE | _OF_PLUGINS]
+
+
+def _taken(kwargs: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """These arguments, taken out."""
+    return {name: kwargs.pop(name) for name in names if name in kwargs}
 
 
 def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[str, str]:
@@ -184,7 +210,7 @@ def _make_plugin(loaded: LoadedSpec) -> type[YamlConnectorTask]:
         inspect.Parameter("outputs", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict[str, type] | None"),
         *(
             inspect.Parameter(secret, inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None")
-            for secret in spec.secrets
+            for secret in secret_parameters(spec)
         ),
         inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
     ]
@@ -237,10 +263,11 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
     """The config dataclass of a spec: fields by keyword, checked when it is made."""
 
     def check(self: Any) -> None:
-        complete_config(spec, {field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+        complete_config(spec, config_values(spec, self))
 
     fields: list[Any] = []
-    for key, field in spec.config.items():
+    for name_in_spec, field in spec.config.items():
+        key = attribute_of(name_in_spec)
         annotation = _config_annotation(field.type)
         if field.required:
             fields.append((key, annotation))
@@ -252,7 +279,8 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
             fields.append((key, annotation, dataclasses.field(default=field.default)))
     about = [f"Configuration of a {spec.title} task.", ""]
     about += ["Attributes:"] if spec.config else []
-    for key, field in spec.config.items():
+    for name_in_spec, field in spec.config.items():
+        key = attribute_of(name_in_spec)
         rules = [str(field.type)]
         rules += [f"{rule} {value}" for rule in ("minimum", "maximum") if (value := getattr(field, rule)) is not None]
         rules += [f"one of {', '.join(map(repr, field.enum))}"] if field.enum else []
@@ -262,6 +290,16 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
     made = dataclasses.make_dataclass(name, fields, namespace=namespace, kw_only=True)
     made.__init__ = _named_errors(made, spec)  # type: ignore[misc]
     return made
+
+
+def attribute_of(name: str) -> str:
+    """The attribute of the config class for a field: its name, with an underscore where Python has the name itself."""
+    return f"{name}_" if keyword.iskeyword(name) or name == "self" or name.startswith("__") else name
+
+
+def config_values(spec: ConnectorSpec, config: Any) -> dict[str, Any]:
+    """The values of a config object by the spec's names."""
+    return {name: getattr(config, attribute_of(name)) for name in spec.config}
 
 
 def _config_annotation(kind: ValueType) -> Any:
@@ -281,10 +319,12 @@ def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
     original = made.__init__
 
     def __init__(self: Any, **values: Any) -> None:
-        missing = [name for name, field in spec.config.items() if field.required and name not in values]
-        if missing or any(name not in spec.config for name in values):
-            complete_config(spec, values)  # raises with every field that is wrong
-        original(self, **values)
+        by_name = {attribute_of(name): name for name in spec.config}
+        given = {by_name.get(key, key): value for key, value in values.items()}
+        missing = [name for name, field in spec.config.items() if field.required and name not in given]
+        if missing or any(name not in spec.config for name in given):
+            complete_config(spec, given)  # raises with every field that is wrong
+        original(self, **{attribute_of(name): value for name, value in given.items()})
 
     __init__.__doc__ = original.__doc__
     __init__.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
@@ -358,6 +398,5 @@ def task_from_spec(
     any Flyte task (`retries`, `timeout`, `cache` ...). Raises SpecError or ConfigError, with the field that is wrong.
     """
     plugin = task_plugin(spec)
-    checked = _checked_secrets(plugin.spec, secrets or {})
     task_name = name or plugin.spec.task_type_name
-    return plugin(task_name, plugin_config=config, inputs=inputs, outputs=outputs, **checked, **kwargs)
+    return plugin(task_name, plugin_config=config, inputs=inputs, outputs=outputs, connector_secrets=secrets, **kwargs)
