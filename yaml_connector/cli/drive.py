@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from yaml_connector.cli.wire import WatchedConnector, WireExchange
 from yaml_connector.errors import CallError, Passing, YamlConnectorError
@@ -20,6 +20,7 @@ from yaml_connector.job.meta import JobMeta
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
 _LOG_PAGES_AT_ONCE = 50
+T = TypeVar("T")
 
 
 class Audience(Protocol):
@@ -72,7 +73,9 @@ class Drive:
         self.remember = remember
         self.began = time.monotonic()
         self.interrupts = 0
-        self.woken = asyncio.Event()
+        self.woken, self.leave = asyncio.Event(), asyncio.Event()
+        self.status = Status("QUEUED")  # as far as is known
+        self.cancelled = False
         self.token = ""
         self.already_given = 0  # of the page that has to be read again, because it gave no next token
         self.lines: list[str] = []
@@ -87,8 +90,12 @@ class Drive:
         with contextlib.suppress(NotImplementedError, RuntimeError):  # no signals here: Ctrl-C ends the program
             loop.add_signal_handler(signal.SIGINT, self._interrupt)
         try:
-            meta = await self._create()
-            return await self._follow(meta)
+            meta = await self._unless_left(self._create())
+            if meta is None:
+                key = self.values.task.get("key")
+                raise YamlConnectorError(f"it is unknown whether the job was submitted: look for one of the key {key}")
+            ended = await self._unless_left(self._follow(meta))
+            return ended or self._left(meta)
         finally:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(signal.SIGINT)
@@ -97,6 +104,19 @@ class Drive:
     def _interrupt(self) -> None:
         self.interrupts += 1
         self.woken.set()
+        if self.interrupts > 1:
+            self.leave.set()
+
+    async def _unless_left(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What the work gives, or None if Ctrl-C was pressed a second time before: what it waits for is given up."""
+        doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self.leave.wait())
+        try:
+            await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return doing.result() if doing.done() else None
+        finally:
+            for task in (doing, leaving):
+                task.cancel()
+            await asyncio.gather(doing, leaving, return_exceptions=True)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.began
@@ -143,33 +163,29 @@ class Drive:
     async def _follow(self, meta: JobMeta) -> Ended:
         settings = self.connector.spec.get
         least = settings.poll.min_interval if settings else 0.0
-        pause, cancelled = _FIRST_PAUSE, False
+        pause = _FIRST_PAUSE
         while True:
-            status = await self.connector.get(meta, self.values.secrets)
-            self._got(status)
-            if status.is_terminal:
+            self.status = await self.connector.get(meta, self.values.secrets)
+            self._got(self.status)
+            if self.status.is_terminal:
                 await self._show_log(meta, last=True)
-                self._show(status)
-                return self._ended(meta, status, cancelled=cancelled)
-            self._show(status)
+                self._show(self.status)
+                return self._ended(meta)
+            self._show(self.status)
             await self._show_log(meta, last=False)
-            if self.interrupts and not cancelled:
-                cancelled = await self._cancel(meta)
-                if not cancelled:
-                    return self._left(meta, status)
-            if self.interrupts > 1:
-                return self._left(meta, status, cancelled=cancelled)
+            if self.interrupts and not self.cancelled:
+                self.cancelled = await self._cancel(meta)
+                if not self.cancelled:
+                    return self._left(meta)
             await self._wait(max(least, pause))
             pause = min(_LONGEST_PAUSE, pause * 1.5)
 
     async def _wait(self, seconds: float) -> None:
+        if self.interrupts and not self.cancelled:
+            return
         self.woken.clear()
-        if self.interrupts > 1:
-            return
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.woken.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _got(self, status: Status) -> None:
         found: dict[str, Any] = {"phase": status.phase, "message": status.message}
@@ -237,11 +253,11 @@ class Drive:
         self._done("delete")
         return True
 
-    def _left(self, meta: JobMeta, status: Status, *, cancelled: bool = False) -> Ended:
+    def _left(self, meta: JobMeta) -> Ended:
         where = f"; ask for it with {self.last_get}" if self.last_get else ""
-        asked = "was asked to stop, and is left" if cancelled else "is left running"
+        asked = "was asked to stop, and is left" if self.cancelled else "is left running"
         self._tell("note", f"the job {meta.id} {asked}{where}")
-        return self._ended(meta, status, left=True, cancelled=cancelled)
+        return self._ended(meta, left=True)
 
-    def _ended(self, meta: JobMeta, status: Status, *, left: bool = False, cancelled: bool = False) -> Ended:
-        return Ended(meta, status, self._elapsed(), left, cancelled, self.lines, self.phases)
+    def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
+        return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases)

@@ -100,11 +100,18 @@ def _write(draft: Draft, target: Path, *, force: bool) -> None:
         raise ConfigError(f"{', '.join(there)}: there already (--force writes over)")
     target.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
-        (target / file).write_text(text, encoding="utf-8")
+        (target / file).write_text(_schema_line(file, target) + text, encoding="utf-8")
     _say([target / file for file in files])
     for section, notes in draft.decide.items():
         for note in notes:
             click.echo(f"  decide: {section}: {note}")
+
+
+def _schema_line(file: str, target: Path) -> str:
+    """What tells an editor's language server the schema of a file, if the schemas are in `schema` beside the folder."""
+    name = "connector-test.v1.json" if ".test." in file else "connector.v1.json"
+    there = (target.absolute().parent / "schema" / name).is_file()
+    return f"# yaml-language-server: $schema=../schema/{name}\n" if there else ""
 
 
 def _asked(

@@ -1,0 +1,83 @@
+"""A person at a real terminal: a command on a pseudo-terminal, what it shows and what is typed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PATIENCE = 15.0  # seconds
+
+
+def _as_a_shell_does() -> None:
+    """In the new process: the terminal is its own, and Ctrl-C is not ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Terminal:
+    """A command on a terminal of its own. Use it as a context: it ends with it."""
+
+    def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], columns: int = 100) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        self.process = subprocess.Popen(
+            list(command), cwd=cwd, env=dict(env), stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True, preexec_fn=_as_a_shell_does,
+        )  # fmt: skip
+        os.close(slave)
+        self.shown = ""
+        self.seen = 0
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.master)
+
+    @property
+    def text(self) -> str:
+        """All that was shown, without colours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.shown).replace("\r\n", "\n")
+
+    def expect(self, part: str) -> None:
+        """Wait until this is shown, behind what was waited for before."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.text.find(part, self.seen)) < 0:
+            assert time.monotonic() < deadline, f"waited for {part!r} in:\n{self.text}"
+            assert self._read(), f"it ended without {part!r}:\n{self.text}"
+        self.seen = found + len(part)
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self.master, text.encode())
+
+    def end(self) -> int:
+        """Wait for the end; gives the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read():
+            assert time.monotonic() < deadline, f"waited for the end of:\n{self.text}"
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        """Take what there is; False at the end."""
+        if select.select([self.master], [], [], 0.2)[0]:
+            try:
+                given = os.read(self.master, 65536)
+            except OSError:  # the other side is closed
+                return False
+            self.shown += given.decode("utf-8", "replace")
+            return bool(given)
+        return self.process.poll() is None
