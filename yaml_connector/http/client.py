@@ -239,6 +239,7 @@ class Session:
         while True:
             try:
                 sent = await self._prepared(request, plan.auth, bare=False)
+                sent.begin = timeout
                 async with (
                     self._patience(sent, timeout) as patience,
                     _Attempt(self, sent, self.remaining(), bare=False) as response,

@@ -30,13 +30,15 @@ _CHUNK = 64 * 1024
 class WireRequest:
     """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
     (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
-    check. Any of it may hold secrets, so its repr shows nothing."""
+    check. `begin`: the seconds within which an answer that is streamed must begin. Any of it may hold secrets, so its
+    repr shows nothing."""
 
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     body: Body = None
     at_base: bool = False
+    begin: float | None = None
 
 
 @dataclass
@@ -226,13 +228,14 @@ class HttpxTransport:
 
     @asynccontextmanager
     async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        limit = timeout if request.begin is None else min(request.begin, timeout)
         content = request.body() if callable(request.body) else request.body
         outgoing = httpx.Request(
             request.method,
             request.url,
             headers=httpx.Headers(request.headers, encoding="utf-8"),  # as aiohttp sends them
             content=content,
-            extensions={"timeout": {"read": timeout}},
+            extensions={"timeout": {"read": limit}},
         )
         try:
             response = await self._transport.handle_async_request(outgoing)
@@ -245,6 +248,6 @@ class HttpxTransport:
         except httpx.ConnectError as error:
             raise WireError(f"cannot be connected to: {error}", arrived=False) from None
         except httpx.TimeoutException:
-            raise WireError(f"gave no complete answer within {timeout:.3g} s", arrived=True) from None
+            raise WireError(f"gave no complete answer within {limit:.3g} s", arrived=True) from None
         except httpx.HTTPError as error:
             raise WireError(f"broke off: {error}", arrived=True) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -56,7 +57,7 @@ class SigV4(Static):
         )
         query = request.url.partition("?")[2]
         signed.params = parse_qsl(query, keep_blank_values=True)
-        kind(credentials, service, region).add_auth(signed)
+        _sign(kind(credentials, service, region), signed)
         request.headers = {name: str(value) for name, value in signed.headers.items()}
 
     async def _keys(self, values: dict[str, Any]) -> Any:
@@ -75,6 +76,15 @@ class SigV4(Static):
 
 def _above_debug(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG
+
+
+def _sign(signer: Any, request: Any) -> None:
+    """Sign a request as the signer's `add_auth` does, but at the time of the clock in force."""
+    moment = datetime.fromtimestamp(clock().time(), UTC)
+    request.context["timestamp"] = moment.strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(text, request))
 
 
 def aws_host(host: str) -> tuple[str | None, str | None]:
