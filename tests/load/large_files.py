@@ -92,6 +92,13 @@ LARGE: dict[str, Callable[[], str]] = {
     "steps": lambda: spec(delete={"steps": [{"name": f"s{n}", "request": "DELETE /x"} for n in range(22_000)]}),
     "different paths": lambda: spec(outputs=many(45_000, lambda index: f"$..a{index}")),
     "different templates": lambda: spec(outputs=many(25_000, lambda index: f"${{{{ body.a{index} | upper }}}}")),
+    "different templates in one output": lambda: spec(
+        outputs={"a": {"value": [f"${{{{ body.a{n} | upper }}}}" for n in range(30_000)]}}
+    ),
+    "different templates in one body": lambda: spec(
+        delete={"request": {"method": "POST", "path": "/", "json": [f"${{{{ x.a{n} + 1 }}}}" for n in range(30_000)]}}
+    ),
+    "different paths in one output": lambda: getting(info={"a": {"b": [f"$..a{index}" for index in range(60_000)]}}),
     "different templates in one text": lambda: deleting("".join(f"${{{{x{n}+1}}}}" for n in range(70_000))),
     "long templates": lambda: spec(outputs=many(100, lambda index: "${{ " + f"a{index}" + "|a" * 4_900 + " }}")),
     "long sums": lambda: spec(outputs=many(100, lambda index: "${{ " + f"{index}" + "+1" * 4_900 + " }}")),

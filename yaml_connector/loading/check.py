@@ -50,8 +50,7 @@ class _Checker:
         if mark is None:
             self.no_template(path, value)
             return
-        if mark.kind == "condition" or (mark.kind == "extraction" and isinstance(value, str) and value.startswith("$")):
-            self.count(path, value)
+        self.count(path, value, mark.kind)
         try:
             if mark.kind == "condition":
                 if isinstance(value, str) and has_template(value):
@@ -83,7 +82,6 @@ class _Checker:
             for index, item in enumerate(value):
                 self.tree((*path, index), item, names)
         elif isinstance(value, str) and has_template(value):
-            self.count(path, value)
             try:
                 found = compile_text(value).names
             except ValueProblem as problem:
@@ -91,9 +89,15 @@ class _Checker:
                 return
             self.see(path, found, names)
 
-    def count(self, path: Path, value: Any) -> None:
-        """Stop before compiling would take long."""
+    def count(self, path: Path, value: Any, kind: str) -> None:
+        """Stop before compiling what is in this value would take long."""
+        if isinstance(value, dict | list):
+            for item in value.values() if isinstance(value, dict) else value:
+                self.count(path, item, kind)
         if not isinstance(value, str) or value in self.counted:
+            return
+        a_path = value.startswith("$") and kind in ("extraction", "extractions")
+        if not (a_path or kind == "condition" or has_template(value)):
             return
         self.counted.add(value)
         try:
