@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="For people or for programs.",
 )
+@click.option("--watch", is_flag=True, help="Run them again whenever a spec or a test changes, until Ctrl-C.")
 @click.pass_context
-def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: str | None, form: str) -> None:
+def test(
+    ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: str | None, form: str, watch: bool
+) -> None:
     """Run contract tests: the connector against recorded answers, with a clock of its own.
 
     PATHS are contract tests (NAME.test.yaml), specs (the test beside each is run), or folders. Exit code 1 if a test
@@ -40,12 +43,23 @@ def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: st
       yaml-connector test
       yaml-connector test connectors.d/batch_job.test.yaml -k cancel
       yaml-connector test --junit report.xml
+      yaml-connector test --watch
     """
     import logging
 
+    logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # what a test provokes is no news
+    if watch:
+        from yaml_connector.cli.watch import whenever_changed
+
+        whenever_changed(lambda: _watched(paths), lambda: _run_all(paths, part, junit, form, again=True))
+    elif not _run_all(paths, part, junit, form):
+        ctx.exit(1)
+
+
+def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: str, *, again: bool = False) -> bool:
+    """Run the tests and report; did all pass? `again`: more runs will follow, so that no test is no wrong usage."""
     from yaml_connector.contract import report
 
-    logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # what a test provokes is no news
     files, problems = _test_files(paths)
     results: list[FileResult] = []
     for file in files:
@@ -55,7 +69,7 @@ def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: st
             results.append(result)
             if form == "text":
                 _echo(result)
-    if part is not None and not results and not problems:
+    if part is not None and not results and not problems and not again:
         raise click.UsageError(f"no test has {part!r} in its name")
     if form == "json":
         import json
@@ -71,7 +85,23 @@ def test(ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: st
         click.echo(report.totals(results, len(problems)))
     if junit is not None:
         report.junit(results, problems).write(junit, encoding="utf-8", xml_declaration=True)
-    ctx.exit(1 if problems or any(not test.passed for result in results for test in result.results) else 0)
+    return not problems and all(test.passed for result in results for test in result.results)
+
+
+def _watched(paths: tuple[str, ...]) -> list[str]:
+    """The folders and files whose change may change a result."""
+    from yaml_connector.loading.loader import specs_path
+
+    named = paths or (specs_path(),)
+    folders = {path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named}
+    return sorted(folders | {os.path.join(folder, name) for folder in folders for name in _names(folder)})
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
