@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from contract_folder import ROOT
+from terminal import Terminal
 
 from yaml_connector.cli.main import cli
 from yaml_connector.errors import ConfigError
@@ -73,6 +74,13 @@ def test_there_is_no_colour_but_on_a_terminal() -> None:
     assert b"\x1b" not in run("test", "connectors.d").stdout
     coloured = CliRunner().invoke(cli, ["test", str(ROOT / "connectors.d")], color=True).output
     assert "\x1b[32m✓\x1b[0m runs to success" in coloured
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("1", False), ("", True)])
+def test_no_color_is_obeyed_on_a_terminal(no_color: str, coloured: bool) -> None:
+    with Terminal([COMMAND, "test", "connectors.d"], ROOT, {**os.environ, "NO_COLOR": no_color}) as terminal:
+        assert terminal.end() == 0
+        assert ("\x1b[32m" in terminal.shown) is coloured
 
 
 def test_help_imports_nothing_heavy() -> None:

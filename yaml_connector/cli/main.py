@@ -6,6 +6,7 @@ needs is imported when it runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -30,6 +31,8 @@ class _Commands(click.Group):
     """A group whose commands end with a message, never with a traceback, when the input is bad."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except (YamlConnectorError, OSError) as error:
