@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import grpc
 from flyteidl2.connector import connector_pb2 as pb
 from flyteidl2.core.execution_pb2 import TaskExecution
 
@@ -144,6 +145,8 @@ class Flyte:
         try:
             reply = await self._get(job.request)
             job.replies.append((time.monotonic(), reply[0]))
+        except grpc.RpcError:  # what Flyte counts, and gives the job up after a few
+            job.failed = True
         finally:
             job.asked = False
             self._under_way -= 1
