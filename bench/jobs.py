@@ -128,10 +128,10 @@ class Flyte:
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():
                 due = start + number * self._interval / len(self._jobs)
-                if due > start + seconds:
+                now = time.monotonic()
+                if max(due, now) > start + seconds:
                     return
-                if (wait := due - time.monotonic()) > 0:
-                    await asyncio.sleep(wait)
+                await asyncio.sleep(max(0.0, due - now))
                 job = self._jobs[number % len(self._jobs)]
                 if not job.asked:
                     job.asked = True
