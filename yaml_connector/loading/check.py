@@ -8,7 +8,7 @@ from typing import Any
 
 from yaml_connector.errors import ValueProblem, did_you_mean, short
 from yaml_connector.loading.names import ANSWER_NAMES, Names, SpecNames, step_names
-from yaml_connector.loading.yaml12 import Document, Path, Stop
+from yaml_connector.loading.yaml12 import Document, Path, Stop, show_path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, Slot, slots
 from yaml_connector.spec.requests import Calls, Request, Step
@@ -19,18 +19,22 @@ from yaml_connector.values.templates import compile_text, compile_tree, find_tem
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
+_MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt"})
 
 
-def check_spec(spec: ConnectorSpec, document: Document) -> None:
-    """Check a spec that fits the models; what is wrong goes to the document's problems."""
+def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
+    """Check a spec that fits the models; what is wrong goes to the document's problems. `partial`: it is a part of the
+    document's, so that only what stands there can be wrong, not what is missing."""
     with suppress(Stop):
-        _Checker(spec, document).run()
+        _Checker(spec, document, partial).run()
 
 
 class _Checker:
-    def __init__(self, spec: ConnectorSpec, document: Document) -> None:
+    def __init__(self, spec: ConnectorSpec, document: Document, partial: bool) -> None:
         self.spec = spec
         self.document = document
+        self.partial = partial
+        self.known = {problem.path for problem in document.problems}
         self.names = SpecNames(spec)
         self.used: set[Reference] = set()
         self.counted: set[str] = set()
@@ -38,7 +42,14 @@ class _Checker:
         self.characters = 0
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> None:
-        self.document.note(path, message, key=key)
+        """Something that stands there is wrong."""
+        if not self.partial or show_path(path) not in self.known:
+            self.document.note(path, message, key=key)
+
+    def lack(self, path: Path, message: str) -> None:
+        """Something is wrong with what stands around it."""
+        if not self.partial:
+            self.document.note(path, message)
 
     def warn(self, path: Path, message: str) -> None:
         self.document.note(path, message, severity="warning")
@@ -116,6 +127,8 @@ class _Checker:
 
     def see(self, path: Path, references: Iterable[Reference], names: Names) -> None:
         self.used.update(references)
+        if self.partial:  # steps and what they save may be what was taken out
+            references = [name for name in references if name[0] not in _MADE_ELSEWHERE]
         for message in names.unknown(references):
             self.problem(path, message)
 
@@ -176,7 +189,7 @@ class _Checker:
             name[0] == "config" for name in self._names_of(connection.base_url)
         )
         if uses_config and connection.allowed_hosts is None:
-            self.problem(
+            self.lack(
                 ("connection", "base_url"),
                 "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from",
             )
@@ -200,7 +213,7 @@ class _Checker:
         seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, more.get("before", {}))
         if section.read is not None and section.read not in step_names(section.steps or []):
             known = step_names(section.steps or [])
-            self.problem((*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}")
+            self.lack((*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}")
         return names.plus(steps=seen)
 
     def steps(
@@ -237,7 +250,7 @@ class _Checker:
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         if needs_method and request.method is None:
-            self.problem((*path, "method"), "is required here: create and delete say what they do")
+            self.lack((*path, "method"), "is required here: create and delete say what they do")
         self.fields(request, path, names)
 
     def create(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from yaml_connector.errors import Problem, SpecError
 from yaml_connector.loading.check import check_spec
 from yaml_connector.loading.models import build
+from yaml_connector.loading.partial import part_that_fits
 from yaml_connector.loading.yaml12 import LARGEST_FILE, Document, parse
 from yaml_connector.spec import ConnectorSpec
 
@@ -103,6 +104,8 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
     spec = None if document.problems and document.data is None else build(ConnectorSpec, document)
     if spec is not None:
         check_spec(spec, document)
+    elif (part := part_that_fits(document.data, len(document.text))) is not None:
+        check_spec(part, document, partial=True)
     problems = sorted(document.problems)
     if spec is None or any(problem.severity == "error" for problem in problems):
         return None, problems

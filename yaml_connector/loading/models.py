@@ -80,7 +80,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     location = list(item["loc"])
     if location[-1:] == ["[key]"] and kind not in ("extra_forbidden", "missing"):
         location.pop()  # pydantic's mark for the key itself
-    path = _walk(document.data, location)
+    path = walk(document.data, location)
     shown: Path = path
     on_key = False
     if kind == "extra_forbidden":
@@ -133,7 +133,7 @@ def _auth_types() -> list[str]:
     return [get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(Auth)[0])]
 
 
-def _walk(data: Any, location: list[Any]) -> Path:
+def walk(data: Any, location: list[Any]) -> Path:
     """The part of a pydantic location that exists in the data. Tags of unions and indices that a short form added are
     not in the data, and are passed over."""
     path: list[str | int] = []

@@ -89,7 +89,7 @@ class Request(Model):
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
             method, _, path = value.strip().partition(" ")
-            if not path.strip():
+            if not path.strip() or "/" in method:
                 raise ValueError("the short form of a request is a method and a path: GET /jobs")
             target = path.strip()
             key = "url" if re.match(r"https?://", target) or target.startswith("${{") else "path"
