@@ -65,10 +65,14 @@ class JobMeta:
             version = raw.pop("v")
             if version != VERSION:
                 return cls(broken=f"the job was created by a connector of another version ({version!r}, not {VERSION})")
-            if all(type(value) in _KINDS[name] for name, value in raw.items()):
-                meta = cls(**raw)
-                if all(type(pair) is list and [type(part) for part in pair] == [str, str] for pair in meta.outputs):
-                    return meta
+            for name, value in raw.items():
+                if type(value) not in _KINDS[name]:
+                    raise TypeError(name)
+            meta = cls(**raw)
+            for output, kind in meta.outputs:
+                if type(output) is not str or type(kind) is not str:
+                    raise TypeError("outputs")
+            return meta
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         return cls(broken="what Flyte kept of the job cannot be read")
