@@ -93,6 +93,34 @@ def test_wrong_usage_says_what_is_right(live: Command, arguments: list[str], tol
     assert told in done.stderr
 
 
+def test_all_that_is_missing_or_wrong_is_told_at_once(live: Command, tmp_path: Path) -> None:
+    spec = tmp_path / "demanding.yaml"
+    spec.write_text(
+        "spec_version: 1\ntask_type_name: demanding\nconnection: {base_url: 'http://127.0.0.1:1'}\n"
+        "secrets: {key: {}, other: {env: OTHER_KEY}, third: {}}\ninputs: {name: str, rows: int}\n"
+        "config: {zone: str, size: {type: int, default: 1}}\n"
+        "create: {request: POST /jobs, job_id: $.id}\n"
+        "get: {request: 'GET /jobs/${{ job.id }}', phase: {path: $.s, map: {SUCCEEDED: [d], FAILED: [e]}}}\n",
+        encoding="utf-8",
+    )
+    wrong = ("--input", "rows=[1", "--config", "size=big", "--secret", "key=env:NOT_THERE", "--task", "image=a")
+    done = live("run", str(spec), *wrong, "--output", "x=str", "--input", "name")
+    assert done.returncode == 2
+    told = done.stderr.split("Error: ")[1].splitlines()
+    assert told.pop(5).startswith("  there is no task.image; allowed: ")
+    assert told == [
+        "9 things are missing or wrong",
+        "  --input 'name': write it as NAME=VALUE",
+        "  demanding needs: --input name=<str>",
+        "  the input 'rows': '[1' is no int",
+        "  config field 'zone' (str) is required; config field 'size': 'big' is no int (--config NAME=VALUE)",
+        "  the secret 'key': the variable NOT_THERE is not set",
+        "  the spec has no output 'x'; allowed: none",
+        "  the secret 'other' is missing: --secret other=env:VARIABLE, or set OTHER_KEY",
+        "  the secret 'third' is missing: --secret third=env:VARIABLE",
+    ]
+
+
 def test_an_unknown_name_says_which_there_are_and_where_they_were_looked_for(live: Command) -> None:
     done = live("run", "batch_jo")
     assert done.returncode == 1

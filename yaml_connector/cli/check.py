@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli.given import find_spec, given_config, given_secrets
+from yaml_connector.cli.given import Wrong, find_spec, given_config, given_secrets, pairs
 from yaml_connector.cli.problems import printable
 
 if TYPE_CHECKING:
     from yaml_connector.cli.preflight import Step
+    from yaml_connector.spec import ConnectorSpec
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
 
@@ -48,7 +49,10 @@ def check(
     from yaml_connector.cli.preflight import Preflight
 
     loaded = find_spec(spec)
-    flight = Preflight(loaded, _config(loaded.spec, config), given_secrets(loaded.spec, secrets))
+    wrong = Wrong()
+    known_config, known_secrets = _config(loaded.spec, config, wrong), given_secrets(loaded.spec, secrets, wrong)
+    wrong.tell()
+    flight = Preflight(loaded, known_config, known_secrets)
     steps = asyncio.run(flight.run())
     if form == "json":
         data = {"good": flight.good, "steps": [{"step": s.name, "good": s.good, "detail": s.detail} for s in steps]}
@@ -61,18 +65,11 @@ def check(
     ctx.exit(0 if flight.good else 1)
 
 
-def _config(spec: object, given: tuple[str, ...]) -> dict[str, object]:
+def _config(spec: ConnectorSpec, given: tuple[str, ...], wrong: Wrong) -> dict[str, object]:
     """The config as far as it is given: only the fields that the connection uses matter here."""
-    from yaml_connector.cli.given import pairs
-    from yaml_connector.spec import ConnectorSpec
-
-    assert isinstance(spec, ConnectorSpec)
-    named = pairs(given, "--config")
-    required = [name for name, field in spec.config.items() if field.required and name not in named]
-    if not required:
-        return given_config(spec, given)
-    optional = spec.model_copy(update={"config": {n: f for n, f in spec.config.items() if n not in required}})
-    return given_config(optional, given)
+    named = pairs(given, "--config", Wrong())
+    known = {name: field for name, field in spec.config.items() if name in named or not field.required}
+    return given_config(spec.model_copy(update={"config": known}), given, wrong)
 
 
 def _echo(step: Step) -> None:

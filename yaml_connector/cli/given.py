@@ -64,114 +64,147 @@ def find_spec(name: str) -> LoadedSpec:
     raise ConfigError(f"there is no spec {name!r} in {folder}{tail}; a file is named by its path")
 
 
-def pairs(given: Iterable[str], option: str) -> dict[str, str]:
-    """`NAME=VALUE` texts as a mapping; wrong ones are wrong usage."""
+class Wrong:
+    """What is missing or wrong on a command line: all of it is found before anything is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        """One thing more."""
+        self.lines.append(line)
+
+    def tell(self) -> None:
+        """Wrong usage if anything was noted: a line for each."""
+        if len(self.lines) > 1:
+            self.lines.insert(0, f"{len(self.lines)} things are missing or wrong")
+        if self.lines:
+            raise click.UsageError("\n  ".join(self.lines))
+
+
+def pairs(given: Iterable[str], option: str, wrong: Wrong) -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping; others are noted."""
     found = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise click.UsageError(f"{option} {text!r}: write it as NAME=VALUE")
-        found[name.strip()] = value
+        if name and equals:
+            found[name.strip()] = value
+        else:
+            wrong.note(f"{option} {text!r}: write it as NAME=VALUE")
     return found
 
 
-def given_config(spec: ConnectorSpec, given: Iterable[str]) -> dict[str, Any]:
-    """The whole config, checked; wrong values are wrong usage."""
+def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, Any]:
+    """The whole config, checked; what is missing or wrong is noted."""
     from yaml_connector.job.config import complete_config
 
-    values = pairs(given, "--config")
+    values = pairs(given, "--config", wrong)
+    fields = spec.config
+    typed = {name: typed_value(text, fields[name].type) if name in fields else text for name, text in values.items()}
     try:
-        typed = {
-            name: typed_value(text, spec.config[name].type) if name in spec.config else text
-            for name, text in values.items()
-        }
         return complete_config(spec, typed)
     except YamlConnectorError as problem:
-        raise click.UsageError(f"{problem} (--config NAME=VALUE)") from None
+        wrong.note(f"{problem} (--config NAME=VALUE)")
+        return {}
 
 
-def given_inputs(spec: ConnectorSpec, given: Iterable[str]) -> dict[str, Any]:
-    """The inputs, checked against the spec's, if it has any; wrong ones are wrong usage."""
+def given_inputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, Any]:
+    """The inputs, checked against the spec's, if it has any; what is missing or wrong is noted."""
     from yaml_connector.values.types import check_config, parse_type
 
-    values = pairs(given, "--input")
+    values = pairs(given, "--input", wrong)
     if spec.inputs is None:
         return {name: typed_value(text, parse_type("any")) for name, text in values.items()}
-    unknown = [name for name in values if name not in spec.inputs]
-    if unknown:
-        raise click.UsageError(
-            f"{spec.task_type_name} has no input {unknown[0]!r}{did_you_mean(unknown[0], spec.inputs)}"
-        )
+    for name in values:
+        if name not in spec.inputs:
+            wrong.note(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
     missing = [name for name, field in spec.inputs.items() if name not in values and not field.type.optional]
     if missing:
         wanted = " ".join(f"--input {name}=<{spec.inputs[name].type}>" for name in missing)
-        raise click.UsageError(f"{spec.task_type_name} needs: {wanted}")
+        wrong.note(f"{spec.task_type_name} needs: {wanted}")
     inputs = {}
     for name, field in spec.inputs.items():
         try:
             inputs[name] = check_config(typed_value(values[name], field.type), field.type) if name in values else None
         except ValueProblem as problem:
-            raise click.UsageError(f"the input {name!r}: {problem}") from None
+            wrong.note(f"the input {name!r}: {problem}")
     return inputs
 
 
 def typed_value(text: str, kind: ValueType) -> Any:
-    """A value as the command line spells it: a text is itself, everything else is YAML (`[a, b]`, `3`, `true`)."""
+    """A value as the command line spells it: a text is itself, everything else is YAML (`[a, b]`, `3`, `true`). What is
+    no YAML stays a text, which is a value of no other type."""
     if kind.name in ("str", "datetime", "file", "dir", "dataframe"):
         return None if kind.optional and text == "null" else text
     from yaml_connector.loading.yaml12 import parse
 
     document = parse(text.encode(), "value")
-    if document.problems:
-        if kind.name == "any":
-            return text
-        raise ValueProblem(f"{text!r} is no {kind}: {document.problems[0].message}")
-    return document.data
+    return text if document.problems else document.data
 
 
-def given_outputs(spec: ConnectorSpec, given: Iterable[str]) -> dict[str, str]:
-    """The declared outputs, name to type: the spec's, and with `"*"` those of the command line."""
+def given_outputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, str]:
+    """The declared outputs, name to type: the spec's, and with `"*"` the command line's too; wrong ones are noted."""
     from yaml_connector.values.types import parse_type
 
     outputs = {name: str(field.type) for name, field in spec.outputs.items() if name != "*"}
-    for name, kind in pairs(given, "--output").items():
+    for name, kind in pairs(given, "--output", wrong).items():
         if name not in outputs and "*" not in spec.outputs:
-            raise click.UsageError(f"the spec has no output {name!r}{did_you_mean(name, spec.outputs)}")
+            wrong.note(f"the spec has no output {name!r}{did_you_mean(name, spec.outputs)}")
+            continue
         try:
             outputs[name] = str(parse_type(kind))
         except ValueProblem as problem:
-            raise click.UsageError(f"the output {name!r}: {problem}") from None
+            wrong.note(f"the output {name!r}: {problem}")
     return outputs
 
 
-def given_secrets(spec: ConnectorSpec, given: Iterable[str]) -> dict[str, str]:
-    """Secret values from variables and files; a value itself never stands on a command line."""
+def given_secrets(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, str]:
+    """Secret values from variables and files, for a value itself never stands on a command line; wrong ones are noted,
+    and stand for an empty text."""
     values = {}
-    for name, source in pairs(given, "--secret").items():
+    for name, source in pairs(given, "--secret", wrong).items():
         if name not in spec.secrets:
-            raise click.UsageError(f"the spec has no secret {name!r}{did_you_mean(name, spec.secrets)}")
-        kind, _, where = source.partition(":")
-        if kind == "env" and where:
-            value = os.environ.get(where)
-            if value is None:
-                raise click.UsageError(f"the secret {name!r}: the variable {where} is not set")
-            values[name] = value
-        elif kind == "file" and where:
-            try:
-                with open(where, encoding="utf-8") as handle:
-                    values[name] = handle.read(2**20).rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "it is no text"
-                raise click.UsageError(f"the secret {name!r}: {where} cannot be read: {reason}") from None
-        else:
-            raise click.UsageError(
-                f"the secret {name!r}: say where its value is: {name}=env:VARIABLE or {name}=file:PATH"
-            )
+            wrong.note(f"the spec has no secret {name!r}{did_you_mean(name, spec.secrets)}")
+            continue
+        try:
+            values[name] = _secret_value(source, f"{name}=env:VARIABLE or {name}=file:PATH")
+        except ValueProblem as problem:
+            wrong.note(f"the secret {name!r}: {problem}")
+            values[name] = ""
     return values
 
 
-def given_task(spec: ConnectorSpec, given: Iterable[str], run: str) -> dict[str, Any]:
-    """`task.*` of a run from the terminal; `run` makes its key."""
+def _secret_value(source: str, ways: str) -> str:
+    """The value that `env:VARIABLE` or `file:PATH` names; raises ValueProblem, which never quotes the source: it may be
+    the value itself."""
+    kind, _, where = source.partition(":")
+    if kind == "env" and where:
+        value = os.environ.get(where)
+        if value is None:
+            raise ValueProblem(f"the variable {where} is not set")
+        return value
+    if kind == "file" and where:
+        try:
+            with open(where, encoding="utf-8") as handle:
+                return handle.read(2**20).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise ValueProblem(f"{where} cannot be read: {reason}") from None
+    raise ValueProblem(f"say where its value is: {ways}")
+
+
+def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: Wrong) -> None:
+    """Note the required secrets that nobody gives here, each with what to add to the command line. Those that were
+    given wrongly have been noted."""
+    for name, secret in spec.secrets.items():
+        own = os.environ.get(secret.env) if secret.env else None
+        if secret.required and name not in given and not own and secret.file is None:
+            tail = f", or set {secret.env}" if secret.env else ""
+            wrong.note(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{tail}")
+
+
+def given_task(spec: ConnectorSpec, given: Iterable[str], run: str, wrong: Wrong) -> dict[str, Any]:
+    """`task.*` of a run from the terminal; `run` makes its key. Wrong names are noted."""
     from yaml_connector.loading.names import TASK_NAMES
     from yaml_connector.loading.yaml12 import parse
 
@@ -191,27 +224,17 @@ def given_task(spec: ConnectorSpec, given: Iterable[str], run: str) -> dict[str,
         "sql": None,
         "key": run,
     }
-    for name, text in pairs(given, "--task").items():
+    for name, text in pairs(given, "--task", wrong).items():
         parts = name.removeprefix("task.").split(".")
         if parts[0] not in TASK_NAMES:
-            raise click.UsageError(f"there is no task.{parts[0]}{did_you_mean(parts[0], TASK_NAMES)}")
-        place = task
+            wrong.note(f"there is no task.{parts[0]}{did_you_mean(parts[0], TASK_NAMES)}")
+            continue
+        place: Any = task
         for part in parts[:-1]:
-            if not isinstance(place.get(part), dict):
-                raise click.UsageError(f"--task {name}: task.{part} holds no names")
-            place = place[part]
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            wrong.note(f"--task {name}: task.{'.'.join(parts[:-1])} holds no names")
+            continue
         old = place.get(parts[-1])
         place[parts[-1]] = text if isinstance(old, str) or parts[-1] == "sql" else parse(text.encode(), "value").data
     return task
-
-
-def missing_secrets(spec: ConnectorSpec, given: Mapping[str, str]) -> list[str]:
-    """The required secrets that nobody gives here, each with what to add to the command line."""
-    return [
-        name
-        for name, secret in spec.secrets.items()
-        if secret.required
-        and not given.get(name)
-        and not (secret.env is not None and os.environ.get(secret.env))
-        and secret.file is None
-    ]

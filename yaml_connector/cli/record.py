@@ -9,7 +9,7 @@ import click
 
 from yaml_connector.cli.given import find_spec, job_options
 from yaml_connector.cli.problems import printable
-from yaml_connector.cli.run import Timeline, check_secrets, echo_end, job_values
+from yaml_connector.cli.run import Timeline, echo_end, job_values
 
 if TYPE_CHECKING:
     from yaml_connector.cli.drive import CallRecord, Ended
@@ -63,7 +63,6 @@ def record(
     if os.path.exists(file) and not force:
         raise click.UsageError(f"{file} is there already: name another with --to, or write over it with --force")
     values = job_values(loaded.spec, inputs, config, secrets, task, outputs)
-    check_secrets(loaded.spec, values)
     calls: list[CallRecord] = []
 
     async def drive() -> tuple[Ended, WatchedConnector]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector.cli.given import (
+    Wrong,
     find_spec,
     given_config,
     given_inputs,
@@ -16,7 +17,7 @@ from yaml_connector.cli.given import (
     given_secrets,
     given_task,
     job_options,
-    missing_secrets,
+    note_missing_secrets,
 )
 from yaml_connector.cli.problems import printable
 
@@ -67,7 +68,7 @@ def run(
     from yaml_connector.cli.wire import WatchedConnector
 
     loaded = find_spec(spec)
-    values = job_values(loaded.spec, inputs, config, secrets, task, outputs)
+    values = job_values(loaded.spec, inputs, config, secrets, task, outputs, needs_secrets=not dry_run)
     as_json = as_json or form == "json"
     if dry_run:
         from yaml_connector.cli.dry import would_send
@@ -75,7 +76,6 @@ def run(
         found = asyncio.run(would_send(loaded, values))
         click.echo(json.dumps(found.data(), indent=2, ensure_ascii=False) if as_json else printable(found.text()))
         ctx.exit(0 if found.problem is None else 1)
-    check_secrets(loaded.spec, values)
 
     async def drive() -> tuple[Ended, WatchedConnector]:
         connector = WatchedConnector(loaded, values.secrets.values())
@@ -96,31 +96,26 @@ def job_values(
     secrets: tuple[str, ...],
     task: tuple[str, ...],
     outputs: tuple[str, ...],
+    *,
+    needs_secrets: bool = True,
 ) -> CreateValues:
-    """What Flyte would send with create, from the command line."""
+    """What Flyte would send with create, from the command line; wrong usage that names all that is missing or wrong."""
     import uuid
 
     from yaml_connector.job.create import CreateValues
 
-    return CreateValues(
-        given_inputs(spec, inputs),
-        given_config(spec, config),
-        given_task(spec, task, f"run-{uuid.uuid4().hex[:16]}"),
-        given_secrets(spec, secrets),
-        given_outputs(spec, outputs),
+    wrong = Wrong()
+    values = CreateValues(
+        given_inputs(spec, inputs, wrong),
+        given_config(spec, config, wrong),
+        given_task(spec, task, f"run-{uuid.uuid4().hex[:16]}", wrong),
+        given_secrets(spec, secrets, wrong),
+        given_outputs(spec, outputs, wrong),
     )
-
-
-def check_secrets(spec: ConnectorSpec, values: CreateValues) -> None:
-    """Wrong usage if a secret is missing that the job needs."""
-    missing = missing_secrets(spec, values.secrets)
-    if missing:
-        ways = []
-        for name in missing:
-            variable = spec.secrets[name].env
-            own = f", or set {variable}" if variable else ""
-            ways.append(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{own}")
-        raise click.UsageError("; ".join(ways))
+    if needs_secrets:
+        note_missing_secrets(spec, values.secrets, wrong)
+    wrong.tell()
+    return values
 
 
 class Timeline:
