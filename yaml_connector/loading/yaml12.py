@@ -31,6 +31,8 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_QUOTED = re.compile(r"""(?<![^\s\[{,])(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))""")  # for hints: what quotes surround already
+_OPEN_TEMPLATE = re.compile(r"\$\{\{(?!.*\}\})")
 _SPECIAL = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
 
 Path = tuple[str | int, ...]
@@ -169,24 +171,26 @@ class _Parser:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.fail(line, column, self.explain(error, line))
+            self.fail(line, column, self.explain(error, line, column))
         except yaml.YAMLError as error:
             position = getattr(error, "position", 0)
             self.fail(self.text.count("\n", 0, position) + 1, 1, f"not YAML: {getattr(error, 'reason', None) or error}")
         except ValueError as error:  # what the parser says of characters that YAML does not have
             self.fail(1, 1, f"not YAML: {error}")
 
-    def explain(self, error: yaml.MarkedYAMLError, line: int) -> str:
+    def explain(self, error: yaml.MarkedYAMLError, line: int, column: int) -> str:
+        """What the parser says, and what is probably meant, as the text up to the place of the error shows."""
         lines = self.text.splitlines()
         shown = lines[line - 1][:_LONGEST_HINTED] if 0 < line <= len(lines) else ""
         before = lines[line - 2][:_LONGEST_HINTED] if 1 < line <= len(lines) + 1 else ""
+        bare = _QUOTED.sub("", shown[:column])
         message = " ".join(part for part in (error.context, error.problem) if part)
         hint = ""
         if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in message:
             hint = "; indent with spaces, YAML allows no tabs there"
-        elif "${{" in shown or "${{" in before:
+        elif "${" in bare or _OPEN_TEMPLATE.search(_QUOTED.sub("", before)):
             hint = "; put quotes around the template: inside {} and [], and where it holds ': ', YAML needs them"
-        elif re.search(r"[\[{,:]\s*\w+[\[?]", shown):
+        elif re.search(r"[\[{,:]\s*\w+[\[?]\Z", bare):
             hint = "; put quotes around types such as 'list[str]' and 'str?' inside {} and []"
         elif re.search(r":\s+[^'\"#]*:\s", shown):
             hint = "; a text that holds ': ' needs quotes"
