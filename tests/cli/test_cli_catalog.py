@@ -38,6 +38,7 @@ def test_a_spec_is_copied_with_its_test_and_what_they_read(command: Command) -> 
     done = command("catalog", "add", "openai_batch")
     assert done.returncode == 0
     assert sorted(path.name for path in Path("connectors.d").iterdir()) == [
+        ".schema",
         "openai_batch.requests.jsonl",
         "openai_batch.test.yaml",
         "openai_batch.yaml",
@@ -46,6 +47,33 @@ def test_a_spec_is_copied_with_its_test_and_what_they_read(command: Command) -> 
     again = command("catalog", "add", "openai_batch")
     assert again.returncode == 1
     assert "there already (--force writes over)" in again.stderr
+
+
+def schema_of(file: Path) -> Path:
+    """The schema that a file names to editors."""
+    line = file.read_text(encoding="utf-8").partition("\n")[0]
+    return (file.parent / line.removeprefix("# yaml-language-server: $schema=")).resolve()
+
+
+def test_editors_find_the_schemas_of_a_copy_in_a_project_that_had_none(command: Command, here: Path) -> None:
+    for name in ("slurm", "ray"):  # the schemas may be there already
+        assert command("catalog", "add", name).returncode == 0
+        for file, schema in ((f"{name}.yaml", "connector.v1.json"), (f"{name}.test.yaml", "connector-test.v1.json")):
+            found = schema_of(here / "connectors.d" / file)
+            assert found == here / "connectors.d" / ".schema" / schema
+            assert found.read_text(encoding="utf-8") == (ROOT / "schema" / schema).read_text(encoding="utf-8")
+    assert not (here / "schema").exists()
+    assert command("validate", "connectors.d").returncode == 0
+
+
+def test_a_copy_names_the_schemas_that_a_project_has(command: Command, here: Path) -> None:
+    (here / "schema").mkdir()
+    (here / "schema" / "connector.v1.json").write_text("{}", encoding="utf-8")
+    assert command("catalog", "add", "airflow").returncode == 0
+    assert schema_of(here / "connectors.d" / "airflow.yaml") == here / "schema" / "connector.v1.json"
+    assert (here / "schema" / "connector.v1.json").read_text(encoding="utf-8") == "{}"
+    original = (ROOT / "catalog" / "airflow.yaml").read_text(encoding="utf-8")
+    assert (here / "connectors.d" / "airflow.yaml").read_text(encoding="utf-8") == original
 
 
 def test_an_unknown_name_says_the_closest(command: Command) -> None:

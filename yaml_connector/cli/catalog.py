@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from yaml_connector.cli.placing import place
 from yaml_connector.errors import ConfigError, did_you_mean
 
 _FOLDER = Path(__file__).resolve().parents[1] / "catalog"
@@ -57,16 +56,10 @@ def entry(name: str) -> Entry:
     return found[name]
 
 
-def copy_to(item: Entry, folder: Path, *, force: bool = False) -> list[Path]:
-    """Copy a spec, its test, and what those read, into a folder; raises ConfigError if one is there already."""
-    targets = [folder / file.name for file in item.files]
-    there = [str(target) for target in targets if target.exists()]
-    if there and not force:
-        raise ConfigError(f"{', '.join(there)}: there already (--force writes over)")
-    folder.mkdir(parents=True, exist_ok=True)
-    for source, target in zip(item.files, targets, strict=True):
-        shutil.copyfile(source, target)
-    return targets
+def copy_to(item: Entry, folder: Path, *, force: bool = False) -> Path:
+    """Copy a spec, its test, and what those read, into a folder; gives the path of the spec. Raises ConfigError if one
+    is there already."""
+    return place(folder, {file.name: file.read_text(encoding="utf-8") for file in item.files}, force=force)
 
 
 @click.group()
@@ -154,5 +147,4 @@ def add(name: str, folder: str | None, force: bool) -> None:
     """
     from yaml_connector.loading.loader import specs_path
 
-    for target in copy_to(entry(name), Path(folder or specs_path()), force=force):
-        click.echo(f"wrote {os.fspath(target)}")
+    copy_to(entry(name), Path(folder or specs_path()), force=force)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli.auth_kinds import AUTHS
-from yaml_connector.errors import ConfigError
+from yaml_connector.cli.placing import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from yaml_connector.cli.draft import Draft
 
@@ -65,7 +65,7 @@ def new(
     if source is not None:
         from yaml_connector.cli.catalog import copy_to, entry
 
-        _say(copy_to(entry(source[1]), target, force=force))
+        _say_next(copy_to(entry(source[1]), target, force=force))
         return
     for option, text, check in (
         ("NAME", name, check_name),
@@ -95,23 +95,10 @@ def _write(draft: Draft, target: Path, *, force: bool) -> None:
     from yaml_connector.cli.draft_test import test_text
 
     files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": test_text(draft)}
-    there = [str(target / file) for file in files if (target / file).exists()]
-    if there and not force:
-        raise ConfigError(f"{', '.join(there)}: there already (--force writes over)")
-    target.mkdir(parents=True, exist_ok=True)
-    for file, text in files.items():
-        (target / file).write_text(_schema_line(file, target) + text, encoding="utf-8")
-    _say([target / file for file in files])
+    _say_next(place(target, files, force=force))
     for section, notes in draft.decide.items():
         for note in notes:
             click.echo(f"  decide: {section}: {note}")
-
-
-def _schema_line(file: str, target: Path) -> str:
-    """What tells an editor's language server the schema of a file, if the schemas are in `schema` beside the folder."""
-    name = "connector-test.v1.json" if ".test." in file else "connector.v1.json"
-    there = (target.absolute().parent / "schema" / name).is_file()
-    return f"# yaml-language-server: $schema=../schema/{name}\n" if there else ""
 
 
 def _asked(
@@ -213,8 +200,5 @@ def check_call_or_none(text: str) -> str | None:
     return None if text.strip() == "none" else check_call_with_id(text)
 
 
-def _say(files: Sequence[Path]) -> None:
-    for file in files:
-        click.echo(f"wrote {file}")
-    spec = next(file for file in files if file.suffix == ".yaml" and ".test." not in file.name)
+def _say_next(spec: Path) -> None:
     click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")
