@@ -1,14 +1,13 @@
 """Sending a request until there is an answer, or no use in trying (sections 4 and 6).
 
-One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, judges the
-answer,
-waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is redacted.
+One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, has the answer
+judged, waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is
+redacted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,22 +16,20 @@ from typing import Any
 
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
-from yaml_connector.http.answer import Answer, AnswerScope
+from yaml_connector.http.answer import Answer
+from yaml_connector.http.attempt import Attempt
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
-from yaml_connector.http.judging import Exchange, Judge, StreamedAnswer, read_up_to, retry_after, usual_message
-from yaml_connector.http.observe import NOBODY, Observer
+from yaml_connector.http.judging import Judge, judge_answer
+from yaml_connector.http.observe import NOBODY, Exchange, Observer
 from yaml_connector.http.redact import redactor_for
 from yaml_connector.http.request import Files, RequestPlan, add_query, header_map
-from yaml_connector.http.transport import WireError, WireRequest, WireResponse
+from yaml_connector.http.streaming import StreamedAnswer, read_up_to
+from yaml_connector.http.transport import WireRequest
 from yaml_connector.values.expressions import Scope
-from yaml_connector.values.filters import as_text
-
-logger = logging.getLogger("yaml_connector.http")
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SURELY_NOT_DONE = frozenset({429, 503})
 _MESSAGE_LENGTH = 500
 
 
@@ -140,7 +137,7 @@ class Session:
                     answer = await self.connection.sharing.send(self, request, how, self._answered)
                 else:
                     answer = await self._answered(request, plan.auth, timeout, follow)
-                self._judge(answer, scope, judge, lacks)
+                judge_answer(self, answer, scope, judge, lacks)
                 return answer
             except Passing as failure:
                 failure.arrived = failure.arrived and not read_only
@@ -176,7 +173,7 @@ class Session:
                 redirects += 1
                 if redirects == _MOST_REDIRECTS:
                     endless = f"was redirected more than {_MOST_REDIRECTS} times"
-                    raise FailedForGood(self._say(first, endless))
+                    raise FailedForGood(self.say(first, endless))
                 request = self._next_hop(request, answer, location)
             else:
                 return answer
@@ -210,11 +207,11 @@ class Session:
     async def _once(self, request: WireRequest, auth: bool, timeout: float, *, bare: bool = False) -> Answer:
         limit = self.connection.spec.max_response
         sent = await self._prepared(request, auth, bare)
-        async with _Attempt(self, sent, timeout, bare) as response:
+        async with Attempt(self, sent, timeout, bare) as response:
             content = await response.read(limit)
         if content is None:
             raise Passing(
-                self._say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
+                self.say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
                 arrived=True,
                 status=response.status,
             )
@@ -242,7 +239,7 @@ class Session:
                 sent.begin = timeout
                 async with (
                     self._patience(sent, timeout) as patience,
-                    _Attempt(self, sent, self.remaining(), bare=False) as response,
+                    Attempt(self, sent, self.remaining(), bare=False) as response,
                 ):
                     if judge.is_success(response.status):
                         streamed = StreamedAnswer(sent, response, min(latest, clock().monotonic() + max_time))
@@ -263,7 +260,7 @@ class Session:
                 if answer.status == 401 and plan.auth and not renewed and self._renew():
                     renewed = True
                     continue
-                self._judge(answer, scope, judge)
+                judge_answer(self, answer, scope, judge)
             except Passing as failure:
                 last = given or attempt >= self.connection.spec.retry.max_attempts
                 if last or not await self._pause(attempt, failure):
@@ -280,7 +277,7 @@ class Session:
         except TimeoutError:
             if not timeout.expired():
                 raise
-            raise Passing(self._say(sent, f"gave no complete answer within {seconds:.3g} s"), arrived=True) from None
+            raise Passing(self.say(sent, f"gave no complete answer within {seconds:.3g} s"), arrived=True) from None
 
     async def _prepared(self, request: WireRequest, auth: bool, bare: bool) -> WireRequest:
         """The request as it is sent once, to a host that may have it, when the rate limit lets it. `bare`: without
@@ -320,81 +317,14 @@ class Session:
         request = plan.build(scope, self.base_url)
         try:
             answer = await self._once(request, False, plan.timeout or self.connection.spec.timeout, bare=True)
-            self._judge(answer, scope, Judge(needs_json=needs_json))
+            judge_answer(self, answer, scope, Judge(needs_json=needs_json))
         except Passing as failure:
             failure.arrived = False  # whatever became of the login, the job's own request was not sent
             raise
         self.observer.token()
         return answer
 
-    # --- judging ------------------------------------------------------------------------------------------------
-
-    def _judge(self, answer: Answer, scope: Scope, judge: Judge, lacks: Callable[[Answer], bool] | None = None) -> None:
-        """Raise what the answer is, if it is no success."""
-        status = answer.status
-        read: AnswerScope | None = None
-        if judge.error is not None:
-            read = AnswerScope(scope, answer)
-            error = judge.error.evaluate(read)
-            if error:
-                text = self.api_message(answer, read) if error is True else as_text(error)
-                raise self._failed(answer, text, read, judge)
-        if judge.is_success(status):
-            asks = judge.needs_json or lacks is not None
-            if (
-                asks
-                and 200 <= status < 300
-                and not answer.is_json
-                and (lacks is None or judge.needs_json or lacks(answer))
-            ):
-                kind = answer.headers.get("Content-Type") or "no content type"
-                what = (
-                    f"answered {status} with no JSON ({kind})" if answer.content else f"answered {status} with nothing"
-                )
-                raise Passing(self._say(answer, what), arrived=True, status=status)
-            return
-        read = read or AnswerScope(scope, answer)
-        retry_if = any(
-            condition is not None and condition.evaluate(read)
-            for condition in (judge.retry_if, self.connection.retry_if)
-        )
-        if retry_if or status in self.connection.retry_statuses:
-            raise Passing(
-                self._say(answer, f"answered {status}{self._colon(self.api_message(answer, read))}"),
-                arrived=not retry_if and status not in _SURELY_NOT_DONE,
-                status=status,
-                retry_after=retry_after(answer),
-                unknown_job=self._unknown(judge, read),
-            )
-        raise self._failed(answer, self.api_message(answer, read), read, judge)
-
-    def _failed(self, answer: Answer, text: str, read: AnswerScope, judge: Judge) -> FailedForGood:
-        return FailedForGood(
-            self._say(answer, f"answered {answer.status}{self._colon(text)}"),
-            status=answer.status,
-            retry_after=retry_after(answer),
-            unknown_job=self._unknown(judge, read),
-        )
-
-    def _unknown(self, judge: Judge, read: AnswerScope) -> bool:
-        try:
-            return judge.not_found is not None and bool(judge.not_found.evaluate(read))
-        except ValueProblem:
-            return False
-
-    def api_message(self, answer: Answer, read: AnswerScope) -> str:
-        """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
-        text: Any = None
-        if self.connection.error_message is not None:
-            try:
-                text = self.connection.error_message.first(read)
-            except ValueProblem:
-                text = None
-        else:
-            text = usual_message(answer.body)
-        if text is None or text == "":
-            return self.one_line(answer.text)
-        return self.shorten(as_text(text))
+    # --- what is said ---------------------------------------------------------------------------------------------
 
     def shorten(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """A text without secrets, cut to a length."""
@@ -405,64 +335,6 @@ class Session:
         """The start of a text, of any length, without secrets and line breaks."""
         return self.shorten(" ".join(self.redact(text[: length * 20]).split()), length)
 
-    @staticmethod
-    def _colon(text: str) -> str:
-        return f": {text}" if text else ""
-
-    def _say(self, about: WireRequest | Answer, what: str) -> str:
+    def say(self, about: WireRequest | Answer, what: str) -> str:
+        """What became of a request, without secrets."""
         return self.redact(f"{about.method} {about.url} {what}")
-
-
-class _Attempt:
-    """A request on the way, once; gives the answer's head, and its content as it comes. Raises Passing if there is
-    none, or it breaks off. A class, not a generator: every request passes here."""
-
-    __slots__ = ("_bare", "_began", "_exchange", "_sent", "_session", "_status")
-
-    def __init__(self, session: Session, sent: WireRequest, timeout: float, bare: bool) -> None:
-        self._session = session
-        self._sent = sent
-        self._bare = bare
-        self._status: int | None = None
-        self._began = clock().monotonic()
-        remaining = session.deadline - self._began
-        if remaining <= 0:
-            late = "was not sent: the deadline of this call has passed"
-            raise Passing(session.redact(f"{sent.method} {sent.url} {late}"), arrived=False)
-        self._exchange = session.connection.transport.exchange(sent, min(timeout, remaining))
-
-    async def __aenter__(self) -> WireResponse:
-        try:
-            response: WireResponse = await self._exchange.__aenter__()
-        except BaseException as error:
-            self._tell()
-            raise self._broken_off(error) from None
-        self._status = response.status
-        return response
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._exchange.__aexit__(kind, error, trace)
-        except WireError as failure:
-            raise self._broken_off(failure) from None
-        finally:
-            self._tell()
-
-    def _broken_off(self, error: BaseException) -> BaseException:
-        if not isinstance(error, WireError):
-            return error
-        session, sent = self._session, self._sent
-        message = session.redact(f"{sent.method} {sent.url} {error.reason}")
-        if session.watch is not None:
-            session.watch(Exchange(sent, None, message))
-        return Passing(message, arrived=error.arrived)
-
-    def _tell(self) -> None:
-        session, sent = self._session, self._sent
-        took = clock().monotonic() - self._began
-        (session.observer.login if self._bare else session.observer.request)(self._status, took)
-        if logger.isEnabledFor(logging.DEBUG):
-            url = session.redact(sent.url)
-            logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, self._status, took * 1000, session.about)

@@ -12,7 +12,7 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import Passing, ValueProblem
 from yaml_connector.http.auth import Auth, compile_auth
 from yaml_connector.http.hosts import HostPattern, HostRules, Target, parse_pattern, parse_url
-from yaml_connector.http.request import _compile_url
+from yaml_connector.http.request import _compile_url, compile_headers, compile_query
 from yaml_connector.http.sharing import Sharing
 from yaml_connector.http.transport import AiohttpTransport, Transport
 from yaml_connector.spec.connection import Connection as ConnectionSpec
@@ -73,8 +73,8 @@ class Connection:
         self.error_message: Extraction | None = (
             compile_extraction(spec.error_message) if spec.error_message is not None else None
         )
-        self.headers: Value | None = compile_tree(spec.headers) if spec.headers is not None else None
-        self.query: Value | None = compile_tree(spec.query) if spec.query is not None else None
+        self.headers: Value | None = compile_headers(spec.headers) if spec.headers is not None else None
+        self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
         self.auth: Auth | None = compile_auth(spec.auth)
         self.limiter = Limiter(spec.rate_limit) if spec.rate_limit else None
         self.sharing = Sharing()

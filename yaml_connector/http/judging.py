@@ -1,20 +1,22 @@
-"""Reading answers: how they are judged, the API's own words in them, and those that are read as they come."""
+"""Judging answers (section 6): what is a success, what may pass, what failed for good, and the API's own words."""
 
 from __future__ import annotations
 
-import asyncio
-import codecs
 import re
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from yaml_connector.clock import clock
-from yaml_connector.http.answer import Answer
-from yaml_connector.http.transport import WireRequest, WireResponse
-from yaml_connector.values.expressions import Expression
+from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector.http.answer import Answer, AnswerScope
+from yaml_connector.http.connection import Connection
+from yaml_connector.values.expressions import Expression, Scope
+from yaml_connector.values.filters import as_text
+
+_SURELY_NOT_DONE = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
@@ -37,52 +39,98 @@ def _statuses(patterns: frozenset[str]) -> frozenset[int]:
     return frozenset(code for code in range(1000) if f"{code // 100}xx" in patterns or str(code) in patterns)
 
 
-@dataclass
-class Exchange:
-    """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
+class Speaker(Protocol):
+    """Who has an answer judged: a session, with its connection's rules and its way to say things without secrets."""
 
-    request: WireRequest
-    answer: Answer | None
-    failure: str | None
+    connection: Connection
 
+    def say(self, about: Answer, what: str) -> str:
+        """What became of a request."""
 
-class StreamedAnswer(Answer):
-    """An answer whose content is read as it comes: `texts` gives it decoded, until the time is over."""
+    def shorten(self, text: str) -> str:
+        """A text, cut to a usual length."""
 
-    def __init__(self, sent: WireRequest, response: WireResponse, until: float) -> None:
-        super().__init__(sent.method, sent.url, response.status, response.headers, b"")
-        self._chunks = aiter(response.chunks)
-        self._first = b""
-        self._until = until
-
-    async def begin(self) -> None:
-        """Wait for the first piece, if the answer announces any: a stream that stays open may be quiet."""
-        if self.headers.get("Content-Length", "0") != "0":
-            self._first = await anext(self._chunks, b"")
-
-    async def texts(self) -> AsyncIterator[str]:
-        """The content as text, piece by piece; a stream that stays open ends when the time is over."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        yield decoder.decode(self._first)
-        while (left := self._until - clock().monotonic()) > 0:
-            try:
-                chunk = await asyncio.wait_for(anext(self._chunks), left)
-            except StopAsyncIteration:
-                yield decoder.decode(b"", final=True)
-                return
-            except TimeoutError:
-                return
-            yield decoder.decode(chunk)
+    def one_line(self, text: str) -> str:
+        """The start of a text of any length, as one line."""
 
 
-async def read_up_to(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    """The content, or its first `limit` bytes."""
-    content = bytearray()
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > limit:
-            break
-    return bytes(content[:limit])
+def judge_answer(
+    session: Speaker,
+    answer: Answer,
+    scope: Scope,
+    judge: Judge,
+    lacks: Callable[[Answer], bool] | None = None,
+) -> None:
+    """Raise what an answer is, if it is no success: FailedForGood, or Passing. `lacks` is asked whether a 2xx that is
+    no JSON is a broken answer."""
+    status = answer.status
+    read: AnswerScope | None = None
+    if judge.error is not None:
+        read = AnswerScope(scope, answer)
+        error = judge.error.evaluate(read)
+        if error:
+            text = api_message(session, answer, read) if error is True else as_text(error)
+            raise _failed(session, answer, text, read, judge)
+    if judge.is_success(status):
+        if _lacks_json(answer, judge, lacks):
+            kind = answer.headers.get("Content-Type") or "no content type"
+            what = f"no JSON ({kind})" if answer.content else "nothing"
+            raise Passing(session.say(answer, f"answered {status} with {what}"), arrived=True, status=status)
+        return
+    read = read or AnswerScope(scope, answer)
+    retry_if = any(
+        condition is not None and condition.evaluate(read)
+        for condition in (judge.retry_if, session.connection.retry_if)
+    )
+    text = api_message(session, answer, read)
+    if retry_if or status in session.connection.retry_statuses:
+        raise Passing(
+            session.say(answer, _answered(status, text)),
+            arrived=not retry_if and status not in _SURELY_NOT_DONE,
+            status=status,
+            retry_after=retry_after(answer),
+            unknown_job=_is_unknown_job(judge, read),
+        )
+    raise _failed(session, answer, text, read, judge)
+
+
+def _lacks_json(answer: Answer, judge: Judge, lacks: Callable[[Answer], bool] | None) -> bool:
+    if (lacks is None and not judge.needs_json) or not 200 <= answer.status < 300 or answer.is_json:
+        return False
+    return judge.needs_json or lacks is None or lacks(answer)
+
+
+def _failed(session: Speaker, answer: Answer, text: str, read: AnswerScope, judge: Judge) -> FailedForGood:
+    return FailedForGood(
+        session.say(answer, _answered(answer.status, text)),
+        status=answer.status,
+        retry_after=retry_after(answer),
+        unknown_job=_is_unknown_job(judge, read),
+    )
+
+
+def _answered(status: int, text: str) -> str:
+    return f"answered {status}: {text}" if text else f"answered {status}"
+
+
+def _is_unknown_job(judge: Judge, read: AnswerScope) -> bool:
+    try:
+        return judge.not_found is not None and bool(judge.not_found.evaluate(read))
+    except ValueProblem:
+        return False
+
+
+def api_message(session: Speaker, answer: Answer, read: AnswerScope) -> str:
+    """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
+    text: Any = None
+    if session.connection.error_message is not None:
+        try:
+            text = session.connection.error_message.first(read)
+        except ValueProblem:
+            text = None
+    else:
+        text = usual_message(answer.body)
+    return session.one_line(answer.text) if text is None or text == "" else session.shorten(as_text(text))
 
 
 def usual_message(body: Any) -> Any:

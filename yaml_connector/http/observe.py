@@ -1,8 +1,12 @@
-"""What a session tells of its requests to whoever counts them."""
+"""What a session tells of its requests to whoever counts or shows them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
+
+from yaml_connector.http.answer import Answer
+from yaml_connector.http.transport import WireRequest
 
 
 class Observer(Protocol):
@@ -35,3 +39,12 @@ class Unobserved:
 
 
 NOBODY = Unobserved()
+
+
+@dataclass
+class Exchange:
+    """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
+
+    request: WireRequest
+    answer: Answer | None
+    failure: str | None

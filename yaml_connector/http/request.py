@@ -66,9 +66,9 @@ class RequestPlan:
         else:
             url = resolve_url(base_url + "/", located)
         if self.query is not _EMPTY:
-            url = add_query(url, _mapping(self.query.evaluate(scope), "query"))
+            url = add_query(url, self.query.evaluate(scope))
         body, content_type = self.body(scope, files)
-        headers = {} if self.headers is _EMPTY else header_map(_mapping(self.headers.evaluate(scope), "headers"))
+        headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
         if content_type is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = content_type
         method = self.method.evaluate(scope)
@@ -87,10 +87,7 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
         assert request.url is not None
         locate, names = _compile_url(request.url, whole_is_url=True)
     method = compile_text(request.method) if request.method else Value(lambda scope: default_method, constant=True)
-    query = compile_tree(request.query) if request.query is not None else _EMPTY
-    headers = compile_tree(request.headers) if request.headers is not None else _EMPTY
-    if isinstance(request.headers, str):
-        headers = _named_by_values(headers)
+    query, headers = compile_query(request.query), compile_headers(request.headers)
     body, body_names = _compile_body(request)
     return RequestPlan(
         method=method,
@@ -195,16 +192,28 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
     return headers
 
 
-def _named_by_values(headers: Value) -> Value:
-    """A template that gives all headers: its names are data, and data does not say which host is meant."""
+def compile_query(query: Mapping[str, Any] | str | None) -> Value:
+    """The query of a request or a connection; one template that gives all of it must give a mapping."""
+    if not isinstance(query, str):
+        return compile_tree(query) if query is not None else _EMPTY
+    given = compile_tree(query)
+    return Value(lambda scope: _mapping(given.evaluate(scope), "query"), given.names)
+
+
+def compile_headers(headers: Mapping[str, Any] | str | None) -> Value:
+    """The headers of a request or a connection. If one template gives all of them, their names are data, and data does
+    not say which host is meant."""
+    if not isinstance(headers, str):
+        return compile_tree(headers) if headers is not None else _EMPTY
+    given = compile_tree(headers)
 
     def evaluate(scope: Scope) -> Any:
-        found = headers.evaluate(scope)
-        if any(str(name).lower() == "host" for name in _mapping(found, "headers")):
+        found = _mapping(given.evaluate(scope), "headers")
+        if any(str(name).lower() == "host" for name in found):
             raise ValueProblem("headers that a template gives may not hold Host")
         return found
 
-    return Value(evaluate, headers.names)
+    return Value(evaluate, given.names)
 
 
 def _mapping(value: Any, place: str) -> Mapping[str, Any]:

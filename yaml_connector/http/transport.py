@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from multidict import CIMultiDict
@@ -21,6 +20,9 @@ from yarl import URL
 from yaml_connector.errors import ValueProblem
 from yaml_connector.http.answer import Headers
 from yaml_connector.http.hosts import is_forbidden_address
+
+if TYPE_CHECKING:
+    import httpx
 
 Body = bytes | Callable[[], AsyncIterator[bytes]] | None
 _CHUNK = 64 * 1024
@@ -228,6 +230,8 @@ class HttpxTransport:
 
     @asynccontextmanager
     async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        import httpx  # takes its time, and a service needs none of it
+
         limit = timeout if request.begin is None else min(request.begin, timeout)
         content = request.body() if callable(request.body) else request.body
         outgoing = httpx.Request(

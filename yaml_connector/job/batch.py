@@ -15,7 +15,8 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import Passing
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.http.client import Session
-from yaml_connector.http.judging import Exchange, Judge, retry_after
+from yaml_connector.http.judging import Judge, retry_after
+from yaml_connector.http.observe import Exchange
 from yaml_connector.http.request import RequestPlan, compile_request
 from yaml_connector.spec.sections import Batch
 from yaml_connector.values.expressions import Reference
