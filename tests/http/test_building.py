@@ -134,6 +134,35 @@ class TestHeaders:
         with pytest.raises(ValueProblem, match="is no name of a header"):
             built({"path": "/", "headers": "${{ h }}"}, h={name: "v"})
 
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"hOst": "evil.test"}, "headers that a template gives may not hold Host"),
+            ({"Content-Length": "0"}, "'Content-Length' is no name of a header that can be given"),
+            ({"Transfer-Encoding": "chunked"}, "'Transfer-Encoding' is no name of a header that can be given"),
+            ({"X-A": "a\nb"}, "the value of the header X-A holds a line break"),
+            ("X-A: b", "headers must be a mapping, not str"),
+            ([], "headers must be a mapping, not list"),
+        ],
+    )
+    def test_that_one_template_gives_follow_one_rule_in_a_request_and_in_the_connection(
+        self, given: Any, told: str
+    ) -> None:
+        with pytest.raises(ValueProblem, match=told):
+            built({"path": "/", "headers": "${{ config.h }}"}, config={"h": given})
+        api = FakeApi({"GET /": 200})
+        with pytest.raises(ValueProblem, match=told):
+            Sender(api, headers="${{ config.h }}", config={"h": given}).send()
+        assert api.sent == []
+
+    def test_of_the_connection_may_be_given_by_one_template(self) -> None:
+        api = FakeApi({"GET /": 200})
+        sender = Sender(api, headers="${{ config.h }}", query="${{ config.q }}", config={"h": {"X-A": "b"}, "q": None})
+        sender.send({"path": "/", "headers": {"X-C": "d"}})
+        assert (api.sent[0].headers["X-A"], api.sent[0].headers["X-C"], api.sent[0].url.query) == ("b", "d", b"")
+        with pytest.raises(ValueProblem, match="query must be a mapping, not str"):
+            Sender(api, query="${{ config.q }}", config={"q": "a=b"}).send()
+
     def test_are_text_and_null_leaves_one_out(self) -> None:
         headers = {"A": "${{ x }}", "B": "${{ n }}", "C": "${{ m }}"}
         assert built({"path": "/", "headers": headers}, x=None, n=5, m={"k": 1}).headers == {"B": "5", "C": '{"k":1}'}
