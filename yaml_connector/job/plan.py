@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from yaml_connector.call.reading import Lacks, has_content, lacking, reads_fields
@@ -74,7 +75,8 @@ class Kept:
 
 
 class SpecPlan:
-    """A compiled spec. `data` is the spec as written, `environment` the connector's."""
+    """A compiled spec. `data` is the spec as written, `environment` the connector's; `pinned` is given for a spec that
+    comes from a job's pin. Raises ConfigError if the library for its auth is missing."""
 
     def __init__(
         self,
@@ -86,7 +88,9 @@ class SpecPlan:
         pinned: tuple[str, str] | None = None,
     ) -> None:
         self.spec = spec
-        self.digest, self.pin = pinned or pin_spec(data)
+        self._data = data
+        if pinned is not None:
+            self.pinned = pinned
         self.connection = Connection(spec.connection, environment, transport)
         self.secrets = Secrets(spec.secrets, environment)
         self.create = compile_calls(spec.create, own_save=False)
@@ -103,7 +107,37 @@ class SpecPlan:
         self.delete = compile_calls(spec.delete, default_success=_DELETED) if spec.delete else None
         self.logs = compile_logs(spec.logs) if spec.logs else None
         self.outputs = {name: compile_extraction(field.value) for name, field in spec.outputs.items()}
-        self.kept = self._kept()
+
+    # What no start needs, only calls: made at the first one.
+
+    @cached_property
+    def pinned(self) -> tuple[str, str]:
+        """The digest and the pin: see `pin_spec`."""
+        return pin_spec(self._data)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this spec from every other, and from itself before a change."""
+        return self.pinned[0]
+
+    @cached_property
+    def pin(self) -> str:
+        """What is kept of the spec with each job."""
+        return self.pinned[1]
+
+    @cached_property
+    def kept(self) -> Kept:
+        """Which of the create call's values are kept with each job."""
+        found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
+        for name in self._later_names():
+            names = found.get(str(name[0]))
+            if names is None:
+                continue
+            if len(name) == 1:
+                found[str(name[0])] = None  # the whole mapping, or a computed key of it
+            else:
+                names.add(str(name[1]))
+        return Kept(**{root: None if names is None else frozenset(names) for root, names in found.items()})
 
     def _later_names(self) -> Iterable[Reference]:
         for calls in (self.get.calls if self.get else None, self.result, self.delete):
@@ -134,18 +168,6 @@ class SpecPlan:
                 yield from compile_condition(value).names
             else:
                 yield from compile_extraction(value).names
-
-    def _kept(self) -> Kept:
-        found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
-        for name in self._later_names():
-            names = found.get(str(name[0]))
-            if names is None:
-                continue
-            if len(name) == 1:
-                found[str(name[0])] = None  # the whole mapping, or a computed key of it
-            else:
-                names.add(str(name[1]))
-        return Kept(**{root: None if names is None else frozenset(names) for root, names in found.items()})
 
 
 def _compile_get(get: Get) -> GetPlan:

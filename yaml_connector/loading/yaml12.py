@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ DEEPEST = 100
 MOST_NODES = 100_000  # after aliases are expanded, as the text, which may not be longer than a file
 MOST_PROBLEMS = 200  # of one file: all that anybody has in honest work
 _LONGEST_MESSAGE = 1000  # characters
-_LONGEST_NUMBER = 3000  # digits
+LONGEST_NUMBER = 3000  # digits
 _LONGEST_HINTED = 500  # characters of a line that a hint is looked for in
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -161,8 +161,10 @@ class _Parser:
                 self.fail(*_place(extra), "one file holds one document; this is a second")
         except RecursionError:
             self.fail(1, 1, f"nested deeper than {DEEPEST} levels")
+        finally:
+            self.live.close()  # it refers to this parser: no garbage collection needed
 
-    def events(self) -> Iterator[Any]:
+    def events(self) -> Generator[Any, None, None]:
         try:
             for event in yaml.parse(self.text, Loader=_Loader):
                 if self.open_anchors:
@@ -286,8 +288,8 @@ class _Parser:
         return text
 
     def number(self, text: str, event: yaml.ScalarEvent, path: Path) -> Any:
-        if len(text) > _LONGEST_NUMBER and any(kind.fullmatch(text) for kind in (_INT, _OCTAL, _HEX, _FLOAT)):
-            self.note(*_place(event), path, f"this number has more than {_LONGEST_NUMBER} digits; put quotes around it")
+        if len(text) > LONGEST_NUMBER and any(kind.fullmatch(text) for kind in (_INT, _OCTAL, _HEX, _FLOAT)):
+            self.note(*_place(event), path, f"this number has more than {LONGEST_NUMBER} digits; put quotes around it")
             return 0
         if _INT.fullmatch(text):
             return int(text)
