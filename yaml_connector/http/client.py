@@ -18,14 +18,16 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
 from yaml_connector.http.answer import Answer
 from yaml_connector.http.attempt import Attempt
+from yaml_connector.http.bodies import Files
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
 from yaml_connector.http.judging import Judge, judge_answer
 from yaml_connector.http.observe import NOBODY, Exchange, Observer
 from yaml_connector.http.redact import redactor_for
-from yaml_connector.http.request import Files, RequestPlan, add_query, header_map
+from yaml_connector.http.request import RequestPlan, header_map
 from yaml_connector.http.streaming import StreamedAnswer, read_up_to
 from yaml_connector.http.transport import WireRequest
+from yaml_connector.http.urls import add_query
 from yaml_connector.values.expressions import Scope
 
 _MOST_REDIRECTS = 10

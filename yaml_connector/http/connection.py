@@ -12,9 +12,10 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import Passing, ValueProblem
 from yaml_connector.http.auth import Auth, compile_auth
 from yaml_connector.http.hosts import HostPattern, HostRules, Target, parse_pattern, parse_url
-from yaml_connector.http.request import _compile_url, compile_headers, compile_query
+from yaml_connector.http.request import compile_headers, compile_query
 from yaml_connector.http.sharing import Sharing
 from yaml_connector.http.transport import AiohttpTransport, Transport
+from yaml_connector.http.urls import compile_url
 from yaml_connector.spec.connection import Connection as ConnectionSpec
 from yaml_connector.spec.connection import RateLimit
 from yaml_connector.values.expressions import Expression, Reference, compile_condition
@@ -79,7 +80,7 @@ class Connection:
         self.limiter = Limiter(spec.rate_limit) if spec.rate_limit else None
         self.sharing = Sharing()
         self.retry_statuses = frozenset(spec.retry.status_codes)
-        self._base_url, names = _compile_url(spec.base_url, whole_is_url=True)
+        self._base_url, names = compile_url(spec.base_url, whole_is_url=True)
         self._hosts = compile_tree([*(spec.allowed_hosts or ())])
         self._public = compile_tree([*spec.public_hosts])
         self._config_in_base = any(name[0] == "config" for name in names)

@@ -12,9 +12,9 @@ from typing import Any
 from yaml_connector.call.steps import run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, ConfigError, ValueProblem
+from yaml_connector.http.bodies import Files
 from yaml_connector.http.client import Session
 from yaml_connector.http.redact import redactor_for
-from yaml_connector.http.request import Files
 from yaml_connector.http.transport import Transport
 from yaml_connector.job import metrics
 from yaml_connector.job.create import CreateValues, Creation

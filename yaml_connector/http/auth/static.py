@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 
 from yaml_connector.http.auth.base import AuthCall, Learn, Static, put, token_header
-from yaml_connector.http.request import add_query, header_map
+from yaml_connector.http.request import header_map
 from yaml_connector.http.transport import WireRequest
+from yaml_connector.http.urls import add_query
 from yaml_connector.spec import connection as spec
 from yaml_connector.values.expressions import Scope
 from yaml_connector.values.filters import as_text
