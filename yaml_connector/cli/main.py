@@ -35,10 +35,13 @@ class _Commands(click.Group):
             ctx.color = False
         try:
             return super().invoke(ctx)
-        except (YamlConnectorError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except BrokenPipeError:
+            raise
+        except YamlConnectorError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            named = error.filename is not None and error.strerror
+            raise click.ClickException(f"{error.filename}: {error.strerror}" if named else str(error)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -23,11 +23,11 @@ class Sources:
     def line(self, file: str, number: int) -> str | None:
         """A line of a file, from 1; None if there is none."""
         if file not in self._lines:
-            try:
-                with open(file, encoding="utf-8-sig", errors="replace") as handle:
-                    self._lines[file] = handle.read(2**20).splitlines()
-            except OSError:
-                self._lines[file] = []
+            from yaml_connector.loading.loader import read_file
+
+            content = read_file(file)
+            text = "" if isinstance(content, OSError) else content.decode("utf-8-sig", "replace")
+            self._lines[file] = text.splitlines()
         lines = self._lines[file]
         return lines[number - 1] if 0 < number <= len(lines) else None
 
