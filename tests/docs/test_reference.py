@@ -15,9 +15,11 @@ import yaml_connector
 from yaml_connector.cli.fields import every_field, field_of
 from yaml_connector.cli.main import cli
 from yaml_connector.contract.schema import contract_schema
+from yaml_connector.loading import check, yaml12
 from yaml_connector.loading.names import TASK_NAMES
 from yaml_connector.spec import PHASES
 from yaml_connector.spec.schema import connector_schema
+from yaml_connector.values import bounds, expressions, jsonpath
 from yaml_connector.values.filters import FILTERS, FUNCTIONS
 from yaml_connector.values.templates import compile_text
 from yaml_connector.values.types import SCALARS
@@ -84,6 +86,24 @@ def test_a_filter_gives_what_the_table_says(name: str, expression: str, result: 
     assert name in expression
     found = compile_text("${{ " + expression.replace("\\|", "|") + " }}").evaluate({})
     assert (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) == result
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    section = PAGE.split("\n### Limits\n")[1].split("\n## ")[0]
+    numbers = {int(number.replace(",", "")) for number in re.findall(r"\b[0-9][0-9,]*\b", section)}
+    mebibyte = {yaml12.LARGEST_FILE // 2**20}
+    assert numbers == mebibyte | {
+        yaml12.MOST_NODES,
+        yaml12.DEEPEST,
+        yaml12.LONGEST_NUMBER,
+        yaml12.MOST_PROBLEMS,
+        check.MOST_EXPRESSIONS,
+        check.MOST_CHARACTERS,
+        expressions.LONGEST_SOURCE,
+        jsonpath.LONGEST_EXTENDED,
+        bounds.LARGEST_TEXT,
+        bounds.LARGEST_RANGE,
+    }
 
 
 def test_every_name_of_the_package_is_there() -> None:

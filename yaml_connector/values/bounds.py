@@ -19,7 +19,7 @@ LARGEST_TEXT = 16 * 2**20  # characters or items of one result
 _LARGEST_REPEATED = 1_000_000  # characters that '*' may give
 _LARGEST_LIST = 100_000  # items that '*' may give, all levels together
 _LARGEST_COUNT = 1_000_000  # a width, a number of items
-_LARGEST_RANGE = 10_000
+LARGEST_RANGE = 10_000
 _LONGEST_WRAPPED = 50_000  # characters: the time grows with their square
 _WORK = 4 * LARGEST_TEXT  # characters, items and calls of one evaluation
 _CALL = 64  # what a call counts for, besides its result
@@ -78,8 +78,8 @@ def check_size(size: int) -> None:
 def small_range(*args: int) -> range:
     """`range`, of a bounded length."""
     numbers = range(*args)
-    if len(numbers) > _LARGEST_RANGE:
-        raise SecurityError(f"range() may not give more than {_LARGEST_RANGE} numbers")
+    if len(numbers) > LARGEST_RANGE:
+        raise SecurityError(f"range() may not give more than {LARGEST_RANGE} numbers")
     return numbers
 
 

@@ -34,7 +34,7 @@ from yaml_connector.values.filters import FILTERS, FUNCTIONS, PathText
 Scope = Mapping[str, Any]
 Reference = tuple[str | int, ...]
 
-_LONGEST_SOURCE = 10_000  # characters of one expression
+LONGEST_SOURCE = 10_000  # characters of one expression
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _MOST_SETTLED = 100_000  # items of them
 _NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
@@ -176,8 +176,8 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
     Raises ValueProblem that says where in the text it is wrong; `evaluate` raises ValueProblem when it has no value.
     """
     environment = ANSWER if answer else REQUEST
-    if len(source) > _LONGEST_SOURCE:
-        raise ValueProblem(f"an expression may not be longer than {_LONGEST_SOURCE} characters")
+    if len(source) > LONGEST_SOURCE:
+        raise ValueProblem(f"an expression may not be longer than {LONGEST_SOURCE} characters")
     if _PLAIN.fullmatch(source):
         parts = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _PLAIN_PART.finditer(source))
         if parts[0] not in _KEYWORDS:

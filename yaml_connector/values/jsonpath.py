@@ -14,7 +14,7 @@ from typing import Any
 
 from yaml_connector.errors import ValueProblem, short
 
-_LONGEST_EXTENDED = 2000  # characters of a path that is not plain
+LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
@@ -106,8 +106,8 @@ def _items(value: Any) -> list[Any]:
 
 
 def _extended(text: str) -> Path:
-    if len(text) > _LONGEST_EXTENDED:
-        raise ValueProblem(f"{short(text)} is no JSONPath: it is longer than {_LONGEST_EXTENDED} characters")
+    if len(text) > LONGEST_EXTENDED:
+        raise ValueProblem(f"{short(text)} is no JSONPath: it is longer than {LONGEST_EXTENDED} characters")
 
     from jsonpath_ng import jsonpath
     from jsonpath_ng.exceptions import JSONPathError
