@@ -31,7 +31,7 @@ from yaml_connector.job.get import Status
 from yaml_connector.job.logs import LogLine
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
-from yaml_connector.loading.loader import LoadedSpec, garbage_left, load
+from yaml_connector.loading.loader import LoadedSpec, load
 from yaml_connector.values.filters import slug
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
@@ -113,8 +113,7 @@ def register(path: str | None = None) -> list[YamlConnector]:
 
     Registering the same spec again replaces it, as a module that is imported twice would.
     """
-    with garbage_left():
-        return [register_spec(loaded) for loaded in load(path)]
+    return [register_spec(loaded) for loaded in load(path)]
 
 
 def register_spec(loaded: LoadedSpec) -> YamlConnector:

@@ -11,7 +11,7 @@ import click
 from yaml_connector.connector import register
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.files import guard
-from yaml_connector.loading.loader import specs_path
+from yaml_connector.loading.loader import garbage_left, specs_path
 from yaml_connector.shutdown import stop_on_sigterm
 
 
@@ -21,11 +21,20 @@ def start() -> None:
     Raises click.ClickException, with which `c0` ends with exit code 1. (A SystemExit would not do: `c0` imports this
     module in a thread, which alone would end.)
     """
+    with garbage_left():
+        _register()
+        gc.freeze()  # what is loaded now stays: looking through it again and again for garbage is a tenth of a call
+    logger = logging.getLogger("yaml_connector")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+    if not logger.isEnabledFor(logging.INFO):  # changes of phase are worth a line each
+        logger.setLevel(logging.INFO)
+    stop_on_sigterm()
+
+
+def _register() -> None:
     try:
-        for connector in register():
-            guard(secret.file for secret in connector.loaded.spec.secrets.values() if secret.file)
-            for warning in connector.loaded.warnings:
-                click.echo(str(warning), err=True)
+        loaded = [connector.loaded for connector in register()]
     except SpecError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
@@ -33,13 +42,10 @@ def start() -> None:
         raise click.ClickException(f"{count} in {specs_path()}: the connector service does not start") from None
     except ConfigError as error:
         raise click.ClickException(f"{specs_path()}: {error}") from None
-    logger = logging.getLogger("yaml_connector")
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-    if not logger.isEnabledFor(logging.INFO):  # changes of phase are worth a line each
-        logger.setLevel(logging.INFO)
-    stop_on_sigterm()
-    gc.freeze()  # what is loaded now stays: looking through it again and again for garbage is a tenth of a call
+    guard(secret.file for item in loaded for secret in item.spec.secrets.values() if secret.file)
+    for item in loaded:
+        for warning in item.warnings:
+            click.echo(str(warning), err=True)
 
 
 start()
