@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from contract_folder import ROOT
+from real_processes import clean_environment
 from terminal import Terminal
 
 from yaml_connector.cli.main import cli
@@ -41,6 +42,34 @@ def test_help_is_there_with_an_example_for_every_command() -> None:
         assert f"yaml-connector {name}" in result.output
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_list_of_commands_cuts_no_sentence(columns: int) -> None:
+    listed = CliRunner().invoke(cli, ["--help"], terminal_width=columns).output.split("Commands:\n")[1]
+    assert "..." not in listed
+    assert len(listed.splitlines()) == len(cli.commands)
+
+
+@pytest.mark.parametrize("arguments", [["catalog", "list"], ["explain", "get"], ["explain", "connection.auth"]])
+def test_what_is_listed_fits_a_narrow_terminal(tmp_path: Path, arguments: list[str]) -> None:
+    with Terminal([COMMAND, *arguments], tmp_path, clean_environment(tmp_path, COLUMNS="60"), columns=60) as terminal:
+        assert terminal.end() == 0
+    lines = terminal.text.splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if len(line) > 60] == []
+
+
+def test_the_caret_stands_below_the_place_on_a_narrow_terminal(tmp_path: Path) -> None:
+    text = f"spec_version: 1\ntask_type_name: a\ndescription: {{a: {'b' * 70}, wrong: {'c' * 70}}}\n"
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    env = clean_environment(tmp_path, COLUMNS="60")
+    with Terminal([COMMAND, "validate", "a.yaml"], tmp_path, env, columns=60) as terminal:
+        assert terminal.end() == 1
+    lines = terminal.text.splitlines()
+    number = next(index for index, line in enumerate(lines) if line.startswith("  3 | "))
+    assert len(lines[number]) <= 60
+    assert lines[number][lines[number + 1].index("^")] == "{"
+
+
 def test_wrong_usage_gives_exit_code_2() -> None:
     assert run("validat").returncode == 2
     assert run("validate", "--nonsense").returncode == 2
@@ -51,8 +80,15 @@ def test_the_version_is_told() -> None:
     assert b"version 0." in run("--version").stdout
 
 
-@pytest.mark.parametrize("error", [ConfigError("this is wrong"), OSError(2, "No such file", "x")])
-def test_an_error_of_ours_ends_a_command_with_its_message(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConfigError("this is wrong"), "this is wrong"),
+        (OSError(2, "No such file", "x"), "x: No such file"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_an_error_of_ours_ends_a_command_with_its_message(error: Exception, message: str) -> None:
     @click.command("fail")
     def fail() -> None:
         raise error
@@ -60,7 +96,7 @@ def test_an_error_of_ours_ends_a_command_with_its_message(error: Exception) -> N
     group = type(cli)("cli", commands={"fail": fail})
     result = CliRunner().invoke(group, ["fail"])
     assert result.exit_code == 1
-    assert result.output == f"Error: {error}\n"
+    assert result.output == f"Error: {message}\n"
 
 
 def test_a_terminal_without_the_tick_still_gets_the_report() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from yaml_connector.cli.placing import place
+from yaml_connector.cli.problems import text_width
 from yaml_connector.errors import ConfigError, did_you_mean
 
 _FOLDER = Path(__file__).resolve().parents[1] / "catalog"
@@ -62,7 +64,7 @@ def copy_to(item: Entry, folder: Path, *, force: bool = False) -> Path:
     return place(folder, {file.name: file.read_text(encoding="utf-8") for file in item.files}, force=force)
 
 
-@click.group()
+@click.group(short_help="Find and copy specs of well-known job APIs.")
 def catalog() -> None:
     """Specs of well-known job APIs, each with its contract test.
 
@@ -84,7 +86,10 @@ def _echo(found: list[dict[str, Any]], form: str) -> None:
         return
     width = max((len(item["name"]) for item in found), default=0)
     for item in found:
-        click.echo(f"{item['name']:<{width}}  {item['title']}: {item['description']}")
+        first = f"{item['name']:<{width}}  "
+        text = f"{item['title']}: {item['description']}"
+        columns = text_width(len(first) + len(text))
+        click.echo(textwrap.fill(text, columns, initial_indent=first, subsequent_indent=" " * len(first)))
 
 
 @catalog.command("list")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
 
 
-@click.command()
+@click.command(short_help="Look at the live API before the first job.")
 @click.argument("spec", metavar="SPEC")
 @click.option("--config", "config", multiple=True, metavar="NAME=VALUE", help="A config field that the URL needs.")
 @click.option(

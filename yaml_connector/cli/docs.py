@@ -7,7 +7,7 @@ import click
 from yaml_connector.cli.folder import good_specs, write
 
 
-@click.command()
+@click.command(short_help="Write a page for workflow authors.")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
     "--output",

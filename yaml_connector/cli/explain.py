@@ -10,7 +10,7 @@ import click
 from yaml_connector.cli.problems import printable
 
 
-@click.command()
+@click.command(short_help="Explain a field, or a whole spec.")
 @click.argument("what", metavar="[PATH|SPEC]", default="")
 @click.option("--tests", is_flag=True, help="PATH is a field of a contract test in place of a spec.")
 @click.option(

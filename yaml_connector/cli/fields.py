@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from yaml_connector.cli.problems import text_width
 from yaml_connector.errors import did_you_mean
 
 _WIDTH = 100
@@ -32,12 +33,13 @@ class Field:
 
     def lines(self) -> Iterator[str]:
         """As a terminal shows it."""
+        wide = text_width(_WIDTH)
         if self.path:
             yield f"{self.path}  <{self.kind}>{'  required' if self.required else ''}"
             yield from [""] if self.description or self.about else []
         for text in dict.fromkeys((self.description, self.about)):
             if text:
-                yield from textwrap.wrap(" ".join(text.split()), _WIDTH, initial_indent="  ", subsequent_indent="  ")
+                yield from textwrap.wrap(" ".join(text.split()), wide, initial_indent="  ", subsequent_indent="  ")
         if self.default is not None:
             yield f"  Default: {_short(self.default)}"
         if self.examples:
@@ -51,7 +53,7 @@ class Field:
             first = f"  {item.name:<{width}}  "
             text = item.description or item.about
             marks = marks if text else marks.strip()
-            yield from textwrap.wrap(text + marks, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+            yield from textwrap.wrap(text + marks, wide, initial_indent=first, subsequent_indent=" " * len(first))
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-@click.command()
+@click.command(short_help="Write a first spec and its contract test.")
 @click.argument("name", required=False)
 @click.option("--base-url", help="Where the API is: https://api.acme.com/v1")
 @click.option("--auth", type=click.Choice(list(AUTHS)), help="The kind of credentials; default: bearer.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -50,11 +52,19 @@ def problem_text(problem: Problem, sources: Sources) -> str:
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:
     """The part of a line to show, and what of it stands before the place."""
-    start = max(0, column - _WIDTH // 2) if len(source) > _WIDTH else 0
+    width = text_width(_WIDTH, beside=14)  # the number of the line, and what shows that it is cut
+    start = max(0, column - width // 2) if len(source) > width else 0
     cut = "..." if start else ""
-    end = start + _WIDTH
+    end = start + width
     shown = cut + printable(source[start:end]) + ("..." if end < len(source) else "")
     return shown, cut + printable(source[start:column])
+
+
+def text_width(most: int, *, beside: int = 0) -> int:
+    """How wide a text may be so that it fits the terminal with what stands beside it; `most` where there is none."""
+    if not sys.stdout.isatty():
+        return most
+    return max(20, min(most, shutil.get_terminal_size().columns - beside))
 
 
 def _columns(text: str) -> int:

@@ -23,7 +23,7 @@ _HEADER = """\
 """
 
 
-@click.command()
+@click.command(short_help="Run one job, and write a test of it.")
 @click.argument("spec", metavar="SPEC")
 @job_options
 @click.option("-o", "--to", metavar="FILE", type=click.Path(dir_okay=False), help="Default: NAME.test.yaml beside it.")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RETRYABLE_FAILED": "red", "ABORTED": "yellow"}
 
 
-@click.command()
+@click.command(short_help="Run one real job, without Flyte.")
 @click.argument("spec", metavar="SPEC")
 @job_options
 @click.option("--dry-run", is_flag=True, help="Show the create request that would be sent, and send nothing.")

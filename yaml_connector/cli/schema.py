@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema for editors.")
 @click.option("--tests", is_flag=True, help="Of contract tests (NAME.test.yaml) in place of specs.")
 def schema(tests: bool) -> None:
     """Print the JSON Schema of specs, or of contract tests, made from what checks them.

@@ -13,7 +13,7 @@ from yaml_connector.errors import ConfigError
 _LONGEST_DIFFERENCE = 20  # lines
 
 
-@click.command()
+@click.command(short_help="Write typed tasks for editors and mypy.")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
     "--output",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yaml_connector.errors import Problem
 
 
-@click.command()
+@click.command(short_help="Run contract tests against recorded answers.")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option("-k", "part", metavar="TEXT", help="Only the tests with this text in their name, in any case.")
 @click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JUnit XML, too.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STDIN = "<stdin>"
 
 
-@click.command()
+@click.command(short_help="Check specs and their contract tests.")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
     "--format",
