@@ -79,6 +79,15 @@ class TestAPassingFailureThatMayHaveArrived:
         assert (meta.id, meta.adopted) == ("7", False)
         assert api.api.calls == ["GET /find", "POST /jobs", "GET /find", "POST /jobs"]
 
+    def test_says_that_it_is_unknown_if_the_look_up_fails_for_good(self, failure: Any) -> None:
+        refused = reply(403, json={"message": "no lists for you"})
+        api = driver(ADOPT, failure, GET_find=[{"found": None}, refused])
+        message = api.create().failed or ""
+        assert message.startswith("it is unknown whether the job was submitted: POST https://api.test/jobs ")
+        assert "task.key task-key-1)" in message
+        assert "looking for it failed: GET https://api.test/find answered 403: no lists for you." in message
+        assert api.api.calls == ["GET /find", "POST /jobs", "GET /find"]
+
     def test_is_raised_with_adopt_if_it_stays_so(self, failure: Any) -> None:
         api = driver(ADOPT, failure, GET_find={"found": None})
         with pytest.raises(Passing):

@@ -132,6 +132,18 @@ def log_lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line.removeprefix("| ") for line in shown(capfd.readouterr().err) if line.startswith("| ")]
 
 
+def test_the_rest_of_a_log_is_asked_for_again_when_reading_it_fails_at_the_end(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([403, 403])
+
+    def busy(received: Received) -> Any:
+        return next(answers, {"lines": ["the reason"]})
+
+    run(Backend("done", logs=busy))
+    assert log_lines(capfd) == ["the reason"]
+
+
 def test_every_line_of_a_log_that_grows_is_shown_once(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     lengths = iter([0, 2, 3, 7])
 

@@ -20,6 +20,7 @@ from yaml_connector.job.meta import JobMeta
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
 _LOG_PAGES_AT_ONCE = 50
+_LAST_READS = 4  # of the log of a job that is over, when reading it fails
 T = TypeVar("T")
 
 
@@ -208,6 +209,7 @@ class Drive:
         """The lines that are new. A log that cannot be read does not disturb the run."""
         if self.connector.plan.logs is None or meta.failed is not None:
             return
+        failures = 0
         for _ in range(_LOG_PAGES_AT_ONCE):
             if self.interrupts and not last:
                 return  # the cancel does not wait for a long log
@@ -221,6 +223,10 @@ class Drive:
                     token = page.token
             except YamlConnectorError as error:
                 self._done("logs", error=str(error))
+                failures += 1
+                if last and failures < _LAST_READS:  # there is no later one that would give what is missing
+                    await asyncio.sleep(failures)
+                    continue
                 if last:
                     self._tell("note", f"the log cannot be read: {error}")
                 return

@@ -11,6 +11,7 @@ from yaml_connector.call.reading import lacking
 from yaml_connector.call.steps import CallPlan, Outcome, run_calls
 from yaml_connector.clock import clock
 from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector.http.answer import Answer
 from yaml_connector.http.client import Session
 from yaml_connector.job import metrics
 from yaml_connector.job.meta import JobMeta
@@ -32,6 +33,14 @@ class CreateValues:
 
 class _Adopted(Exception):
     """The look-up after a doubtful create found the job."""
+
+
+class _InDoubt(Exception):
+    """The look-up after a doubtful create (`failure`) failed for good."""
+
+    def __init__(self, failure: Passing, look_up: Exception) -> None:
+        self.failure = failure
+        self.look_up = look_up
 
 
 class Creation:
@@ -61,6 +70,8 @@ class Creation:
             return self._submitted(outcome)
         except _Adopted:
             return self.meta
+        except _InDoubt as doubt:
+            return self._unknown(doubt.failure, f"; looking for it failed: {doubt.look_up}")
         except Passing as failure:
             if failure.arrived and not self.plan.spec.create.idempotent and self.plan.adopt is None:
                 return self._unknown(failure)
@@ -81,17 +92,22 @@ class Creation:
         if self.plan.adopt is None:
             return False
         metrics.DOUBTFUL.labels(self.task_type, "looked_up").inc()
-        if await self._adopt():
+        try:
+            found = await self._adopt()
+        except (FailedForGood, ValueProblem) as problem:
+            raise _InDoubt(failure, problem) from None
+        if found:
             raise _Adopted
         return True
 
-    def _unknown(self, failure: Passing) -> JobMeta:
+    def _unknown(self, failure: Passing, look_up: str = "") -> JobMeta:
         metrics.DOUBTFUL.labels(self.task_type, "unknown").inc()
         when = datetime.fromtimestamp(clock().time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         key = self.values.task.get("key", "")
         return self.failed(
-            f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}). Look for it there "
-            "before you run the task again; `idempotent` or `adopt` in the spec's create would settle this by itself"
+            f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}){look_up}. Look for it "
+            "there before you run the task again"
+            + ("" if look_up else "; `idempotent` or `adopt` in the spec's create would settle this by itself")
         )
 
     # --- reading the answer ---------------------------------------------------------------------------------------
@@ -108,7 +124,9 @@ class Creation:
         answer, path = outcome.answer, self.plan.job_id.text
         if answer is None:
             return "create was skipped: the `if` of every step was false, so there is no job"
-        shown = self.session.one_line(str(answer.text), 300)
+        shown = self.session.one_line(str(answer.text), 300) or "nothing"
+        if "headers" in path and isinstance(answer, Answer):
+            shown += f" (headers: {', '.join(answer.headers)})"
         return f"{answer.method} {answer.url} answered {answer.status} without a job id at {path or 'job_id'}: {shown}"
 
     def _take(self, identity: Any, outcome: Outcome, save: Any) -> None:

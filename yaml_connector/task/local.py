@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _PAGES_AT_ONCE = 50  # of the log; then the job's state is looked at again
+_LAST_READS = 4  # of the log of a job that is over, when reading it fails
 _EMPTY_PAGES = 10  # of a log whose API always promises more
 
 
@@ -171,7 +172,7 @@ class _LocalJob:
         """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
         the run."""
         self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
-        pages = empty = 0
+        pages = empty = failures = 0
         while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):
             count, token, unfinished = 0, None, []
             try:
@@ -186,6 +187,10 @@ class _LocalJob:
                             self.lines_shown = count
                             self.say(f"| {line.message}")
             except YamlConnectorError as error:
+                failures += 1
+                if last and failures < _LAST_READS:  # there is no later one that would give what is missing
+                    await asyncio.sleep(failures)
+                    continue
                 if last:
                     self.say(f"the log cannot be read: {error}")
                 return
