@@ -188,6 +188,24 @@ def test_config_in_base_url_needs_allowed_hosts() -> None:
     assert any("base_url uses config, so allowed_hosts is required" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("path: /jobs\n", "path: /a/../b\n", "create.request.path: '/a/../b' may not hold the segments '.' and '..'"),
+        ("POST /jobs/${{ job.id }}/cancel", "POST /./x?a=..", "'/./x?a=..' may not hold the segments '.' and '..'"),
+        ("name: ${{ inputs.name }}", "name: .nan", "create.request.json.name: nan cannot be sent"),
+    ],
+)
+def test_what_no_request_could_ever_send_is_found_when_the_spec_is_loaded(old: str, new: str, said: str) -> None:
+    (found,) = replaced(old, new)
+    assert said in found
+
+
+def test_two_dots_in_a_query_or_in_a_template_are_no_mistake() -> None:
+    assert replaced("path: /jobs\n", "path: /jobs?range=../..\n") == []
+    assert replaced("GET /jobs/${{ job.id }}", "GET /jobs/${{ job.id | replace('/../', '') }}") == []
+
+
 def test_two_specs_with_one_task_type_and_version_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yaml").write_text(GOOD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from yaml_connector.errors import ValueProblem, did_you_mean, short
@@ -99,6 +100,8 @@ class _Checker:
                 self.problem(path, str(problem))
                 return
             self.see(path, found, names)
+        elif isinstance(value, float) and not isfinite(value):
+            self.problem(path, f"{value} cannot be sent: JSON has no form for it")
 
     def count(self, path: Path, value: Any, kind: str) -> None:
         """Stop before compiling what is in this value would take long."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
 from yaml_connector.errors import ValueProblem, short
 from yaml_connector.values.types import parse_duration, parse_size
@@ -45,6 +46,13 @@ def _size(value: Any) -> int:
         raise ValueError(str(problem)) from None
 
 
+def _no_dots(url: str) -> str:
+    path = re.split("[?#]", url, maxsplit=1)[0]
+    if "${{" not in url and {".", ".."} & set(path.split("/")):
+        raise ValueError(f"{short(url)} may not hold the segments '.' and '..'")
+    return url
+
+
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
@@ -57,6 +65,7 @@ Size = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Text = Annotated[str, Slot("template")]
+UrlText = Annotated[str, AfterValidator(_no_dots), Slot("template")]
 Tree = Annotated[Any, Slot("template")]
 TreeMap = Annotated[dict[str, Any] | str, Slot("template")]
 Extract = Annotated[Any, Slot("extraction")]

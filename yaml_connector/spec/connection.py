@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from yaml_connector.spec.base import Condition, Duration, Extract, Model, Size, Text, Tree, TreeMap
+from yaml_connector.spec.base import Condition, Duration, Extract, Model, Size, Text, Tree, TreeMap, UrlText
 from yaml_connector.spec.requests import Request
 
 
@@ -129,7 +129,7 @@ class Tls(Model):
 class Connection(Model):
     """Where requests go, with which credentials, and how failures are met."""
 
-    base_url: Annotated[Text, Field(description="What `path` is appended to; may use env and config.")]
+    base_url: Annotated[UrlText, Field(description="What `path` is appended to; may use env and config.")]
     allowed_hosts: Annotated[list[Text] | None, Field(description="Further hosts a request may go to.")] = None
     public_hosts: Annotated[list[Text], Field(description="Hosts that are read without credentials.")] = Field(
         default_factory=list

@@ -18,6 +18,7 @@ from yaml_connector.spec.base import (
     Text,
     Tree,
     TreeMap,
+    UrlText,
 )
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -67,10 +68,10 @@ class Request(Model):
     """One HTTP request. Short form: `GET /jobs/${{ job.id }}`."""
 
     method: Annotated[Method | None, Field(description="Required in create and delete; elsewhere GET.")] = None
-    path: Annotated[Text | None, Field(description="Under base_url; template results are one segment each.")] = None
-    url: Annotated[Text | None, Field(description="Absolute, or relative to base_url, within the allowed hosts.")] = (
-        None
-    )
+    path: Annotated[UrlText | None, Field(description="Under base_url; template results are one segment each.")] = None
+    url: Annotated[
+        UrlText | None, Field(description="Absolute, or relative to base_url, within the allowed hosts.")
+    ] = None
     query: Annotated[TreeMap | None, Field(description="Query parameters; a list gives one for each item.")] = None
     headers: Annotated[TreeMap | None, Field(description="Headers; a Content-Type named here wins.")] = None
     json_body: Annotated[Tree, Field(alias="json", description="A JSON body.")] = None
@@ -187,5 +188,6 @@ class Calls(Model):
         return [self._own_step(save)]
 
     def _own_step(self, save: bool) -> Step:
-        given = {field for field in Step.model_fields if field in self.model_fields_set and (save or field != "save")}
-        return Step.model_construct(given, **{field: getattr(self, field) for field in given})
+        given = {name for name in self.model_fields_set if name in Step.model_fields and (save or name != "save")}
+        values = {name: getattr(self, name) for name in Step.model_fields}  # all: pydantic is slow to find defaults
+        return Step.model_construct(given, **(values if save else values | {"save": None}))
