@@ -5,27 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from evaluating import JSON, in_answer, in_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yaml_connector.errors import ValueProblem
 from yaml_connector.values.expressions import compile_condition
-from yaml_connector.values.templates import compile_text, compile_tree, parse_text
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
-
-
-def in_request(text: str, **scope: Any) -> Any:
-    return compile_text(text).evaluate(scope)
-
-
-def in_answer(text: str, **scope: Any) -> Any:
-    return compile_text(text, answer=True).evaluate(scope)
-
+from yaml_connector.values.templates import compile_tree, parse_text
 
 BOTH = pytest.mark.parametrize("evaluate", [in_request, in_answer], ids=["request", "answer"])
 

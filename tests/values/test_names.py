@@ -6,27 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from evaluating import JSON, in_answer, in_request
 from hypothesis import given
-from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from yaml_connector.http.answer import Answer, AnswerScope
 from yaml_connector.values.expressions import compile_expression
 from yaml_connector.values.templates import compile_text, compile_tree
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
-
-
-def in_request(text: str, **scope: Any) -> Any:
-    return compile_text(text).evaluate(scope)
-
-
-def in_answer(text: str, **scope: Any) -> Any:
-    return compile_text(text, answer=True).evaluate(scope)
 
 
 class TestAMapping:

@@ -9,12 +9,10 @@ from typing import Any
 from yaml_connector.cli.author_words import limits_of, sources_of
 from yaml_connector.cli.picture import phase_lines
 from yaml_connector.loading.loader import LoadedSpec
+from yaml_connector.loading.names import names_in
 from yaml_connector.spec import ConnectorSpec
-from yaml_connector.spec.base import Model, slots
+from yaml_connector.spec.base import Model
 from yaml_connector.spec.requests import Calls, Request, Step
-from yaml_connector.values.expressions import Reference, compile_condition
-from yaml_connector.values.extractions import compile_extraction, compile_extractions
-from yaml_connector.values.templates import compile_tree
 from yaml_connector.values.types import duration_text
 
 _AUTH = {
@@ -220,21 +218,6 @@ def kept_lines(spec: ConnectorSpec) -> Iterator[str]:
             yield f"{root}: {', '.join(names)}"
     yield "this spec's later sections: a changed spec does not change a running job"
     yield "secrets are never kept"
-
-
-def names_in(model: Model) -> Iterator[Reference]:
-    """Every name that the expressions below a model refer to."""
-    for _, mark, value in slots(model):
-        if mark is None:
-            continue
-        if mark.kind == "template":
-            yield from compile_tree(value).names
-        elif mark.kind == "condition":
-            yield from compile_condition(value).names
-        elif mark.kind == "extraction":
-            yield from compile_extraction(value).names
-        else:
-            yield from compile_extractions(value).names
 
 
 def _short(value: Any) -> str:

@@ -15,13 +15,13 @@ from yaml_connector.job.batch import Batcher
 from yaml_connector.job.logs import compile_logs
 from yaml_connector.job.meta import pin_spec
 from yaml_connector.job.secrets import Secrets
+from yaml_connector.loading.names import names_in
 from yaml_connector.spec import ConnectorSpec
-from yaml_connector.spec.base import slots
 from yaml_connector.spec.sections import Get, Link, Rule
 from yaml_connector.values.expressions import Expression, Reference, compile_condition
 from yaml_connector.values.extractions import Extraction, compile_extraction, compile_extractions
 from yaml_connector.values.filters import as_text
-from yaml_connector.values.templates import Value, compile_text, compile_tree
+from yaml_connector.values.templates import Value, compile_text
 
 _DELETED = frozenset({"2xx", "404", "409", "410"})
 
@@ -155,19 +155,8 @@ class SpecPlan:
         for output in self.outputs.values():
             yield from output.names
         yield from self.secrets.names
-        yield from self._connection_names()
+        yield from names_in(self.spec.connection)
         yield from self.logs.names if self.logs else ()
-
-    def _connection_names(self) -> Iterable[Reference]:
-        for _, mark, value in slots(self.spec.connection):
-            if mark is None:
-                continue
-            if mark.kind == "template":
-                yield from compile_tree(value).names
-            elif mark.kind == "condition":
-                yield from compile_condition(value).names
-            else:
-                yield from compile_extraction(value).names
 
 
 def _compile_get(get: Get) -> GetPlan:

@@ -1,15 +1,18 @@
-"""Which names an expression can see, by the place it stands in (the table of section 3)."""
+"""Which names an expression can see, by the place it stands in (the table of section 3), and which it refers to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.errors import did_you_mean, short, short_name
 from yaml_connector.spec import ConnectorSpec
+from yaml_connector.spec.base import Model, slots
 from yaml_connector.spec.requests import Step
-from yaml_connector.values.expressions import REQUEST, Reference
+from yaml_connector.values.expressions import REQUEST, Reference, compile_condition
+from yaml_connector.values.extractions import compile_extraction, compile_extractions
+from yaml_connector.values.templates import compile_tree
 
 ANSWER_NAMES = ("status", "headers", "body", "text", "url")
 TASK_NAMES = (
@@ -96,3 +99,18 @@ class SpecNames:
         self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": task})
         self.with_secrets = self.base.plus(secrets=secrets)
         self.job: Children = job
+
+
+def names_in(model: Model) -> Iterator[Reference]:
+    """Every name that the expressions below a model refer to."""
+    for _, mark, value in slots(model):
+        if mark is None:
+            continue
+        if mark.kind == "template":
+            yield from compile_tree(value).names
+        elif mark.kind == "condition":
+            yield from compile_condition(value).names
+        elif mark.kind == "extraction":
+            yield from compile_extraction(value).names
+        else:
+            yield from compile_extractions(value).names
