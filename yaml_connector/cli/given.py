@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,11 +17,26 @@ if TYPE_CHECKING:
     from yaml_connector.spec import ConnectorSpec
     from yaml_connector.values.types import ValueType
 
-F = TypeVar("F", bound=Callable[..., Any])
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What the options of a command say of a job, as it was typed."""
+
+    inputs: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
-def job_options(function: F) -> F:
-    """The options of the commands that run a job."""
+def job_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of the commands that run a job; the command gets them as one: `given`."""
+
+    @wraps(command)
+    def function(*arguments: Any, **options: Any) -> None:
+        given = JobOptions(**{field.name: options.pop(field.name) for field in fields(JobOptions)})
+        command(*arguments, given=given, **options)
+
     for option in (
         click.option(
             "--output",
@@ -99,8 +116,8 @@ def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dic
     from yaml_connector.job.config import complete_config
 
     values = pairs(given, "--config", wrong)
-    fields = spec.config
-    typed = {name: typed_value(text, fields[name].type) if name in fields else text for name, text in values.items()}
+    kinds = {name: field.type for name, field in spec.config.items()}
+    typed = {name: typed_value(text, kinds[name]) if name in kinds else text for name, text in values.items()}
     try:
         return complete_config(spec, typed)
     except YamlConnectorError as problem:

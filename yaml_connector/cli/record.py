@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli.given import find_spec, job_options
+from yaml_connector.cli.given import JobOptions, find_spec, job_options
 from yaml_connector.cli.problems import printable
 from yaml_connector.cli.run import Timeline, echo_end, job_values
 
@@ -33,11 +33,7 @@ _HEADER = """\
 def record(
     ctx: click.Context,
     spec: str,
-    inputs: tuple[str, ...],
-    config: tuple[str, ...],
-    secrets: tuple[str, ...],
-    task: tuple[str, ...],
-    outputs: tuple[str, ...],
+    given: JobOptions,
     to: str | None,
     name: str | None,
     force: bool,
@@ -62,7 +58,7 @@ def record(
     file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
     if os.path.exists(file) and not force:
         raise click.UsageError(f"{file} is there already: name another with --to, or write over it with --force")
-    values = job_values(loaded.spec, inputs, config, secrets, task, outputs)
+    values = job_values(loaded.spec, given)
     calls: list[CallRecord] = []
 
     async def drive() -> tuple[Ended, WatchedConnector]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector.cli.given import (
+    JobOptions,
     Wrong,
     find_spec,
     given_config,
@@ -43,11 +44,7 @@ _COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RETRYABLE_FAILED": "red", "A
 def run(
     ctx: click.Context,
     spec: str,
-    inputs: tuple[str, ...],
-    config: tuple[str, ...],
-    secrets: tuple[str, ...],
-    task: tuple[str, ...],
-    outputs: tuple[str, ...],
+    given: JobOptions,
     dry_run: bool,
     verbose: bool,
     form: str,
@@ -68,7 +65,7 @@ def run(
     from yaml_connector.cli.wire import WatchedConnector
 
     loaded = find_spec(spec)
-    values = job_values(loaded.spec, inputs, config, secrets, task, outputs, needs_secrets=not dry_run)
+    values = job_values(loaded.spec, given, needs_secrets=not dry_run)
     as_json = as_json or form == "json"
     if dry_run:
         from yaml_connector.cli.dry import would_send
@@ -89,16 +86,7 @@ def run(
     ctx.exit(0 if ended.status.phase == "SUCCEEDED" else 1)
 
 
-def job_values(
-    spec: ConnectorSpec,
-    inputs: tuple[str, ...],
-    config: tuple[str, ...],
-    secrets: tuple[str, ...],
-    task: tuple[str, ...],
-    outputs: tuple[str, ...],
-    *,
-    needs_secrets: bool = True,
-) -> CreateValues:
+def job_values(spec: ConnectorSpec, given: JobOptions, *, needs_secrets: bool = True) -> CreateValues:
     """What Flyte would send with create, from the command line; wrong usage that names all that is missing or wrong."""
     import uuid
 
@@ -106,11 +94,11 @@ def job_values(
 
     wrong = Wrong()
     values = CreateValues(
-        given_inputs(spec, inputs, wrong),
-        given_config(spec, config, wrong),
-        given_task(spec, task, f"run-{uuid.uuid4().hex[:16]}", wrong),
-        given_secrets(spec, secrets, wrong),
-        given_outputs(spec, outputs, wrong),
+        given_inputs(spec, given.inputs, wrong),
+        given_config(spec, given.config, wrong),
+        given_task(spec, given.task, f"run-{uuid.uuid4().hex[:16]}", wrong),
+        given_secrets(spec, given.secrets, wrong),
+        given_outputs(spec, given.outputs, wrong),
     )
     if needs_secrets:
         note_missing_secrets(spec, values.secrets, wrong)
