@@ -128,6 +128,14 @@ def test_an_unknown_name_says_which_there_are_and_where_they_were_looked_for(liv
     assert "did you mean batch_job?" in done.stderr
 
 
+def test_a_folder_is_no_spec(command: Command, here: Path) -> None:
+    (here / "specs").mkdir()
+    for name in ("run", "record", "check"):
+        done = command(name, "specs")
+        assert done.returncode == 1
+        assert done.stderr == "Error: specs is a folder: name one spec, by its file or its task type\n"
+
+
 def test_an_api_that_is_not_there_is_tried_and_told(live: Command) -> None:
     done = live("run", "batch_job", "--input", "name=x", *ALICE, BATCH_URL="http://127.0.0.1:1")
     assert done.returncode == 1

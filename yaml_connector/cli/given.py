@@ -74,6 +74,8 @@ def find_spec(name: str) -> LoadedSpec:
     found = [item for item in loaded if item.spec.task_type_name == name]
     if found:
         return max(found, key=lambda item: item.spec.task_type_version)
+    if os.path.isdir(name):
+        raise ConfigError(f"{name} is a folder: name one spec, by its file or its task type")
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise SpecError(errors)
