@@ -15,6 +15,7 @@ from yaml_connector.cli.main import cli
 SPEC = (ROOT / "connectors.d" / "batch_job.yaml").read_text(encoding="utf-8")
 TESTS = (ROOT / "connectors.d" / "batch_job.test.yaml").read_text(encoding="utf-8")
 WRONG = TESTS.replace("expect: {phase: ABORTED, message: cancelled}", "expect: {phase: FAILED}")
+NAMED = "spec: batch_job.yaml\n"
 COUNT = TESTS.count("\n  - name: ")
 
 
@@ -51,13 +52,55 @@ def test_a_test_that_fails_shows_the_difference_and_gives_exit_code_1() -> None:
     assert result.exit_code == 1
 
 
+def further_test(name: str, text: str) -> None:
+    """One more file of tests of the spec, with a name of its own."""
+    Path(f"connectors.d/{name}.test.yaml").write_text(f"{NAMED}{text}", encoding="utf-8")
+
+
+def test_all_tests_that_are_for_a_spec_are_run_with_it() -> None:
+    further_test("more", TESTS.replace(NAMED, ""))
+    Path("connectors.d/other.yaml").write_text(SPEC.replace("batch_job", "other"), encoding="utf-8")
+    Path("connectors.d/other.test.yaml").write_text(TESTS.replace(NAMED, ""), encoding="utf-8")
+    Path("connectors.d/broken.test.yaml").write_text("batch_job.yaml: [", encoding="utf-8")
+    result = run("connectors.d/batch_job.yaml")
+    files = [line for line in result.output.splitlines() if line.endswith(".test.yaml")]
+    assert files == ["connectors.d/batch_job.test.yaml", "connectors.d/more.test.yaml"]
+    assert result.output.endswith(f"{2 * COUNT} passed\n")
+
+
+def test_a_test_of_the_same_name_that_is_for_another_spec_is_not_run() -> None:
+    Path("connectors.d/old.yaml").write_text(SPEC, encoding="utf-8")
+    Path("connectors.d/old.test.yaml").write_text(TESTS, encoding="utf-8")
+    assert "there is no contract test connectors.d/old.test.yaml beside" in run("connectors.d/old.yaml").output
+
+
+def test_what_the_other_files_of_tests_reach_counts_and_is_told_once_for_a_spec() -> None:
+    Path("connectors.d/batch_job.yaml").write_text(SPEC.replace("[queued]", "[queued, waiting]"), encoding="utf-8")
+    further_test("more", "tests: [{name: a, inputs: {name: a}, secrets: {api_key: k}, calls: [restart: true]}]\n")
+    output = run().output
+    assert output.count("reached by no test") == 1
+    assert output.count("get.phase.map.") == 1
+    assert output.endswith(f": get.phase.map.QUEUED: waiting\n{COUNT + 1} passed\n")
+    (place,) = json.loads(run("--format", "json").output)["unreached"]
+    assert (place["file"], place["value"]) == ("connectors.d/batch_job.yaml", "waiting")
+    assert json.loads(run("--format", "json", "-k", "cancel").output)["unreached"] is None
+
+
+def test_a_mistake_in_a_spec_is_told_and_counted_once_whatever_the_number_of_its_tests() -> None:
+    Path("connectors.d/batch_job.yaml").write_text(SPEC.replace("SUCCEEDED: [", "SUCCEDED: ["), encoding="utf-8")
+    further_test("more", TESTS.replace(NAMED, ""))
+    output = run().output
+    assert output.count("did you mean SUCCEEDED?") == 1
+    assert output.endswith("0 passed, 1 problem\n")
+
+
 def test_what_no_test_reached_is_named_and_is_no_failure() -> None:
     Path("connectors.d/batch_job.yaml").write_text(SPEC.replace("[queued]", "[queued, waiting]"), encoding="utf-8")
     result = run()
     line = SPEC.splitlines().index("      QUEUED: [queued]") + 1
     assert result.output.endswith(
-        "  reached by no test of connectors.d/batch_job.test.yaml:\n"
-        f"      connectors.d/batch_job.yaml:{line}:24: get.phase.map.QUEUED: waiting\n"
+        "reached by no test of connectors.d/batch_job.yaml:\n"
+        f"  connectors.d/batch_job.yaml:{line}:24: get.phase.map.QUEUED: waiting\n"
         f"{COUNT} passed\n"
     )
     assert result.exit_code == 0

@@ -43,6 +43,16 @@ def test_a_good_spec_gives_one_line_and_exit_code_0() -> None:
     assert result.exit_code == 0
 
 
+def test_with_a_spec_the_tests_that_are_for_it_are_checked() -> None:
+    write("batch_job.yaml", GOOD)
+    write("batch_job.test.yaml", TESTS)
+    write("more.test.yaml", "spec: batch_job.yaml\ntests: [{name: a, config: {nonsense: 1}, calls: [restart: true]}]\n")
+    write("other.test.yaml", "tests: []\n")
+    result = validate("batch_job.yaml")
+    assert "more.test.yaml:2:28: tests[0].config.nonsense: the spec has no config 'nonsense'" in result.output
+    assert result.output.endswith("1 spec, 2 test files, 1 problem\n")
+
+
 def test_a_problem_is_shown_with_its_line_a_caret_and_exit_code_1() -> None:
     result = validate(write("a.yaml", BAD))
     line = BAD.splitlines().index("      SUCCEDED: [done]") + 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from contract_folder import CREATE, DEFAULTS, ROOT, Folder, get, state
 
+from yaml_connector.contract import report
 from yaml_connector.contract.load import load_tests
 from yaml_connector.contract.runner import run_tests
 from yaml_connector.loading.loader import read_file
@@ -16,8 +17,7 @@ def unreached(folder: Folder, *tests: list[dict[str, Any]]) -> list[str]:
     numbered = [{"name": str(number), "calls": calls} for number, calls in enumerate(tests)]
     result = folder.run_file({"defaults": DEFAULTS, "tests": numbered})
     assert all(test.passed for test in result.results), result
-    assert result.unreached is not None
-    return [f"{place.path}: {place.value}" if place.value else place.path for place in result.unreached]
+    return [f"{place.path}: {place.value}" if place.value else place.path for place in report.unreached([result])]
 
 
 def test_the_values_that_no_answer_had_are_named_in_the_order_of_the_file(folder: Folder) -> None:
@@ -43,10 +43,9 @@ def test_a_value_counts_wherever_a_test_of_the_file_reached_it(folder: Folder) -
 
 def test_a_place_is_given_with_file_line_and_column(folder: Folder) -> None:
     result = folder.run_file({"defaults": DEFAULTS, "tests": [{"name": "a", "calls": [CREATE]}]})
-    assert result.unreached is not None
     line = (folder.path / "batch_job.yaml").read_text().splitlines().index("      QUEUED: [queued]") + 1
     first = f"{folder.path}/batch_job.yaml:{line}:16: get.phase.map.QUEUED: queued"
-    assert [str(place) for place in result.unreached][1] == first
+    assert str(report.unreached([result])[1]) == first
 
 
 RULES = """\
@@ -181,6 +180,23 @@ def test_a_log_with_each_and_a_streamed_one_are_seen(folder: Folder) -> None:
     assert [place for place in unreached(folder, [CREATE, logs]) if place.startswith("logs")] == []
 
 
+def test_all_files_of_tests_of_a_spec_count_together(folder: Folder) -> None:
+    names = ("queued", "running", "done", "error", "cancelled")
+    files = []
+    for number, name in enumerate(names):
+        content = {"spec": "batch_job.yaml", "defaults": DEFAULTS, "tests": [{"name": name, "calls": [CREATE]}]}
+        content["tests"][0]["calls"].append(get(state(name, result="r")))  # type: ignore[index]
+        files.append(folder.write(content, f"{number}.test.yaml"))
+    loaded = [load_tests(read_file(file), file)[0] for file in files]
+    results = [run_tests(item) for item in loaded if item is not None]
+    assert [place.path for place in report.unreached(results)] == ["delete", "logs"]
+    assert len(report.unreached(results[:4])) == 3
+    assert loaded[0] is not None
+    part = run_tests(loaded[0], only=lambda name: False)
+    assert report.unreached([*results, part]) == []
+    assert report.unreached([part, *results]) == []
+
+
 def test_coverage_is_not_told_of_a_part_of_the_tests(folder: Folder) -> None:
     tests = [{"name": "one", "calls": [CREATE]}, {"name": "two", "calls": [CREATE]}]
     file = folder.write({"defaults": DEFAULTS, "tests": tests})
@@ -188,7 +204,7 @@ def test_coverage_is_not_told_of_a_part_of_the_tests(folder: Folder) -> None:
     assert loaded is not None
     result = run_tests(loaded, only=lambda name: name == "one")
     assert [test.name for test in result.results] == ["one"]
-    assert result.unreached is None
+    assert report.unreached([result]) == []
 
 
 def test_the_contract_of_the_first_spec_holds_and_reaches_all_of_it() -> None:
@@ -198,4 +214,4 @@ def test_the_contract_of_the_first_spec_holds_and_reaches_all_of_it() -> None:
     assert loaded is not None
     result = run_tests(loaded)
     assert [test for test in result.results if not test.passed] == []
-    assert result.unreached == ()
+    assert report.unreached([result]) == []

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import fromstring
 from contract_folder import CREATE, DEFAULTS, Folder, get, state
 
 from yaml_connector.contract.compare import NOTHING, show
-from yaml_connector.contract.report import as_data, counts, junit, totals
+from yaml_connector.contract.report import as_data, counts, junit, totals, unreached, unreached_data, unreached_lines
 from yaml_connector.errors import Problem
 
 
@@ -38,12 +38,15 @@ def test_the_lines_say_where_what_and_what_came_of_the_call(folder: Folder) -> N
     ]
     assert lines[3].startswith("      batch_job.test.yaml:")
     assert lines[3].endswith(": call 2 (get): not as expected")
-    assert lines[9:12] == [
-        '          found    "with ***"',
-        "        the call gave RUNNING: with ***",
-        "  reached by no test of batch_job.test.yaml:",
-    ]
-    assert lines[12].startswith("      batch_job.yaml:")
+    assert lines[9:] == ['          found    "with ***"', "        the call gave RUNNING: with ***"]
+
+
+def test_below_all_stands_what_no_test_of_a_spec_reached(folder: Folder) -> None:
+    result = folder.run_file(two_tests(folder))
+    lines = list(unreached_lines(unreached([result])))
+    assert lines[0] == f"reached by no test of {folder.path}/batch_job.yaml:"
+    assert lines[1].startswith(f"  {folder.path}/batch_job.yaml:")
+    assert unreached_data(unreached([result]))[0]["path"] == "get.phase.map.QUEUED"
 
 
 def test_the_last_line_counts(folder: Folder) -> None:
@@ -64,7 +67,6 @@ def test_the_data_is_json_with_each_difference(folder: Folder) -> None:
         {"field": "phase", "expected": "FAILED", "found": "RUNNING"},
         {"field": "message", "expected": "/***/", "found": "with ***"},
     ]
-    assert data["unreached"][0]["path"] == "get.phase.map.QUEUED"
 
 
 def test_what_is_not_there_is_left_out_of_the_data(folder: Folder) -> None:

@@ -11,7 +11,7 @@ from yaml_connector.cli.problems import Sources, echo_problems, errors_of, print
 from yaml_connector.cli.validate import find_files
 
 if TYPE_CHECKING:
-    from yaml_connector.contract.load import LoadedTests
+    from yaml_connector.contract.load import LoadedTests, ReadSpec
     from yaml_connector.contract.runner import FileResult
     from yaml_connector.errors import Problem
 
@@ -35,8 +35,8 @@ def test(
 ) -> None:
     """Run contract tests: the connector against recorded answers, with a clock of its own.
 
-    PATHS are contract tests (NAME.test.yaml), specs (the test beside each is run), or folders. Exit code 1 if a test
-    fails. The report names what of the spec no test reached.
+    PATHS are contract tests (NAME.test.yaml), specs (all tests beside a spec that are for it are run), or folders. Exit
+    code 1 if a test fails. The report names what of each spec none of its tests reached.
 
     \b
     Examples:
@@ -58,12 +58,16 @@ def test(
 
 def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: str, *, again: bool = False) -> bool:
     """Run the tests and report; did all pass? `again`: more runs will follow, so that no test is no wrong usage."""
+    from functools import cache
+
     from yaml_connector.contract import report
+    from yaml_connector.loading.loader import read_spec
 
     files, problems = _test_files(paths)
     results: list[FileResult] = []
+    spec_of = cache(read_spec)
     for file in files:
-        result, found = _run(file, part)
+        result, found = _run(file, part, spec_of)
         problems += found
         if result is not None and result.results:
             results.append(result)
@@ -71,6 +75,8 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
                 _echo(result)
     if part is not None and not results and not problems and not again:
         raise click.UsageError(f"no test has {part!r} in its name")
+    problems = list(dict.fromkeys(problems))  # a mistake in a spec is found with each file of its tests
+    places = report.unreached(results) if part is None else []
     if form == "json":
         import json
 
@@ -78,9 +84,12 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
             **report.counts(results),
             "problems": [problem_data(problem) for problem in problems],
             "files": [report.as_data(result) for result in results],
+            "unreached": report.unreached_data(places) if part is None else None,
         }
         click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
     else:
+        for line in report.unreached_lines(places):
+            click.echo(printable(line))
         echo_problems(problems, Sources())
         click.echo(report.totals(results, len(problems)))
     if junit is not None:
@@ -105,7 +114,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
-    """The contract tests that paths stand for: files, those beside specs, those in folders."""
+    """The contract tests that paths stand for: files, those that are for a spec, those in folders."""
     from yaml_connector.errors import Problem
     from yaml_connector.loading.loader import specs_path
 
@@ -115,25 +124,22 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
         found = find_files([path])
         files += found.tests
         problems += [] if found.tests else found.problems
-        if os.path.isdir(path) and not found.tests and not found.problems:
-            problems.append(Problem(path, 1, 1, "", "there is no contract test (*.test.yaml) in this folder"))
+        if found.tests or found.problems:
+            continue
+        message = "there is no contract test (*.test.yaml) in this folder"
         if os.path.isfile(path):
-            for spec in found.specs:
-                beside = [os.path.splitext(spec)[0] + ending for ending in (".test.yaml", ".test.yml")]
-                there = [file for file in beside if os.path.isfile(file)]
-                files += there[:1]
-                if not there:
-                    problems.append(Problem(spec, 1, 1, "", f"there is no contract test {beside[0]} beside this spec"))
+            message = f"there is no contract test {os.path.splitext(path)[0]}.test.yaml beside this spec"
+        problems.append(Problem(path, 1, 1, "", message))
     return list({os.path.realpath(file): file for file in files}.values()), problems
 
 
-def _run(file: str, part: str | None) -> tuple[FileResult | None, list[Problem]]:
+def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | None, list[Problem]]:
     from yaml_connector.contract.load import load_tests
     from yaml_connector.contract.runner import run_tests
     from yaml_connector.loading.loader import read_file
 
     tests: LoadedTests | None
-    tests, problems = load_tests(read_file(file), file)
+    tests, problems = load_tests(read_file(file), file, spec_of)
     if tests is None or problems:
         return None, problems
     if tests.loaded is None:

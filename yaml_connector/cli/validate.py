@@ -35,7 +35,8 @@ STDIN = "<stdin>"
 def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
     """Check specs, and the contract tests beside them, without running anything.
 
-    PATHS are files, folders, or - for the standard input. Exit code 1 if there is a problem.
+    PATHS are specs, each with the tests that are for it, contract tests, folders, or - for the standard input. Exit
+    code 1 if there is a problem.
 
     \b
     Examples:
@@ -91,21 +92,23 @@ class Found:
 
 
 def find_files(paths: Sequence[str]) -> Found:
-    """The specs and contract tests that paths stand for; without a path, where specs are looked for."""
+    """The specs and contract tests that paths stand for; without a path, where specs are looked for. With a spec come
+    the tests beside it that are for it."""
+    from yaml_connector.contract.load import test_files, tests_of
     from yaml_connector.loading.loader import is_test_file, spec_files, specs_path
 
     found = Found()
     for path in paths or [specs_path()]:
         if os.path.isdir(path):
-            tests = sorted(
-                os.path.join(path, name) for name in os.listdir(path) if is_test_file(name) and name[0] != "."
-            )
+            tests = test_files(path)
             found.tests += tests
             found.specs += spec_files(path, [] if tests else found.problems)
         elif is_test_file(os.path.basename(path)) and os.path.exists(path):
             found.tests.append(path)
         else:
-            found.specs += spec_files(path, found.problems)
+            specs = spec_files(path, found.problems)
+            found.specs += specs
+            found.tests += [test for spec in specs for test in tests_of(spec)]
     for files in (found.specs, found.tests):
         files[:] = {os.path.realpath(file): file for file in reversed(files)}.values()
         files.reverse()

@@ -38,10 +38,15 @@ class Unreached:
 
 
 class Coverage:
-    """Collects what the tests of one file reach."""
+    """Collects what tests reach of one spec."""
 
-    def __init__(self) -> None:
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self.loaded = loaded
         self._reached: set[Path] = set()
+
+    def add(self, other: Coverage) -> None:
+        """What other tests of the same spec reached counts, too."""
+        self._reached |= other._reached
 
     def mark(self, *place: str | int) -> None:
         """This place was reached."""
@@ -78,14 +83,14 @@ class Coverage:
     def _rule(self, rule: RulePlan, index: int) -> RulePlan:
         return cast(RulePlan, _WatchedRule(rule, lambda state: self.mark("rule", index, state)))
 
-    def unreached(self, loaded: LoadedSpec) -> list[Unreached]:
+    def unreached(self) -> list[Unreached]:
         """What was not reached, in the order of the file."""
         found = []
-        for place in _places(loaded):
+        for place in _places(self.loaded):
             if place.mark not in self._reached:
-                line, column = loaded.document.position(place.path, key=True)
+                line, column = self.loaded.document.position(place.path, key=True)
                 shown = place.path[:-1] if place.of_map else place.path
-                found.append(Unreached(loaded.file, line, column, show_path(shown), place.value))
+                found.append(Unreached(self.loaded.file, line, column, show_path(shown), place.value))
         return sorted(found, key=lambda item: (item.line, item.column))
 
 

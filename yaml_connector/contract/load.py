@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from yaml_connector.contract.given import given_of
 from yaml_connector.contract.model import ContractTests
 from yaml_connector.errors import Problem
-from yaml_connector.loading.loader import LoadedSpec, read_spec
+from yaml_connector.loading.loader import LoadedSpec, is_test_file, read_file, read_spec
 from yaml_connector.loading.models import build, describe
 from yaml_connector.loading.yaml12 import MOST_PROBLEMS, Document, parse
 
@@ -46,12 +46,34 @@ def load_tests(
     tests = build(ContractTests, document) if document.data is not None else None
     if tests is None or document.problems:
         return None, sorted(document.problems)
-    spec_file = _spec_file(tests, file)
+    spec_file = _spec_file(tests.spec, file)
     if spec_file is None:
         message = f"there is no spec {tests.spec or ' or '.join(_same_name(file))} beside this file"
         return None, [document.problem(("spec",), message)]
     loaded, problems = spec_of(spec_file)
     return LoadedTests(file, tests, document, loaded, spec_file, problems), _repeated_names(tests, document)
+
+
+def test_files(folder: str) -> list[str]:
+    """The files of contract tests in a folder, in the order of their names."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if is_test_file(name) and name[0] != ".")
+
+
+def tests_of(spec_file: str) -> list[str]:
+    """The files of contract tests beside a spec that are for it: `NAME.test.yaml`, if it names no other spec, and those
+    whose `spec` names it. What no YAML is counts by its name."""
+    name = os.path.basename(spec_file)
+    found = []
+    for file in test_files(os.path.dirname(spec_file) or "."):
+        content = read_file(file)
+        if isinstance(content, OSError) or (name.encode() not in content and name not in _same_name(file)):
+            continue
+        data = parse(content, file).data
+        named = data.get("spec") if isinstance(data, dict) else None
+        about = _spec_file(named if isinstance(named, str) else None, file)
+        if about is not None and os.path.realpath(about) == os.path.realpath(spec_file):
+            found.append(os.path.normpath(file))
+    return found
 
 
 def value_problems(loaded: LoadedTests) -> list[Problem]:
@@ -66,9 +88,9 @@ def value_problems(loaded: LoadedTests) -> list[Problem]:
     return loaded.document.first_of(found)
 
 
-def _spec_file(tests: ContractTests, file: str) -> str | None:
-    names = [tests.spec] if tests.spec is not None else _same_name(file)
-    for name in names:
+def _spec_file(named: str | None, file: str) -> str | None:
+    """The spec that a file of tests is about: the one `named` in it, else the one of its own name; None: not there."""
+    for name in [named] if named is not None else _same_name(file):
         path = os.path.normpath(os.path.join(os.path.dirname(file), name))
         if os.path.isfile(path):
             return path

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from yaml_connector.contract.compare import NOTHING, show
+from yaml_connector.contract.coverage import Coverage, Unreached
 from yaml_connector.contract.runner import Failure, FileResult
 from yaml_connector.errors import Problem
 from yaml_connector.values.types import as_plain
@@ -15,15 +18,32 @@ PASSED, FAILED = "✓", "✗"
 
 
 def file_lines(result: FileResult) -> Iterator[str]:
-    """A file's tests, one line each; below a test that failed, why; below all, what no test reached."""
+    """A file's tests, one line each; below a test that failed, why."""
     yield result.file
     for test in result.results:
         yield f"  {PASSED if test.passed else FAILED} {test.name}"
         for failure in test.failures:
             yield from (f"      {line}" for line in failure_lines(failure))
-    if result.unreached:
-        yield f"  reached by no test of {result.file}:"
-        yield from (f"      {place}" for place in result.unreached)
+
+
+def unreached(results: Iterable[FileResult]) -> list[Unreached]:
+    """What no test of a spec reached, spec by spec: all files of its tests count together. Of a spec some of whose
+    tests were not run, nothing is told."""
+    together: dict[str, Coverage | None] = {}
+    for result in results:
+        known = together.setdefault(result.spec_file, Coverage(result.coverage.loaded) if result.coverage else None)
+        if known is not None and result.coverage is not None:
+            known.add(result.coverage)
+        else:
+            together[result.spec_file] = None
+    return [place for coverage in together.values() if coverage is not None for place in coverage.unreached()]
+
+
+def unreached_lines(places: Iterable[Unreached]) -> Iterator[str]:
+    """The same for people."""
+    for file, found in groupby(places, key=lambda place: place.file):
+        yield f"reached by no test of {file}:"
+        yield from (f"  {place}" for place in found)
 
 
 def failure_lines(failure: Failure) -> Iterator[str]:
@@ -75,13 +95,12 @@ def as_data(result: FileResult) -> dict[str, Any]:
             }
             for test in result.results
         ],
-        "unreached": None
-        if result.unreached is None
-        else [
-            {"file": item.file, "line": item.line, "column": item.column, "path": item.path, "value": item.value}
-            for item in result.unreached
-        ],
     }
+
+
+def unreached_data(places: Iterable[Unreached]) -> list[dict[str, Any]]:
+    """What no test reached as JSON can hold it."""
+    return [asdict(place) for place in places]
 
 
 def _failure_data(failure: Failure) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from yaml_connector.clock import use_clock
 from yaml_connector.contract.compare import Difference, differences
-from yaml_connector.contract.coverage import Coverage, Unreached
+from yaml_connector.contract.coverage import Coverage
 from yaml_connector.contract.exchange import ExchangeBook
 from yaml_connector.contract.given import Given, given_of, made_secrets
 from yaml_connector.contract.handclock import HandClock
@@ -73,12 +73,12 @@ class TestResult:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of a file of tests. `unreached` is None if not all of its tests were run."""
+    """What became of a file of tests. `coverage` is None if not all of its tests were run."""
 
     file: str
     spec_file: str
     results: tuple[TestResult, ...]
-    unreached: tuple[Unreached, ...] | None = None
+    coverage: Coverage | None = None
     seconds: float = 0.0
 
 
@@ -89,14 +89,14 @@ def run_tests(loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name:
 
 async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool]) -> FileResult:
     assert loaded.loaded is not None
-    coverage = Coverage()
+    coverage = Coverage(loaded.loaded)
     began = asyncio.get_running_loop().time()
     numbers = [number for number, test in enumerate(loaded.tests.tests) if only(test.name)]
     # A task has a context of its own, so that each test has its own clock.
     results = [await asyncio.create_task(_Run(loaded, loaded.loaded, number, coverage).run()) for number in numbers]
-    unreached = tuple(coverage.unreached(loaded.loaded)) if len(results) == len(loaded.tests.tests) else None
+    whole = len(results) == len(loaded.tests.tests)
     seconds = asyncio.get_running_loop().time() - began
-    return FileResult(loaded.file, loaded.spec_file, tuple(results), unreached, seconds)
+    return FileResult(loaded.file, loaded.spec_file, tuple(results), coverage if whole else None, seconds)
 
 
 @dataclass
