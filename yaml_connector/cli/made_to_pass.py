@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -36,10 +37,12 @@ _Dumper.add_representer(str, _text)
 _Dumper.add_multi_representer(str, _text)  # names of headers
 
 
-def loosen(data: dict[str, Any], file: str) -> tuple[str, list[str], str | None]:
-    """The text of a test file that passes; what had to be loosened for that; and what still fails, if anything does.
+def loosen(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[str, list[str], str | None]:
+    """The text of a test file that passes; what had to be loosened for that, and why; and what still fails, if anything
+    does.
 
-    `file` is where it will be written: the spec beside it is used.
+    `file` is where it will be written: the spec beside it is used. `short` are the secrets that are too short to be
+    replaced, value to name.
     """
     loosened: list[str] = []
     failure: Failure | None = None
@@ -53,25 +56,27 @@ def loosen(data: dict[str, Any], file: str) -> tuple[str, list[str], str | None]
         if not failures:
             return text, loosened, None
         failure = failures[0]
-        change = _loosen(data, failure)
+        change = _loosen(data, failure, short)
         if change is None:
             return text, loosened, f"{failure.call}: {failure.what}"
         loosened.append(change)
     return as_yaml(data), loosened, failure.what if failure else None
 
 
-def _loosen(data: dict[str, Any], failure: Failure) -> str | None:
+def _loosen(data: dict[str, Any], failure: Failure, short: Mapping[str, str]) -> str | None:
     if failure.call is None or not failure.differences:
         return None
     number = int(re.findall(r"\d+", failure.call)[0]) - 1
     kind = failure.call.partition("(")[2].rstrip(")")
     call: dict[str, Any] = data["tests"][0]["calls"][number][kind]
     place = call["expect"] if failure.exchange is None else call["exchanges"][failure.exchange - 1]["request"]
-    field = failure.differences[0].field
+    field, recorded = failure.differences[0].field, failure.differences[0].expected
     if not _open(place, _parts(field)):
         return None
     where = "expect" if failure.exchange is None else f"request {failure.exchange}"
-    return f"{failure.call}, {where}: {field} may be anything"
+    names = [name for value, name in short.items() if isinstance(recorded, str) and value and value in recorded]
+    why = f"the secret {names[0]} is too short to be told from other text" if names else "the test has another value"
+    return f"{failure.call}, {where}: {field} may be anything, for {why}"
 
 
 def _parts(field: str) -> list[str | int]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from yaml_connector.spec import ConnectorSpec
 
 _HEADER = """\
-# Recorded by `yaml-connector record {task_type}`: secrets, the job's id and times are replaced.
+# Recorded by `yaml-connector record {task_type}`: {replaced} are replaced.
 # Before you commit it, look for names, addresses and data in the answers that should not be kept,
 # and leave out of `exchanges` and `expect` what no test needs.
 """
@@ -40,8 +40,9 @@ def record(
 ) -> None:
     """Run one real job, and write a contract test of what happened, which passes right away.
 
-    SPEC is a task type, or the path of a spec. Secrets do not get into the file; the job's id and times are replaced.
-    Exit code 0 if the test was written and passes, however the job ended.
+    SPEC is a task type, or the path of a spec. Secrets do not get into the file; times are replaced, and so is the
+    job's id, unless it is a number, shorter than 6 characters, or put together by the spec. Exit code 0 if the test was
+    written and passes, however the job ended.
 
     \b
     Example:
@@ -51,7 +52,7 @@ def record(
 
     from yaml_connector.cli.drive import Drive
     from yaml_connector.cli.made_to_pass import loosen
-    from yaml_connector.cli.recorded_test import contract_test
+    from yaml_connector.cli.recorded_test import Scrubber, contract_test
     from yaml_connector.cli.wire import WatchedConnector
 
     loaded = find_spec(spec)
@@ -74,10 +75,12 @@ def record(
         if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
             values.inputs = {**values.inputs, field: os.path.relpath(value, folder)}
     title = name or f"ends as {ended.status.phase}"
-    data = contract_test(connector, values, calls, ended.meta.id, beside, title)
-    text, loosened, failing = loosen(data, file)
+    scrub = Scrubber(connector, values, calls)
+    data = contract_test(scrub, values, calls, beside, title)
+    text, loosened, failing = loosen(data, file, scrub.short)
+    replaced = "secrets, times and the job's id" if scrub.replaces_id else "secrets and times"
     with open(file, "w", encoding="utf-8") as handle:
-        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name) + text)
+        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced) + text)
     click.echo(f"wrote {file}")
     for change in loosened:
         click.echo(printable(f"  loosened: {change}"))

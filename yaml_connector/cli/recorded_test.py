@@ -19,6 +19,7 @@ from yaml_connector.job.create import CreateValues
 from yaml_connector.values.types import as_plain
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+_SHORTEST = 4  # characters of a secret that is looked for in texts: a shorter one is a part of too many words
 _DULL_REQUEST = frozenset(
     {"content-type", "content-length", "accept", "accept-encoding", "host", "user-agent", "date", "x-amz-date"}
 )
@@ -26,20 +27,30 @@ _TELLING_ANSWER = frozenset({"retry-after", "location"})
 
 
 class Scrubber:
-    """Replaces what must not be kept, or differs from run to run: secrets, the run's key, the job's id, times."""
+    """Replaces what must not be kept, or differs from run to run: secrets, the run's key, times, and the job's id, if
+    it stands as it is in what the create was answered, and cannot be taken for another number or word.
 
-    def __init__(self, connector: WatchedConnector, values: CreateValues, job_id: str) -> None:
+    `short` are the secrets that are too short to be found in a text, value to name.
+    """
+
+    def __init__(self, connector: WatchedConnector, values: CreateValues, records: Iterable[CallRecord]) -> None:
         self.connector = connector
         self.secrets = self._stand_ins(values.secrets)
         self.words: dict[str, str] = {}
         for name, value in self._known(values.secrets).items():
             self.words |= dict.fromkeys({value, quote(value, safe=""), json.dumps(value)[1:-1]}, self.secrets[name])
-        fetched = sorted(secret for secret in connector.secrets if secret not in self.words and len(secret) >= 4)
+        fetched = sorted(
+            secret for secret in connector.secrets if secret not in self.words and len(secret) >= _SHORTEST
+        )
         self.words |= {secret: f"test-token-{number}" for number, secret in enumerate(fetched, 1)}
-        self.words[str(values.task["key"])] = "test-key"
-        if len(job_id) >= 6 and not job_id.isdigit():
-            self.words[job_id] = "job-1"
-        longest_first = sorted((word for word in self.words if len(word) >= 4), key=len, reverse=True)
+        key = str(values.task["key"])
+        self.words[key] = "test-key"
+        self.job_id = _answered_id(records)
+        self.replaces_id = len(self.job_id) >= 6 and not self.job_id.isdigit() and key not in self.job_id
+        if self.replaces_id:
+            self.words |= dict.fromkeys((self.job_id, quote(self.job_id, safe="")), "job-1")
+        self.short = {value: name for name, value in self._known(values.secrets).items() if len(value) < _SHORTEST}
+        longest_first = sorted((word for word in self.words if len(word) >= _SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._times: dict[str, str] = {}
 
@@ -78,17 +89,24 @@ class Scrubber:
         return value
 
 
+def _answered_id(records: Iterable[CallRecord]) -> str:
+    """The job's id, if it stands as it is in an answer to the create; else "": it was put together, and what it was
+    put together from stays as it is, too."""
+    for record in records:
+        if record.kind == "create" and (job_id := str(record.found.get("job_id") or "")):
+            for exchange in record.exchanges:
+                headers = " ".join(exchange.headers.values()) if exchange.headers is not None else ""
+                if job_id in headers or job_id in exchange.content.decode("utf-8", "replace"):
+                    return job_id
+    return ""
+
+
 def contract_test(
-    connector: WatchedConnector,
-    values: CreateValues,
-    records: Iterable[CallRecord],
-    job_id: str,
-    spec_file: str,
-    name: str,
+    scrub: Scrubber, values: CreateValues, records: list[CallRecord], spec_file: str, name: str
 ) -> dict[str, Any]:
     """The file of one test, as data."""
-    scrub = Scrubber(connector, values, job_id)
-    calls = list(_calls(scrub, connector, list(records)))
+    connector = scrub.connector
+    calls = list(_calls(scrub, connector, records))
     spec = connector.spec
     names = dict.fromkeys(re.findall(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)", connector.plan_text))
     env = {name: scrub.text(os.environ[name]) for name in names if os.environ.get(name)}
@@ -124,7 +142,8 @@ def _calls(scrub: Scrubber, connector: WatchedConnector, records: list[CallRecor
         expect = scrub.tree(record.found)
         if record.error is not None:
             expect = {"error": re.escape(scrub.text(record.error))[:80].rstrip("\\")}
-        body["expect"] = expect
+        if expect:
+            body["expect"] = expect
         call = {record.kind: body}
         if call == before or (record.kind == "logs" and not expect.get("lines") and not expect.get("next")):
             continue
