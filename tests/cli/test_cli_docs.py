@@ -184,6 +184,14 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
     assert "In Flyte's UI a run links to:\nDatabricks run" in links.texts("article")[0]
 
 
+def test_what_flyte_shows_besides_is_named(command: Command, here: Path) -> None:
+    get = "get: {request: GET /jobs, phase: {is: SUCCEEDED}, info: {progress: $.p, 'a*b': $.b}}"
+    (here / "a.yaml").write_text(SPEC.format(name="a", more=get), encoding="utf-8")
+    assert "<ul><li>progress</li><li>a*b</li></ul>" in command("docs", "a.yaml", "--output", "-").stdout
+    markdown = command("docs", "a.yaml", "--format", "markdown", "--output", "-").stdout
+    assert "custom info:\n\n- progress\n- a\\*b\n" in markdown
+
+
 def test_what_a_spec_leaves_out_is_said(command: Command, here: Path) -> None:
     (here / "a.yaml").write_text(SPEC.format(name="a", more="").replace(", idempotent: true", ""), encoding="utf-8")
     text = Parsed(command("docs", "a.yaml", "--output", "-").stdout).texts("article")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from contract_folder import ROOT
 
 from yaml_connector.cli.fields import every_field, field_of
 from yaml_connector.contract.schema import contract_schema
+from yaml_connector.loading.loader import load_text
 from yaml_connector.spec.schema import connector_schema
 
 BATCH_JOB = str(ROOT / "connectors.d" / "batch_job.yaml")
+CANCEL = "  request: {method: POST, path: /stop, json: {signal: KILL, of: ['${{ job.id }}']}}"
 SPECS = sorted(str(path) for path in (ROOT / "catalog").glob("*.yaml") if ".test." not in path.name)
 
 
@@ -98,6 +101,101 @@ def test_every_spec_of_the_catalog_can_be_told(command: Command, spec: str) -> N
     assert done.returncode == 0
     assert "\nPHASES\n" in done.stdout
     assert "\nKEPT WITH THE JOB\n" in done.stdout
+
+
+def test_bodies_info_and_the_conditions_of_a_log_are_told_as_they_are_written(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    text = text.replace("  request: POST /jobs/${{ job.id }}/cancel", CANCEL)
+    text = text.replace("  message: $.detail", "  message: $.detail\n  info: {progress: $.progress}")
+    text = text.replace("  next: $.next", "  next: $.next\n  more: body.more\n  keep: line.text")
+    (here / "mine.yaml").write_text(text, encoding="utf-8")
+    told = command("explain", "mine.yaml").stdout
+    for line in (
+        '       json body: {"signal": "KILL", "of": ["${{ job.id }}"]}',
+        "  Info progress: $.progress",
+        "  There is more as long as body.more",
+        "  A line is given if line.text",
+    ):
+        assert f"\n{line}\n" in told
+
+
+def test_a_long_body_is_cut(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    body = f"{{method: POST, path: /stop, json: {{why: {'long ' * 100}}}}}"
+    (here / "mine.yaml").write_text(text.replace("POST /jobs/${{ job.id }}/cancel", body), encoding="utf-8")
+    (line,) = [line for line in command("explain", "mine.yaml").stdout.splitlines() if "long long" in line]
+    assert line.startswith('       json body: {"why": "long long')
+    assert line.endswith("...")
+    assert len(line) < 330
+
+
+def test_a_spec_may_be_named_by_its_task_type(command: Command, here: Path) -> None:
+    (here / "connectors.d").mkdir()
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    (here / "connectors.d" / "a.yaml").write_text(text, encoding="utf-8")
+    (here / "connectors.d" / "get.yaml").write_text(text.replace("batch_job", "get"), encoding="utf-8")
+    (here / "connectors.d" / "broken.yaml").write_text("{", encoding="utf-8")
+    assert command("explain", "batch_job").stdout == command("explain", "connectors.d/a.yaml").stdout
+    assert command("explain", "get").stdout.startswith("get  <mapping>")  # fields come first
+    wrong = command("explain", "batch_jop")
+    assert wrong.returncode == 2
+    assert "there is no field 'batch_jop'" in wrong.stderr
+    assert "nor is there a task type 'batch_jop' in connectors.d; did you mean batch_job?" in wrong.stderr
+    assert "task type" not in command("explain", "--tests", "nonsense").stderr
+
+
+BASE: dict[str, Any] = {
+    "spec_version": 1,
+    "task_type_name": "example",
+    "connection": {"base_url": "https://api.test"},
+    "create": {"request": "POST /jobs", "job_id": "$.id"},
+}
+WHOLE: dict[str, Any] = {  # sections that some fields can only stand in
+    "get": {"request": "GET /jobs", "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"]}}},
+    "result": {"request": "GET /result"},
+    "delete": {"request": "DELETE /jobs"},
+    "logs": {"request": "GET /logs", "lines": "$.lines[*]"},
+    "outputs": {"result": {"value": "$.result"}},
+    "create.adopt": {"request": "GET /jobs", "job_id": "$.id"},
+    "create.steps": [{"name": "one", "request": "POST /jobs"}],
+    "create.on_failure": [{"request": "DELETE /jobs"}],
+    "get.links": [{"name": "a", "url": "$.url"}],
+    "get.batch": {"request": "GET /jobs", "items": "$.jobs[*]", "id": "$.id"},
+    "connection.auth": {"type": "token", "request": "POST /login", "token": "$.token"},
+}
+
+
+def spec_with(path: str, example: Any) -> dict[str, Any]:
+    """A spec with this example at the path of a field."""
+    spec = copy.deepcopy(BASE)
+    place: Any = spec
+    *around, last = path.split(".")
+    for index, part in enumerate(around):
+        if around[:index] == ["connection", "auth"]:
+            continue  # the kind of auth is no key of its own
+        if part in ("request", "check"):
+            place[part] = {"method": "POST", "path": "/jobs"}
+        elif part not in place:
+            place[part] = copy.deepcopy(WHOLE.get(".".join(around[: index + 1]), {}))
+        if part == "steps":
+            place.pop("request", None)
+        place = place[part][0] if isinstance(place[part], list) else place[part]
+    place[last] = example
+    return spec
+
+
+def examples_of_requests() -> list[tuple[str, Any]]:
+    """Every example that `explain` shows, and those of the requests of every section."""
+    found = {field.path for field in every_field(connector_schema())}
+    sections = ("create", "create.adopt", "get", "get.batch", "result", "delete", "logs", "connection.auth.token")
+    found |= {"connection.check", *(f"{section}.request" for section in sections)}
+    return [(path, example) for path in sorted(found) for example in field_of(path).examples]
+
+
+@pytest.mark.parametrize(("path", "example"), examples_of_requests())
+def test_every_example_may_stand_where_it_is_shown(path: str, example: Any) -> None:
+    _, problems = load_text(json.dumps(spec_with(path, example)).encode(), "example.yaml")
+    assert [str(problem) for problem in problems if problem.severity == "error"] == []
 
 
 def test_what_is_kept_is_told(command: Command, here: Path) -> None:

@@ -111,6 +111,7 @@ class Connector:
     picture: str
     otherwise: str
     links: list[str]
+    info: list[str]
 
 
 def connectors(loaded: Sequence[LoadedSpec]) -> list[Connector]:
@@ -142,6 +143,7 @@ def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
         picture=printable(_in_words("\n".join(phase_lines(spec)))),
         otherwise=_otherwise(spec),
         links=[_line(link.name) for link in spec.get.links] if spec.get else [],
+        info=[_line(name) for name in spec.get.info] if spec.get and isinstance(spec.get.info, dict) else [],
     )
 
 

@@ -191,7 +191,8 @@ class _Schema:
             required=required,
             default=about.get("default"),
             examples=tuple(
-                example for option in (whole, *self._options(whole)) for example in option.get("examples", ())
+                about.get("examples")
+                or [example for option in (whole, *self._options(whole)) for example in option.get("examples", ())]
             ),
             about=" ".join(str(named.get("description", "")).split()),
             below=tuple({item.path: item for item in below}.values()),

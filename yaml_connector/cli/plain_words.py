@@ -26,6 +26,8 @@ _AUTH = {
     "google": "a Google access token",
 }
 
+_LONGEST, _LONGEST_BODY = 90, 300  # characters of a value that are shown
+
 
 def spec_lines(loaded: LoadedSpec) -> Iterator[str]:
     """All that a spec says, for people who read no YAML."""
@@ -123,8 +125,7 @@ def _step(step: Step, number: str) -> Iterator[str]:
                 yield f"     {kind} {key}: {_short(item)}"
     for kind in request.bodies:
         value = request.json_body if kind == "json" else getattr(request, kind)
-        names = ", ".join(map(str, value)) if isinstance(value, dict) else _short(value)
-        yield f"     {kind} body: {names}"
+        yield f"     {kind} body: {_short(value, _LONGEST_BODY)}"
     if step.success:
         yield f"     an answer is: {', '.join(map(str, step.success))}"
     if step.error is not None:
@@ -165,6 +166,11 @@ def _get(spec: ConnectorSpec) -> Iterator[str]:
         yield f"Up to {get.batch.max} jobs share one request: {request_text(get.batch.request)}"
     if get.message is not None:
         yield f"The job's message is {_short(get.message)}"
+    if isinstance(get.info, dict):
+        for name, value in get.info.items():
+            yield f"Info {name}: {_short(value)}"
+    elif get.info is not None:
+        yield f"Info: {_short(get.info)}"
     for link in get.links:
         yield f"Link {link.name}: {_short(link.url)}"
     poll = get.poll
@@ -200,6 +206,10 @@ def _logs(spec: ConnectorSpec) -> Iterator[str]:
         yield f"The next page is {_short(logs.next)}"
     else:
         yield "The whole log is read each time, and what is new is given"
+    if logs.more is not True:
+        yield f"There is more as long as {_short(logs.more)}"
+    if logs.keep is not True:
+        yield f"A line is given if {_short(logs.keep)}"
 
 
 def kept_lines(spec: ConnectorSpec) -> Iterator[str]:
@@ -220,7 +230,8 @@ def kept_lines(spec: ConnectorSpec) -> Iterator[str]:
     yield "secrets are never kept"
 
 
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _short(value: Any, longest: int = _LONGEST) -> str:
+    """A value on one line, its templates as they are written, cut if it is longer than so many characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())
-    return text if len(text) <= 90 else text[:87] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -65,7 +65,7 @@ class Part(Model):
 
 
 class Request(Model):
-    """One HTTP request. Short form: `GET /jobs/${{ job.id }}`."""
+    """One HTTP request. Short form: `GET /jobs`."""
 
     method: Annotated[Method | None, Field(description="Required in create and delete; elsewhere GET.")] = None
     path: Annotated[UrlText | None, Field(description="Under base_url; template results are one segment each.")] = None

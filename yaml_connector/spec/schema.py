@@ -29,6 +29,8 @@ def connector_schema() -> dict[str, Any]:
     for name, short in {**_SHORT_FORMS, "InputField": kinds, "ConfigField": kinds}.items():
         long = dict(definitions[name])
         definitions[name] = {"description": long.pop("description", ""), "anyOf": [long, *short]}
+    for name, example in _REQUESTS.items():
+        definitions[name]["properties"]["request"]["examples"] = [example]
     phase = definitions["Get"]["properties"]["phase"]
     rules = {key: phase[key] for key in ("type", "items", "minItems") if key in phase}
     definitions["Get"]["properties"]["phase"] = {
@@ -51,10 +53,20 @@ def _explain_phases(rule: dict[str, Any]) -> None:
 
 
 _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
-    "Request": [{"type": "string", "pattern": r"^[A-Za-z]+ \S", "examples": ["GET /jobs/${{ job.id }}"]}],
+    "Request": [{"type": "string", "pattern": r"^[A-Za-z]+ \S", "examples": ["GET /jobs"]}],
     "OutputField": [{"type": ["string", "number", "boolean", "array", "null"], "examples": ["$.result"]}],
 }
 
+# What the one request of a section may look like: what it can see, and whether it needs a method, differs.
+_REQUESTS = {
+    "Create": "POST /jobs",
+    "Adopt": "GET /jobs/${{ task.key }}",
+    "Get": "GET /jobs/${{ job.id }}",
+    "Result": "GET /jobs/${{ job.id }}/result",
+    "Delete": "POST /jobs/${{ job.id }}/cancel",
+    "Logs": "GET /jobs/${{ job.id }}/logs",
+    "TokenAuth": "POST /login",
+}
 
 _ANY = ["string", "number", "boolean", "array", "object", "null"]
 
