@@ -43,13 +43,20 @@ class WireRequest:
     begin: float | None = None
 
 
-@dataclass
 class WireResponse:
     """The head of an answer, and its decompressed content as it comes."""
 
     status: int
     headers: Headers
-    chunks: AsyncIterator[bytes]
+
+    def __init__(self, status: int, headers: Headers, chunks: AsyncIterator[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self._chunks = chunks
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._chunks
 
     async def read(self, limit: int) -> bytes | None:
         """The whole content, or None if it is longer than `limit` bytes."""
@@ -138,7 +145,7 @@ class _AiohttpExchange:
         self._timeout = timeout
         self._request = session.request(
             request.method,
-            URL(request.url, encoded=True),
+            _url(request.url),
             headers=request.headers,
             data=body,
             allow_redirects=False,
@@ -151,7 +158,7 @@ class _AiohttpExchange:
             self._response = response = await self._request
         except _FAILURES as error:
             raise _wire_error(error, self._timeout) from None
-        return _AiohttpResponse(response.status, response.headers, response.content.iter_any(), response.content)
+        return _AiohttpResponse(response.status, response.headers, response.content)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         self._response.release()
@@ -160,9 +167,15 @@ class _AiohttpExchange:
             raise _wire_error(error, self._timeout) from None
 
 
-@dataclass
 class _AiohttpResponse(WireResponse):
-    stream: aiohttp.StreamReader
+    def __init__(self, status: int, headers: Headers, stream: aiohttp.StreamReader) -> None:
+        self.status = status
+        self.headers = headers
+        self.stream = stream
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        return aiter(self.stream.iter_any())
 
     async def read(self, limit: int) -> bytes | None:
         content = await self.stream.readany()
@@ -174,6 +187,14 @@ class _AiohttpResponse(WireResponse):
             pieces.append(content)
             size += len(content)
         return b"".join(pieces) if size <= limit else None
+
+
+def _url(text: str) -> URL:
+    """A checked URL as aiohttp takes it, without taking it apart a second time."""
+    scheme, _, rest = text.partition("://")
+    authority, _, rest = rest.partition("/")
+    path, _, query = rest.partition("?")
+    return URL.build(scheme=scheme, authority=authority, path=f"/{path}", query_string=query, encoded=True)
 
 
 _FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSError

@@ -55,8 +55,8 @@ def put(request: WireRequest, headers: dict[str, str]) -> None:
     """Set headers, in place of the request's own of the same name in any case."""
     if request.headers:
         names = {name.lower() for name in headers}
-        headers = {name: text for name, text in request.headers.items() if name.lower() not in names} | headers
-    request.headers = headers
+        request.headers = {name: text for name, text in request.headers.items() if name.lower() not in names}
+    request.headers.update(headers)
 
 
 def need(module: str, extra: str) -> Any:

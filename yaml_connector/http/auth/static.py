@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 from yaml_connector.http.auth.base import AuthCall, Learn, Static, put, token_header
 from yaml_connector.http.request import header_map
@@ -19,11 +20,16 @@ class Bearer(Static):
 
     def __init__(self, model: spec.BearerAuth) -> None:
         self._token = compile_text(model.token)
+        self._last: tuple[Any, dict[str, str]] = (None, {})
 
     async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         token = self._token.evaluate(scope)
         if token is not None:
-            put(request, token_header(as_text(token)))
+            last, headers = self._last
+            if token != last:
+                headers = token_header(as_text(token))
+                self._last = token, headers
+            put(request, headers)
 
 
 class Basic(Static):
