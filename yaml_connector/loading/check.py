@@ -9,6 +9,7 @@ from typing import Any
 
 from yaml_connector.errors import ValueProblem, did_you_mean, short
 from yaml_connector.loading.names import ANSWER_NAMES, Names, SpecNames, step_names
+from yaml_connector.loading.unjudged import unjudged
 from yaml_connector.loading.yaml12 import Document, Path, Stop, show_path
 from yaml_connector.spec import ConnectorSpec
 from yaml_connector.spec.base import Model, Slot, slots
@@ -348,6 +349,8 @@ class _Checker:
                 self.warn(("get", "phase"), "no rule gives FAILED: a job that fails would run for ever")
             if "SUCCEEDED" not in reached:
                 self.warn(("get", "phase"), "no rule gives SUCCEEDED: no job would ever end well")
+        for path, message in unjudged(spec):
+            self.warn(path, message)
         used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}
         if ("secrets",) not in self.used:
             for name in spec.secrets:
