@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Command
+from real_api import running_api
 
 ALICE = ("--secret", "api_key=env:ALICE_KEY")
 
@@ -33,6 +34,42 @@ def test_without_a_check_request_the_credentials_are_not_tried(live: Command) ->
     done = live("check", "batch_job", *ALICE)
     assert done.returncode == 0
     assert "- credentials not tried: the spec has no connection.check" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer", "told"),
+    [
+        ("body.message or body.code if body.ok == false", {"ok": False, "code": "E_BUSY"}, "failure: E_BUSY"),
+        ("body.ok == false", {"ok": False, "message": "busy now"}, "failure: busy now"),
+        ("body.ok == false", {"ok": True}, None),
+        ("not body.jobs", {"ok": False}, None),
+        ("status == 200 and not body.ok", {"ok": False}, None),
+        ("body.ok == false", [1], None),
+    ],
+)
+def test_an_answer_that_another_section_calls_a_failure_is_marked(
+    command: Command, tmp_path: Path, condition: str, answer: object, told: str | None
+) -> None:
+    with running_api() as api:
+        api.case("flags", lambda _: answer)
+        spec = {
+            "spec_version": 1,
+            "task_type_name": "flags",
+            "connection": {"base_url": f"{api.url}/flags", "check": "GET /jobs"},
+            "create": {"request": "POST /jobs", "error": condition, "job_id": "$.id"},
+        }
+        (tmp_path / "flags.yaml").write_text(json.dumps(spec), encoding="utf-8")
+        done, data = command("check", "flags.yaml"), command("check", "flags.yaml", "--format", "json")
+    assert done.returncode == 0
+    step = json.loads(data.stdout)["steps"][-1]
+    assert (step["step"], step["good"]) == ("credentials", True)
+    if told is None:
+        assert "✓ credentials" in done.stdout
+        assert step["warning"] is None
+    else:
+        assert "! credentials" in done.stdout
+        assert step["warning"] == f"by create.error this answer is a {told}"
+        assert done.stdout.splitlines()[-1].strip() == step["warning"]
 
 
 def test_wrong_credentials_are_told_with_the_apis_words(live: Command, spec: str) -> None:

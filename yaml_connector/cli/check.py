@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yaml_connector.spec import ConnectorSpec
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
+_WARNING = ("!", "yellow")
 
 
 @click.command(short_help="Look at the live API before the first job.")
@@ -38,7 +39,8 @@ def check(
     """Look at the live API before the first job: name, connection, TLS, credentials.
 
     SPEC is a task type, or the path of a spec. The credentials are tried with the request `connection.check` of the
-    spec; no job is submitted. Exit code 1 if something is wrong.
+    spec; no job is submitted. Only the status of its answer counts; a ! marks an answer that `error` of another section
+    calls a failure. Exit code 1 if something is wrong.
 
     \b
     Example:
@@ -55,7 +57,8 @@ def check(
     flight = Preflight(loaded, known_config, known_secrets)
     steps = asyncio.run(flight.run())
     if form == "json":
-        data = {"good": flight.good, "steps": [{"step": s.name, "good": s.good, "detail": s.detail} for s in steps]}
+        told = [{"step": s.name, "good": s.good, "detail": s.detail, "warning": s.warning} for s in steps]
+        data = {"good": flight.good, "steps": told}
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     else:
         for step in steps:
@@ -73,5 +76,7 @@ def _config(spec: ConnectorSpec, given: tuple[str, ...], wrong: Wrong) -> dict[s
 
 
 def _echo(step: Step) -> None:
-    mark, colour = _MARKS[step.good]
+    mark, colour = _MARKS[step.good] if step.warning is None else _WARNING
     click.echo(f"{click.style(mark, fg=colour)} {step.name:<12}{printable(step.detail)}")
+    if step.warning is not None:
+        click.echo(f"  {'':<12}{printable(step.warning)}")

@@ -13,11 +13,17 @@ from typing import Any
 
 from yaml_connector.cli.wire import WatchedConnector
 from yaml_connector.errors import CallError, ValueProblem, YamlConnectorError
+from yaml_connector.http.answer import Answer, AnswerScope
+from yaml_connector.http.client import Session
 from yaml_connector.http.connection import Place
 from yaml_connector.http.hosts import is_forbidden_address
-from yaml_connector.http.judging import Judge
+from yaml_connector.http.judging import Judge, api_message
 from yaml_connector.http.request import compile_request
 from yaml_connector.loading.loader import LoadedSpec
+from yaml_connector.loading.yaml12 import show_path
+from yaml_connector.spec.base import slots
+from yaml_connector.values.expressions import compile_condition
+from yaml_connector.values.filters import as_text
 
 _PATIENCE = 10.0  # seconds for each step
 _ANSWER = 200  # characters of an answer that are shown
@@ -25,11 +31,12 @@ _ANSWER = 200  # characters of an answer that are shown
 
 @dataclass(frozen=True)
 class Step:
-    """One step: good, wrong (False), or not tried (None)."""
+    """One step: good, wrong (False), or not tried (None). `warning`: it is good, but for this."""
 
     name: str
     good: bool | None
     detail: str
+    warning: str | None = None
 
 
 class _Wrong(Exception):
@@ -66,8 +73,9 @@ class Preflight:
             await self.connector.close()
         return self.steps
 
-    def _good(self, name: str, detail: str) -> None:
-        self.steps.append(Step(name, True, self.connector.redact(detail)))
+    def _good(self, name: str, detail: str, warning: str | None = None) -> None:
+        warning = warning and self.connector.redact(warning)
+        self.steps.append(Step(name, True, self.connector.redact(detail), warning))
 
     def _skip(self, name: str, detail: str) -> None:
         self.steps.append(Step(name, None, self.connector.redact(detail)))
@@ -181,4 +189,26 @@ class Preflight:
                 self.exchanged += connector.lines_of(exchange)
         text = " ".join(answer.text.split())
         shown = text[:_ANSWER] + ("..." if len(text) > _ANSWER else "")
-        self._good("credentials", f"{answer.method} {answer.url} answered {answer.status}: {shown or '(nothing)'}")
+        detail = f"{answer.method} {answer.url} answered {answer.status}: {shown or '(nothing)'}"
+        self._good("credentials", detail, self._called_wrong(session, answer))
+
+    def _called_wrong(self, session: Session, answer: Answer) -> str | None:
+        """What the first `error` of the spec's sections that calls this answer a failure says of it. Only those count
+        that ask for fields of the body alone, one of which is there: others may be meant for their own call."""
+        body = answer.body if isinstance(answer.body, dict) else {}
+        read = AnswerScope({}, answer)
+        for path, mark, value in slots(self.loaded.spec):
+            if path[-1] != "error" or mark is None or mark.kind != "condition" or value is None:
+                continue
+            condition = compile_condition(value)
+            fields = {name[1] for name in condition.names if name[0] == "body" and len(name) > 1}
+            if {name[0] for name in condition.names} != {"body"} or not fields & body.keys():
+                continue
+            try:
+                error = condition.evaluate(read)
+            except ValueProblem:
+                continue
+            if error:
+                text = session.one_line(api_message(session, answer, read) if error is True else as_text(error))
+                return f"by {show_path(path)} this answer is a failure: {text}"
+        return None
