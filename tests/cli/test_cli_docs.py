@@ -177,6 +177,8 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
     ]  # fmt: skip
     assert page.texts("dt") == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED"]
     assert page.texts("dd")[3] == "The job failed. It is not tried again.$.state is error"
+    article = page.texts("article")[0]
+    assert "A local run has no store: there the value of my-api-key is in the variable MY_API_KEY." in article
     steps = "".join(page.texts("ol"))
     assert "After a broken answer it is sent again; the API makes one job of it." in steps
     assert "POST /jobs/{job.id}/cancel" in steps
@@ -243,7 +245,7 @@ def test_a_value_in_the_python_keeps_the_rules_of_its_field(field: str) -> None:
 
 def test_the_python_and_the_command_of_the_page_run(command: Command, here: Path, batch_url: str) -> None:
     shutil.copytree(ROOT / "connectors.d", here / "connectors.d")
-    assert command("docs").stdout == ""
+    assert command("docs").stdout == "wrote connectors.html\n"
     snippet, _, line = code_blocks(Parsed((here / "connectors.html").read_text(encoding="utf-8")))
     (here / "main.py").write_text(snippet, encoding="utf-8")
     program, *arguments = shlex.split(line.replace("...", "Zoë"))

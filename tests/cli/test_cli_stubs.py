@@ -235,7 +235,8 @@ def test_without_paths_the_specs_are_looked_for_as_always_and_check_says_when_th
     assert missing.returncode == 1
     assert "connector_tasks.py is not there: run `yaml-connector stubs`" in missing.stderr
     written = command("stubs")
-    assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    assert (written.returncode, written.stdout, written.stderr) == (0, "wrote connector_tasks.py\n", "")
+    assert '"""Configuration of a task: Batch Job."""' in (here / "connector_tasks.py").read_text(encoding="utf-8")
     assert command("stubs", "--check").returncode == 0
     assert (here / "connector_tasks.py").read_text(encoding="utf-8") == command("stubs", "--output", "-").stdout
     spec = here / "connectors.d" / "batch_job.yaml"

@@ -22,6 +22,11 @@ def sources_of(secret: Secret) -> str:
     return ", else ".join(ways)
 
 
+def variable_of(secret_name: str) -> str:
+    """The variable that holds a secret of Flyte's store in a local run, as Flyte itself calls it: `MY_API_KEY`."""
+    return secret_name.upper().replace("-", "_")
+
+
 def python_literal(value: Any) -> str:
     """A value as Python code, its texts in the quotes that need fewer escapes."""
     if isinstance(value, dict):

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from yaml_connector.cli.author_words import limits_of, python_literal, sources_of
-from yaml_connector.cli.docs_snippet import call_line, command_line, snippet
+from yaml_connector.cli.author_words import limits_of, python_literal, sources_of, variable_of
+from yaml_connector.cli.docs_snippet import call_line, command_line, secret_name, snippet
 from yaml_connector.cli.picture import phase_lines, phase_reasons
 from yaml_connector.cli.plain_words import request_text
 from yaml_connector.cli.problems import printable
@@ -196,8 +196,11 @@ def _secrets(spec: ConnectorSpec) -> Table:
         must = secret.required and secret.env is None and secret.file is None
         about = f"{_line(secret.description)} From {_line(sources_of(secret))}.".strip()
         rows.append(Row(name, "", must, about=about))
-    note = "In the task you give the secret's name in Flyte's secret store, never its value." if rows else "None."
-    return Table("Secrets", rows, note)
+    if not rows:
+        return Table("Secrets", rows, "None.")
+    name = secret_name(rows[0].name)
+    note = "In the task you give the secret's name in Flyte's secret store, never its value. A local run has no store: "
+    return Table("Secrets", rows, f"{note}there the value of {name} is in the variable {variable_of(name)}.")
 
 
 def _steps(spec: ConnectorSpec) -> Iterator[Step]:

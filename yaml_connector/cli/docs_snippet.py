@@ -71,8 +71,13 @@ def _secret_lines(spec: ConnectorSpec) -> Iterator[str]:
     yield "    secrets={  # names in Flyte's secret store"
     for name, secret in spec.secrets.items():
         must = secret.required and secret.env is None and secret.file is None
-        yield f"        {'' if must else '# '}{python_literal(name)}: {python_literal('my-' + name.replace('_', '-'))},"
+        yield f"        {'' if must else '# '}{python_literal(name)}: {python_literal(secret_name(name))},"
     yield "    },"
+
+
+def secret_name(name: str) -> str:
+    """What the snippet calls a secret in Flyte's store: `my-api-key`."""
+    return f"my-{name.replace('_', '-')}"
 
 
 def call_line(spec: ConnectorSpec) -> str:

@@ -40,10 +40,9 @@ def end_with(problems: Iterable[Problem]) -> None:
 
 
 def write(text: str, output: str) -> None:
-    """Write what a command made to a file, or to the standard output (`-`)."""
+    """Write what a command made to a file, and say so, or to the standard output (`-`)."""
     if output == "-":
         sys.stdout.buffer.write(text.encode())
         return
     Path(output).write_bytes(text.encode())
-    if sys.stderr.isatty():
-        click.echo(f"wrote {output}", err=True)
+    click.echo(f"wrote {output}")

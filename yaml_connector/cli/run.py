@@ -55,6 +55,9 @@ def run(
     SPEC is a task type, or the path of a spec. Phases, links and log lines are shown as they come, outputs at the end.
     Ctrl-C cancels the job; Ctrl-C twice leaves it running and says how to find it. Exit code 1 unless it succeeded.
 
+    Secrets come from --secret, else from the spec's own env and file. (`flyte run --local` has no --secret: there a
+    task's own secret, alice-api-key in Flyte's store, is the variable ALICE_API_KEY.)
+
     \b
     Example:
       yaml-connector run batch_job --input name=hello --config timeout_seconds=60 --secret api_key=env:ALICE_KEY

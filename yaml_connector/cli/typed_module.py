@@ -109,7 +109,7 @@ class _Connector:
             for name, secret in spec.secrets.items()
         ]
         self.config = [self._field(name, field) for name, field in spec.config.items()]
-        self.config_doc = f"Configuration of a {spec.title} task."
+        self.config_doc = f"Configuration of a task: {spec.title}."
         given = f"{self.stem}Config | {self.stem}ConfigDict"
         self.given = given if any(field.required for field in spec.config.values()) else f"{given} | None = None"
         outputs = {name: field.type for name, field in spec.outputs.items() if name != "*"}

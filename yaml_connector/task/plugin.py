@@ -277,7 +277,7 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
             )
         else:
             fields.append((key, annotation, dataclasses.field(default=field.default)))
-    about = [f"Configuration of a {spec.title} task.", ""]
+    about = [f"Configuration of a task: {spec.title}.", ""]
     about += ["Attributes:"] if spec.config else []
     for name_in_spec, field in spec.config.items():
         key = attribute_of(name_in_spec)
