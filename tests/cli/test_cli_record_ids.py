@@ -10,6 +10,12 @@ import yaml
 from command_line import Command, Done
 from real_api import Received, running_api
 
+from yaml_connector.cli.drive import CallRecord
+from yaml_connector.cli.recorded_test import Scrubber, contract_test
+from yaml_connector.cli.wire import WatchedConnector
+from yaml_connector.job.create import CreateValues
+from yaml_connector.loading.loader import load
+
 SPEC = """
 spec_version: 1
 task_type_name: ids
@@ -66,6 +72,15 @@ def test_the_first_line_says_what_was_replaced(command: Command, here: Path, num
     recorded(command, here, "$.id", {"id": number})
     first = (here / "ids.test.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first == f"# Recorded by `yaml-connector record ids`: {said} are replaced."
+
+
+def test_a_delete_expects_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ids.yaml").write_text(SPEC % ("http://127.0.0.1:1", "$.id"), encoding="utf-8")
+    connector = WatchedConnector(load(tmp_path / "ids.yaml")[0])
+    values = CreateValues({}, {}, {"key": "run-1"}, {}, {})
+    records = [CallRecord("delete", [], 0.0)]
+    data = contract_test(Scrubber(connector, values, records), values, records, "ids.yaml", "a job is cancelled")
+    assert data["tests"] == [{"name": "a job is cancelled", "calls": [{"delete": {}}]}]
 
 
 def test_a_secret_that_is_too_short_is_the_reason_for_a_loosened_request(command: Command, here: Path) -> None:

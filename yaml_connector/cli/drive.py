@@ -16,10 +16,12 @@ from yaml_connector.errors import CallError, Passing, YamlConnectorError
 from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import Status
 from yaml_connector.job.meta import JobMeta
+from yaml_connector.values.filters import as_text
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
 _LOG_PAGES_AT_ONCE = 50
+_LONGEST_INFO = 200  # characters
 _LAST_READS = 4  # of the log of a job that is over, when reading it fails
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ class Audience(Protocol):
     """Who is told what happens. Every text is redacted already."""
 
     def tell(self, kind: str, text: str) -> None:
-        """`kind` is submitted, phase, link, log, note or wire."""
+        """`kind` is submitted, phase, info, link, log, note or wire."""
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Drive:
         self.phases: list[tuple[float, str]] = []
         self.seen: tuple[str, str | None] | None = None
         self.links: set[tuple[str, str]] = set()
+        self.info: dict[str, Any] = {}
         self.last_get = ""
 
     async def run(self) -> Ended:
@@ -200,6 +203,9 @@ class Drive:
                 self.phases.append((self._elapsed(), status.phase))
             self.seen = (status.phase, status.message)
             self._tell("phase", status.phase + (f": {status.message}" if status.message else ""))
+        if status.info and status.info != self.info:
+            self.info = status.info
+            self._tell("info", _one_line(status.info))
         for link in status.links:
             if link not in self.links:
                 self.links.add(link)
@@ -267,3 +273,9 @@ class Drive:
 
     def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
         return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases)
+
+
+def _one_line(info: dict[str, Any]) -> str:
+    """What a job tells besides, on one line, cut."""
+    text = " ".join(", ".join(f"{name}: {as_text(value)}" for name, value in info.items()).split())
+    return text if len(text) <= _LONGEST_INFO else f"{text[: _LONGEST_INFO - 3]}..."

@@ -52,8 +52,9 @@ def run(
 ) -> None:
     """Run one real job from the terminal, as Flyte would, without Flyte.
 
-    SPEC is a task type, or the path of a spec. Phases, links and log lines are shown as they come, outputs at the end.
-    Ctrl-C cancels the job; Ctrl-C twice leaves it running and says how to find it. Exit code 1 unless it succeeded.
+    SPEC is a task type, or the path of a spec. Phases, info, links and log lines are shown as they come, outputs at the
+    end. Ctrl-C cancels the job; Ctrl-C twice leaves it running and says how to find it. Exit code 1 unless it
+    succeeded.
 
     Secrets come from --secret, else from the spec's own env and file. (`flyte run --local` has no --secret: there a
     task's own secret, alice-api-key in Flyte's store, is the variable ALICE_API_KEY.)
@@ -121,7 +122,7 @@ class Timeline:
         error."""
         if self.quiet and kind not in ("note", "wire"):
             return
-        mark = {"log": "| ", "link": "link ", "wire": "  "}.get(kind, "")
+        mark = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}.get(kind, "")
         colour = _COLOURS.get(text.split(":")[0]) if kind == "phase" else None
         for line in printable(text).split("\n"):
             shown = click.style(line, fg=colour, bold=kind == "phase") if kind in ("phase", "note") else line
