@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from yaml_connector.errors import ValueProblem
 from yaml_connector.job.connector import Connector
-from yaml_connector.job.meta import JobMeta, unpin_spec
+from yaml_connector.job.meta import JobMeta
+from yaml_connector.job.pin import pin_spec, unpin_spec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -202,10 +203,18 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
             assert status.phase == "RUNNING"
             assert "the spec that was kept with the job cannot be read" in (status.message or "")
 
+    def test_a_pin_of_a_usual_spec_is_small_and_gives_the_spec_back(self) -> None:
+        data = spec_data(connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "t"}})
+        digest, pin = pin_spec(data)
+        assert len(pin) < 150
+        assert len(digest) == 16
+        assert unpin_spec(pin).connection == loaded(data).spec.connection
+
     def test_a_pin_is_bounded(self) -> None:
         import base64
         import zlib
 
-        bomb = base64.b64encode(zlib.compress(b"[" * 50_000_000, 9)).decode()
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        bomb = base64.b64encode(packer.compress(b"[" * 50_000_000) + packer.flush()).decode()
         with pytest.raises(ValueProblem, match="cannot be read"):
             unpin_spec(bomb)

@@ -21,7 +21,8 @@ from yaml_connector.job.create import CreateValues, Creation
 from yaml_connector.job.get import Poll, Status, readable_again, static_links, unreadable
 from yaml_connector.job.logs import LogPage, read_logs
 from yaml_connector.job.memory import Memory, Remembered
-from yaml_connector.job.meta import JobMeta, unpin_spec
+from yaml_connector.job.meta import JobMeta
+from yaml_connector.job.pin import unpin_spec
 from yaml_connector.job.plan import SpecPlan
 from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec

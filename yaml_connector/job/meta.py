@@ -6,21 +6,13 @@ as they were, so that a job survives a change of its spec.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector.errors import ValueProblem
-from yaml_connector.spec import ConnectorSpec
 from yaml_connector.values.jsontext import parse_json
 
 VERSION = 1
-_LARGEST_PIN = 4 * 2**20
 
 
 @dataclass
@@ -86,38 +78,3 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "outputs": (list,),
     "adopted": (bool,),
 }
-
-
-def pin_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:
-    """The parts of a spec that later calls need, packed, with their digest."""
-    names = ("connection", "secrets", "outputs", "get", "result", "delete", "logs")
-    kept = {
-        "spec_version": spec_data["spec_version"],
-        "task_type_name": spec_data["task_type_name"],
-        "create": {"request": "POST /", "job_id": "-"},
-        **{name: _undescribed(name, spec_data[name]) for name in names if name in spec_data},
-    }
-    text = json.dumps(kept, sort_keys=False, separators=(",", ":"), ensure_ascii=False).encode()
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
-    return digest, base64.b64encode(zlib.compress(text, 9)).decode()
-
-
-def _undescribed(section: str, value: Any) -> Any:
-    if section not in ("secrets", "outputs"):
-        return value
-    return {
-        name: {key: item for key, item in entry.items() if key != "description"}
-        if isinstance(entry, Mapping)
-        else entry
-        for name, entry in value.items()
-    }
-
-
-def unpin_spec(pin: str) -> ConnectorSpec:
-    """The spec as it was when the job was created; raises ValueProblem if it cannot be read any more."""
-    try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(base64.b64decode(pin, validate=True), _LARGEST_PIN)
-        return ConnectorSpec.model_validate(json.loads(text))
-    except (ValueError, zlib.error, binascii.Error, RecursionError) as error:
-        raise ValueProblem(f"the spec that was kept with the job cannot be read ({type(error).__name__})") from None

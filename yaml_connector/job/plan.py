@@ -13,7 +13,7 @@ from yaml_connector.http.connection import Connection
 from yaml_connector.http.transport import Transport
 from yaml_connector.job.batch import Batcher
 from yaml_connector.job.logs import compile_logs
-from yaml_connector.job.meta import pin_spec
+from yaml_connector.job.pin import pin_spec
 from yaml_connector.job.secrets import Secrets
 from yaml_connector.loading.names import names_in
 from yaml_connector.spec import ConnectorSpec
