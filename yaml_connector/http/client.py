@@ -18,7 +18,7 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
 from yaml_connector.http.answer import Answer
 from yaml_connector.http.attempt import Attempt
-from yaml_connector.http.bodies import Files
+from yaml_connector.http.bodies import Files, no_files
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
 from yaml_connector.http.judging import Judge, judge_answer
@@ -59,7 +59,7 @@ class Session:
             "env": connection.environment,
             "base_url": self.place.base_url,
         }
-        self.files = files
+        self.files = files or no_files
         self.watch: Callable[[Exchange], None] | None = None
         self.observer: Observer = NOBODY
         self.token: Any = None
@@ -126,7 +126,7 @@ class Session:
 
         Raises FailedForGood or Passing; ValueProblem if the request cannot be built.
         """
-        request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
+        request = plan.build(scope, self.base_url, self.files)
         timeout = plan.timeout or self.connection.spec.timeout
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         read_only = request.method in ("GET", "HEAD")
@@ -229,7 +229,7 @@ class Session:
         """Send a request and give its answer as it comes, for `max_time` seconds at most. One that does not begin
         within the timeout is sent again, and one that is no success is judged, as by `send`; a stream that breaks off
         later raises Passing."""
-        request = plan.build(scope, self.base_url, self.files) if self.files else plan.build(scope, self.base_url)
+        request = plan.build(scope, self.base_url, self.files)
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         timeout = plan.timeout or self.connection.spec.timeout
         # shortly before the deadline, so that a quiet stream ends and does not fail

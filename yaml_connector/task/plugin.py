@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import json
 import keyword
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from copy import copy, deepcopy
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +18,13 @@ from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
 
 from yaml_connector.connector import CONFIG_KEY, register_spec
-from yaml_connector.errors import ConfigError, SpecError, closest, did_you_mean
+from yaml_connector.errors import ConfigError, closest, did_you_mean
 from yaml_connector.job.config import complete_config
 from yaml_connector.literals import kind_of_python, never_pickled, python_type_of
-from yaml_connector.loading.loader import LoadedSpec, load, load_text, spec_files, specs_path
+from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
+from yaml_connector.task.config_class import config_from, config_values, make_config
+from yaml_connector.task.finding import find_spec
 from yaml_connector.task.local import run_locally
 from yaml_connector.values.types import ValueType
 
@@ -257,120 +258,6 @@ def _plugin_doc(spec: ConnectorSpec, config: type[Any]) -> str:
         lines.append(f"    {name}: The name of a secret in Flyte's store{fallback}.{about}")
     lines.append("    kwargs: Anything else that a Flyte task takes: retries, timeout, cache, docs ...")
     return "\n".join(lines)
-
-
-def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
-    """The config dataclass of a spec: fields by keyword, checked when it is made."""
-
-    def check(self: Any) -> None:
-        complete_config(spec, config_values(spec, self))
-
-    fields: list[Any] = []
-    for name_in_spec, field in spec.config.items():
-        key = attribute_of(name_in_spec)
-        annotation = _config_annotation(field.type)
-        if field.required:
-            fields.append((key, annotation))
-        elif isinstance(field.default, list | dict):
-            fields.append(
-                (key, annotation, dataclasses.field(default_factory=functools.partial(deepcopy, field.default)))
-            )
-        else:
-            fields.append((key, annotation, dataclasses.field(default=field.default)))
-    about = [f"Configuration of a task: {spec.title}.", ""]
-    about += ["Attributes:"] if spec.config else []
-    for name_in_spec, field in spec.config.items():
-        key = attribute_of(name_in_spec)
-        rules = [str(field.type)]
-        rules += [f"{rule} {value}" for rule in ("minimum", "maximum") if (value := getattr(field, rule)) is not None]
-        rules += [f"one of {', '.join(map(repr, field.enum))}"] if field.enum else []
-        rules += ["required" if field.required else f"default {field.default!r}"]
-        about.append(f"    {key}: {(field.description + ' ') if field.description else ''}({'; '.join(rules)})")
-    namespace = {"__doc__": "\n".join(about), "__post_init__": check, "__module__": __name__}
-    made = dataclasses.make_dataclass(name, fields, namespace=namespace, kw_only=True)
-    made.__init__ = _named_errors(made, spec)  # type: ignore[misc]
-    return made
-
-
-def attribute_of(name: str) -> str:
-    """The attribute of the config class for a field: its name, with an underscore where Python has the name itself."""
-    return f"{name}_" if keyword.iskeyword(name) or name == "self" or name.startswith("__") else name
-
-
-def config_values(spec: ConnectorSpec, config: Any) -> dict[str, Any]:
-    """The values of a config object by the spec's names."""
-    return {name: getattr(config, attribute_of(name)) for name in spec.config}
-
-
-def _config_annotation(kind: ValueType) -> Any:
-    if kind.name == "any":
-        return Any
-    base: Any
-    if kind.name == "list":
-        base = list[_config_annotation(kind.item)] if kind.item else list  # type: ignore[misc]
-    elif kind.name == "dict":
-        base = dict[str, _config_annotation(kind.item)] if kind.item else dict  # type: ignore[misc]
-    else:
-        base = python_type_of(ValueType(kind.name)) if kind.name not in ("file", "dir", "dataframe") else str
-    return base | None if kind.optional else base
-
-
-def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
-    original = made.__init__
-
-    def __init__(self: Any, **values: Any) -> None:
-        by_name = {attribute_of(name): name for name in spec.config}
-        given = {by_name.get(key, key): value for key, value in values.items()}
-        missing = [name for name, field in spec.config.items() if field.required and name not in given]
-        if missing or any(name not in spec.config for name in given):
-            complete_config(spec, given)  # raises with every field that is wrong
-        original(self, **{attribute_of(name): value for name, value in given.items()})
-
-    __init__.__doc__ = original.__doc__
-    __init__.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
-    return __init__
-
-
-def config_from(config: type[Any], spec: ConnectorSpec, values: Mapping[str, Any]) -> Any:
-    """A config from a mapping; raises ConfigError with every field that is wrong."""
-    complete_config(spec, values)
-    return config(**values)
-
-
-# --- finding the spec -----------------------------------------------------------------------------------------------
-
-
-def find_spec(spec: str | Path) -> LoadedSpec:
-    """A spec by its task type's name, or by a path. Raises SpecError, or ConfigError that says which names exist."""
-    text = str(spec)
-    if text.endswith((".yaml", ".yml")) or "/" in text or isinstance(spec, Path):
-        return _one_of_file(Path(spec))
-    where = specs_path()
-    direct = Path(where) / f"{text}.yaml"
-    if direct.is_file():
-        loaded = _one_of_file(direct)
-        if loaded.spec.task_type_name == text:
-            return loaded
-    matching = _files_naming(where, text)
-    found = [item for file in matching for item in load(file) if item.spec.task_type_name == text]
-    if found:
-        return max(found, key=lambda item: item.spec.task_type_version)
-    names = sorted({item.spec.task_type_name for item in load(where)})
-    raise ConfigError(f"there is no connector {text!r} in {Path(where).resolve()}{did_you_mean(text, names)}")
-
-
-def _one_of_file(path: Path) -> LoadedSpec:
-    if not path.is_file():
-        raise ConfigError(f"there is no spec file {path.resolve()}")
-    loaded, problems = load_text(path.read_bytes(), str(path))
-    if loaded is None:
-        raise SpecError([problem for problem in problems if problem.severity == "error"])
-    return loaded
-
-
-def _files_naming(where: str, name: str) -> list[str]:
-    """The files that may hold this task type: only those are loaded, one wrong spec does not stop the others' tasks."""
-    return [file for file in spec_files(where, []) if name in Path(file).read_text(encoding="utf-8", errors="replace")]
 
 
 def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
