@@ -9,20 +9,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import build_bundle
 import pytest
-from real_processes import ROOT, clean_environment, job_service
-
-
-@pytest.fixture(scope="session")
-def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with job_service(tmp_path_factory.mktemp("job_service")) as url:
-        yield url
+from real_processes import ROOT, clean_environment
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from flyte_side import FlyteSide
-from real_api import RealApi, running_api
-from real_processes import OWN_KEY, PLANTED, ROOT, STORE, USER_KEYS, Process, connector_service, job_service
+from real_api import RealApi
+from real_processes import OWN_KEY, PLANTED, ROOT, STORE, USER_KEYS, Process, connector_service
 
 from yaml_connector import task_from_spec
 
@@ -45,18 +45,6 @@ class Service:
     job_service_url: str
     metrics_port: int
     folder: Path  # its home
-
-
-@pytest.fixture(scope="session")
-def api() -> Iterator[RealApi]:
-    with running_api() as api:
-        yield api
-
-
-@pytest.fixture(scope="session")
-def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with job_service(tmp_path_factory.mktemp("job_service")) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

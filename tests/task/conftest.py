@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import flyte
 import pytest
-from real_api import RealApi, running_api
-from real_processes import job_service
-
-
-@pytest.fixture(scope="session")
-def api() -> Iterator[RealApi]:
-    with running_api() as api:
-        yield api
-
-
-@pytest.fixture(scope="session")
-def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with job_service(tmp_path_factory.mktemp("job_service")) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
