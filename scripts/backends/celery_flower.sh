@@ -3,7 +3,7 @@
 . "$(dirname "$0")/common.sh"
 needs "$PYTHON" curl setsid
 
-SERVER=$FOLDER/root/usr/bin/redis-server
+SERVER=$FOLDER/unpacked/usr/bin/redis-server
 
 install() {
   # kombu imports packaging and does not declare it
@@ -23,7 +23,7 @@ start() {
     "$FOLDER/venv/bin/celery" -A celery_lab
   )
   cd "$RUN" || return
-  spawn redis LD_LIBRARY_PATH="$FOLDER/root/usr/lib/$(uname -m)-linux-gnu" \
+  spawn redis LD_LIBRARY_PATH="$FOLDER/unpacked/usr/lib/$(uname -m)-linux-gnu" \
     "$server" --bind 127.0.0.1 --port "$redis" --dir "$RUN" --save '' --daemonize no
   spawn worker "${celery[@]}" worker --task-events --concurrency 2 --loglevel INFO --hostname lab@local
   spawn flower "${celery[@]}" flower --address=127.0.0.1 --port="$port" --basic-auth=lab:lab-only

@@ -31,14 +31,14 @@ venv() {
   "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"
 }
 
-# unpack PACKAGE...: Debian packages, and what they need and this machine lacks, in $FOLDER/root; nothing is installed
+# unpack PACKAGE...: Debian packages, and what they need and this machine lacks, in $FOLDER/unpacked; nothing is installed
 unpack() {
   local archives=$FOLDER/archives file download
-  mkdir -p "$archives/partial" "$FOLDER/root" || return
+  mkdir -p "$archives/partial" "$FOLDER/unpacked" || return
   download=(apt-get install -y -qq --reinstall --download-only --no-install-recommends)
   download+=(-o Dir::Cache::archives="$archives" "$@")
   "${download[@]}" || { apt-get update -qq && "${download[@]}"; } || return
-  for file in "$archives"/*.deb; do dpkg -x "$file" "$FOLDER/root" || return; done
+  for file in "$archives"/*.deb; do dpkg -x "$file" "$FOLDER/unpacked" || return; done
 }
 
 install_once() {

@@ -4,7 +4,7 @@
 [ "$(id -u)" = 0 ] || cannot_install "it needs root"
 needs "$PYTHON" apt-get dpkg setpriv setsid curl
 
-ROOT=$FOLDER/root
+ROOT=$FOLDER/unpacked
 LIBRARIES=$ROOT/usr/lib/$(uname -m)-linux-gnu
 UNPACKED=(SLURM_CONF="$RUN/slurm.conf" LD_LIBRARY_PATH="$LIBRARIES:$LIBRARIES/slurm-wlm")
 UNPACKED+=(PATH="$ROOT/usr/bin:$ROOT/usr/sbin:$PATH")
