@@ -3,9 +3,6 @@ and the job of yaml_connector.job, and decides nothing by itself."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +22,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.files import open_file
 from yaml_connector.http.transport import Transport
+from yaml_connector.identity import TaskNames
 from yaml_connector.job.connector import Connector
 from yaml_connector.job.create import CreateValues
 from yaml_connector.job.get import Status
@@ -32,7 +30,7 @@ from yaml_connector.job.logs import LogLine
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.loading.loader import LoadedSpec, load
-from yaml_connector.values.filters import slug
+from yaml_connector.values.jsontext import parse_json
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
@@ -64,6 +62,7 @@ class YamlConnector(AsyncConnector[KeptJob]):
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
         self.jobs = Connector(loaded, transport=transport, files=open_file)
+        self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
         self,
@@ -78,11 +77,10 @@ class YamlConnector(AsyncConnector[KeptJob]):
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
             return KeptJob(JobMeta(failed=str(error)))
-        left_out = {name: None for name, field in (self.loaded.spec.inputs or {}).items() if field.type.optional}
         values = CreateValues(
-            inputs=left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
+            inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,
-            task=task_names(task_template, output_prefix, task_execution_metadata),
+            task=TaskNames(task_template, output_prefix, task_execution_metadata),
             secrets=kwargs,
             outputs={
                 entry.key: str(kind_of_literal(entry.value.type)) for entry in task_template.interface.outputs.variables
@@ -142,67 +140,15 @@ def _registry_key(connector: YamlConnector) -> Any:
 
 def read_config(template: TaskTemplate) -> dict[str, Any]:
     """The config that the task plugin put into the template; raises ConfigError if that is none."""
-    text = template.custom.fields[CONFIG_KEY].string_value if CONFIG_KEY in template.custom.fields else ""
+    given = template.custom.fields.get(CONFIG_KEY)
+    text = given.string_value if given is not None else ""
     try:
-        config = json.loads(text) if text else {}
-    except ValueError:
+        config = parse_json(text) if text else {}
+    except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise ConfigError("the task's config cannot be read; was it built with another version of yaml_connector?")
     return config
-
-
-def task_names(template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None) -> dict[str, Any]:
-    """`task.*` of section 3."""
-    container = template.container
-    identity = template.id
-    names: dict[str, Any] = {
-        "name": identity.name,
-        "type": template.type,
-        "project": identity.project,
-        "domain": identity.domain,
-        "version": identity.version,
-        "execution_id": "",
-        "attempt": 0,
-        "namespace": "",
-        "labels": {},
-        "annotations": {},
-        "output_prefix": output_prefix,
-        "container": {
-            "image": container.image,
-            "args": list(container.args),
-            "env": {pair.key: pair.value for pair in container.env},
-        },
-        "sql": template.sql.statement if template.HasField("sql") else None,
-    }
-    if metadata is None or not metadata.HasField("task_execution_id"):
-        names["key"] = f"local-{uuid.uuid4().hex[:16]}"
-    else:
-        execution = metadata.task_execution_id
-        node = execution.node_execution_id
-        run = node.execution_id
-        names |= {
-            "project": run.project or identity.project,
-            "domain": run.domain or identity.domain,
-            "execution_id": run.name,
-            "attempt": execution.retry_attempt,
-            "key": task_key(run.project, run.domain, run.name, node.node_id, execution.retry_attempt),
-        }
-    if metadata is not None:
-        names |= {
-            "namespace": metadata.namespace,
-            "labels": dict(metadata.labels),
-            "annotations": dict(metadata.annotations),
-        }
-    return names
-
-
-def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> str:
-    """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
-    characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
-    digest = hashlib.sha256(json.dumps([project, domain, run, action, attempt]).encode()).hexdigest()[:20]
-    readable = slug(f"{run}-{action}", 40)
-    return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
 
 
 _PHASES = dict(TaskExecution.Phase.items())

@@ -122,14 +122,15 @@ _PYTHON: dict[str, Any] = {
     "dir": Dir,
     "dataframe": DataFrame,
 }
+_ANY = ValueType("any")
 _SIMPLE = {
-    SimpleType.INTEGER: "int",
-    SimpleType.FLOAT: "float",
-    SimpleType.STRING: "str",
-    SimpleType.BOOLEAN: "bool",
-    SimpleType.DATETIME: "datetime",
-    SimpleType.DURATION: "duration",
-    SimpleType.STRUCT: "any",
+    SimpleType.INTEGER: ValueType("int"),
+    SimpleType.FLOAT: ValueType("float"),
+    SimpleType.STRING: ValueType("str"),
+    SimpleType.BOOLEAN: ValueType("bool"),
+    SimpleType.DATETIME: ValueType("datetime"),
+    SimpleType.DURATION: ValueType("duration"),
+    SimpleType.STRUCT: ValueType("any"),
 }
 
 
@@ -188,7 +189,7 @@ def kind_of_literal(literal_type: LiteralType) -> ValueType:
     """The type of the language that a task's interface declares; what is no type of it counts as `any`."""
     match literal_type.WhichOneof("type"):
         case "simple":
-            return ValueType(_SIMPLE.get(literal_type.simple, "any"))
+            return _SIMPLE.get(literal_type.simple, _ANY)
         case "collection_type":
             return ValueType("list", kind_of_literal(literal_type.collection_type))
         case "map_value_type":

@@ -84,7 +84,7 @@ class EachAnswer:
         raise KeyError(key)
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """What a call gave: the answers by step, the one that is read (None: skipped), and the last URL to follow."""
 
@@ -184,7 +184,6 @@ async def run_calls(
     if before is not None:
         outcome.steps.update(before.steps)
     last: Any = None
-    ran: dict[str | None, Any] = {}
     for number, step in enumerate(plan.steps):
         scope = AnswerScope(names, last, steps=outcome.steps)
         if step.when is not None and not step.when.evaluate(scope):
@@ -202,11 +201,12 @@ async def run_calls(
             if step.optional:
                 continue
             raise
-        last = ran[step.name] = answer
+        last = answer
         outcome.went_through += 1
         if step.name is not None:
             outcome.steps[step.name] = answer
-    outcome.answer = ran.get(plan.read) if plan.read is not None else last
+        if plan.read is None or plan.read == step.name:
+            outcome.answer = answer
     return outcome
 
 
@@ -226,7 +226,7 @@ async def _run_step(
     lacks: Callable[[Answer], bool] | None,
     outcome: Outcome,
 ) -> Answer:
-    began = clock().monotonic()
+    began = clock().monotonic() if step.follow is not None else 0.0
     answer = await session.send(step.request, scope, step.judge, unsure=unsure, lacks=lacks)
     if step.follow is not None and step.follow_request is not None:
         while (link := step.follow.first(AnswerScope(scope, answer))) is not None and link != "":

@@ -10,7 +10,7 @@ from typing import Any
 from yaml_connector.cli.wire import WatchedConnector, WireExchange
 from yaml_connector.errors import YamlConnectorError
 from yaml_connector.http.redact import MASK
-from yaml_connector.http.transport import WireRequest, WireResponse
+from yaml_connector.http.transport import Transport, WireRequest, WireResponse
 from yaml_connector.job.create import CreateValues
 from yaml_connector.loading.loader import LoadedSpec
 from yaml_connector.spec import ConnectorSpec
@@ -46,7 +46,7 @@ class _Caught(Exception):
     """A request was about to be sent."""
 
 
-class _Nowhere:
+class _Nowhere(Transport):
     """A transport that sends nothing."""
 
     @asynccontextmanager

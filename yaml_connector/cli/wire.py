@@ -37,7 +37,7 @@ class WireExchange:
 
 
 @dataclass
-class Recording:
+class Recording(Transport):
     """A transport that keeps every exchange of the one it wraps."""
 
     inner: Transport

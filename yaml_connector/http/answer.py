@@ -14,9 +14,11 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
 class Answer(Mapping[str, Any]):
-    """What came back for one request. As a mapping it has the names that an expression sees; `saved` is the step's."""
+    """What came back for one request. As a mapping it has the names that an expression sees; `saved` is the step's,
+    `body` parsed JSON, whatever the content type says: undefined if it is none."""
 
-    __slots__ = ("_body", "_text", "content", "headers", "method", "saved", "status", "url")
+    __slots__ = ("_text", "body", "content", "headers", "method", "saved", "status", "url")
+    body: Any
 
     def __init__(self, method: str, url: str, status: int, headers: Headers, content: bytes) -> None:
         self.method = method
@@ -25,19 +27,19 @@ class Answer(Mapping[str, Any]):
         self.headers = headers
         self.content = content
         self.saved: Any = {}
-        self._body: Any = None
         self._text: str | None = None
 
-    @property
-    def body(self) -> Any:
-        """Parsed JSON, whatever the content type says; undefined if it is none."""
-        if self._body is None:
-            try:
-                parsed = parse_json(self.content)
-            except (ValueError, RecursionError):
-                parsed = ABSENT
-            self._body = (parsed,)
-        return self._body[0]
+    def __getattr__(self, name: str) -> Any:
+        if name != "body":  # which is not there until it is asked for
+            raise AttributeError(name)
+        self.body = self._parsed()
+        return self.body
+
+    def _parsed(self) -> Any:
+        try:
+            return parse_json(self.content)
+        except (ValueError, RecursionError):
+            return ABSENT
 
     @property
     def is_json(self) -> bool:

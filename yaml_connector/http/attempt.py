@@ -1,14 +1,15 @@
-"""One attempt at a request, and what is told of it."""
+"""One attempt at a request: the time that it has, what is told of it, and what its failure means."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from yaml_connector.clock import clock
 from yaml_connector.errors import Passing
+from yaml_connector.http.answer import Answer
 from yaml_connector.http.connection import Connection
 from yaml_connector.http.observe import Exchange, Observer
 from yaml_connector.http.transport import WireError, WireRequest, WireResponse
@@ -32,56 +33,61 @@ class Sender(Protocol):
         """What became of a request, without secrets."""
 
 
-class Attempt:
-    """A request on the way, once; gives the answer's head, and its content as it comes. Raises Passing if there is
-    none, or it breaks off. A class, not a generator: every request passes here."""
+async def fetch(session: Sender, sent: WireRequest, timeout: float, *, bare: bool) -> Answer:
+    """Send a request once and read its answer, for `timeout` seconds at most. Raises Passing if there is none, it
+    breaks off, or is too long."""
+    began = clock().monotonic()
+    limit = session.connection.spec.max_response
+    timeout = _time_for(session, sent, timeout, began)
+    status: int | None = None
+    try:
+        status, headers, content = await session.connection.transport.fetch(sent, timeout, limit)
+    except WireError as error:
+        raise _broken_off(session, sent, error) from None
+    finally:
+        _tell(session, sent, status, began, bare)
+    if content is None:
+        what = f"answered with more than {limit / 2**20:.3g} MiB (max_response)"
+        raise Passing(session.say(sent, what), arrived=True, status=status)
+    answer = Answer(sent.method, sent.url, status, headers, content)
+    if session.watch is not None:
+        session.watch(Exchange(sent, answer, None))
+    return answer
 
-    __slots__ = ("_bare", "_began", "_exchange", "_sent", "_session", "_status")
 
-    def __init__(self, session: Sender, sent: WireRequest, timeout: float, bare: bool) -> None:
-        self._session = session
-        self._sent = sent
-        self._bare = bare
-        self._status: int | None = None
-        self._began = clock().monotonic()
-        remaining = session.deadline - self._began
-        if remaining <= 0:
-            late = "was not sent: the deadline of this call has passed"
-            raise Passing(session.say(sent, late), arrived=False)
-        self._exchange = session.connection.transport.exchange(sent, min(timeout, remaining))
+@asynccontextmanager
+async def exchange(session: Sender, sent: WireRequest) -> AsyncIterator[WireResponse]:
+    """Send a request once and give its answer as it comes, until the deadline. Raises Passing as `fetch` does."""
+    began = clock().monotonic()
+    remaining = _time_for(session, sent, session.deadline - began, began)
+    status: int | None = None
+    try:
+        async with session.connection.transport.exchange(sent, remaining) as response:
+            status = response.status
+            yield response
+    except WireError as error:
+        raise _broken_off(session, sent, error) from None
+    finally:
+        _tell(session, sent, status, began, bare=False)
 
-    async def __aenter__(self) -> WireResponse:
-        try:
-            response: WireResponse = await self._exchange.__aenter__()
-        except BaseException as error:
-            self._tell()
-            raise self._broken_off(error) from None
-        self._status = response.status
-        return response
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._exchange.__aexit__(kind, error, trace)
-        except WireError as failure:
-            raise self._broken_off(failure) from None
-        finally:
-            self._tell()
+def _time_for(session: Sender, sent: WireRequest, timeout: float, now: float) -> float:
+    remaining = session.deadline - now
+    if remaining <= 0:
+        raise Passing(session.say(sent, "was not sent: the deadline of this call has passed"), arrived=False)
+    return min(timeout, remaining)
 
-    def _broken_off(self, error: BaseException) -> BaseException:
-        if not isinstance(error, WireError):
-            return error
-        session, sent = self._session, self._sent
-        message = session.say(sent, error.reason)
-        if session.watch is not None:
-            session.watch(Exchange(sent, None, message))
-        return Passing(message, arrived=error.arrived)
 
-    def _tell(self) -> None:
-        session, sent = self._session, self._sent
-        took = clock().monotonic() - self._began
-        (session.observer.login if self._bare else session.observer.request)(self._status, took)
-        if logger.isEnabledFor(logging.DEBUG):
-            url = session.redact(sent.url)
-            logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, self._status, took * 1000, session.about)
+def _broken_off(session: Sender, sent: WireRequest, error: WireError) -> Passing:
+    message = session.say(sent, error.reason)
+    if session.watch is not None:
+        session.watch(Exchange(sent, None, message))
+    return Passing(message, arrived=error.arrived)
+
+
+def _tell(session: Sender, sent: WireRequest, status: int | None, began: float, bare: bool) -> None:
+    took = clock().monotonic() - began
+    (session.observer.login if bare else session.observer.request)(status, took)
+    if logger.isEnabledFor(logging.DEBUG):
+        url = session.redact(sent.url)
+        logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, session.about)

@@ -12,7 +12,7 @@ from yaml_connector.errors import ValueProblem
 from yaml_connector.http.transport import Body
 from yaml_connector.spec.requests import Part, Request
 from yaml_connector.values.expressions import Reference, Scope
-from yaml_connector.values.filters import as_text, to_json
+from yaml_connector.values.filters import as_text, json_bytes
 from yaml_connector.values.templates import Value, compile_text, compile_tree
 
 
@@ -32,12 +32,12 @@ BuildBody = Callable[[Scope, Files], Built]
 
 def _json_body(value: Value) -> BuildBody:
     if value.constant:
-        fixed = to_json(value.evaluate({})).encode()
+        fixed = json_bytes(value.evaluate({}))
         return lambda scope, files: (fixed, "application/json")
 
     def build(scope: Scope, files: Files) -> Built:
         data = value.evaluate(scope)  # null can only come from a template that gives the whole body: then there is none
-        return (None, None) if data is None else (to_json(data).encode(), "application/json")
+        return (None, None) if data is None else (json_bytes(data), "application/json")
 
     return build
 

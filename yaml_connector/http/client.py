@@ -17,7 +17,7 @@ from typing import Any
 from yaml_connector.clock import clock
 from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
 from yaml_connector.http.answer import Answer
-from yaml_connector.http.attempt import Attempt
+from yaml_connector.http.attempt import exchange, fetch
 from yaml_connector.http.bodies import Files, no_files
 from yaml_connector.http.connection import Connection, Place
 from yaml_connector.http.hosts import parse_url, resolve_url
@@ -38,6 +38,21 @@ _MESSAGE_LENGTH = 500
 class Session:
     """Everything that one call of Flyte's sends goes through here."""
 
+    __slots__ = (
+        "_gate",
+        "about",
+        "connection",
+        "deadline",
+        "files",
+        "learned",
+        "observer",
+        "place",
+        "scope",
+        "shares",
+        "token",
+        "watch",
+    )
+
     def __init__(
         self,
         connection: Connection,
@@ -49,8 +64,7 @@ class Session:
         deadline: float | None = None,
     ) -> None:
         self.connection = connection
-        self.started = clock().monotonic()
-        self.deadline = self.started + (connection.spec.deadline if deadline is None else deadline)
+        self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.learned = frozenset(filter(None, secrets.values()))
         self.place: Place = connection.place(config)
         self.scope: dict[str, Any] = {
@@ -168,7 +182,8 @@ class Session:
         """The answer to a request, or to where it is redirected; with credentials fetched anew if they are refused."""
         first, redirects, renewed = request, 0, False
         while True:
-            answer = await self._once(request, auth, timeout)
+            sent = await self._prepared(request, auth, bare=False)
+            answer = await fetch(self, sent, timeout, bare=False)
             if answer.status == 401 and auth and not renewed and self._renew():
                 request, redirects, renewed = first, 0, True
             elif follow and answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
@@ -206,22 +221,6 @@ class Session:
             self._gate.check(target)
         return target.url, target.origin, self.place.rules.check(target)
 
-    async def _once(self, request: WireRequest, auth: bool, timeout: float, *, bare: bool = False) -> Answer:
-        limit = self.connection.spec.max_response
-        sent = await self._prepared(request, auth, bare)
-        async with Attempt(self, sent, timeout, bare) as response:
-            content = await response.read(limit)
-        if content is None:
-            raise Passing(
-                self.say(sent, f"answered with more than {limit / 2**20:.3g} MiB (max_response)"),
-                arrived=True,
-                status=response.status,
-            )
-        answer = Answer(sent.method, sent.url, response.status, response.headers, content)
-        if self.watch is not None:
-            self.watch(Exchange(sent, answer, None))
-        return answer
-
     @asynccontextmanager
     async def stream(
         self, plan: RequestPlan, scope: Scope, judge: Judge, *, max_time: float
@@ -241,7 +240,7 @@ class Session:
                 sent.begin = timeout
                 async with (
                     self._patience(sent, timeout) as patience,
-                    Attempt(self, sent, self.remaining(), bare=False) as response,
+                    exchange(self, sent) as response,
                 ):
                     if judge.is_success(response.status):
                         streamed = StreamedAnswer(sent, response, min(latest, clock().monotonic() + max_time))
@@ -318,7 +317,8 @@ class Session:
         When it fails passingly, the request that needs the token does too, and both are sent again."""
         request = plan.build(scope, self.base_url)
         try:
-            answer = await self._once(request, False, plan.timeout or self.connection.spec.timeout, bare=True)
+            sent = await self._prepared(request, auth=False, bare=True)
+            answer = await fetch(self, sent, plan.timeout or self.connection.spec.timeout, bare=True)
             judge_answer(self, answer, scope, Judge(needs_json=needs_json))
         except Passing as failure:
             failure.arrived = False  # whatever became of the login, the job's own request was not sent

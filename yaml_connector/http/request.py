@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from yaml_connector.errors import ValueProblem
@@ -98,13 +99,18 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
         if _CONTROL.search(text):
             what = "line break" if {"\r", "\n", "\0"} & set(text) else "control character"
             raise ValueProblem(f"the value of the header {name} holds a {what}")
-        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+        if not _is_header_name(name):
             framing = str(name).lower() in _FRAMING
             raise ValueProblem(f"{name!r} is no name of a header" + (" that can be given" if framing else ""))
         if not text.isascii():
             text.encode()  # fails for what cannot be sent
         headers[name] = text
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _is_header_name(name: Any) -> bool:
+    return isinstance(name, str) and _HEADER_NAME.fullmatch(name) is not None
 
 
 def compile_query(query: Mapping[str, Any] | str | None) -> Value:

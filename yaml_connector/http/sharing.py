@@ -109,6 +109,5 @@ class _Shared(Answer):
         super().__init__(first.method, first.url, first.status, first.headers, first.content)
         self._first = first
 
-    @property
-    def body(self) -> Any:
+    def _parsed(self) -> Any:
         return self._first.body

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
 Body = bytes | Callable[[], AsyncIterator[bytes]] | None
-_CHUNK = 64 * 1024
+Fetched = tuple[int, Headers, bytes | None]
 
 
 @dataclass(slots=True, repr=False)
@@ -79,14 +79,24 @@ class WireError(Exception):
         self.arrived = arrived
 
 
-class Transport(Protocol):
+class Transport:
     """Sends one request. `timeout` is in seconds, for the head and the content together."""
 
-    def exchange(self, request: WireRequest, timeout: float) -> Any:
-        """An asynchronous context manager that gives a WireResponse, and raises WireError inside and outside."""
+    def exchange(self, request: WireRequest, timeout: float) -> AbstractAsyncContextManager[WireResponse]:
+        """The answer as it comes. Raises WireError, inside and outside."""
+        raise NotImplementedError
+
+    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+        """The whole answer: status, headers, and the content, or None for one longer than `limit` bytes. Raises
+        WireError."""
+        async with self.exchange(request, timeout) as response:
+            return response.status, response.headers, await response.read(limit)
+
+    async def close(self) -> None:
+        """Close what is open for this event loop."""
 
 
-class AiohttpTransport:
+class AiohttpTransport(Transport):
     """Real sockets: a pool of connections for each event loop. `resolver` finds addresses (default: the system's)."""
 
     def __init__(
@@ -114,8 +124,44 @@ class AiohttpTransport:
             )
         return session
 
-    def exchange(self, request: WireRequest, timeout: float) -> _AiohttpExchange:
-        return _AiohttpExchange(self._session(), request, timeout)
+    def _send(self, request: WireRequest, timeout: float) -> Awaitable[aiohttp.ClientResponse]:
+        body: Any = request.body() if callable(request.body) else request.body
+        return self._session().request(
+            request.method,
+            _url(request.url),
+            headers=request.headers,
+            data=body,
+            allow_redirects=False,
+            timeout=_timeout(timeout),
+            middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
+        )
+
+    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+        """As in Transport, without a context: every call of every connector passes here."""
+        try:
+            response = await self._send(request, timeout)
+            try:
+                content = await _content(response.content, limit)
+            finally:
+                if not response.closed or request.body is not None:
+                    response.release()
+                    await response.wait_for_close()
+        except _FAILURES as error:
+            raise _wire_error(error, timeout) from None
+        return response.status, response.headers, content
+
+    @asynccontextmanager
+    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        """As in Transport."""
+        try:
+            response = await self._send(request, timeout)
+            try:
+                yield WireResponse(response.status, response.headers, aiter(response.content.iter_any()))
+            finally:
+                response.release()
+                await response.wait_for_close()
+        except _FAILURES as error:
+            raise _wire_error(error, timeout) from None
 
     async def close(self) -> None:
         """Close the pool of this event loop."""
@@ -137,56 +183,16 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 _SENT_ONCE = (_send_once,)
 
 
-class _AiohttpExchange:
-    """One request on the way. A class, not a generator: every call of every connector passes here."""
-
-    def __init__(self, session: aiohttp.ClientSession, request: WireRequest, timeout: float) -> None:
-        body: Any = request.body() if callable(request.body) else request.body
-        self._timeout = timeout
-        self._request = session.request(
-            request.method,
-            _url(request.url),
-            headers=request.headers,
-            data=body,
-            allow_redirects=False,
-            timeout=_timeout(timeout),
-            middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
-        )
-
-    async def __aenter__(self) -> WireResponse:
-        try:
-            self._response = response = await self._request
-        except _FAILURES as error:
-            raise _wire_error(error, self._timeout) from None
-        return _AiohttpResponse(response.status, response.headers, response.content)
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._response.release()
-        await self._response.wait_for_close()
-        if isinstance(error, _FAILURES):
-            raise _wire_error(error, self._timeout) from None
-
-
-class _AiohttpResponse(WireResponse):
-    def __init__(self, status: int, headers: Headers, stream: aiohttp.StreamReader) -> None:
-        self.status = status
-        self.headers = headers
-        self.stream = stream
-
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        return aiter(self.stream.iter_any())
-
-    async def read(self, limit: int) -> bytes | None:
-        content = await self.stream.readany()
-        if self.stream.at_eof():  # the usual answer comes in one piece
-            return content if len(content) <= limit else None
-        pieces = [content]
-        size = len(content)
-        while size <= limit and (content := await self.stream.readany()):
-            pieces.append(content)
-            size += len(content)
-        return b"".join(pieces) if size <= limit else None
+async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
+    content = await stream.readany()
+    if stream.at_eof():  # the usual answer comes in one piece
+        return content if len(content) <= limit else None
+    pieces = [content]
+    size = len(content)
+    while size <= limit and (content := await stream.readany()):
+        pieces.append(content)
+        size += len(content)
+    return b"".join(pieces) if size <= limit else None
 
 
 def _url(text: str) -> URL:
@@ -243,7 +249,7 @@ class _GuardedResolver(AbstractResolver):
         await self._resolver.close()
 
 
-class HttpxTransport:
+class HttpxTransport(Transport):
     """Any httpx transport as ours: `httpx.MockTransport` in tests."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:

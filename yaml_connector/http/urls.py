@@ -51,7 +51,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
             in_query = in_query or "?" in part
             continue
         value = part.evaluate(scope)
-        text = written(value, part)
+        text = value if type(value) is str else written(value, part)
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
             built += text  # the URL's own start, or a part of its host: the whole is checked as a URL
         elif text and _NEEDS_NO_QUOTING(text):

@@ -164,7 +164,7 @@ class _Item(Answer):
 
     def __init__(self, whole: Answer, item: Any) -> None:
         super().__init__(whole.method, whole.url, whole.status, whole.headers, b"")
-        self._body = (item,)
+        self.body = item
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ from yaml_connector.http.client import Session
 from yaml_connector.http.redact import redactor_for
 from yaml_connector.http.transport import Transport
 from yaml_connector.job import metrics
+from yaml_connector.job.config import complete_config
 from yaml_connector.job.create import CreateValues, Creation
 from yaml_connector.job.get import Poll, Status, readable_again, static_links, unreadable
 from yaml_connector.job.logs import LogPage, read_logs
@@ -30,26 +31,33 @@ from yaml_connector.spec import ConnectorSpec
 _MOST_OLD_SPECS = 256
 
 
-class _Told:
-    """One log line for a call, at debug. `outcome` is what came of it, in one word."""
+class _Silent:
+    """Nothing is told of a call. `outcome` is what came of it, in one word."""
 
-    __slots__ = ("_began", "_call", "_meta", "_task_type", "outcome")
+    outcome = "done"
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None: ...
+
+
+class _Told(_Silent):
+    """One log line for a call, at debug."""
 
     def __init__(self, call: str, task_type: str, meta: JobMeta) -> None:
         self._call = call
         self._task_type = task_type
         self._meta = meta
-        self.outcome = "done"
-
-    def __enter__(self) -> _Told:
         self._began = clock().monotonic()
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if metrics.logger.isEnabledFor(logging.DEBUG):
-            outcome = self.outcome if kind is None else kind.__name__
-            took = clock().monotonic() - self._began
-            metrics.log_call(self._call, self._task_type, self._meta.name, self._meta.id, outcome, took)
+        outcome = self.outcome if kind is None else kind.__name__
+        took = clock().monotonic() - self._began
+        metrics.log_call(self._call, self._task_type, self._meta.name, self._meta.id, outcome, took)
+
+
+_SILENT = _Silent()
 
 
 class Connector:
@@ -101,7 +109,7 @@ class Connector:
             return meta
         with session:
             meta = await Creation(self.plan, values, session, names, meta).run()
-        if meta.failed is None:
+        if values.secrets and meta.failed is None:
             self.memory.of(meta.key).secrets = dict(values.secrets)
         return meta
 
@@ -119,8 +127,6 @@ class Connector:
 
     def _config(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The config with its defaults, checked again: the spec may have changed since the task was built."""
-        from yaml_connector.job.config import complete_config
-
         return complete_config(self.spec, given)
 
     # --- get --------------------------------------------------------------------------------------------------------
@@ -182,7 +188,8 @@ class Connector:
             memory.ended = memory.ended or clock().time()
             if self._has_own_secrets(meta):
                 memory.secrets = {}
-        memory.status = status if clock().time() < memory.next_poll else None  # it may be large: no longer than needed
+        # it may be large, so it is kept no longer than needed
+        memory.status = status if memory.next_poll and clock().time() < memory.next_poll else None
 
     def _has_own_secrets(self, meta: JobMeta) -> bool:
         """Can the log of a job that is over be read without the task's secrets? Else they are kept for a while."""
@@ -244,17 +251,20 @@ class Connector:
             session.about = f"call={call} execution={meta.name}"
         return session
 
-    def _told(self, call: str, meta: JobMeta) -> _Told:
+    def _told(self, call: str, meta: JobMeta) -> _Silent:
+        if not metrics.logger.isEnabledFor(logging.DEBUG):
+            return _SILENT
         return _Told(call, self.spec.task_type_name, meta)
 
     def _later(
         self, plan: SpecPlan, meta: JobMeta, given: Mapping[str, str], call: str
     ) -> tuple[Session, dict[str, Any]]:
         names: dict[str, Any] = {"inputs": meta.inputs, "config": meta.config, "task": meta.task, "job": meta.job}
-        secrets = plan.secrets.values(given, names)
+        secrets = names["secrets"] = plan.secrets.values(given, names)
         session = self._observed(self._session(plan, meta.config, secrets), call, meta)
         session.shares = call != "delete"
-        names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
+        names["base_url"] = session.base_url
+        names["steps"] = {}
         return session, names
 
     def _plan_of(self, meta: JobMeta) -> SpecPlan:

@@ -63,9 +63,13 @@ class Creation:
         try:
             if self.plan.adopt is not None and await self._adopt():
                 return self.meta
-            lacks = lacking(self.plan.job_id, self.plan.create.read_step)
             outcome = await run_calls(
-                self.plan.create, self.session, self.names, unsure=self._unsure, lacks=lacks, progress=progress
+                self.plan.create,
+                self.session,
+                self.names,
+                unsure=self._unsure,
+                lacks=self.plan.job_id_lacks,
+                progress=progress,
             )
             return self._submitted(outcome)
         except _Adopted:

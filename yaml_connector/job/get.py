@@ -29,7 +29,7 @@ _PAUSE_AFTER_429 = 10.0
 _MESSAGE_LENGTH = 2000
 
 
-@dataclass
+@dataclass(slots=True)
 class Status:
     """What get found: `links` as (name, url), `outputs` as name to (type, value) in the declared order."""
 
@@ -69,7 +69,10 @@ class Poll:
                 status = Status("SUCCEEDED")
                 await self._succeeded(status, Outcome())
             else:
-                status = await self._read(await self._ask())
+                outcome = await self._ask()
+                status = self._read(outcome)
+                if status.phase == "SUCCEEDED":
+                    await self._succeeded(status, outcome)
         except CallError as failure:
             if not failure.unknown_job:
                 raise
@@ -108,30 +111,24 @@ class Poll:
             )
         return Status("FAILED", f"the job no longer exists: {failure}", static_links(self.get, self.names))
 
-    async def _read(self, outcome: Outcome) -> Status:
+    def _read(self, outcome: Outcome) -> Status:
         scope = outcome.scope(self.names)
-        phase, state, lacks_json = self._phase(scope)
-        if phase is None and lacks_json:
-            raise _no_json(outcome.answer)
-        message = self._text(self.get.message, scope)
+        phase, rule, state, lacks_json = self._phase(scope)
         if phase is None:
+            if lacks_json:
+                raise _no_json(outcome.answer)
             metrics.UNKNOWN_STATE.labels(self.plan.spec.task_type_name).inc()
-            return Status("RUNNING", state, self._links(scope), self._info(scope))
-        if message is None and phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
-            message = f"the API reports {state}"
-        status = Status(phase, message, self._links(scope), self._info(scope))
-        if phase == "SUCCEEDED":
-            try:
-                await self._succeeded(status, outcome)
-            except (CallError, ValueProblem):
-                self.memory.phase = "RUNNING"  # whatever was known before: the job is over, and its result is not there
-                raise
-        return status
+            message: str | None = self.session.shorten(f"unknown state: {state}; no phase rule of the spec maps it")
+        else:
+            message = self._text(self.get.message, scope)
+            if message is None and phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
+                message = f"the API reports {_said(rule, state)}"
+        return Status(phase or "RUNNING", message, self._links(scope), self._info(scope))
 
     # --- the phase --------------------------------------------------------------------------------------------------
 
-    def _phase(self, scope: AnswerScope) -> tuple[str | None, str, bool]:
-        """The phase and what it was read from (without a phase: a message that says what was there instead), and
+    def _phase(self, scope: AnswerScope) -> tuple[str | None, RulePlan | None, str, bool]:
+        """The phase, the rule that gave it and the state that it mapped (without a phase: what was there instead), and
         whether a rule lacked the JSON that it reads."""
         unmapped: list[str] = []
         lacks_json = False
@@ -144,22 +141,23 @@ class Poll:
                 if rule.when is None and lacks_json:
                     continue  # a page that is no JSON must not look like an unknown state
                 if rule.when is None or rule.when.evaluate(scope):
-                    state = rule.when.source if rule.when else "a state that is not mapped"
-                    return str(rule.phase), state, lacks_json
+                    return rule.phase, rule, "", lacks_json
                 continue
-            found = rule.path.every(scope)
-            phase, state = _mapped(rule, found)
+            found = rule.path.value(scope)
+            phase = rule.states.get(found.casefold()) if type(found) is str else None
             if phase is not None:
-                return phase, f"state {state!r}", lacks_json
-            shown = ", ".join(repr(as_text(value)) for value in found[:5]) if found else "nothing"
+                return phase, rule, found, lacks_json
+            matches = rule.path.every(scope)
+            phase, state = _mapped(rule, matches)
+            if phase is not None:
+                return phase, rule, state, lacks_json
+            shown = ", ".join(repr(as_text(value)) for value in matches[:5]) if matches else "nothing"
             unmapped.append(f"{shown} at {rule.path.text}")
-        what = "; ".join(unmapped) or "no rule holds"
-        message = self.session.shorten(f"unknown state: {what}; no phase rule of the spec maps it")
-        return None, message, lacks_json
+        return None, None, "; ".join(unmapped) or "no rule holds", lacks_json
 
     def _lacks(self, scope: AnswerScope) -> bool:
         """Does this answer lack JSON that the phase is read from, or the outputs of a job that is over?"""
-        phase, _, lacks_json = self._phase(scope)
+        phase, _, _, lacks_json = self._phase(scope)
         if phase is None:
             return lacks_json
         return phase == "SUCCEEDED" and self.plan.result is None and self._outputs_lack(scope)
@@ -188,14 +186,22 @@ class Poll:
         return self.session.redact_tree(info) if isinstance(info, Mapping) else {}
 
     def _links(self, scope: Scope) -> list[tuple[str, str]]:
-        return [
-            (self.session.redact(name), self.session.redact(url))
-            for name, url in links_of(self.get, scope, all_links=True)
-        ]
+        if not self.get.links:
+            return []
+        redact = self.session.redact
+        return [(redact(name), redact(url)) for name, url in links_of(self.get, scope, all_links=True)]
 
     # --- success ------------------------------------------------------------------------------------------------------
 
     async def _succeeded(self, status: Status, outcome: Outcome) -> None:
+        """Read the outputs of a job that is over."""
+        try:
+            await self._read_outputs(status, outcome)
+        except (CallError, ValueProblem):
+            self.memory.phase = "RUNNING"  # whatever was known before: the job is over, and its result is not there
+            raise
+
+    async def _read_outputs(self, status: Status, outcome: Outcome) -> None:
         read = outcome
         if self.plan.result is not None:
             self.session.observer = metrics.recorder(self.plan.spec.task_type_name, "result")
@@ -255,6 +261,13 @@ class Poll:
             return convert(value, kind)
         except ValueProblem as problem:
             raise ValueProblem(f"the output {name!r} at {where}: {problem}") from None
+
+
+def _said(rule: RulePlan | None, state: str) -> str:
+    """What the API says, by the rule that holds."""
+    if rule is not None and rule.path is not None:
+        return f"state {state!r}"
+    return rule.when.source if rule is not None and rule.when is not None else "a state that is not mapped"
 
 
 def _is_no_json(answer: Any) -> bool:

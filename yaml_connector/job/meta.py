@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector.values.jsontext import parse_json
+from yaml_connector.values.jsontext import parse_json, write_json
 
 VERSION = 1
 
@@ -46,8 +46,9 @@ class JobMeta:
 
     def encode(self) -> bytes:
         """The bytes that Flyte keeps."""
-        text = _COMPACT({"v": VERSION, **{name: value for name, value in vars(self).items() if value}})
-        return text.encode("utf-8", "surrogatepass")  # JSON spells what UTF-8 cannot: keep the job
+        kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value}}
+        # JSON spells what UTF-8 cannot: keep the job
+        return write_json(kept) or _COMPACT(kept).encode("utf-8", "surrogatepass")
 
     @classmethod
     def decode(cls, data: bytes) -> JobMeta:

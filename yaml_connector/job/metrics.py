@@ -4,23 +4,22 @@ words. What is labelled is looked up once, not with each call."""
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Any
 from weakref import WeakSet
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 logger = logging.getLogger("yaml_connector")
 
 _TIMES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _OUTAGES = (10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
-REQUESTS = Counter(
-    "yaml_connector_requests_total",
-    "Requests to an API; status is its class (2xx ...), or none for no answer",
-    ["task_type", "call", "status"],
-)
-LATENCY = Histogram("yaml_connector_request_seconds", "How long a request took", ["task_type", "call"], buckets=_TIMES)
 RETRIES = Counter("yaml_connector_retries_total", "Requests that were sent again", ["task_type", "call"])
 TOKENS = Counter("yaml_connector_tokens_fetched_total", "Tokens fetched by a login", ["task_type"])
 LIMITED = Counter("yaml_connector_rate_limit_waits_total", "Requests that waited for the rate limit", ["task_type"])
@@ -48,11 +47,14 @@ _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class Recorder:
-    """Counts the requests of one call (`create`, `get`, `result`, `delete`, `logs`) of one task type; logins apart."""
+    """Counts the requests of one call (`create`, `get`, `result`, `delete`, `logs`) of one task type; logins apart.
+    Requests are counted here, in plain numbers, and become metrics when somebody asks: there are many of them."""
 
     def __init__(self, task_type: str, call: str) -> None:
-        self._requests = [REQUESTS.labels(task_type, call, status) for status in _CLASSES]
-        self._latency = LATENCY.labels(task_type, call)
+        self.labels = [task_type, call]
+        self.requests = [0] * len(_CLASSES)
+        self.times = [0] * (len(_TIMES) + 1)  # requests by the first of `_TIMES` that they were not longer than
+        self.seconds = 0.0
         self._retries = RETRIES.labels(task_type, call)
         self._tokens = TOKENS.labels(task_type)
         self._limited = LIMITED.labels(task_type)
@@ -61,8 +63,9 @@ class Recorder:
 
     def request(self, status: int | None, seconds: float) -> None:
         number = 0 if status is None else status // 100
-        self._requests[number if 0 <= number <= 5 else 0].inc()
-        self._latency.observe(seconds)
+        self.requests[number if 0 <= number <= 5 else 0] += 1
+        self.times[bisect_left(_TIMES, seconds)] += 1
+        self.seconds += seconds
 
     def login(self, status: int | None, seconds: float) -> None:
         self._logins.request(status, seconds)
@@ -79,10 +82,41 @@ class Recorder:
             self._limited_seconds.inc(seconds)
 
 
+class _Requests(Collector):
+    """What the recorders counted, as metrics."""
+
+    def __init__(self) -> None:
+        self.recorders: list[Recorder] = []
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        requests = CounterMetricFamily(
+            "yaml_connector_requests",
+            "Requests to an API; status is its class (2xx ...), or none for no answer",
+            labels=["task_type", "call", "status"],
+        )
+        times = HistogramMetricFamily(
+            "yaml_connector_request_seconds", "How long a request took", labels=["task_type", "call"]
+        )
+        bounds = [*map(str, _TIMES), "+Inf"]
+        for recorder in tuple(self.recorders):
+            for status, count in zip(_CLASSES, recorder.requests, strict=True):
+                requests.add_metric([*recorder.labels, status], count)
+            buckets = list(zip(bounds, accumulate(recorder.times), strict=True))
+            times.add_metric(recorder.labels, buckets, recorder.seconds)
+        yield requests
+        yield times
+
+
+_requests = _Requests()
+REGISTRY.register(_requests)
+
+
 @cache
 def recorder(task_type: str, call: str) -> Recorder:
     """The recorder of this call; made once."""
-    return Recorder(task_type, call)
+    made = Recorder(task_type, call)
+    _requests.recorders.append(made)
+    return made
 
 
 _unreadable: dict[str, WeakSet[Any]] = {}

@@ -71,7 +71,9 @@ class Kept:
     def of(self, root: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values that are kept with the job."""
         names = getattr(self, root)
-        return {name: value for name, value in values.items() if names is None or name in names}
+        if names is None:
+            return dict(values)
+        return {name: values[name] for name in names if name in values}
 
 
 class SpecPlan:
@@ -95,6 +97,7 @@ class SpecPlan:
         self.secrets = Secrets(spec.secrets, environment)
         self.create = compile_calls(spec.create, own_save=False)
         self.job_id = compile_extraction(spec.create.job_id)
+        self.job_id_lacks = lacking(self.job_id, self.create.read_step)
         self.save = compile_extractions(spec.create.save) if spec.create.save is not None else None
         adopt = spec.create.adopt
         self.adopt = compile_calls(adopt, own_save=False) if adopt else None

@@ -25,8 +25,9 @@ from flyteidl2.core.identifier_pb2 import (
 )
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-from yaml_connector.connector import KeptJob, YamlConnector, task_names
+from yaml_connector.connector import KeptJob, YamlConnector
 from yaml_connector.errors import CallError, YamlConnectorError
+from yaml_connector.identity import TaskNames
 from yaml_connector.job.get import Status
 from yaml_connector.literals import OutputValue
 
@@ -254,7 +255,7 @@ class _LocalJob:
         """What a user needs to look for the job of a run that ends before its job does."""
         if self.created.done() and self.created.exception() is None:
             return f"the job {self.created.result().meta.id} is not cancelled"
-        key = task_names(TaskTemplate(), "", self.execution)["key"]
+        key = TaskNames(TaskTemplate(), "", self.execution)["key"]
         return f"it is unknown whether the job was submitted (task.key {key})"
 
     def say_once(self, text: str) -> None:

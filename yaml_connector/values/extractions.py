@@ -47,15 +47,15 @@ def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
             raw if isinstance(raw, str) else "",
         )
     path = compile_path(raw)
-    find = path.find
+    find, find_first = path.find, path.first
 
     def every(scope: Scope) -> list[Any]:
         document = scope[root]
         return [] if isinstance(document, Undefined) else find(document)
 
     def first(scope: Scope) -> Any:
-        found = every(scope)
-        return found[0] if found else None
+        document = scope[root]
+        return None if isinstance(document, Undefined) else find_first(document)
 
     value_of = every if path.many else first
     return Extraction(value_of, first, every, frozenset([(root,)]), raw, is_path=True)

@@ -21,7 +21,7 @@ from yaml_connector.clock import clock
 from yaml_connector.errors import ValueProblem
 from yaml_connector.values.bounds import check_size
 from yaml_connector.values.jsonpath import compile_path
-from yaml_connector.values.jsontext import parse_json
+from yaml_connector.values.jsontext import parse_json, write_json
 
 
 class PathText(str):
@@ -33,6 +33,16 @@ class PathText(str):
 
 def to_json(value: Any) -> str:
     """Compact JSON text with the order kept; raises ValueProblem for what JSON has no form for."""
+    text = write_json(value)
+    return text.decode() if text is not None else _slowly(value)
+
+
+def json_bytes(value: Any) -> bytes:
+    """The same, encoded; raises UnicodeEncodeError for half a surrogate pair, too."""
+    return write_json(value) or _slowly(value).encode()
+
+
+def _slowly(value: Any) -> str:
     try:
         return _COMPACT(value)
     except (TypeError, ValueError, RecursionError, UndefinedError) as error:

@@ -16,6 +16,7 @@ from yaml_connector.errors import ValueProblem, short
 
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`
+_NOTHING = object()
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
 )
@@ -24,19 +25,18 @@ _RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "st
 
 @dataclass(frozen=True)
 class Path:
-    """A compiled JSONPath: `find` gives all matches in a document; `many` if it can match several places."""
+    """A compiled JSONPath: `find` gives all matches in a document, `first` the first one, or None; `many` if it can
+    match several places."""
 
     text: str
     many: bool
     find: Callable[[Any], list[Any]]
+    first: Callable[[Any], Any]
 
     def value(self, document: Any) -> Any:
         """What the path means where either one value or a list may stand: a list if it can match several places,
         else the match, or None."""
-        found = self.find(document)
-        if self.many:
-            return found
-        return found[0] if found else None
+        return self.find(document) if self.many else self.first(document)
 
 
 @lru_cache(maxsize=16384)
@@ -44,7 +44,7 @@ def compile_path(text: str) -> Path:
     """Compile a JSONPath; raises ValueProblem that says where in the text it is wrong."""
     steps = _plain_steps(text)
     if steps is not None:
-        return Path(text, _EVERY in steps, _plain_finder(steps))
+        return _plain(text, steps)
     return _extended(text)
 
 
@@ -70,21 +70,40 @@ def _plain_steps(text: str) -> tuple[Any, ...] | None:
     return tuple(steps)
 
 
-def _plain_finder(steps: tuple[Any, ...]) -> Callable[[Any], list[Any]]:
-    if _EVERY not in steps:
+def _plain(text: str, steps: tuple[Any, ...]) -> Path:
+    if _EVERY in steps:
+        return _path(text, True, _every_finder(steps))
 
-        def find_one(document: Any) -> list[Any]:
-            for step in steps:
-                if type(step) is str:
-                    if not isinstance(document, dict) or step not in document:
-                        return []
-                elif not isinstance(document, list) or step >= len(document):
-                    return []
-                document = document[step]
-            return [document]
+    def first(document: Any) -> Any:
+        found = step_down(document)
+        return None if found is _NOTHING else found
 
-        return find_one
+    def find(document: Any) -> list[Any]:
+        found = step_down(document)
+        return [] if found is _NOTHING else [found]
 
+    def step_down(document: Any) -> Any:
+        for step in steps:
+            if type(step) is str:
+                if not isinstance(document, dict) or step not in document:
+                    return _NOTHING
+            elif not isinstance(document, list) or step >= len(document):
+                return _NOTHING
+            document = document[step]
+        return document
+
+    return Path(text, False, find, first)
+
+
+def _path(text: str, many: bool, find: Callable[[Any], list[Any]]) -> Path:
+    def first(document: Any) -> Any:
+        found = find(document)
+        return found[0] if found else None
+
+    return Path(text, many, find, first)
+
+
+def _every_finder(steps: tuple[Any, ...]) -> Callable[[Any], list[Any]]:
     def find_all(document: Any) -> list[Any]:
         found = [document]
         for step in steps:
@@ -139,7 +158,7 @@ def _extended(text: str) -> Path:
         except Exception:  # an extended operator on a value of another type: nothing matches
             return []
 
-    return Path(text, may_match_many(parsed), find)
+    return _path(text, may_match_many(parsed), find)
 
 
 def _one_line(error: Exception) -> str:

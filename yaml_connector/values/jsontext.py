@@ -1,11 +1,11 @@
-"""Reading JSON: with pydantic's parser, which takes a fifth of the time that the standard library takes."""
+"""Reading and writing JSON: with pydantic's, which takes a fifth of the time that the standard library takes."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -16,3 +16,13 @@ def parse_json(data: bytes | str) -> Any:
         return from_json(data, cache_strings="keys")  # values may be secrets
     except ValueError:
         return json.loads(data)
+
+
+def write_json(value: Any) -> bytes | None:
+    """The compact JSON text of a value, with the order kept; None for what the standard library has to write, or to
+    refuse (half a surrogate pair, a number that is none, what is no data)."""
+    try:
+        text = to_json(value)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return None
+    return None if b"NaN" in text or b"Infinity" in text else text

@@ -34,8 +34,10 @@ class ValueType:
     optional: bool = False
 
     def __str__(self) -> str:
-        text = {"list": f"list[{self.item}]", "dict": f"dict[str, {self.item}]"}.get(self.name, self.name)
-        return text + ("?" if self.optional else "")
+        text = self.name
+        if text in ("list", "dict"):
+            text = f"list[{self.item}]" if text == "list" else f"dict[str, {self.item}]"
+        return f"{text}?" if self.optional else text
 
 
 def parse_duration(text: str) -> float:
