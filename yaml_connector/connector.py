@@ -3,8 +3,9 @@ and the job of yaml_connector.job, and decides nothing by itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
@@ -15,6 +16,7 @@ from flyteidl2.connector.connector_pb2 import (
     TaskExecutionMetadata,
 )
 from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
+from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
@@ -55,13 +57,15 @@ class YamlConnector(AsyncConnector[KeptJob]):
 
     metadata_type = KeptJob
 
-    def __init__(self, loaded: LoadedSpec, *, transport: Transport | None = None) -> None:
+    def __init__(
+        self, loaded: LoadedSpec, *, transport: Transport | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         spec = loaded.spec
         self.name = spec.title
         self.task_type_name = spec.task_type_name
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
-        self.jobs = Connector(loaded, transport=transport, files=open_file)
+        self.jobs = Connector(loaded, environment=environment, transport=transport, files=open_file)
         self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
@@ -82,15 +86,14 @@ class YamlConnector(AsyncConnector[KeptJob]):
             config=config,
             task=TaskNames(task_template, output_prefix, task_execution_metadata),
             secrets=kwargs,
-            outputs={
-                entry.key: str(kind_of_literal(entry.value.type)) for entry in task_template.interface.outputs.variables
-            },
+            outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
         )
         return KeptJob(await self.jobs.create(values))
 
     async def get(self, resource_meta: KeptJob, **kwargs: Any) -> Resource:
         """How the job is doing (section 8). Never raises."""
-        return await resource_of(await self.jobs.get(resource_meta.meta, kwargs))
+        status = await self.jobs.get(resource_meta.meta, kwargs)
+        return await resource_of(status) if status.outputs else resource(status, {})
 
     async def delete(self, resource_meta: KeptJob, **kwargs: Any) -> None:
         """Cancel the job (section 9)."""
@@ -106,21 +109,22 @@ class YamlConnector(AsyncConnector[KeptJob]):
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
 
 
-def register(path: str | None = None) -> list[YamlConnector]:
-    """Load specs and register one connector for each with Flyte (section 11). Raises SpecError.
+def register(path: str | None = None, *, environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
+    """Load specs and register one connector for each with Flyte (section 11). `environment` is the connectors'
+    (default: the process's, as it is at each call). Raises SpecError.
 
     Registering the same spec again replaces it, as a module that is imported twice would.
     """
-    return [register_spec(loaded) for loaded in load(path)]
+    return [register_spec(loaded, environment) for loaded in load(path)]
 
 
-def register_spec(loaded: LoadedSpec) -> YamlConnector:
+def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
     """Register the connector of one loaded spec; one that is there already for the very same spec stays."""
     key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
     known = _registered.get(key)
     if known is not None and known.loaded.document.data == loaded.document.data:
         return known
-    connector = YamlConnector(loaded)
+    connector = YamlConnector(loaded, environment=environment)
     if known is None:
         ConnectorRegistry.register(connector)
     else:  # listed already; registering anew would list it twice
@@ -151,27 +155,39 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
     return config
 
 
+@lru_cache(maxsize=1024)
+def _kinds_of(outputs: bytes) -> Mapping[str, str]:
+    """The outputs that a task declares, with their types: read once for all its jobs."""
+    variables = VariableMap.FromString(outputs).variables
+    return {entry.key: str(kind_of_literal(entry.value.type)) for entry in variables}
+
+
 _PHASES = dict(TaskExecution.Phase.items())
 
 
 async def resource_of(status: Status) -> Resource:
     """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
     get raised, it would only be asked again."""
-    phase, message = status.phase, status.message
     outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
     for name, output in outputs.items():
         try:
             await output.literal()
         except Exception as error:  # whatever Flyte's conversions raise
-            phase, outputs = "FAILED", {}
             message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
+            status, outputs = replace(status, phase="FAILED", message=message), {}
             break
+    return resource(status, outputs)
+
+
+def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
+    """The same without looking at the outputs."""
+    links, info = status.links, status.info
     return Resource(
-        phase=_PHASES[phase],
-        message=utf8(message),
-        log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in status.links] or None,
+        phase=_PHASES[status.phase],
+        message=utf8(status.message),
+        log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in links] if links else None,
         outputs=outputs or None,
-        custom_info=utf8(status.info) or None,
+        custom_info=utf8(info) if info else None,
     )
 
 

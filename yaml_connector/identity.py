@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -79,10 +78,7 @@ _NAMES: dict[str, Callable[[TaskNames], Any]] = {
 def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> str:
     """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
     characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
-    identity = f"[{', '.join(map(_as_json, (project, domain, run, action)))}, {attempt}]"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:20]
+    identity = repr((project, domain, run, action, attempt))  # in quotes, so that no two are written the same
+    digest = hashlib.blake2s(identity.encode(), digest_size=10).hexdigest()
     readable = slug(f"{run}-{action}", 40)
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")
-
-
-_as_json = json.JSONEncoder().encode

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 
 import click
 
@@ -34,7 +35,8 @@ def start() -> None:
 
 def _register() -> None:
     try:
-        loaded = [connector.loaded for connector in register()]
+        # a copy, since reading the process's own takes its time, and nobody changes it here
+        loaded = [connector.loaded for connector in register(environment=dict(os.environ))]
     except SpecError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -92,10 +92,18 @@ class Outcome:
     answer: Any = None
     cursor: str | None = None
     went_through: int = 0
+    _seen: AnswerScope | None = None  # the scope of the step that is read
 
     def scope(self, names: dict[str, Any], **more: Any) -> AnswerScope:
         """What extractions of this call see."""
+        if self._seen is not None and not more:
+            return self._seen
         return AnswerScope(names, self.answer, steps=self.steps, **more)
+
+    def reads(self, answer: Any, scope: AnswerScope) -> None:
+        """This is the answer that is read, of the step that had this scope."""
+        self.answer = scope.answer = answer
+        self._seen = scope
 
 
 def compile_calls(
@@ -206,7 +214,7 @@ async def run_calls(
         if step.name is not None:
             outcome.steps[step.name] = answer
         if plan.read is None or plan.read == step.name:
-            outcome.answer = answer
+            outcome.reads(answer, scope)
     return outcome
 
 

@@ -98,9 +98,11 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, CallError | ValueProblem):
+        if error is None:
+            return
+        if isinstance(error, (CallError, ValueProblem)):
             error.args = (self.redact(str(error)),)
-        elif error is not None:  # a fault of our own, or of a library
+        else:  # a fault of our own, or of a library
             error.args = tuple(self.redact(part) if isinstance(part, str) else part for part in error.args)
 
     @property
@@ -295,7 +297,9 @@ class Session:
             if origin == self.place.target.origin:
                 self._add_defaults(sent)
             if auth and connection.auth is not None:
-                await connection.auth.sign(sent, self.scope, self)
+                signing = connection.auth.sign(sent, self.scope, self)
+                if signing is not None:
+                    await signing
         if connection.limiter is not None:
             self.observer.waited(await connection.limiter.wait(self.deadline))
         return sent

@@ -57,7 +57,7 @@ class RequestPlan:
             url = add_query(url, self.query.evaluate(scope))
         body, content_type = self.body(scope, files)
         headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
-        if content_type is not None and not any(name.lower() == "content-type" for name in headers):
+        if content_type is not None and "content-type" not in map(str.lower, headers):
             headers["Content-Type"] = content_type
         method = self.method.evaluate(scope)
         if not self.method.constant:

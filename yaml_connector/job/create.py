@@ -19,7 +19,7 @@ from yaml_connector.job.plan import SpecPlan
 from yaml_connector.values.filters import as_text
 
 
-@dataclass
+@dataclass(slots=True)
 class CreateValues:
     """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as section 3 lists it,
     `secrets` of the task by name, `outputs` as the task declares them (name to type)."""
@@ -134,9 +134,11 @@ class Creation:
         return f"{answer.method} {answer.url} answered {answer.status} without a job id at {path or 'job_id'}: {shown}"
 
     def _take(self, identity: Any, outcome: Outcome, save: Any) -> None:
-        if isinstance(identity, list | dict):
-            raise ValueProblem(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
-        self.meta.id = as_text(identity)
+        if type(identity) is not str:
+            if isinstance(identity, list | dict):
+                raise ValueProblem(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
+            identity = as_text(identity)
+        self.meta.id = identity
         self.meta.created_at = clock().time()
         if save is not None:
             saved = save.evaluate(outcome.scope(self.names, job=self.meta.job)) or {}

@@ -64,38 +64,35 @@ class Poll:
     async def run(self) -> Status:
         """Ask, and read the answer."""
         self.names["cursor"] = self.memory.cursor
+        outcome = Outcome()
         try:
             if self.plan.get is None:
                 status = Status("SUCCEEDED")
-                await self._succeeded(status, Outcome())
             else:
-                outcome = await self._ask()
+                batched = await self._ask_batch(self.plan.batcher) if self.plan.batcher is not None else None
+                if batched is not None:
+                    outcome = batched
+                else:
+                    await run_calls(self.get.calls, self.session, self.names, lacks=self._lacks, progress=outcome)
+                self._heed(outcome.answer)
                 status = self._read(outcome)
-                if status.phase == "SUCCEEDED":
-                    await self._succeeded(status, outcome)
+            if status.phase == "SUCCEEDED":
+                await self._succeeded(status, outcome)
         except CallError as failure:
             if not failure.unknown_job:
                 raise
             status = self._not_found(failure)
+        finally:  # also a page that could not be fetched is where the next get goes on
+            if outcome.cursor is not None:
+                self.memory.cursor = outcome.cursor
         readable_again(self.plan, self.memory)
         return status
 
-    async def _ask(self) -> Outcome:
-        progress = Outcome()
-        try:
-            outcome = await self._ask_batch(self.plan.batcher) if self.plan.batcher is not None else None
-            if outcome is None:
-                outcome = await run_calls(
-                    self.get.calls, self.session, self.names, lacks=self._lacks, progress=progress
-                )
-        finally:  # also a page that could not be fetched is where the next get goes on
-            if progress.cursor is not None:
-                self.memory.cursor = progress.cursor
-        answer = outcome.answer
+    def _heed(self, answer: Any) -> None:
+        """Do not ask again before the API wants it."""
         wait = retry_after(answer) if answer is not None and hasattr(answer.headers, "get") else None
         if wait:
             self.memory.next_poll = max(self.memory.next_poll, clock().time() + wait)
-        return outcome
 
     async def _ask_batch(self, batcher: Batcher) -> Outcome | None:
         """The job's item of a request for many jobs; None if its answer lacks the job."""

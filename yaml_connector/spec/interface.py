@@ -83,9 +83,12 @@ class ConfigField(Model):
         checked = check_config(value, self.type)
         if checked is None:
             return None
-        allowed = [check_config(item, self.type) for item in self.enum or ()]
-        if allowed and not any(checked == item and type(checked) is type(item) for item in allowed):
-            raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, (self.enum or [])[:40]))}")
+        if self.enum is not None:
+            allowed = [check_config(item, self.type) for item in self.enum]
+            if not any(checked == item and type(checked) is type(item) for item in allowed):
+                raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
+        if self.minimum is None and self.maximum is None:
+            return checked
         for item in checked if isinstance(checked, list) else [checked]:
             if isinstance(item, int | float) and not isinstance(item, bool):
                 if self.minimum is not None and item < self.minimum:

@@ -251,28 +251,22 @@ def _settled_items(value: Any) -> Any:
 def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
     def evaluate(scope: Scope) -> Any:
         try:
-            value = scope[root]
-        except KeyError:
-            value = environment.undefined(name=root)
-        for key in keys:
             try:
-                value = value[key]
-            except (KeyError, TypeError, IndexError):
-                value = environment.getitem(value, key)
+                value = scope[root]
+            except KeyError:
+                value = environment.undefined(name=root)
+            for key in keys:
+                try:
+                    value = value[key]
+                except (KeyError, TypeError, IndexError):
+                    value = environment.getitem(value, key)
+        except JinjaError as error:
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
         if isinstance(value, Missing):
             raise ValueProblem(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
         return value
 
-    if environment is ANSWER:
-        return evaluate
-
-    def strict(scope: Scope) -> Any:
-        try:
-            return evaluate(scope)
-        except JinjaError as error:
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
-
-    return strict
+    return evaluate
 
 
 def _parse(environment: _Sandbox, source: str) -> nodes.Expr:

@@ -141,9 +141,12 @@ def _regex_replace(value: Any, pattern: str, new: str) -> str:
     return compiled.sub(new if references else lambda match: new, text)
 
 
+_NO_SLUG = re.compile(r"[^a-z0-9]+")
+
+
 def slug(value: Any, n: int = 63) -> str:
     """A text as a-z0-9-, at most `n` characters."""
-    text = re.sub(r"[^a-z0-9]+", "-", as_text(value).lower()).strip("-")
+    text = _NO_SLUG.sub("-", as_text(value).lower()).strip("-")
     return text[:n].rstrip("-")
 
 

@@ -114,7 +114,12 @@ def compile_text(text: str, *, answer: bool = False) -> Value:
     template = parse_text(text, answer=answer)
     if (whole := template.whole) is not None:
         evaluate = whole.evaluate
-        return Value(lambda scope: settle(evaluate(scope)), template.names)
+
+        def settled(scope: Scope) -> Any:
+            value = evaluate(scope)
+            return value if type(value) is str else settle(value)
+
+        return Value(settled, template.names)
     parts = template.parts
 
     def render(scope: Scope) -> str:

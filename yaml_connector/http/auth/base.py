@@ -35,8 +35,9 @@ class AuthCall(Protocol):
 class Auth(Protocol):
     """Puts credentials on requests."""
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
-        """Add the credentials to a request that is otherwise complete."""
+    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> Awaitable[None] | None:
+        """Add the credentials to a request that is otherwise complete: at once, or when what is given back has been
+        awaited."""
 
     def forget(self, scope: Scope, call: AuthCall) -> bool:
         """The API did not take the credentials: fetch anew the next time. False: there is nothing to fetch."""
@@ -53,9 +54,9 @@ def token_header(token: str, header: str = "Authorization", prefix: str = "Beare
 
 def put(request: WireRequest, headers: dict[str, str]) -> None:
     """Set headers, in place of the request's own of the same name in any case."""
-    if request.headers:
-        names = {name.lower() for name in headers}
-        request.headers = {name: text for name, text in request.headers.items() if name.lower() not in names}
+    names = {name.lower() for name in headers}
+    for name in [name for name in request.headers if name.lower() in names]:
+        del request.headers[name]
     request.headers.update(headers)
 
 

@@ -22,7 +22,7 @@ class Bearer(Static):
         self._token = compile_text(model.token)
         self._last: tuple[Any, dict[str, str]] = (None, {})
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         token = self._token.evaluate(scope)
         if token is not None:
             last, headers = self._last
@@ -39,7 +39,7 @@ class Basic(Static):
         self._username = compile_text(model.username)
         self._password = compile_text(model.password)
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         username, password = self._username.evaluate(scope), self._password.evaluate(scope)
         if username is not None and password is not None:
             pair = basic_header(as_text(username), as_text(password), call.learn)
@@ -61,7 +61,7 @@ class ApiKey(Static):
         self._value = compile_text(model.value)
         self._in_query = model.place == "query"
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
         value = self._value.evaluate(scope)
         if value is None:
             return
