@@ -85,9 +85,12 @@ def epoch_seconds(value: Any) -> float | int:
     return int(value) if value == int(value) else value
 
 
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+
+
 def _from_rfc3339(text: str) -> float | int:
     # nanoseconds are cut to the microseconds that Python knows
-    shortened = re.sub(r"(\.\d{6})\d+", r"\1", text.strip().upper())
+    shortened = _NANOSECONDS.sub(r"\1", text.strip().upper())
     try:
         moment = datetime.fromisoformat(shortened)
     except ValueError:
