@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -69,6 +70,14 @@ class Service:
         """The last line of the process's output that is not empty."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else "it wrote nothing"
+
+    def pause(self) -> None:
+        """Lets the process do nothing until `resume`."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets the process go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends the process; nothing happens if it has ended."""
