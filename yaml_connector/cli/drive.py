@@ -7,22 +7,22 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from yaml_connector.cli.wire import WatchedConnector, WireExchange
 from yaml_connector.errors import CallError, Passing, YamlConnectorError
 from yaml_connector.job.create import CreateValues
+from yaml_connector.job.following import FollowedLog
 from yaml_connector.job.get import Status
+from yaml_connector.job.logs import LogPage
 from yaml_connector.job.meta import JobMeta
 from yaml_connector.values.filters import as_text
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
-_LOG_PAGES_AT_ONCE = 50
 _LONGEST_INFO = 200  # characters
-_LAST_READS = 4  # of the log of a job that is over, when reading it fails
 T = TypeVar("T")
 
 
@@ -79,8 +79,6 @@ class Drive:
         self.woken, self.leave = asyncio.Event(), asyncio.Event()
         self.status = Status("QUEUED")  # as far as is known
         self.cancelled = False
-        self.token = ""
-        self.already_given = 0  # of the page that has to be read again, because it gave no next token
         self.lines: list[str] = []
         self.phases: list[tuple[float, str]] = []
         self.seen: tuple[str, str | None] | None = None
@@ -168,15 +166,16 @@ class Drive:
         settings = self.connector.spec.get
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
+        log = FollowedLog(lambda token: self._read_log(meta, token))
         while True:
             self.status = await self.connector.get(meta, self.values.secrets)
             self._got(self.status)
             if self.status.is_terminal:
-                await self._show_log(meta, last=True)
+                await self._show_log(log, last=True)
                 self._show(self.status)
                 return self._ended(meta)
             self._show(self.status)
-            await self._show_log(meta, last=False)
+            await self._show_log(log, last=False)
             if self.interrupts and not self.cancelled:
                 self.cancelled = await self._cancel(meta)
                 if not self.cancelled:
@@ -211,43 +210,29 @@ class Drive:
                 self.links.add(link)
                 self._tell("link", f"{link[0]}: {link[1]}")
 
-    async def _show_log(self, meta: JobMeta, *, last: bool) -> None:
+    async def _show_log(self, log: FollowedLog, *, last: bool) -> None:
         """The lines that are new. A log that cannot be read does not disturb the run."""
-        if self.connector.plan.logs is None or meta.failed is not None:
-            return
-        failures = 0
-        for _ in range(_LOG_PAGES_AT_ONCE):
-            if self.interrupts and not last:
-                return  # the cancel does not wait for a long log
-            every: list[str] = []
-            given: list[str] = []  # without unfinished lines
-            token = None
-            try:
-                async for page in self.connector.logs(meta, self.token):
-                    every += (texts := [line.message for line in page.lines])
-                    given += [] if page.unfinished else texts
-                    token = page.token
-            except YamlConnectorError as error:
-                self._done("logs", error=str(error))
-                failures += 1
-                if last and failures < _LAST_READS:  # there is no later one that would give what is missing
-                    await asyncio.sleep(failures)
-                    continue
-                if last:
-                    self._tell("note", f"the log cannot be read: {error}")
-                return
-            if token or last:  # else an unfinished line comes again, with the rest of it
-                given = every
-            self._done("logs", {"lines": every, "next": token is not None})
-            for text in given[self.already_given :]:
-                self.lines.append(text)
-                self._tell("log", text)
-            if not token:
-                self.already_given = len(given)
-                return
-            self.token, self.already_given = token, 0
-            if not given and not last:
-                return
+        try:
+            async with contextlib.aclosing(log.news(last=last)) as news:
+                async for line in news:
+                    self.lines.append(line.message)
+                    self._tell("log", line.message)
+                    if self.interrupts and not last:
+                        return  # the cancel does not wait for a long log
+        except YamlConnectorError as error:
+            self._tell("note", f"the log cannot be read: {error}")
+
+    async def _read_log(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
+        try:
+            pages = [page async for page in self.connector.logs(meta, token)]
+        except YamlConnectorError as error:
+            self._done("logs", error=str(error))
+            raise
+        if pages:
+            lines = [line.message for page in pages for line in page.lines]
+            self._done("logs", {"lines": lines, "next": pages[-1].token is not None})
+        for page in pages:
+            yield page
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

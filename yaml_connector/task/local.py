@@ -28,6 +28,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from yaml_connector.connector import KeptJob, YamlConnector
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.identity import TaskNames
+from yaml_connector.job.following import FollowedLog
 from yaml_connector.job.get import Status
 from yaml_connector.literals import OutputValue
 
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from yaml_connector.task.plugin import YamlConnectorTask
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
-_PAGES_AT_ONCE = 50  # of the log; then the job's state is looked at again
-_LAST_READS = 4  # of the log of a job that is over, when reading it fails
-_EMPTY_PAGES = 10  # of a log whose API always promises more
 
 
 async def run_locally(task: YamlConnectorTask, inputs: dict[str, Any]) -> Any:
@@ -75,8 +73,6 @@ class _LocalJob:
         self.secrets = secrets
         self.context = context
         self.began = time.monotonic()
-        self.token = ""  # where the next page of the log starts
-        self.lines_shown = 0  # how many lines from there on were shown already
         self.shown: tuple[Any, ...] = ()
         self.told: set[str] = set()
         self.execution = self._execution()
@@ -146,11 +142,12 @@ class _LocalJob:
         settings = self.connector.loaded.spec.get
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
+        log = FollowedLog(lambda token: self.connector.jobs.logs(kept.meta, token))
         self.say(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
         while True:
             status = await self.connector.jobs.get(kept.meta, self.secrets)
             self._show(status)
-            await self._show_logs(kept, last=status.is_terminal)
+            await self._show_logs(kept, log, last=status.is_terminal)
             if status.is_terminal:
                 return status
             await asyncio.sleep(max(least, pause))
@@ -169,41 +166,15 @@ class _LocalJob:
                 _seen_links.add((name, url))
                 self.say(f"{name}: {url}")
 
-    async def _show_logs(self, kept: KeptJob, *, last: bool) -> None:
+    async def _show_logs(self, kept: KeptJob, log: FollowedLog, *, last: bool) -> None:
         """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
         the run."""
         self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
-        pages = empty = failures = 0
-        while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):
-            count, token, unfinished = 0, None, []
-            try:
-                async for page in self.connector.jobs.logs(kept.meta, self.token):
-                    token = page.token
-                    if page.unfinished:
-                        unfinished += page.lines
-                        continue
-                    for line in page.lines:
-                        count += 1
-                        if count > self.lines_shown:
-                            self.lines_shown = count
-                            self.say(f"| {line.message}")
-            except YamlConnectorError as error:
-                failures += 1
-                if last and failures < _LAST_READS:  # there is no later one that would give what is missing
-                    await asyncio.sleep(failures)
-                    continue
-                if last:
-                    self.say(f"the log cannot be read: {error}")
-                return
-            if token or last:  # else it comes again, with the rest of it
-                for line in unfinished:
-                    self.say(f"| {line.message}")
-            if not token:
-                return  # from the same token on, there may be more lines later
-            self.token, self.lines_shown = token, 0
-            pages, empty = pages + 1, 0 if count else empty + 1
-            if empty and not last:
-                return
+        try:
+            async for line in log.news(last=last):
+                self.say(f"| {line.message}")
+        except YamlConnectorError as error:
+            self.say(f"the log cannot be read: {error}")
 
     def say(self, text: str) -> None:
         if internal_ctx().data.tracker is None:
