@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+
 from yaml_connector.errors import Passing
 from yaml_connector.job.following import FollowedLog
 from yaml_connector.job.logs import LogLine, LogPage
@@ -51,7 +52,9 @@ def test_a_page_without_a_next_token_is_read_again_and_only_what_it_has_more_is_
 
 
 def test_the_next_token_is_followed_until_a_page_is_empty_and_asked_for_the_next_time() -> None:
-    followed = Followed({"": [page("one", token="a")], "a": [page("two", token="b")], "b": [page(token="c")]}.__getitem__)
+    followed = Followed(
+        {"": [page("one", token="a")], "a": [page("two", token="b")], "b": [page(token="c")]}.__getitem__
+    )
     assert followed.news() == ["one", "two"]
     assert followed.asked == ["", "a", "b"]
     followed.answers = {"c": [page("three", token=None)]}.__getitem__

@@ -1,4 +1,4 @@
-"""A log that grows, read again and again up to where it ends: for those who follow a job, in a local run or a terminal."""
+"""A log that grows, read again and again up to where it ends: for those who follow a job, locally or in a terminal."""
 
 from __future__ import annotations
 
