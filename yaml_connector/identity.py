@@ -63,11 +63,13 @@ _NAMES: dict[str, Callable[[TaskNames], Any]] = {
     "project": lambda task: task._run("project"),
     "domain": lambda task: task._run("domain"),
     "version": lambda task: task.template.id.version,
-    "execution_id": lambda task: task.execution.node_execution_id.execution_id.name if task.execution else "",
-    "attempt": lambda task: task.execution.retry_attempt if task.execution else 0,
-    "namespace": lambda task: task.metadata.namespace if task.metadata else "",
-    "labels": lambda task: dict(task.metadata.labels) if task.metadata else {},
-    "annotations": lambda task: dict(task.metadata.annotations) if task.metadata else {},
+    "execution_id": lambda task: (
+        task.execution.node_execution_id.execution_id.name if task.execution is not None else ""
+    ),
+    "attempt": lambda task: task.execution.retry_attempt if task.execution is not None else 0,
+    "namespace": lambda task: task.metadata.namespace if task.metadata is not None else "",
+    "labels": lambda task: dict(task.metadata.labels) if task.metadata is not None else {},
+    "annotations": lambda task: dict(task.metadata.annotations) if task.metadata is not None else {},
     "output_prefix": lambda task: task.output_prefix,
     "container": lambda task: task._container(),
     "sql": lambda task: task.template.sql.statement if task.template.HasField("sql") else None,

@@ -64,9 +64,7 @@ class Recording(Transport):
 
     async def close(self) -> None:
         """Close the sockets."""
-        closer = getattr(self.inner, "close", None)
-        if closer is not None:
-            await closer()
+        await self.inner.close()
 
 
 class WatchedConnector(Connector):

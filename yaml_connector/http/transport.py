@@ -43,20 +43,13 @@ class WireRequest:
     begin: float | None = None
 
 
+@dataclass(slots=True)
 class WireResponse:
     """The head of an answer, and its decompressed content as it comes."""
 
     status: int
     headers: Headers
-
-    def __init__(self, status: int, headers: Headers, chunks: AsyncIterator[bytes]) -> None:
-        self.status = status
-        self.headers = headers
-        self._chunks = chunks
-
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        return self._chunks
+    chunks: AsyncIterator[bytes]
 
     async def read(self, limit: int) -> bytes | None:
         """The whole content, or None if it is longer than `limit` bytes."""

@@ -233,9 +233,7 @@ class Connector:
     async def close(self) -> None:
         """Close the sockets of this event loop."""
         for plan in (self.plan, *self._old_plans.values()):
-            closer = getattr(plan.connection.transport, "close", None)
-            if closer is not None:
-                await closer()
+            await plan.connection.transport.close()
 
     # --- what the later calls share -----------------------------------------------------------------------------------
 
