@@ -75,6 +75,7 @@ class _LocalJob:
         self.began = time.monotonic()
         self.shown: tuple[Any, ...] = ()
         self.told: set[str] = set()
+        self.interrupted = False
         self.execution = self._execution()
         self.loop = asyncio.get_running_loop()
         self.created: Future[KeptJob] = Future()  # whoever ends the run waits for it, in whichever thread
@@ -143,7 +144,7 @@ class _LocalJob:
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
         log = FollowedLog(lambda token: self.connector.jobs.logs(kept.meta, token))
-        self.say(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
+        self.progress(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
         while True:
             status = await self.connector.jobs.get(kept.meta, self.secrets)
             self._show(status)
@@ -157,14 +158,14 @@ class _LocalJob:
         seen = (status.phase, status.message)
         if seen != self.shown:
             self.shown = seen
-            self.say(status.phase + (f": {status.message}" if status.message else ""))
+            self.progress(status.phase + (f": {status.message}" if status.message else ""))
         tracker = internal_ctx().data.tracker
         if status.links and tracker is not None:
             tracker.record_log_links(action_id=self.context.action.name, log_links=status.links)
         for name, url in status.links:
             if (name, url) not in _seen_links:
                 _seen_links.add((name, url))
-                self.say(f"{name}: {url}")
+                self.progress(f"{name}: {url}")
 
     async def _show_logs(self, kept: KeptJob, log: FollowedLog, *, last: bool) -> None:
         """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
@@ -172,9 +173,14 @@ class _LocalJob:
         self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
         try:
             async for line in log.news(last=last):
-                self.say(f"| {line.message}")
+                self.progress(f"| {line.message}")
         except YamlConnectorError as error:
-            self.say(f"the log cannot be read: {error}")
+            self.progress(f"the log cannot be read: {error}")
+
+    def progress(self, text: str) -> None:
+        """Say how the job is doing; once it is being cancelled, only what becomes of that counts."""
+        if not self.interrupted:
+            self.say(text)
 
     def say(self, text: str) -> None:
         if internal_ctx().data.tracker is None:
@@ -197,6 +203,7 @@ class _LocalJob:
     async def cancel(self) -> None:
         """Delete the job; one that is being submitted, as soon as it is known. What cannot be done is said. When the
         interpreter ends before this is over, it is asked for once more, from there."""
+        self.interrupted = True
         try:
             outcome = await self._delete(await self._known())
         except Exception as error:  # whatever became of the create
