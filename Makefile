@@ -19,15 +19,15 @@ test: .venv/ready  ## all tests
 
 # Not part of `test`: installs Ray, Slurm, and Celery with Flower (0.5 GB in /tmp), starts them on loopback, stops them.
 test-real: .venv/ready  ## the specs of the catalog against real backends
-	$(BIN)/python -m pytest -m real -rs tests/real
+	$(BIN)/python -m pytest -m real -rs tests/integration/real
 
 # Not part of `test`: needs node, and installs the YAML language server of the editors (npm, 27 MB in .cache).
 test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server: completion, hover, diagnostics
 	npm install --silent --no-audit --no-fund --no-save --prefix .cache/editor yaml-language-server@1.25.0
-	$(BIN)/python -m pytest -m editor -rs tests/cli
+	$(BIN)/python -m pytest -m editor -rs tests/unit/cli
 
 test-browser: .venv/ready  ## the page of `yaml-connector docs` in Chromium (apt-get install chromium)
-	$(BIN)/python -m pytest -m browser -rs tests/cli
+	$(BIN)/python -m pytest -m browser -rs tests/unit/cli
 
 check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .
@@ -54,10 +54,10 @@ bench-all: .venv/ready  ## all benches, one after the other (about an hour)
 	$(MAKE) --no-print-directory $(SMALL_BENCHES)
 
 soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
-	$(BIN)/python tests/soak/soak.py $(SOAK)
+	$(BIN)/python tests/integration/soak/soak.py $(SOAK)
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
-	$(BIN)/python tests/fuzz/fuzz.py --cases 100000 $(FUZZ)
+	$(BIN)/python tests/integration/fuzz/fuzz.py --cases 100000 $(FUZZ)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

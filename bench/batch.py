@@ -34,8 +34,8 @@ HAND_WRITTEN: Mapping[str, str | int] = {"timeout_seconds": 60}
 SUBJECTS: dict[str, tuple[str, str, Mapping[str, str | int]]] = {
     "floor": ("bench.handwritten", "bench_floor", HAND_WRITTEN),
     "aiohttp": ("bench.handwritten", "bench_aiohttp", HAND_WRITTEN),
-    "yaml": ("yaml_connector.service", TASK_TYPE, CUSTOM),
-    "yaml, batch": ("yaml_connector.service", f"{TASK_TYPE}_batch", CUSTOM),
+    "yaml": ("yaml_connector.flyte.service", TASK_TYPE, CUSTOM),
+    "yaml, batch": ("yaml_connector.flyte.service", f"{TASK_TYPE}_batch", CUSTOM),
 }
 
 

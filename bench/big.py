@@ -68,7 +68,7 @@ class Reader:
 
 READERS = [
     Reader(REFERENCE, "bench_text_log", "bench.handwritten_log", {"timeout_seconds": 60}),
-    Reader("yaml", TASK_TYPE, "yaml_connector.service", CUSTOM),
+    Reader("yaml", TASK_TYPE, "yaml_connector.flyte.service", CUSTOM),
 ]
 
 
@@ -111,7 +111,7 @@ class Measured:
 
 async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each connector."""
-    importlib.import_module("yaml_connector.connector")  # see above
+    importlib.import_module("yaml_connector.flyte.connector")  # see above
     document, log = status_document(options.status), len(log_text(options.log))
     (backend_port,) = free_ports(1)
     async with AsyncExitStack() as stack:

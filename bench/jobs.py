@@ -196,7 +196,7 @@ async def simulate(variant: Variant, number: int, options: argparse.Namespace) -
         if variant.changes is not None:
             changes = {"result": None, **variant.changes}
             write_spec(folder, changes)
-            kind, module, custom = TASK_TYPE, "yaml_connector.service", CUSTOM
+            kind, module, custom = TASK_TYPE, "yaml_connector.flyte.service", CUSTOM
         service, client = await stack.enter_async_context(connected(services, "c0", module))
         requests = await get_requests(client, kind, custom, number + WARM_UP_JOBS)
         await drive(client.senders["GetTask"], iter(requests[number:]), Load(WARM_UP_JOBS, calls=WARM_UP_JOBS))

@@ -55,7 +55,7 @@ _CUSTOM: dict[str, str | int] = {"timeout_seconds": 60}
 SUBJECTS = [
     Subject("floor", "bench_floor", "bench.handwritten", _CUSTOM, http=False),
     Subject("aiohttp", "bench_aiohttp", "bench.handwritten", _CUSTOM),
-    Subject("yaml", "bench_job", "yaml_connector.service", {"config": '{"timeout_seconds": 60}'}),
+    Subject("yaml", "bench_job", "yaml_connector.flyte.service", {"config": '{"timeout_seconds": 60}'}),
     Subject("aiohttp-per-call", "bench_aiohttp_per_call", "bench.handwritten", _CUSTOM),
     Subject("httpx", "bench_httpx", "bench.handwritten", _CUSTOM),
     Subject("httpx-per-call", "bench_httpx_per_call", "bench.handwritten", _CUSTOM, slow=True),

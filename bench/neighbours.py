@@ -93,7 +93,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
         for name, port in ports.items():
             services.start_backend(port, "bench.backend", str(BACKENDS[name]))
             write_spec(folder, {"connection": {"base_url": f"http://127.0.0.1:{port}"}}, name)
-        _, client = await stack.enter_async_context(connected(services, "c0", "yaml_connector.service"))
+        _, client = await stack.enter_async_context(connected(services, "c0", "yaml_connector.flyte.service"))
         send = client.senders["GetTask"]
         requests = {name: await get_requests(client, name, CUSTOM, JOBS) for name in ports}
         taken: dict[str, list[Steady]] = {phase: [] for phase in PHASES}

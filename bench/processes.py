@@ -82,7 +82,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
         services = stack.enter_context(Services(environment(BASE.parent, backend_port)))
         jobs = services.start_backend(backend_port)
         up: list[tuple[Service, Client]] = [
-            await stack.enter_async_context(connected(services, f"c0-{number}", "yaml_connector.service"))
+            await stack.enter_async_context(connected(services, f"c0-{number}", "yaml_connector.flyte.service"))
             for number in range(most)
         ]
         requests = itertools.cycle(await get_requests(up[0][1], TASK_TYPE, CUSTOM, JOBS))

@@ -33,7 +33,7 @@ COLUMNS: list[Column] = [
 
 LOAD = """
 import json, resource, sys, time
-from yaml_connector.loading.loader import load
+from yaml_connector._loading.loader import load
 start = time.perf_counter()
 specs = load(sys.argv[1]) if len(sys.argv) > 1 else []
 seconds = time.perf_counter() - start
@@ -66,7 +66,7 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
                 found, *load = json.loads(printed)
                 assert found == number
                 loads.append(load)
-                starts.append(await service_start("yaml_connector.service" if number else None, env))
+                starts.append(await service_start("yaml_connector.flyte.service" if number else None, env))
         cell: Cell = {"specs": number}
         for what, samples in (("load", loads), ("c0", starts)):
             seconds, memory = (median(values) for values in zip(*samples, strict=True))

@@ -52,7 +52,7 @@ def measurements(env: Mapping[str, str]) -> dict[str, Measurement]:
         "import yaml_connector": import_alone,
         "yaml-connector validate FILE": run(script, "validate", str(BASE)),
         "c0, empty": start(None),
-        "c0 with one spec": start("yaml_connector.service"),
+        "c0 with one spec": start("yaml_connector.flyte.service"),
     }
 
 

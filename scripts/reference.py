@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.cli.fields import Field, field_of
-from yaml_connector.contract import model as contract_models
-from yaml_connector.spec import PHASES, connection, interface, requests, sections
-from yaml_connector.spec.base import Model, Slot
-from yaml_connector.values.types import ValueType
+from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._spec import PHASES, connection, interface, requests, sections
+from yaml_connector._spec.fields import Model, Slot
+from yaml_connector.cli.explain.fields import Field, field_of
+from yaml_connector.testing import model as contract_models
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from real_api import RealApi, running_api
-from real_processes import job_service
+
+from tests.support.real_api import RealApi, running_api
+from tests.support.real_processes import job_service
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=2000)

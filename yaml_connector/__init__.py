@@ -10,32 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from yaml_connector.connector import YamlConnector as YamlConnector
-    from yaml_connector.connector import register as register
-    from yaml_connector.environment import YamlConnectorEnvironment as YamlConnectorEnvironment
-    from yaml_connector.environment import task_files as task_files
+    from yaml_connector._loading.loader import load as load
     from yaml_connector.errors import ConfigError as ConfigError
     from yaml_connector.errors import Problem as Problem
     from yaml_connector.errors import SpecError as SpecError
     from yaml_connector.errors import YamlConnectorError as YamlConnectorError
-    from yaml_connector.literals import Json as Json
-    from yaml_connector.loading.loader import load as load
-    from yaml_connector.task.plugin import task_from_spec as task_from_spec
-    from yaml_connector.task.plugin import task_plugin as task_plugin
+    from yaml_connector.flyte.connector import YamlConnector as YamlConnector
+    from yaml_connector.flyte.connector import register as register
+    from yaml_connector.flyte.environment import YamlConnectorEnvironment as YamlConnectorEnvironment
+    from yaml_connector.flyte.environment import task_files as task_files
+    from yaml_connector.flyte.literals import Json as Json
+    from yaml_connector.flyte.task import task_from_spec as task_from_spec
+    from yaml_connector.flyte.task import task_plugin as task_plugin
 
 _WHERE = {
     "ConfigError": "errors",
-    "Json": "literals",
+    "Json": "flyte.literals",
     "Problem": "errors",
     "SpecError": "errors",
-    "YamlConnector": "connector",
-    "YamlConnectorEnvironment": "environment",
+    "YamlConnector": "flyte.connector",
+    "YamlConnectorEnvironment": "flyte.environment",
     "YamlConnectorError": "errors",
-    "load": "loading.loader",
-    "register": "connector",
-    "task_files": "environment",
-    "task_from_spec": "task.plugin",
-    "task_plugin": "task.plugin",
+    "load": "_loading.loader",
+    "register": "flyte.connector",
+    "task_files": "flyte.environment",
+    "task_from_spec": "flyte.task",
+    "task_plugin": "flyte.task",
 }
 
 __all__ = sorted(_WHERE)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.loading.loader import LoadedSpec, load_text
-from yaml_connector.loading.yaml12 import parse
+from tests.support.paths import ROOT
+from yaml_connector._loading.document import parse
+from yaml_connector._loading.loader import LoadedSpec, load_text
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 # What a part that is shown leaves out. A part's own sections take the place of these; of `connection` and `get`, field

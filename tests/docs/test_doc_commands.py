@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from doc_blocks import DOCS, ROOT, Block, blocks, slug
-from real_processes import USER_KEYS, clean_environment, job_service, script
 
+from tests.docs.doc_blocks import DOCS, Block, blocks, slug
+from tests.support.paths import ROOT
+from tests.support.real_processes import USER_KEYS, clean_environment, job_service, script
 from yaml_connector.cli.main import cli
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]

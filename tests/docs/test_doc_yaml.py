@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doc_blocks import BASE, DOCS, ROOT, Block, blocks, completed, data_of, is_tests, loaded, slug
 
-from yaml_connector.contract.load import load_tests
-from yaml_connector.contract.report import file_lines
-from yaml_connector.contract.runner import run_tests
+from tests.docs.doc_blocks import BASE, DOCS, Block, blocks, completed, data_of, is_tests, loaded, slug
+from tests.support.paths import ROOT
+from yaml_connector.testing.loader import load_tests
+from yaml_connector.testing.report import file_lines
+from yaml_connector.testing.runner import run_tests
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
 YAML = [block for page in PAGES for block in blocks(page) if block.kind == "yaml"]

@@ -9,20 +9,21 @@ import sys
 from typing import Any
 
 import pytest
-from doc_blocks import DOCS, ROOT
 
 import yaml_connector
-from yaml_connector.cli.fields import every_field, field_of
+from tests.docs.doc_blocks import DOCS
+from tests.support.paths import ROOT
+from yaml_connector._expressions import budget, jsonpath
+from yaml_connector._expressions.compile import compile_text
+from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
+from yaml_connector._expressions.value_types import SCALARS
+from yaml_connector._loading import check, yaml12
+from yaml_connector._loading.references import TASK_NAMES
+from yaml_connector._spec import PHASES
+from yaml_connector._spec.json_schema import connector_schema
+from yaml_connector.cli.explain.fields import every_field, field_of
 from yaml_connector.cli.main import cli
-from yaml_connector.contract.schema import contract_schema
-from yaml_connector.loading import check, yaml12
-from yaml_connector.loading.names import TASK_NAMES
-from yaml_connector.spec import PHASES
-from yaml_connector.spec.schema import connector_schema
-from yaml_connector.values import bounds, expressions, jsonpath
-from yaml_connector.values.filters import FILTERS, FUNCTIONS
-from yaml_connector.values.templates import compile_text
-from yaml_connector.values.types import SCALARS
+from yaml_connector.testing.json_schema import contract_schema
 
 PAGE = (DOCS / "reference.md").read_text(encoding="utf-8")
 TABLES = re.findall(r"<!-- fields: (\S*) -->\n(.*?)<!-- end -->", PAGE, re.DOTALL)
@@ -97,12 +98,12 @@ def test_the_limits_are_those_of_the_code() -> None:
         yaml12.DEEPEST,
         yaml12.LONGEST_NUMBER,
         yaml12.MOST_PROBLEMS,
-        check.MOST_EXPRESSIONS,
-        check.MOST_CHARACTERS,
-        expressions.LONGEST_SOURCE,
+        checks.MOST_EXPRESSIONS,
+        checks.MOST_CHARACTERS,
+        jinja.LONGEST_SOURCE,
         jsonpath.LONGEST_EXTENDED,
-        bounds.LARGEST_TEXT,
-        bounds.LARGEST_RANGE,
+        budget.LARGEST_TEXT,
+        budget.LARGEST_RANGE,
     }
 
 

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from doc_blocks import BASE, DOCS, ROOT, completed
-from fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
 
+from tests.docs.doc_blocks import BASE, DOCS, completed
+from tests.support.fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
+from tests.support.paths import ROOT
 from yaml_connector import task_from_spec
+from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._loading.loader import examine, load_text
 from yaml_connector.cli.main import cli
-from yaml_connector.files import open_file
-from yaml_connector.job.connector import Connector
-from yaml_connector.job.create import CreateValues
-from yaml_connector.job.meta import JobMeta
-from yaml_connector.loading.loader import examine, load_text
+from yaml_connector.flyte.files import open_file
 
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE)
@@ -103,7 +104,7 @@ def local_run() -> str:
 
 def service() -> str:
     """The service with a wrong spec."""
-    command = [sys.executable, "-c", "import yaml_connector.service"]
+    command = [sys.executable, "-c", "import yaml_connector.flyte.service"]
     env = {"YAML_CONNECTOR_PATH": "docs", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode != 0
@@ -218,7 +219,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "has the task type ... in version ... already": doubles,
     "there is no such file or folder; specs are looked for in the path given, else in YAML_CONNECTOR_PATH, else in "
     "connectors.d/": lambda folder: str(examine([str(folder / "none")])[1][0]),
-    "an error that comes as 200 would ...: say ... here too, or ...": lambda _: source("loading/unjudged.py"),
+    "an error that comes as 200 would ...: say ... here too, or ...": lambda _: source("_loading/unjudged.py"),
     "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted": (
         lambda _: validated(NO_KEY)
     ),
@@ -257,7 +258,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "this spec's auth needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
     "the JWT cannot be signed with ... and this key ...": lambda _: created(**auth(type="jwt", key="no key")),
     "aws_sigv4: there are no keys in the spec, and botocore's own chain finds none": lambda _: source(
-        "http/auth/cloud.py"
+        "_http/auth/cloud.py"
     ),
     "cannot be connected to: ...": lambda _: raised(lambda: created(REFUSED)),
     "gave no complete answer within ... s": lambda _: raised(lambda: created(SILENT)),
@@ -268,7 +269,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "is not encrypted, but base_url is; no request was sent": lambda _: created(
         **follow("http://other.test/jobs"), connection={**HTTPS, "allowed_hosts": ["other.test"]}
     ),
-    "the name resolves to a link-local or metadata address, which is refused": lambda _: source("http/transport.py"),
+    "the name resolves to a link-local or metadata address, which is refused": lambda _: source("_http/transport.py"),
     "the config leads to ..., which allowed_hosts does not name": (
         lambda _: created(**ANY_REGION, config={"host": "str"}, values={"config": {"host": "evil.test"}})
     ),
@@ -310,9 +311,9 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "there is no spec ... beside this file": lambda folder: command(
         "test", written(folder / "alone.test.yaml", {"tests": [{"name": "a", "calls": [{"create": {}}]}]})
     ),
-    "the certificate is not trusted: ...": lambda _: source("cli/preflight.py"),
+    "the certificate is not trusted: ...": lambda _: source("cli/check/preflight.py"),
     "... cannot be resolved: ...": lambda folder: command("check", reaching(folder, "https://api.invalid")),
-    "... does not answer within ... s (a firewall?)": lambda _: source("cli/preflight.py"),
+    "... does not answer within ... s (a firewall?)": lambda _: source("cli/check/preflight.py"),
     "the secret ...: the variable ... is not set": lambda _: command(
         "run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=env:NONE"
     ),
@@ -320,9 +321,9 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
         lambda _: command("run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=4711")
     ),
     "... needs: --input ...": lambda _: command("run", BATCH_JOB),
-    "it could not be cancelled: ...": lambda _: source("cli/drive.py"),
+    "it could not be cancelled: ...": lambda _: source("cli/_live/interactive_run.py"),
 }
-TYPED = ROOT / "tests" / "task" / "connectors.d" / "typed.yaml"
+TYPED = ROOT / "tests" / "unit" / "flyte" / "connectors.d" / "typed.yaml"
 
 
 def source(module: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from yaml_connector.cli.placing import place
-from yaml_connector.cli.problems import text_width
+from yaml_connector.cli._diagnostics import text_width
+from yaml_connector.cli._files import place
 from yaml_connector.errors import ConfigError, did_you_mean
 
 _FOLDER = Path(__file__).resolve().parents[1] / "catalog"
@@ -27,7 +27,7 @@ class Entry:
     @property
     def head(self) -> dict[str, Any]:
         """Its task type, title and description, without loading the whole spec."""
-        from yaml_connector.loading.yaml12 import parse
+        from yaml_connector._loading.document import parse
 
         data = parse(self.file.read_bytes(), str(self.file)).data or {}
         description = " ".join(str(data.get("description") or "").split())
@@ -150,6 +150,6 @@ def add(name: str, folder: str | None, force: bool) -> None:
     Example:
       yaml-connector catalog add slurm
     """
-    from yaml_connector.loading.loader import specs_path
+    from yaml_connector._loading.loader import specs_path
 
     copy_to(entry(name), Path(folder or specs_path()), force=force)

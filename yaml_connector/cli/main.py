@@ -13,15 +13,15 @@ from typing import Any
 import click
 
 from yaml_connector.cli.catalog import catalog
-from yaml_connector.cli.check import check
+from yaml_connector.cli.check.command import check
 from yaml_connector.cli.demo import demo
-from yaml_connector.cli.docs import docs
-from yaml_connector.cli.explain import explain
-from yaml_connector.cli.new import new
-from yaml_connector.cli.record import record
-from yaml_connector.cli.run import run
+from yaml_connector.cli.docs.command import docs
+from yaml_connector.cli.explain.command import explain
+from yaml_connector.cli.new.command import new
+from yaml_connector.cli.record.command import record
+from yaml_connector.cli.run.command import run
 from yaml_connector.cli.schema import schema
-from yaml_connector.cli.stubs import stubs
+from yaml_connector.cli.stubs.command import stubs
 from yaml_connector.cli.test import test
 from yaml_connector.cli.validate import validate
 from yaml_connector.errors import YamlConnectorError

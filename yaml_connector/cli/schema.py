@@ -19,7 +19,7 @@ def schema(tests: bool) -> None:
       yaml-connector schema --tests > connector-test.v1.json
     """
     if tests:
-        from yaml_connector.contract.schema import schema_text
+        from yaml_connector.testing.json_schema import schema_text
     else:
-        from yaml_connector.spec.schema import schema_text
+        from yaml_connector._spec.json_schema import schema_text
     click.echo(schema_text(), nl=False)

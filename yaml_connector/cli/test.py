@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli.problems import Sources, echo_problems, errors_of, printable, problem_data
+from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, printable, problem_data
 from yaml_connector.cli.validate import find_files
 
 if TYPE_CHECKING:
-    from yaml_connector.contract.load import LoadedTests, ReadSpec
-    from yaml_connector.contract.runner import FileResult
     from yaml_connector.errors import Problem
+    from yaml_connector.testing.loader import LoadedTests, ReadSpec
+    from yaml_connector.testing.runner import FileResult
 
 
 @click.command(short_help="Run contract tests against recorded answers.")
@@ -49,7 +49,7 @@ def test(
 
     logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # what a test provokes is no news
     if watch:
-        from yaml_connector.cli.watch import whenever_changed
+        from yaml_connector._loading.watch import whenever_changed
 
         whenever_changed(lambda: _watched(paths), lambda: _run_all(paths, part, junit, form, again=True))
     elif not _run_all(paths, part, junit, form):
@@ -60,8 +60,8 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
     """Run the tests and report; did all pass? `again`: more runs will follow, so that no test is no wrong usage."""
     from functools import cache
 
-    from yaml_connector.contract import report
-    from yaml_connector.loading.loader import read_spec
+    from yaml_connector._loading.loader import read_spec
+    from yaml_connector.testing import report
 
     files, problems = _test_files(paths)
     results: list[FileResult] = []
@@ -99,7 +99,7 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
 
 def _watched(paths: tuple[str, ...]) -> list[str]:
     """The folders and files whose change may change a result."""
-    from yaml_connector.loading.loader import specs_path
+    from yaml_connector._loading.loader import specs_path
 
     named = paths or (specs_path(),)
     folders = {path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named}
@@ -115,8 +115,8 @@ def _names(folder: str) -> list[str]:
 
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
     """The contract tests that paths stand for: files, those that are for a spec, those in folders."""
+    from yaml_connector._loading.loader import specs_path
     from yaml_connector.errors import Problem
-    from yaml_connector.loading.loader import specs_path
 
     files: list[str] = []
     problems: list[Problem] = []
@@ -134,9 +134,9 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
 
 
 def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | None, list[Problem]]:
-    from yaml_connector.contract.load import load_tests
-    from yaml_connector.contract.runner import run_tests
-    from yaml_connector.loading.loader import read_file
+    from yaml_connector._loading.loader import read_file
+    from yaml_connector.testing.loader import load_tests
+    from yaml_connector.testing.runner import run_tests
 
     tests: LoadedTests | None
     tests, problems = load_tests(read_file(file), file, spec_of)
@@ -148,7 +148,7 @@ def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | N
 
 
 def _echo(result: FileResult) -> None:
-    from yaml_connector.contract import report
+    from yaml_connector.testing import report
 
     for line in report.file_lines(result):
         sign = line.lstrip()[:1]

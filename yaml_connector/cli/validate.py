@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli.problems import Sources, count, echo_problems, errors_of, github_annotation, problem_data
+from yaml_connector.cli._diagnostics import Sources, count, echo_problems, errors_of, github_annotation, problem_data
 
 if TYPE_CHECKING:
-    from yaml_connector.contract.load import ReadSpec
+    from yaml_connector._loading.loader import LoadedSpec
     from yaml_connector.errors import Problem
-    from yaml_connector.loading.loader import LoadedSpec
+    from yaml_connector.testing.loader import ReadSpec
 
 STDIN = "<stdin>"
 
@@ -94,8 +94,8 @@ class Found:
 def find_files(paths: Sequence[str]) -> Found:
     """The specs and contract tests that paths stand for; without a path, where specs are looked for. With a spec come
     the tests beside it that are for it."""
-    from yaml_connector.contract.load import test_files, tests_of
-    from yaml_connector.loading.loader import is_test_file, spec_files, specs_path
+    from yaml_connector._loading.loader import is_test_file, spec_files, specs_path
+    from yaml_connector.testing.loader import test_files, tests_of
 
     found = Found()
     for path in paths or [specs_path()]:
@@ -117,7 +117,7 @@ def find_files(paths: Sequence[str]) -> Found:
 
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
-    from yaml_connector.loading.loader import examine, load_text, read_file, read_spec
+    from yaml_connector._loading.loader import examine, load_text, read_file, read_spec
 
     named = [path for path in paths if path != "-"]
     files = find_files(named) if named or stdin is None else Found()
@@ -148,7 +148,7 @@ def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
 
 def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) -> list[Problem]:
     """What is wrong with files of contract tests, and with the specs that they are about."""
-    from yaml_connector.contract.load import load_tests, value_problems
+    from yaml_connector.testing.loader import load_tests, value_problems
 
     problems = []
     for file, content in contents.items():

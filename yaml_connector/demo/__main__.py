@@ -67,7 +67,7 @@ def _connector_service(service_url: str) -> Iterator[int]:
     _title("the connector: c0, with every spec of connectors.d")
     port = free_port()
     command = [_script("c0"), "--port", str(port), "--prometheus_port", str(free_port())]
-    command += ["--modules", "yaml_connector.service"]
+    command += ["--modules", "yaml_connector.flyte.service"]
     env = {"BATCH_URL": service_url, "YAML_CONNECTOR_PATH": "connectors.d"}
     click.echo(f"   {' '.join(['c0', *command[1:]])}")
     with start(command, ready="(0)", env=env):
@@ -79,8 +79,8 @@ def _script(name: str) -> str:
 
 
 def _as_flyte(port: int) -> None:
-    from yaml_connector.demo.flyte_client import FlyteClient
-    from yaml_connector.task.plugin import task_plugin
+    from yaml_connector.flyte.service_client import FlyteClient
+    from yaml_connector.flyte.task import task_plugin
 
     plugin = task_plugin("batch_job")
     with FlyteClient(port) as flyte:

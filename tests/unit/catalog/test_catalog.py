@@ -1,0 +1,150 @@
+"""The catalog is what people copy from: each spec of it is good, says what it is, and is tested for what goes wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import CATALOG, CORNERS, ROOT
+from tests.unit.catalog.catalog_files import calls, contract_tests, exchanges, specs, texts
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec import TERMINAL_PHASES
+from yaml_connector.testing.model import Call
+from yaml_connector.testing.report import failure_lines, unreached
+from yaml_connector.testing.runner import FileResult, run_tests
+
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+def by_name(folder: Path) -> list[Any]:
+    return [pytest.param(spec, id=Path(spec.file).stem) for spec in specs(folder)]
+
+
+every_catalog_spec = pytest.mark.parametrize("spec", by_name(CATALOG))
+every_corner = pytest.mark.parametrize("spec", by_name(CORNERS))
+
+
+@pytest.fixture(autouse=True)
+def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def run(spec: LoadedSpec) -> FileResult:
+    result = run_tests(contract_tests(spec.file))
+    failed = [line for test in result.results for failure in test.failures for line in failure_lines(failure)]
+    assert failed == []
+    return result
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", [*by_name(CATALOG), *by_name(CORNERS)])
+def test_a_spec_has_no_warnings_but_of_a_create_that_cannot_be_made_safe(spec: LoadedSpec) -> None:
+    assert [str(warning) for warning in spec.warnings if "neither idempotent nor adopt" not in warning.message] == []
+
+
+@every_catalog_spec
+def test_the_contract_tests_of_the_catalog_pass(spec: LoadedSpec) -> None:
+    run(spec)
+
+
+@every_corner
+def test_the_contract_tests_of_a_corner_pass_and_reach_all_of_it(spec: LoadedSpec) -> None:
+    assert [str(place) for place in unreached([run(spec)])] == []
+
+
+# --- the catalog -----------------------------------------------------------------------------------------------------
+
+
+@every_catalog_spec
+def test_a_spec_says_what_it_is(spec: LoadedSpec) -> None:
+    lines = Path(spec.file).read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines[: lines.index("spec_version: 1")] if re.match(r"# [A-Z]", line)]
+    assert head
+    assert spec.spec.name
+    assert spec.spec.description  # `yaml-connector catalog list` shows both
+
+
+@every_catalog_spec
+def test_a_job_succeeds(spec: LoadedSpec) -> None:
+    assert "SUCCEEDED" in {call.get.expect.phase for _, call in calls(spec.file, "get") if call.get}
+
+
+@every_catalog_spec
+def test_a_job_fails_with_the_apis_own_words(spec: LoadedSpec) -> None:
+    assert any(
+        call.get.expect.phase == "FAILED" and is_quoted(call.get.expect.message, call)
+        for _, call in calls(spec.file, "get")
+        if call.get
+    )
+
+
+@every_catalog_spec
+def test_a_job_is_cancelled_also_when_it_is_over(spec: LoadedSpec) -> None:
+    quiet = [call for _, call in calls(spec.file, "delete") if call.delete and not call.delete.expect.error]
+    if spec.spec.delete is None:
+        assert [len(exchanges(call)) for call in quiet] == [0]  # and the test says that nothing happens
+    else:
+        assert len(quiet) >= 2
+
+
+@every_catalog_spec
+def test_a_create_is_refused_for_good_with_the_apis_own_words(spec: LoadedSpec) -> None:
+    assert any(
+        call.create.expect.phase == "FAILED" and is_quoted(call.create.expect.message, call)
+        for _, call in calls(spec.file, "create")
+        if call.create
+    )
+
+
+@every_catalog_spec
+def test_a_fault_while_polling_passes(spec: LoadedSpec) -> None:
+    faults = [
+        call.get.expect.phase
+        for _, call in calls(spec.file, "get")
+        if call.get and any(is_fault(response) for response in responses(call))
+    ]
+    assert set(faults) - TERMINAL_PHASES
+
+
+@every_catalog_spec
+def test_no_test_file_holds_a_private_key(spec: LoadedSpec) -> None:
+    assert "PRIVATE KEY" not in Path(contract_tests(spec.file).file).read_text(encoding="utf-8")
+
+
+def test_the_specs_that_the_pages_name_are_there() -> None:
+    names = {Path(spec.file).stem for spec in specs(CATALOG)}
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]:
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"(?:catalog/|catalog add |catalog show |--from catalog )([a-z]\w*)", text)
+        assert set(named) <= names, page
+        counted = re.findall(r"(\d+) specs (?:of|in) the catalog", text)
+        assert {int(count) for count in counted} <= {len(names)}, page
+
+
+# --- what is looked at in a test -------------------------------------------------------------------------------------
+
+
+def responses(call: Call) -> Iterator[Any]:
+    for exchange in exchanges(call):
+        yield exchange.response
+
+
+def is_fault(response: Any) -> bool:
+    return response.fault is not None or response.status in PASSING
+
+
+def is_quoted(message: str | None, call: Call) -> bool:
+    """Is the expected message (a text, or a regex) something that one of the answers says, or the status of one that
+    says nothing?"""
+    if not message:
+        return False
+    words = [text for item in responses(call) for text in [*texts(item.json_body)] or [item.text or str(item.status)]]
+    if message.startswith("/"):
+        return any(re.search(message.strip("/").split(".*")[-1], text) for text in words)
+    return any(len(text) > 3 and text in message for text in words)

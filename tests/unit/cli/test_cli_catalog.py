@@ -1,0 +1,114 @@
+"""`yaml-connector catalog`: the specs are found in a checkout and in an installed package, and can be copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.command_line import Command
+from tests.support.paths import CATALOG, ROOT
+from tests.support.real_processes import clean_environment, script
+
+
+def names() -> set[str]:
+    return {path.stem for path in (CATALOG).glob("*.yaml") if ".test." not in path.name}
+
+
+def test_all_specs_are_listed_with_what_they_do(command: Command) -> None:
+    found = json.loads(command("catalog", "list", "--format", "json").stdout)
+    assert {item["name"] for item in found} == names()
+    assert "Databricks Job: Runs a notebook or a Python file on Databricks." in command("catalog", "list").stdout
+
+
+def test_specs_are_searched_by_all_words(command: Command) -> None:
+    found = json.loads(command("catalog", "search", "Databricks", "notebook", "--format", "json").stdout)
+    assert "databricks_job" in {item["name"] for item in found}
+    assert command("catalog", "search", "no such thing").returncode == 1
+
+
+def test_a_spec_and_its_test_are_shown(command: Command) -> None:
+    assert command("catalog", "show", "slurm").stdout == (CATALOG / "slurm.yaml").read_text(encoding="utf-8")
+    assert "tests:" in command("catalog", "show", "slurm", "--test").stdout
+
+
+def test_a_spec_is_copied_with_its_test_and_what_they_read(command: Command) -> None:
+    done = command("catalog", "add", "openai_batch")
+    assert done.returncode == 0
+    assert sorted(path.name for path in Path("connectors.d").iterdir()) == [
+        ".schema",
+        "openai_batch.requests.jsonl",
+        "openai_batch.test.yaml",
+        "openai_batch.yaml",
+    ]
+    assert command("test", "connectors.d").returncode == 0
+    again = command("catalog", "add", "openai_batch")
+    assert again.returncode == 1
+    assert "there already (--force writes over)" in again.stderr
+
+
+def schema_of(file: Path) -> Path:
+    """The schema that a file names to editors."""
+    line = file.read_text(encoding="utf-8").partition("\n")[0]
+    return (file.parent / line.removeprefix("# yaml-language-server: $schema=")).resolve()
+
+
+def test_editors_find_the_schemas_of_a_copy_in_a_project_that_had_none(command: Command, here: Path) -> None:
+    for name in ("slurm", "ray"):  # the schemas may be there already
+        assert command("catalog", "add", name).returncode == 0
+        for file, schema in ((f"{name}.yaml", "connector.v1.json"), (f"{name}.test.yaml", "connector-test.v1.json")):
+            found = schema_of(here / "connectors.d" / file)
+            assert found == here / "connectors.d" / ".schema" / schema
+            assert found.read_text(encoding="utf-8") == (ROOT / "schema" / schema).read_text(encoding="utf-8")
+    assert not (here / "schema").exists()
+    assert command("validate", "connectors.d").returncode == 0
+
+
+def test_a_copy_names_the_schemas_that_a_project_has(command: Command, here: Path) -> None:
+    (here / "schema").mkdir()
+    (here / "schema" / "connector.v1.json").write_text("{}", encoding="utf-8")
+    assert command("catalog", "add", "airflow").returncode == 0
+    assert schema_of(here / "connectors.d" / "airflow.yaml") == here / "schema" / "connector.v1.json"
+    assert (here / "schema" / "connector.v1.json").read_text(encoding="utf-8") == "{}"
+    original = (CATALOG / "airflow.yaml").read_text(encoding="utf-8")
+    assert (here / "connectors.d" / "airflow.yaml").read_text(encoding="utf-8") == original
+
+
+def test_an_unknown_name_says_the_closest(command: Command) -> None:
+    done = command("catalog", "show", "slurn")
+    assert done.returncode == 1
+    assert "did you mean slurm?" in done.stderr
+
+
+def test_the_built_package_holds_the_whole_catalog(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "yaml_connector", source / "yaml_connector", symlinks=True, ignore=ignore)
+    shutil.copytree(CATALOG, source / "catalog")
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, source / file)
+    build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build", "--build-lib", "../built"]
+    subprocess.run(build, cwd=source, capture_output=True, check=True)
+    built = {path.name for path in (tmp_path / "built" / "yaml_connector" / "catalog").iterdir()}
+    assert built == {path.name for path in (CATALOG).iterdir() if path.is_file()}
+
+
+def test_the_tour_says_that_it_needs_a_checkout(command: Command) -> None:
+    done = command("demo")
+    assert done.returncode == 2
+    assert "the tour runs in a checkout" in done.stderr
+
+
+def test_all_commands_are_there_as_a_plugin_of_flytes_own_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [script("flyte"), "yaml-connector", "catalog", "list"],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "slurm" in done.stdout

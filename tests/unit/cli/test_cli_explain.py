@@ -1,0 +1,224 @@
+"""`yaml-connector explain`: every field is explained, and every spec can be told in plain words."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import Command
+from tests.support.paths import CATALOG, ROOT
+from yaml_connector._loading.loader import load_text
+from yaml_connector._spec.json_schema import connector_schema
+from yaml_connector.cli.explain.fields import every_field, field_of
+from yaml_connector.testing.json_schema import contract_schema
+
+BATCH_JOB = str(ROOT / "connectors.d" / "batch_job.yaml")
+CANCEL = "  request: {method: POST, path: /stop, json: {signal: KILL, of: ['${{ job.id }}']}}"
+SPECS = sorted(str(path) for path in (CATALOG).glob("*.yaml") if ".test." not in path.name)
+
+
+def test_a_field_is_explained_with_what_is_below_it(command: Command) -> None:
+    done = command("explain", "create.adopt")
+    assert done.returncode == 0
+    assert done.stdout.startswith("create.adopt  <mapping>\n\n  Look for the job first.\n\nFIELDS\n")
+    assert "  job_id      Not null: this job is taken over. (required; any value)" in done.stdout
+
+
+def test_without_a_path_all_sections_are_listed(command: Command) -> None:
+    done = command("explain")
+    for section in ("connection", "create", "get", "logs"):
+        assert f"\n  {section} " in done.stdout
+
+
+def test_a_duration_and_its_default_are_written_as_in_a_spec(command: Command) -> None:
+    done = command("explain", "get.poll.tolerance", "--format", "json")
+    assert json.loads(done.stdout)["type"] == "duration"
+    assert json.loads(done.stdout)["default"] == "10m"
+
+
+@pytest.mark.parametrize(
+    ("path", "description"),
+    [
+        ("connection.auth.token", "Log in first: a request gives the token."),
+        ("connection.auth.token.expires_in", "Its lifetime in seconds; without: until a 401."),
+        ("secrets.env", "A variable of the connector's environment."),
+        ("secrets.api_key.env", "A variable of the connector's environment."),
+        ("config.cpus.minimum", "The smallest number allowed."),
+        ("get.phase[0].map", "A phase to the states that mean it."),
+        ("create.steps[1].follow", "The next page's URL, got again and again."),
+    ],
+)
+def test_names_of_ones_own_and_places_in_lists_may_stand_in_a_path(path: str, description: str) -> None:
+    assert field_of(path).description == description
+
+
+def test_a_field_of_a_contract_test_is_explained_too(command: Command) -> None:
+    done = command("explain", "--tests", "tests.calls.create.expect")
+    assert "  saved    What create.save kept. (mapping)" in done.stdout
+
+
+def test_a_wrong_path_says_the_closest_name(command: Command) -> None:
+    done = command("explain", "get.phse")
+    assert done.returncode == 2
+    assert "there is no field 'phse' in get; did you mean phase?" in done.stderr
+
+
+@pytest.mark.parametrize("schema", [connector_schema(), contract_schema()], ids=["specs", "tests"])
+def test_every_path_that_is_shown_can_be_asked_for(schema: dict[str, Any]) -> None:
+    tests = "tests" in schema["properties"]
+    paths = [field.path for field in every_field(schema)]
+    assert len(paths) > 40
+    for path in paths:
+        assert list(field_of(path, tests=tests).lines())
+
+
+def test_a_spec_is_told_in_plain_words(command: Command) -> None:
+    done = command("explain", BATCH_JOB)
+    assert done.returncode == 0
+    for line in (
+        "  with a bearer token (secret api_key)",
+        "  config   timeout_seconds (int, default 300)",
+        "  secret   api_key (from the task, else the connector's BATCH_API_KEY)",
+        "  POST /jobs",
+        "  The job's id is $.id",
+        "  ├─▶ QUEUED       queued",
+        "  └─▶ ■ ABORTED    cancelled",
+        "  POST /jobs/${{ job.id }}/cancel",
+        "  secrets are never kept",
+    ):
+        assert f"\n{line}\n" in f"\n{done.stdout}"
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[Path(spec).stem for spec in SPECS])
+def test_every_spec_of_the_catalog_can_be_told(command: Command, spec: str) -> None:
+    done = command("explain", spec)
+    assert done.returncode == 0
+    assert "\nPHASES\n" in done.stdout
+    assert "\nKEPT WITH THE JOB\n" in done.stdout
+
+
+def test_bodies_info_and_the_conditions_of_a_log_are_told_as_they_are_written(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    text = text.replace("  request: POST /jobs/${{ job.id }}/cancel", CANCEL)
+    text = text.replace("  message: $.detail", "  message: $.detail\n  info: {progress: $.progress}")
+    text = text.replace("  next: $.next", "  next: $.next\n  more: body.more\n  keep: line.text")
+    (here / "mine.yaml").write_text(text, encoding="utf-8")
+    told = command("explain", "mine.yaml").stdout
+    for line in (
+        '       json body: {"signal": "KILL", "of": ["${{ job.id }}"]}',
+        "  Info progress: $.progress",
+        "  There is more as long as body.more",
+        "  A line is given if line.text",
+    ):
+        assert f"\n{line}\n" in told
+
+
+def test_a_long_body_is_cut(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    body = f"{{method: POST, path: /stop, json: {{why: {'long ' * 100}}}}}"
+    (here / "mine.yaml").write_text(text.replace("POST /jobs/${{ job.id }}/cancel", body), encoding="utf-8")
+    (line,) = [line for line in command("explain", "mine.yaml").stdout.splitlines() if "long long" in line]
+    assert line.startswith('       json body: {"why": "long long')
+    assert line.endswith("...")
+    assert len(line) < 330
+
+
+def test_a_spec_may_be_named_by_its_task_type(command: Command, here: Path) -> None:
+    (here / "connectors.d").mkdir()
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    (here / "connectors.d" / "a.yaml").write_text(text, encoding="utf-8")
+    (here / "connectors.d" / "get.yaml").write_text(text.replace("batch_job", "get"), encoding="utf-8")
+    (here / "connectors.d" / "broken.yaml").write_text("{", encoding="utf-8")
+    assert command("explain", "batch_job").stdout == command("explain", "connectors.d/a.yaml").stdout
+    assert command("explain", "get").stdout.startswith("get  <mapping>")  # fields come first
+    wrong = command("explain", "batch_jop")
+    assert wrong.returncode == 2
+    assert "there is no field 'batch_jop'" in wrong.stderr
+    assert "nor is there a task type 'batch_jop' in connectors.d; did you mean batch_job?" in wrong.stderr
+    assert "task type" not in command("explain", "--tests", "nonsense").stderr
+
+
+BASE: dict[str, Any] = {
+    "spec_version": 1,
+    "task_type_name": "example",
+    "connection": {"base_url": "https://api.test"},
+    "create": {"request": "POST /jobs", "job_id": "$.id"},
+}
+WHOLE: dict[str, Any] = {  # sections that some fields can only stand in
+    "get": {"request": "GET /jobs", "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"]}}},
+    "result": {"request": "GET /result"},
+    "delete": {"request": "DELETE /jobs"},
+    "logs": {"request": "GET /logs", "lines": "$.lines[*]"},
+    "outputs": {"result": {"value": "$.result"}},
+    "create.adopt": {"request": "GET /jobs", "job_id": "$.id"},
+    "create.steps": [{"name": "one", "request": "POST /jobs"}],
+    "create.on_failure": [{"request": "DELETE /jobs"}],
+    "get.links": [{"name": "a", "url": "$.url"}],
+    "get.batch": {"request": "GET /jobs", "items": "$.jobs[*]", "id": "$.id"},
+    "connection.auth": {"type": "token", "request": "POST /login", "token": "$.token"},
+}
+
+
+def spec_with(path: str, example: Any) -> dict[str, Any]:
+    """A spec with this example at the path of a field."""
+    spec = copy.deepcopy(BASE)
+    place: Any = spec
+    *around, last = path.split(".")
+    for index, part in enumerate(around):
+        if around[:index] == ["connection", "auth"]:
+            continue  # the kind of auth is no key of its own
+        if part in ("request", "check"):
+            place[part] = {"method": "POST", "path": "/jobs"}
+        elif part not in place:
+            place[part] = copy.deepcopy(WHOLE.get(".".join(around[: index + 1]), {}))
+        if part == "steps":
+            place.pop("request", None)
+        place = place[part][0] if isinstance(place[part], list) else place[part]
+    place[last] = example
+    return spec
+
+
+def examples_of_requests() -> list[tuple[str, Any]]:
+    """Every example that `explain` shows, and those of the requests of every section."""
+    found = {field.path for field in every_field(connector_schema())}
+    sections = ("create", "create.adopt", "get", "get.batch", "result", "delete", "logs", "connection.auth.token")
+    found |= {"connection.check", *(f"{section}.request" for section in sections)}
+    return [(path, example) for path in sorted(found) for example in field_of(path).examples]
+
+
+@pytest.mark.parametrize(("path", "example"), examples_of_requests())
+def test_every_example_may_stand_where_it_is_shown(path: str, example: Any) -> None:
+    _, problems = load_text(json.dumps(spec_with(path, example)).encode(), "example.yaml")
+    assert [str(problem) for problem in problems if problem.severity == "error"] == []
+
+
+def test_what_is_kept_is_told(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    text = text.replace("  job_id: $.id", "  job_id: $.id\n  save: {region: $.region}")
+    text = text.replace("GET /jobs/${{ job.id }}", "GET /jobs/${{ job.id }}?t=${{ config.timeout_seconds }}")
+    (here / "mine.yaml").write_text(text.replace("?t=$", "/$"), encoding="utf-8")
+    done = command("explain", "mine.yaml")
+    assert "  its id, and from the answer: region\n  config: timeout_seconds\n" in done.stdout
+
+
+def test_a_wrong_spec_is_told_and_a_missing_one_too(command: Command, here: Path) -> None:
+    (here / "wrong.yaml").write_text("spec_version: 1\n", encoding="utf-8")
+    assert "task_type_name: is required" in command("explain", "wrong.yaml").stderr
+    assert command("explain", "wrong.yaml").returncode == 1
+    assert command("explain", "none.yaml").returncode == 1
+
+
+def test_explaining_needs_neither_flyte_nor_http() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from yaml_connector.cli.main import cli;"
+        f"assert CliRunner().invoke(cli, ['explain', {BATCH_JOB!r}]).exit_code == 0;"
+        "print({'flyte', 'aiohttp', 'httpx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,32 @@
+"""`yaml-connector test --watch`: the tests run again whenever a file changes, until Ctrl-C."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+from tests.support.paths import ROOT
+from tests.support.real_processes import clean_environment, script
+from tests.unit.cli.terminal import Terminal
+
+
+def test_tests_run_again_after_every_change_until_ctrl_c(tmp_path: Path) -> None:
+    for name in ("batch_job.yaml", "batch_job.test.yaml"):
+        shutil.copy(ROOT / "connectors.d" / name, tmp_path / name)
+    file = tmp_path / "batch_job.yaml"
+    good = file.read_text(encoding="utf-8")
+    command = [script("yaml-connector"), "test", ".", "--watch"]
+    with Terminal(command, tmp_path, clean_environment(tmp_path)) as terminal:
+        terminal.expect(" passed\n")
+        file.write_text(good.replace("[cancelled]", "[stopped]"), encoding="utf-8")
+        terminal.expect(" failed\n")
+        file.write_text("spec_version: 1\n", encoding="utf-8")
+        terminal.expect("problem")
+        file.unlink()
+        terminal.expect("problem")
+        file.write_text(good, encoding="utf-8")
+        terminal.expect(" passed\n")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text

@@ -1,0 +1,322 @@
+"""The language's own filters and functions (section 3)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fake_api import START, HandClock
+from yaml_connector._clock import use_clock
+from yaml_connector._expressions.compile import compile_text
+from yaml_connector._expressions.filters import FILTERS
+from yaml_connector.errors import ValueProblem
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def value(expression: str, **scope: Any) -> Any:
+    """What an expression gives, in both dialects."""
+    found = [compile_text("${{ " + expression + " }}", answer=answer).evaluate(scope) for answer in (True, False)]
+    assert repr(found[0]) == repr(found[1])
+    return found[0]
+
+
+def problem(expression: str, **scope: Any) -> str:
+    with pytest.raises(ValueProblem) as raised:
+        value(expression, **scope)
+    return str(raised.value)
+
+
+ARGUMENTS = {"jsonpath": "('$')", "regex": "('a')", "regex_replace": "('a', 'b')", "slug": "(3)", "merge": "({})"}
+
+
+@pytest.mark.parametrize("name", sorted(FILTERS))
+def test_every_filter_gives_null_for_null_and_undefined(name: str) -> None:
+    call = f"x | {name}{ARGUMENTS.get(name, '')}"
+    assert value(call, x=None) is None
+    assert value(call) is None
+    assert value(f"x.y.z | {name}{ARGUMENTS.get(name, '')}", x={"y": {}}) is None
+
+
+class TestJson:
+    @given(JSON)
+    def test_and_fromjson_are_each_others_opposite(self, data: Any) -> None:
+        assert repr(value("x | json | fromjson", x=data)) == repr(data if data is not None else None)
+
+    def test_is_compact_and_keeps_the_order(self) -> None:
+        assert value("x | json", x={"b": 1, "a": [1.0, "é", None, True]}) == '{"b":1,"a":[1.0,"é",null,true]}'
+        assert value("'text' | json") == '"text"'
+
+    def test_of_what_json_has_no_form_for_is_a_problem(self) -> None:
+        assert "has no JSON form" in problem("x | json", x=float("inf"))
+
+    @pytest.mark.parametrize("text", ["", "{", "nul", "[1,]", "'a'"])
+    def test_text_that_is_none_is_a_problem(self, text: str) -> None:
+        assert "fromjson: this is no JSON text" in problem("x | fromjson", x=text)
+
+
+class TestBase64:
+    @given(st.text())
+    def test_comes_back_as_it_went_in(self, text: str) -> None:
+        assert value("x | b64encode", x=text) == base64.b64encode(text.encode()).decode()
+        assert value("x | b64encode | b64decode", x=text) == text
+
+    def test_is_read_without_padding_url_safe_and_in_lines(self) -> None:
+        text = "ü??>>~~~" * 12
+        for spelled in (
+            base64.b64encode(text.encode()).decode().rstrip("="),
+            base64.urlsafe_b64encode(text.encode()).decode(),
+            base64.encodebytes(text.encode()).decode(),
+        ):
+            assert value("x | b64decode", x=spelled) == text
+
+    @pytest.mark.parametrize("text", ["a", "_w==", "/w==", "abcde"])
+    def test_of_no_text_is_a_problem(self, text: str) -> None:
+        assert "b64decode" in problem("x | b64decode", x=text)
+
+    def test_of_other_values_is_that_of_their_json(self) -> None:
+        assert value("x | b64encode | b64decode", x={"a": 1}) == '{"a":1}'
+
+
+class TestRegex:
+    @pytest.mark.parametrize(
+        ("call", "expected"),
+        [
+            ("'job-17 ok' | regex('job-(\\\\d+)')", "17"),
+            ("'job-17' | regex('\\\\d+')", "17"),
+            ("'a-b' | regex('(.)-(.)', 2)", "b"),
+            ("'a-b' | regex('(.)-(.)', 0)", "a-b"),
+            ("'a-b' | regex('(?P<x>.)-', group='x')", "a"),
+            ("'abc' | regex('z')", None),
+            ("'abc' | regex('a(z)?')", None),
+            ("17 | regex('1(.)')", "7"),
+            ("'a.b.c' | regex_replace('[.]', '-')", "a-b-c"),
+            ("'ab' | regex_replace('(a)(b)', '\\\\2\\\\1')", "ba"),
+            ("'abc' | regex_replace('', '-')", "-a-b-c-"),
+            ("'ab' | regex_replace('(?P<x>a)', '<\\\\g<x>>')", "<a>b"),
+            ("'a\\\\nb' | regex_replace('b', '$1')", "a\\nb".replace("b", "$1")),
+        ],
+    )
+    def test_finds_and_replaces(self, call: str, expected: Any) -> None:
+        assert value(call) == expected
+
+    def test_that_is_wrong_is_a_problem_that_says_how(self) -> None:
+        assert "'(' is no regular expression: missing )" in problem("'a' | regex('(')")
+        assert "has no group 5" in problem("'a' | regex('(a)', 5)")
+        assert "'[' is no regular expression" in problem("'a' | regex_replace('[', '')")
+        assert problem("'a' | regex_replace('a', '\\\\9')")
+
+    @given(st.text(st.sampled_from("ab1.")), st.text(st.sampled_from("xy1")))
+    def test_replaces_as_python_does(self, text: str, new: str) -> None:
+        import re
+
+        for pattern in ("a", "a*", "b|1", "[.]", ""):
+            assert value("x | regex_replace(p, n)", x=text, p=pattern, n=new) == re.sub(pattern, new, text)
+
+
+class TestTimestamp:
+    @pytest.mark.parametrize(
+        ("given_", "expected"),
+        [
+            ("2024-05-01T12:00:00Z", 1714564800),
+            ("2024-05-01t12:00:00z", 1714564800),
+            ("2024-05-01 12:00:00+00:00", 1714564800),
+            ("2024-05-01T14:00:00+02:00", 1714564800),
+            ("2024-05-01T12:00:00.25Z", 1714564800.25),
+            ("2024-05-01T12:00:00.123456789Z", 1714564800.123456),
+            ("2024-05-01T12:00:00", 1714564800),
+            ("2024-05-01", 1714521600),
+            ("1969-12-31T23:59:59Z", -1),
+            (1714564800, 1714564800),
+            (1714564800.5, 1714564800.5),
+            (1714564800123, 1714564800.123),
+            (1714564800123456, 1714564800.123456),
+            (1714564800000000000, 1714564800),
+            ("1714564800", 1714564800),
+            ("1714564800.5", 1714564800.5),
+            ("1714564800123", 1714564800.123),
+            (0, 0),
+            (-1, -1),
+        ],
+    )
+    def test_is_epoch_seconds(self, given_: Any, expected: float) -> None:
+        found = value("x | timestamp", x=given_)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert type(found) is type(expected)
+
+    @pytest.mark.parametrize(
+        "given_",
+        [
+            "noon",
+            "",
+            "2024-13-01T00:00:00Z",
+            True,
+            [],
+            {},
+            float("inf"),
+            float("nan"),
+            "1e400",
+            10**400,
+            "nan",
+            "9" * 400,
+        ],
+    )
+    def test_of_what_is_no_time_is_a_problem(self, given_: Any) -> None:
+        problem("x | timestamp", x=given_)
+
+    @given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))
+    def test_agrees_with_python(self, moment: datetime) -> None:
+        assert value("x | timestamp", x=moment.isoformat() + "Z") == pytest.approx(
+            moment.replace(tzinfo=UTC).timestamp(), abs=1e-6
+        )
+
+
+class TestTexts:
+    @pytest.mark.parametrize(
+        ("call", "expected"),
+        [
+            ("'s3://b/a/f.txt' | basename", "f.txt"),
+            ("'/a/b/' | basename", "b"),
+            ("'f' | basename", "f"),
+            ("'https://x/a/f.txt?sig=/b' | basename", "f.txt"),
+            ("'' | basename", ""),
+            ("'My Job: Ü #7!' | slug", "my-job-7"),
+            ("'--a--' | slug", "a"),
+            ("'abc-def' | slug(4)", "abc"),
+            ("'Hello World' | slug(5)", "hello"),
+            ("'a' | slug(0)", ""),
+            ("17 | slug", "17"),
+            ("'abc' | sha256", hashlib.sha256(b"abc").hexdigest()),
+            ("'é' | sha256", hashlib.sha256("é".encode()).hexdigest()),
+            ("[1] | sha256", hashlib.sha256(b"[1]").hexdigest()),
+            ("'é€a' | bytelen", 6),
+            ("'' | bytelen", 0),
+            ("'a/b c&d' | quote", "a%2Fb%20c%26d"),
+            ("5 | quote", "5"),
+            ("'a/b' | path", "a/b"),
+        ],
+    )
+    def test_are_made_as_the_page_says(self, call: str, expected: Any) -> None:
+        assert value(call) == expected
+
+    @given(st.text(), st.integers(0, 80))
+    def test_slug_has_only_its_letters_and_length(self, text: str, most: int) -> None:
+        slug = value("x | slug(n)", x=text, n=most)
+        assert len(slug) <= most
+        assert slug == slug.strip("-")
+        assert set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+    @given(st.text())
+    def test_quote_is_undone_by_decoding(self, text: str) -> None:
+        quoted = value("x | quote", x=text)
+        assert unquote(quoted) == text
+        assert not set(quoted) & set("/?&=#+ :;,@")
+
+
+class TestMappings:
+    @pytest.mark.parametrize(
+        ("call", "expected"),
+        [
+            ("{'a': 1, 'b': 'x'} | kv", [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]),
+            ("{'a': 1} | kv('Key', 'Value')", [{"Key": "a", "Value": 1}]),
+            ("{'a': 1} | kv(name='k', value='v')", [{"k": "a", "v": 1}]),
+            ("{} | kv", []),
+            ("{'a': 1, 'b': true} | kvjoin", ["a=1", "b=true"]),
+            ("{'a': [1]} | kvjoin(': ')", ["a: [1]"]),
+            ("{'a': 1, 'b': 2} | merge({'b': 3, 'c': 4})", {"a": 1, "b": 3, "c": 4}),
+            ("{'a': 1} | merge(none)", {"a": 1}),
+            ("{'a': {'b': 1}} | merge({'a': {'c': 2}})", {"a": {"c": 2}}),
+        ],
+    )
+    def test_are_turned_into_lists_and_put_together(self, call: str, expected: Any) -> None:
+        assert value(call) == expected
+
+    @pytest.mark.parametrize("call", ["[1] | kv", "'a' | kvjoin", "5 | merge({})", "{} | merge([1])"])
+    def test_are_needed(self, call: str) -> None:
+        assert "a mapping is needed, not" in problem(call)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("$.a[0].b", 1),
+        ("$.a[*].b", [1, 2]),
+        ("$..b", [1, 2]),
+        ("$.a[0:1].b", [1]),
+        ("$.a[?(@.b > 1)].b", [2]),
+        ("$.nope", None),
+        ("$.nope[*]", []),
+        ("$.a", [{"b": 1}, {"b": 2}]),
+        ("$.a[-1].b", 2),
+    ],
+)
+def test_jsonpath_gives_a_list_where_a_path_can_match_several_places(path: str, expected: Any) -> None:
+    assert value("x | jsonpath(p)", x={"a": [{"b": 1}, {"b": 2}]}, p=path) == expected
+
+
+class TestFingerprint:
+    def test_is_the_hash_of_the_public_part(self) -> None:
+        for key in (
+            rsa.generate_private_key(public_exponent=65537, key_size=2048),
+            ec.generate_private_key(ec.SECP256R1()),
+        ):
+            for form in (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL):
+                pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+                public = key.public_key().public_bytes(
+                    serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+                )
+                assert value("x | fingerprint", x=pem) == base64.b64encode(hashlib.sha256(public).digest()).decode()
+
+    def test_of_no_key_is_a_problem_that_does_not_show_it(self) -> None:
+        assert "planted" not in problem("x | fingerprint", x="planted-secret")
+
+
+def test_now_is_epoch_seconds_of_the_clock_in_force() -> None:
+    import contextvars
+
+    def call() -> None:
+        use_clock(HandClock())
+        assert value("now()") == START
+
+    contextvars.copy_context().run(call)
+
+
+def test_uuid5_is_in_the_url_namespace() -> None:
+    assert value("uuid5('https://x')") == str(uuid.uuid5(uuid.NAMESPACE_URL, "https://x"))
+    assert value("uuid5(7)") == str(uuid.uuid5(uuid.NAMESPACE_URL, "7"))
+
+
+def test_jinjas_own_filters_are_there() -> None:
+    for call, expected in (
+        ("[3, 1, 2] | sort", [1, 2, 3]),
+        ("['a', 'b'] | join(',')", "a,b"),
+        ("x | selectattr('t', 'equalto', 'F') | map(attribute='n') | list", [1]),
+        ("{'a': 1} | items | list", [["a", 1]]),
+        ("'a' | default('b')", "a"),
+        ("none | default('b', true)", "b"),
+        ("[1, 2] | map('string') | list", ["1", "2"]),
+        ("'1.5' | float", 1.5),
+        ("'x' | int(7)", 7),
+        ("[[1], [2]] | first", [1]),
+        ("'<a>' | escape", "&lt;a&gt;"),
+        ("{'b': 1, 'a': 2} | dictsort", [["a", 2], ["b", 1]]),
+        ("[1, 1, 2] | unique | list", [1, 2]),
+        ("x | map(attribute='t') | list", ["F", "T"]),
+    ):
+        found = value(call, x=[{"t": "F", "n": 1}, {"t": "T", "n": 2}])
+        assert json.dumps(found) == json.dumps(expected), call

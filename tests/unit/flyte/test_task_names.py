@@ -1,0 +1,121 @@
+"""`task.*` is read from Flyte's messages, and is a mapping like any other to templates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
+from flyteidl2.core.identifier_pb2 import (
+    Identifier,
+    NodeExecutionIdentifier,
+    TaskExecutionIdentifier,
+    WorkflowExecutionIdentifier,
+)
+from flyteidl2.core.literals_pb2 import KeyValuePair
+from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
+
+from yaml_connector._expressions.compile import compile_text, compile_tree
+from yaml_connector._loading.references import TASK_NAMES
+from yaml_connector.errors import ValueProblem
+from yaml_connector.flyte.task_context import TaskNames, task_key
+
+TEMPLATE = TaskTemplate(
+    type="x",
+    id=Identifier(name="flow.task", project="own", domain="own-domain", version="v1"),
+    container=Container(image="image:1", args=["a", "b"], env=[KeyValuePair(key="K", value="v")]),
+)
+EXECUTION = TaskExecutionIdentifier(
+    retry_attempt=2,
+    node_execution_id=NodeExecutionIdentifier(
+        node_id="a0", execution_id=WorkflowExecutionIdentifier(project="p", domain="d", name="r1")
+    ),
+)
+METADATA = TaskExecutionMetadata(
+    task_execution_id=EXECUTION, namespace="p-d", labels={"l": "1"}, annotations={"n": "2"}
+)
+TASK = TaskNames(TEMPLATE, "s3://out", METADATA)
+
+
+def text(template: str, task: TaskNames = TASK) -> Any:
+    return compile_text(template).evaluate({"task": task})
+
+
+def test_it_has_the_names_of_the_language_and_no_other() -> None:
+    assert sorted(TASK) == sorted(TASK_NAMES)
+    assert len(TASK) == len(TASK_NAMES)
+
+
+def test_every_name_has_its_value() -> None:
+    assert dict(TASK) == {
+        "name": "flow.task",
+        "type": "x",
+        "project": "p",
+        "domain": "d",
+        "version": "v1",
+        "execution_id": "r1",
+        "attempt": 2,
+        "namespace": "p-d",
+        "labels": {"l": "1"},
+        "annotations": {"n": "2"},
+        "output_prefix": "s3://out",
+        "container": {"image": "image:1", "args": ["a", "b"], "env": {"K": "v"}},
+        "sql": None,
+        "key": task_key("p", "d", "r1", "a0", 2),
+    }
+
+
+def test_without_an_execution_the_names_are_the_templates_and_the_key_stays_the_same() -> None:
+    task = TaskNames(TEMPLATE, "", None)
+    assert (task["project"], task["domain"], task["execution_id"], task["attempt"]) == ("own", "own-domain", "", 0)
+    assert (task["labels"], task["annotations"], task["namespace"]) == ({}, {}, "")
+    assert task["key"].startswith("local-")
+    assert task["key"] == task["key"]
+    assert task["key"] != TaskNames(TEMPLATE, "", None)["key"]
+
+
+def test_a_run_without_a_project_leaves_the_tasks_own() -> None:
+    bare = TaskExecutionMetadata(task_execution_id=TaskExecutionIdentifier(retry_attempt=1))
+    task = TaskNames(TEMPLATE, "", bare)
+    assert (task["project"], task["domain"], task["attempt"]) == ("own", "own-domain", 1)
+
+
+def test_a_template_may_take_all_of_it() -> None:
+    assert text("${{ task }}") == dict(TASK)
+    assert json.loads(text("all: ${{ task }}").removeprefix("all: ")) == dict(TASK)
+    assert compile_tree({"t": "${{ task }}"}).evaluate({"task": TASK}) == {"t": dict(TASK)}
+    assert json.loads(text("${{ task | json }}")) == dict(TASK)
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("${{ task.labels.l }}", "1"),
+        ("${{ task['container']['env'].K }}", "v"),
+        ("${{ 'key' in task }}", True),
+        ("${{ task | length }}", len(TASK_NAMES)),
+        ("${{ task | kv | length }}", len(TASK_NAMES)),
+        ("${{ (task | items | list)[0] }}", ["name", "flow.task"]),
+        ("${{ task | dictsort | first }}", ["annotations", {"n": "2"}]),
+        ("${{ task is mapping }}", True),
+        ("${{ {'a': task}.a.name }}", "flow.task"),
+        ("${{ task.name ~ '-' ~ task.attempt }}", "flow.task-2"),
+    ],
+)
+def test_expressions_see_a_mapping(template: str, value: Any) -> None:
+    assert text(template) == value
+
+
+def test_a_name_that_is_not_there_is_an_error_that_names_the_closest_one() -> None:
+    with pytest.raises(ValueProblem, match="'nam' does not exist; did you mean name"):
+        text("${{ task.nam }}")
+
+
+def test_keys_differ_by_every_part_of_the_identity() -> None:
+    parts = ("p", "d", "r1", "a0", 0)
+    others = [("p2", *parts[1:]), ("p", "d2", "r1", "a0", 0), ("p", "d", "r2", "a0", 0), ("p", "d", "r1", "a1", 0)]
+    others += [("p", "d", "r1", "a0", 1), ("p'", "d", "r1", "a0", 0), ("p', 'd", "", "r1", "a0", 0)]
+    keys = {task_key(*each) for each in (parts, *others)}
+    assert len(keys) == len(others) + 1
+    assert task_key(*parts) in keys

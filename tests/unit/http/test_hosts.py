@@ -1,0 +1,307 @@
+"""Where a request may go (section 4): whatever a URL looks like, what is checked is what is sent."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from tests.support.fake_api import FakeApi
+from tests.support.sending import Sender
+from yaml_connector._http.hosts import is_forbidden_address, normal_host, parse_pattern, parse_url, resolve_url
+from yaml_connector.errors import CallError, ValueProblem
+
+ALLOWED = {
+    "allowed_hosts": [
+        "*.acme.test",
+        "acme.test:8443",
+        "xn--bcher-kva.test",
+        "192.0.2.1",
+        "[2001:db8::1]",
+        "port.test:81",
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://API.TEST/Path", "https://api.test/Path"),
+        ("https://api.test./x", "https://api.test/x"),
+        ("https://api.test:443/x", "https://api.test/x"),
+        ("HTTPS://api.test", "https://api.test/"),
+        ("https://api.test?x=1", "https://api.test/?x=1"),
+        ("https://api.test#frag", "https://api.test/"),
+        ("https://a.acme.test/", "https://a.acme.test/"),
+        ("https://a.b.ACME.test:444/", "https://a.b.acme.test:444/"),
+        ("https://acme.test:8443/", "https://acme.test:8443/"),
+        ("https://bücher.test/", "https://xn--bcher-kva.test/"),
+        ("https://BÜCHER。test/", "https://xn--bcher-kva.test/"),
+        ("https://192.0.2.1/", "https://192.0.2.1/"),
+        ("https://１９２.0.2.1/", "https://192.0.2.1/"),
+        ("https://[2001:DB8:0::1]/", "https://[2001:db8::1]/"),
+        ("https://[::ffff:192.0.2.1]/", "https://192.0.2.1/"),
+        ("https://api.test/a%2Fb/%2e%2e?q=%26", "https://api.test/a%2Fb/%2e%2e?q=%26"),
+        ("https://api.test/a@b:c", "https://api.test/a@b:c"),
+        ("/relative", "https://api.test/relative"),
+    ],
+)
+def test_an_allowed_host_is_sent_in_its_normal_form(url: str, sent: str) -> None:
+    api = FakeApi()
+    with contextlib.suppress(CallError):
+        send(api, url)
+    assert [str(request.url).rstrip() for request in api.sent] == [sent]
+
+
+def send(api: FakeApi, url: str) -> None:
+    Sender(api, config={"u": url}, **ALLOWED).send({"url": "${{ config.u }}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.test/",
+        "https://api.test@evil.test/",
+        "https://user:pass@api.test/",
+        "https://@api.test/",
+        "https://evil.test\\@api.test/",
+        "https://api.test\\.evil.test/",
+        "https://evil.test#@api.test/",
+        "https://evil.test?@api.test/",
+        "https://api.test.evil.test/",
+        "https://evilacme.test/",
+        "https://acme.test/",
+        "https://.acme.test/",
+        "https://acme.test:8444/",
+        "https://port.test/",
+        "https://port.test:80/",
+        "http://api.test/",
+        "http://a.acme.test/",
+        "https://api.test:444/",
+        "//evil.test/",
+        "///evil.test/",
+        "https:///evil.test/",
+        "https:evil.test",
+        "\\\\evil.test\\x",
+        "/\\evil.test",
+        "https://evil%2etest/",
+        "https://api.test%00.evil.test/",
+        "https://api%2etest/",
+        "https://api.test%2f@evil.test/",
+        "https://3221225985/",
+        "https://0xc0000201/",
+        "https://0xc0.0.2.1/",
+        "https://0300.0.2.1/",
+        "https://192.0.513/",
+        "https://192.0.2.1.1/",
+        "https://192.0.2.256/",
+        "https://[::1]/",
+        "https://[::1%25lo]/",
+        "https://[2001:db8::1%25lo]/",
+        "https://[v1.x]/",
+        "https://[api.test]/",
+        "https://api.test]/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://127.0.0.1/",
+        "https://localhost/",
+        "https://api.test:99999/",
+        "https://api.test:-1/",
+        "https://api.test:80:80/",
+        "https://api.test:４４３/",
+        "https://api..test/",
+        "https://api.test../",
+        "https://-api.test/",
+        "https://a,b.acme.test/",
+        "https://a b.acme.test/",
+        "https://a\tb.acme.test/",
+        "https://a\nb.acme.test/",
+        "https://a\0.acme.test/",
+        "https://аcme.test/",  # a Cyrillic letter
+        "https://a／b.acme.test/",
+        f"https://{'a' * 64}.acme.test/",
+        f"https://{'a.' * 130}acme.test/",
+        "ftp://api.test/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "data:text/plain,x",
+        "unix:///var/run/x.sock",
+        "api.test/x://",
+        "https://",
+        "https://?",
+        "https://*.acme.test/",
+    ],
+)
+def test_any_other_host_is_refused_before_anything_is_sent(url: str) -> None:
+    api = FakeApi()
+    with contextlib.suppress(ValueProblem, CallError):
+        send(api, url)
+    assert {request.url.host for request in api.sent} <= {"api.test"}
+    assert not [request for request in api.sent if request.url.scheme != "https" or request.url.port]
+    if "://" in url.replace("x://", "") or url.startswith("/"):
+        assert not api.sent
+
+
+@given(
+    st.text(st.sampled_from("ab.-_:@/\\%?#[]é1０。\t\r\n "), max_size=14),
+    st.sampled_from(["https://", "http://", "https:", "//", ""]),
+)
+def test_every_parser_reads_the_same_host_in_what_is_sent(rest: str, start: str) -> None:
+    try:
+        target = parse_url(resolve_url("https://api.test/", start + rest))
+    except ValueProblem:
+        return
+    for host in (urlsplit(target.url).hostname, URL(target.url, encoded=True).raw_host):
+        assert host == target.host
+    assert target.url.isascii()
+    assert parse_url(target.url) == target
+    assert not set(target.url) & set(" \t\r\n\\")
+
+
+class TestAPattern:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "*",
+            "*.",
+            "a.*",
+            "*a.test",
+            "*.*.test",
+            "https://a.test",
+            "a.test/x",
+            "u@a.test",
+            "a b",
+            "a.test:",
+            "a.test:x",
+            "a..b",
+            "0x7f.1",
+            "[::1",
+            "1.2.3",
+        ],
+    )
+    def test_that_is_none_is_an_error(self, text: str) -> None:
+        with pytest.raises(ValueProblem):
+            parse_pattern(text)
+
+    @pytest.mark.parametrize(
+        ("pattern", "url", "matches"),
+        [
+            ("a.test", "https://a.test:99/", True),
+            ("A.Test.", "https://a.test/", True),
+            ("*.a.test", "https://a.test/", False),
+            ("*.a.test", "https://x.y.a.test/", True),
+            ("*.a.test:99", "https://x.a.test:99/", True),
+            ("*.a.test:99", "https://x.a.test/", False),
+            ("a.test:443", "https://a.test/", True),
+            ("[::1]:8080", "http://[0:0::1]:8080/", True),
+            ("*.com", "https://a.com/", True),
+        ],
+    )
+    def test_matches_by_host_and_port(self, pattern: str, url: str, matches: bool) -> None:
+        assert parse_pattern(pattern).matches(parse_url(url)) is matches
+
+
+def test_a_message_about_a_host_says_where_to_add_it() -> None:
+    with pytest.raises(ValueProblem) as raised:
+        send(FakeApi(), "https://api.tset/")
+    for part in (
+        "the host api.tset is not allowed; no request was sent",
+        "allowed_hosts",
+        "public_hosts",
+        "api.test",
+        "did you mean",
+    ):
+        assert part in str(raised.value)
+
+
+def test_an_unencrypted_url_of_an_allowed_host_is_refused_unless_its_port_is_named() -> None:
+    with pytest.raises(ValueProblem, match="not encrypted"):
+        send(FakeApi(), "http://a.acme.test/")
+    api = FakeApi({"GET http://port.test:81/": 200})
+    send(api, "http://port.test:81/")
+    assert len(api.sent) == 1
+
+
+class TestABaseUrlWithConfig:
+    def sender(self, api: FakeApi, base_url: str, allowed: list[str], **config: str) -> Sender:
+        return Sender(api, base_url=base_url, allowed_hosts=allowed, config=config)
+
+    def test_leads_only_where_allowed_hosts_says(self) -> None:
+        api = FakeApi({"GET https://eu.acme.test/": 200})
+        self.sender(api, "https://${{ config.h }}", ["*.acme.test"], h="eu.acme.test").send()
+        for host in (
+            "evil.test",
+            "evil.test/.acme.test",
+            "x@evil.test",
+            "evil.test#.acme.test",
+            "evil.test?.acme.test",
+            "acme.test",
+        ):
+            with pytest.raises(ValueProblem):
+                self.sender(api, "https://${{ config.h }}", ["*.acme.test"], h=host).send()
+        assert len(api.sent) == 1
+
+    def test_is_worked_out_for_each_config_however_it_is_named(self) -> None:
+        api = FakeApi({"GET https://eu.acme.test/": 200, "GET https://us.acme.test/": 200})
+        for expression in ("config.h", "config['h']", "config['' ~ 'h']", "config | jsonpath('$.h')"):
+            sender = self.sender(api, "https://${{ " + expression + " }}.acme.test", ["*.acme.test"])
+            for host in ("eu", "us"):
+                sender.send(config={"h": host})
+            assert [request.url.host for request in api.sent] == ["eu.acme.test", "us.acme.test"]
+            api.sent.clear()
+
+
+class TestAPublicHost:
+    HEADERS: ClassVar[dict[str, Any]] = {
+        "headers": {"X-Default": "d"},
+        "query": {"k": "v"},
+        "auth": {"type": "bearer", "token": "t"},
+    }
+
+    def test_is_read_without_credentials_default_headers_or_query(self) -> None:
+        api = FakeApi({"GET https://files.test/x": 200})
+        Sender(api, public_hosts=["files.test"], **self.HEADERS).send("GET https://files.test/x?sig=1")
+        assert str(api.sent[0].url) == "https://files.test/x?sig=1"
+        assert not {"authorization", "x-default"} & set(api.sent[0].headers)
+
+    def test_that_is_allowed_too_gets_credentials_but_no_defaults(self) -> None:
+        api = FakeApi({"GET https://files.test/x": 200})
+        Sender(api, public_hosts=["files.test"], allowed_hosts=["files.test"], **self.HEADERS).send(
+            "GET https://files.test/x"
+        )
+        assert api.sent[0].headers["Authorization"] == "Bearer t"
+        assert "x-default" not in api.sent[0].headers
+        assert not api.sent[0].url.query
+
+
+@pytest.mark.parametrize(
+    ("address", "forbidden"),
+    [
+        ("169.254.169.254", True),
+        ("169.254.1.1", True),
+        ("::ffff:169.254.169.254", True),
+        ("fe80::1", True),
+        ("fe80::1%eth0", True),
+        ("fd00:ec2::254", True),
+        ("100.100.100.200", True),
+        ("168.63.129.16", True),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("10.0.0.1", False),
+        ("127.0.0.1", False),
+        ("8.8.8.8", False),
+        ("::1", False),
+    ],
+)
+def test_addresses_of_metadata_services_are_known(address: str, forbidden: bool) -> None:
+    assert is_forbidden_address(address) is forbidden
+
+
+def test_a_host_has_one_form() -> None:
+    for text in ("Straße.test", "STRASSE.test", "strasse.test."):
+        assert normal_host(text) in ("strasse.test", "xn--strae-oqa.test")

@@ -1,0 +1,349 @@
+"""Sending (sections 4 and 6): how answers are judged, sent again, and what messages say."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, reply, run
+from tests.support.sending import Sender
+from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+
+
+class TestAnAnswerIsJudgedInThisOrder:
+    @pytest.mark.parametrize("status", [200, 404, 503])
+    def test_error_true_on_any_status_fails_for_good(self, status: int) -> None:
+        api = FakeApi({"GET /": reply(status, json={"failed": True, "message": "why"})})
+        with pytest.raises(FailedForGood, match=f"GET https://api.test/ answered {status}: why"):
+            Sender(api).send(step={"error": "body.failed", "success": ["2xx", 404], "retry_if": "true"})
+        assert len(api.sent) == 1
+
+    def test_error_that_is_a_text_is_the_message(self) -> None:
+        api = FakeApi({"GET /": {"error_code": 17, "why": "quota"}})
+        with pytest.raises(FailedForGood, match="answered 200: code 17"):
+            Sender(api).send(step={"error": "'code ' ~ body.error_code if body.error_code"})
+
+    @pytest.mark.parametrize("error", ["body.error", "body.n == 1", "body.message", "''", "none", "0"])
+    def test_error_that_is_false_null_or_missing_is_none(self, error: str) -> None:
+        assert Sender(FakeApi({"GET /": {"n": 2}})).send(step={"error": error}).status == 200
+
+    @pytest.mark.parametrize("status", [503, 500, 429])
+    def test_a_status_in_success_is_good_and_never_retried(self, status: int) -> None:
+        api = FakeApi({"GET /": status})
+        assert Sender(api, retry_if="true").send(step={"success": [status], "retry_if": "true"}).status == status
+        assert len(api.sent) == 1
+
+    def test_retry_if_true_is_passing_and_surely_did_not_arrive(self) -> None:
+        api = FakeApi({"POST /": reply(400, json={"code": "Throttling"})})
+        for fields, connection in (
+            ({"retry_if": "body.code == 'Throttling'"}, {}),
+            ({}, {"retry_if": "body.code == 'Throttling'"}),
+        ):
+            api.sent.clear()
+            with pytest.raises(Passing) as raised:
+                Sender(api, **connection).send("POST /", step=fields)
+            assert (len(api.sent), raised.value.arrived, raised.value.status) == (3, False, 400)
+
+    @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+    def test_a_status_of_the_retry_table_is_passing(self, status: int) -> None:
+        api = FakeApi({"GET /": [status, status, {"ok": 1}]})
+        assert Sender(api).send().body == {"ok": 1}
+
+    def test_the_table_may_be_the_specs_own(self) -> None:
+        with pytest.raises(FailedForGood):
+            Sender(FakeApi({"GET /": 503}), retry={"status_codes": [418]}).send()
+        with pytest.raises(Passing):
+            Sender(FakeApi({"GET /": 418}), retry={"status_codes": [418]}).send()
+
+    @pytest.mark.parametrize("status", [100 + 201, 302, 304, 400, 401, 403, 404, 405, 409, 422, 501, 505, 599])
+    def test_anything_else_fails_for_good(self, status: int) -> None:
+        api = FakeApi({"GET /": status})
+        with pytest.raises(FailedForGood) as raised:
+            Sender(api).send()
+        assert (len(api.sent), raised.value.status) == (1, status)
+
+    @pytest.mark.parametrize("failure", [REFUSED, SILENT, BROKEN])
+    def test_no_answer_is_passing(self, failure: Exception) -> None:
+        api = FakeApi({"POST /": [failure, failure, 200]})
+        assert Sender(api).send("POST /").status == 200
+
+    def test_a_success_that_is_not_the_json_that_is_needed_is_passing(self) -> None:
+        api = FakeApi({"GET /": [reply(200, html="<p>"), reply(200, content=b'{"a"'), {"a": 1}]})
+        assert Sender(api).send(step={"save": {"a": "$.a"}}).body == {"a": 1}
+
+    def test_a_success_of_another_kind_is_fine_where_no_json_is_needed(self) -> None:
+        answer = Sender(FakeApi({"GET /": reply(200, html="<p>")})).send(step={"error": "body.a == 1"})
+        assert answer.text == "<p>"
+
+    def test_outside_2xx_a_body_that_is_no_json_is_just_no_body(self) -> None:
+        api = FakeApi({"GET /": reply(404, text="gone")})
+        assert Sender(api).send(step={"success": [404], "save": {"a": "$.a"}}).status == 404
+
+
+class TestRetries:
+    def test_wait_with_full_jitter_up_to_the_most(self) -> None:
+        waits: list[list[float]] = []
+        for _ in range(200):
+            sender = Sender(
+                FakeApi({"GET /": 503}), retry={"max_attempts": 6, "initial_delay": "100ms", "max_delay": "400ms"}
+            )
+            with pytest.raises(Passing):
+                sender.send()
+            waits.append(sender.clock.slept)
+        for number, most in enumerate([0.1, 0.2, 0.4, 0.4, 0.4]):
+            column = [wait[number] for wait in waits]
+            assert 0 <= min(column) < most / 5
+            assert most * 4 / 5 < max(column) <= most
+
+    @pytest.mark.parametrize("value", ["3", formatdate(START + 3, usegmt=True)])
+    def test_wait_as_long_as_the_api_says_in_both_forms(self, value: str) -> None:
+        sender = Sender(FakeApi({"GET /": [reply(503, headers={"Retry-After": value}), 200]}))
+        sender.send()
+        assert sender.clock.slept == [3.0]
+
+    def test_do_not_start_if_the_wait_ends_past_the_deadline(self) -> None:
+        sender = Sender(FakeApi({"GET /": [reply(503, headers={"Retry-After": "9"}), 200]}))
+        with pytest.raises(Passing) as raised:
+            sender.send()
+        assert (sender.clock.slept, raised.value.retry_after) == ([], 9.0)
+
+    def test_send_no_attempt_past_the_deadline_and_give_it_only_the_time_that_is_left(self) -> None:
+        timeouts: list[float] = []
+
+        def slow(request: httpx.Request) -> Any:
+            timeouts.append(request.extensions["timeout"]["read"])
+            sender.clock.now += timeouts[-1]
+            return SILENT
+
+        sender = Sender(FakeApi({"GET /": slow}), deadline="9s", timeout="5s", retry={"initial_delay": "0s"})
+        with pytest.raises(Passing, match="gave no complete answer"):
+            sender.send()
+        assert timeouts == [5.0, 4.0]
+
+    def test_are_as_many_as_the_spec_says(self) -> None:
+        for attempts in (1, 2, 5):
+            api = FakeApi({"GET /": 503})
+            with pytest.raises(Passing):
+                Sender(api, retry={"max_attempts": attempts, "initial_delay": "1ms"}).send()
+            assert len(api.sent) == attempts
+
+    def test_send_the_same_request(self) -> None:
+        api = FakeApi({"POST /": [503, 200]})
+        Sender(api).send(
+            {"method": "POST", "path": "/", "headers": {"Key": "${{ uuid5(now()) }}"}, "json": {"t": "${{ now() }}"}}
+        )
+        assert api.sent[0].headers["key"] == api.sent[1].headers["key"]
+        assert api.sent[0].content == api.sent[1].content
+
+    def test_ask_whether_a_doubtful_request_is_sent_again_but_never_for_a_get(self) -> None:
+        from yaml_connector._http.request_template import compile_request
+        from yaml_connector._http.response_policy import Judge
+        from yaml_connector._spec.requests import Request
+
+        asked: list[str] = []
+
+        async def never(failure: Passing) -> bool:
+            asked.append(str(failure))
+            return False
+
+        for method, count in (("GET", 3), ("HEAD", 3), ("POST", 1), ("PUT", 1), ("DELETE", 1)):
+            api = FakeApi({f"{method} /": SILENT})
+            sender = Sender(api)
+
+            async def call(sender: Sender = sender, method: str = method) -> None:
+                plan = compile_request(Request.model_validate(f"{method} /"))
+                await sender.session().send(plan, {}, Judge(), unsure=never)
+
+            with pytest.raises(Passing):
+                run(call(), sender.clock)
+            assert len(api.sent) == count
+        assert len(asked) == 3
+
+
+class TestTheMessage:
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ({"message": "a", "error": "b"}, "a"),
+            ({"error": {"message": "a"}, "detail": "b"}, "a"),
+            ({"error": "a", "detail": "b"}, "a"),
+            ({"detail": "a"}, "a"),
+            ({"errors": [{"message": "a"}]}, "a"),
+            ({"message": {"x": 1}, "detail": "a"}, "a"),
+            ({"other": 1}, '{"other":1}'),
+            ({"message": ""}, '{"message":""}'),
+            (["a"], '["a"]'),
+        ],
+    )
+    def test_is_the_apis_own_from_the_usual_places(self, body: Any, message: str) -> None:
+        with pytest.raises(FailedForGood) as raised:
+            Sender(FakeApi({"GET /": reply(400, json=body)})).send()
+        assert str(raised.value) == f"GET https://api.test/ answered 400: {message}"
+
+    def test_is_found_where_the_spec_says(self) -> None:
+        api = FakeApi({"GET /": reply(400, json={"fault": {"text": "a"}, "message": "b"})})
+        for path in (
+            "$.fault.text",
+            "${{ body.fault.text }}",
+            "${{ headers['x-none'] | default(body.fault.text, true) }}",
+        ):
+            with pytest.raises(FailedForGood, match=r"answered 400: a$"):
+                Sender(api, error_message=path).send()
+
+    def test_is_500_characters_of_the_text_at_most(self) -> None:
+        with pytest.raises(FailedForGood) as raised:
+            Sender(FakeApi({"GET /": reply(400, text="one\n two  " + "x" * 5000)})).send()
+        assert "answered 400: one two xxx" in str(raised.value)
+        assert len(str(raised.value)) < 600
+
+    def test_of_an_empty_answer_is_its_status(self) -> None:
+        with pytest.raises(FailedForGood, match=r"GET https://api\.test/ answered 400$"):
+            Sender(FakeApi({"GET /": 400})).send()
+
+    def test_holds_no_secret_of_the_url_or_the_answer(self) -> None:
+        api = FakeApi({"GET /": reply(400, text="bad token planted-secret and Basic cGxhbnRlZC1zZWNyZXQ=")})
+        for failure in (
+            reply(400, text="bad planted-secret, cGxhbnRlZC1zZWNyZXQ="),
+            SILENT,
+            reply(503, text="planted-secret"),
+        ):
+            api.routes["GET /"] = [failure]
+            with pytest.raises((FailedForGood, Passing)) as raised:
+                Sender(api, secrets={"k": "planted-secret"}).send({"path": "/", "query": {"key": "${{ secrets.k }}"}})
+            assert "GET https://api.test/?key=***" in str(raised.value)
+            assert "planted" not in str(raised.value)
+            assert "cGxhbnRl" not in str(raised.value)
+
+
+class TestRedirects:
+    def test_are_not_followed_unless_asked_for(self) -> None:
+        api = FakeApi({"GET /": reply(302, headers={"Location": "/x"})})
+        with pytest.raises(FailedForGood, match="answered 302"):
+            Sender(api).send()
+        assert len(api.sent) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")]
+    )
+    def test_keep_the_method_and_body_as_their_status_says(self, status: int, method: str) -> None:
+        api = FakeApi({"POST /a": reply(status, headers={"Location": "b?x=1"}), f"{method} /b": {"ok": 1}})
+        request = {
+            "method": "POST",
+            "path": "/a",
+            "json": {"k": 1},
+            "follow_redirects": True,
+            "headers": {"X-Own": "1"},
+        }
+        answer = Sender(api, headers={"X-Default": "d"}, query={"q": "1"}).send(request)
+        assert answer.url == "https://api.test/b?x=1&q=1"
+        assert api.sent[1].content == (b'{"k":1}' if method == "POST" else b"")
+        assert (api.sent[1].headers["X-Own"], api.sent[1].headers["X-Default"]) == ("1", "d")
+
+    def test_in_a_circle_fail_for_good(self) -> None:
+        api = FakeApi({"GET /": reply(302, headers={"Location": "/"})})
+        with pytest.raises(FailedForGood, match="redirected more than 10 times"):
+            Sender(api, follow_redirects=True).send()
+        assert len(api.sent) == 10
+
+    @pytest.mark.parametrize(
+        "location",
+        ["https://evil.test/", "http://api.test/", "//evil.test/", "https://[x", "\\\\evil", "ftp://api.test/"],
+    )
+    def test_to_elsewhere_fail_for_good_before_anything_is_sent(self, location: str) -> None:
+        api = FakeApi({"GET /": reply(302, headers={"Location": location})})
+        with pytest.raises(FailedForGood, match=r"GET https://api\.test/ redirects elsewhere"):
+            Sender(api, follow_redirects=True).send()
+        assert len(api.sent) == 1
+
+    def test_to_another_allowed_host_take_credentials_but_no_headers(self) -> None:
+        api = FakeApi(
+            {"GET /": reply(302, headers={"Location": "https://other.test/x"}), "GET https://other.test/x": {"ok": 1}}
+        )
+        sender = Sender(
+            api,
+            allowed_hosts=["other.test"],
+            follow_redirects=True,
+            headers={"X-D": "1"},
+            auth={"type": "bearer", "token": "t"},
+        )
+        sender.send({"path": "/", "headers": {"X-Key": "k", "Cookie": "c", "Authorization": "own"}, "query": {"a": 1}})
+        headers = api.sent[1].headers
+        assert headers["Authorization"] == "Bearer t"
+        assert not {"x-key", "cookie", "x-d"} & set(headers)
+
+    def test_to_a_public_host_take_no_credentials_at_all(self) -> None:
+        api = FakeApi(
+            {
+                "GET /": reply(302, headers={"Location": "https://files.test/x?sig=1"}),
+                "GET https://files.test/x": {"ok": 1},
+            }
+        )
+        for auth in (
+            {"type": "bearer", "token": "t"},
+            {"type": "api_key", "name": "k", "in": "query", "value": "t"},
+            {"type": "basic", "username": "u", "password": "p"},
+        ):
+            api.sent.clear()
+            Sender(api, public_hosts=["files.test"], follow_redirects=True, auth=auth).send(
+                {"path": "/", "headers": {"X-Key": "k"}}
+            )
+            assert str(api.sent[1].url) == "https://files.test/x?sig=1"
+            assert not {"authorization", "x-key"} & set(api.sent[1].headers)
+
+
+def test_a_rate_limit_spreads_requests_and_raises_where_there_is_no_room() -> None:
+    api = FakeApi({"GET /": 200})
+    sender = Sender(api, rate_limit={"requests": 2, "per": "4s"})
+
+    async def burst() -> list[Any]:
+        return await asyncio.gather(*(sender.send_now() for _ in range(2)), return_exceptions=True)
+
+    assert len(run(burst(), sender.clock)) == 2
+    sender.send()
+    assert sender.clock.slept == [4.0]
+    sender.send()
+    sender.send(deadline=5)
+    sender.send()
+    with pytest.raises(Passing, match="the rate limit"):
+        sender.send(deadline=1)
+
+
+def test_a_value_that_cannot_be_made_is_no_call() -> None:
+    api = FakeApi()
+    with pytest.raises(ValueProblem):
+        Sender(api).send("GET /${{ config.nope }}")
+    assert not api.sent
+
+
+class TestAnAnswer:
+    def test_is_json_whatever_its_content_type_says(self) -> None:
+        assert Sender(FakeApi({"GET /": reply(200, text='{"a": [1, 2.0, "3"]}')})).send().body == {"a": [1, 2.0, "3"]}
+
+    def test_has_text_in_its_charset(self) -> None:
+        for kind, content in (
+            ("text/plain; charset=iso-8859-1", "ü".encode("latin-1")),
+            ('text/plain; charset="UTF-8"', "ü".encode()),
+            ("text/plain; charset=nonsense", "ü".encode()),
+            ("text/plain", "ü".encode()),
+        ):
+            assert (
+                Sender(FakeApi({"GET /": reply(200, content=content, headers={"Content-Type": kind})})).send().text
+                == "ü"
+            )
+
+    def test_keeps_numbers_exactly(self) -> None:
+        body = Sender(FakeApi({"GET /": reply(200, content=b'{"a": 9007199254740993, "b": 3.0, "c": 3}')})).send().body
+        assert [repr(value) for value in body.values()] == ["9007199254740993", "3.0", "3"]
+
+    @pytest.mark.parametrize("content", [b"[" * 100_000, b"9" * 5000, b"\xff\xff", b"", b"\xef\xbb\xbf{"])
+    def test_that_cannot_be_parsed_has_no_body(self, content: bytes) -> None:
+        assert not Sender(FakeApi({"GET /": reply(200, content=content)})).send().is_json
+
+    def test_longer_than_the_most_is_passing(self) -> None:
+        api = FakeApi({"GET /": reply(200, content=b"x" * 2000)})
+        with pytest.raises(Passing, match=r"more than 0\.000977 MiB \(max_response\)"):
+            Sender(api, max_response="1KiB").send()

@@ -1,0 +1,164 @@
+"""Delete (section 9), and where a later call's secrets come from (sections 5 and 9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.support.fake_api import SILENT, Driver, FakeApi, job, reply
+from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+
+DELETE: dict[str, Any] = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}}
+SECRET: dict[str, Any] = {
+    "secrets": {"k": {"env": "K", "required": False}},
+    "connection": {"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}},
+}
+
+
+class TestDelete:
+    @pytest.mark.parametrize("status", [200, 202, 204, 404, 409, 410])
+    def test_of_what_is_over_is_no_error(self, status: int) -> None:
+        driver = job({"DELETE /jobs/7": status}, **DELETE)
+        driver.delete()
+        assert driver.api.calls == ["DELETE /jobs/7"]
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 405, 422])
+    def test_that_fails_is_raised(self, status: int) -> None:
+        with pytest.raises(FailedForGood, match=f"DELETE https://api.test/jobs/7 answered {status}"):
+            job({"DELETE /jobs/7": status}, **DELETE).delete()
+
+    @pytest.mark.parametrize("failure", [SILENT, 429, 500, 503])
+    def test_that_fails_in_passing_is_sent_again_and_then_raised(self, failure: Any) -> None:
+        driver = job({"DELETE /jobs/7": failure}, **DELETE)
+        with pytest.raises(Passing):
+            driver.delete()
+        assert len(driver.api.sent) == 3
+
+    def test_has_a_success_of_the_specs_own(self) -> None:
+        with pytest.raises(FailedForGood):
+            job({"DELETE /jobs/7": 404}, delete={**DELETE["delete"], "success": ["2xx"]}).delete()
+
+    def test_without_the_section_does_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        driver = job({})
+        driver.delete()
+        assert not driver.api.sent
+        assert "the spec has no delete, so the job 7 goes on" in caplog.text
+
+    def test_of_a_job_that_was_never_submitted_does_nothing(self) -> None:
+        driver = Driver(FakeApi({"POST /jobs": 400}), **DELETE)
+        driver.create()
+        driver.delete()
+        assert driver.api.calls == ["POST /jobs"]
+
+    def test_by_steps_stops_at_the_first_that_fails(self) -> None:
+        steps = [{"request": "POST /stop", "name": "a"}, {"request": "DELETE /jobs/${{ job.id }}", "name": "b"}]
+        driver = job({"POST /stop": 403, "DELETE /jobs/7": 204}, delete={"steps": steps})
+        with pytest.raises(CallError):
+            driver.delete()
+        assert driver.api.calls == ["POST /stop"]
+
+    def test_shows_no_secret_in_what_it_raises(self) -> None:
+        driver = job(
+            {"DELETE /a/planted-secret": 400},
+            secrets={"k": {}},
+            inputs={"x": "str"},
+            delete={"request": "DELETE /${{ inputs.x }}/${{ secrets.k }}"},
+        )
+        for given in ("a", ".."):
+            driver.create(secrets={"k": "planted-secret"}, inputs={"x": given})
+            with pytest.raises((CallError, ValueProblem)) as raised:
+                driver.delete({"k": "planted-secret"})
+            assert "planted" not in str(raised.value)
+            assert "***" in str(raised.value)
+
+
+def authorization(driver: Driver) -> str | None:
+    value: str | None = driver.api.sent[-1].headers.get("Authorization")
+    return value
+
+
+class TestASecret:
+    def test_of_the_task_wins_over_the_environment(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "running"}}, environment={"K": "of-env"}, **SECRET)
+        driver.get(secrets={"k": "of-task"})
+        assert authorization(driver) == "Bearer of-task"
+        driver.restart()
+        driver.get()
+        assert authorization(driver) == "Bearer of-env"
+
+    def test_that_is_not_required_and_missing_sends_nothing(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "running"}}, **SECRET)
+        driver.get()
+        assert authorization(driver) is None
+
+    def test_comes_from_a_file_that_is_read_anew_when_it_changed(self, tmp_path: Path) -> None:
+        file = tmp_path / "eu" / "key"
+        file.parent.mkdir()
+        file.write_text("first\n")
+        secrets = {"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}}
+        driver = Driver(
+            FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "running"}}),
+            config={"region": "str"},
+            secrets=secrets,
+            connection=SECRET["connection"],
+        )
+        driver.create(config={"region": "eu"})
+        assert authorization(driver) == "Bearer first"
+        file.write_text("the second\r\n")
+        driver.get()
+        assert authorization(driver) == "Bearer the second"
+
+    def test_never_comes_from_a_file_outside_of_where_the_spec_says(self, tmp_path: Path) -> None:
+        driver = Driver(
+            FakeApi(),
+            config={"region": "str"},
+            connection=SECRET["connection"],
+            secrets={"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}},
+        )
+        assert "may not hold '..'" in (driver.create(config={"region": "../.."}).failed or "")
+
+
+class TestTheSecretsOfALog:
+    SECTIONS: ClassVar[dict[str, Any]] = {**SECRET, "logs": {"request": "GET /logs", "lines": "$.l[*]"}}
+
+    def driver(self, states: Any) -> Driver:
+        api = FakeApi({"GET /jobs/7": states, "GET /logs": {"l": ["of-task", "of-env"]}})
+        return job(api, environment={"K": "of-env"}, **self.SECTIONS)
+
+    def test_are_those_of_the_task_as_last_seen(self) -> None:
+        driver = self.driver({"state": "running"})
+        driver.get(secrets={"k": "of-task"})
+        assert driver.logs()[0] == ["***", "of-env"]
+        assert authorization(driver) == "Bearer of-task"
+
+    def test_are_those_of_create_before_the_first_get(self) -> None:
+        driver = self.driver({"state": "running"})
+        driver.create(secrets={"k": "of-task"})
+        driver.logs()
+        assert authorization(driver) == "Bearer of-task"
+
+    def test_are_the_connectors_own_after_a_restart(self) -> None:
+        driver = self.driver({"state": "running"})
+        driver.get(secrets={"k": "of-task"})
+        driver.restart()
+        assert driver.logs()[0] == ["of-task", "***"]
+
+    def test_are_dropped_when_the_job_ends(self) -> None:
+        driver = self.driver({"state": "done"})
+        assert driver.get(secrets={"k": "of-task"}).phase == "SUCCEEDED"
+        assert "of-task" not in repr(vars(driver.connector.memory))
+        driver.logs()
+        assert authorization(driver) == "Bearer of-env"
+
+
+def test_a_log_that_fails_is_raised_without_secrets() -> None:
+    driver = job(
+        {"GET /logs": reply(403, json={"message": "no, planted-secret"})},
+        secrets={"k": {}},
+        logs={"request": "GET /logs", "lines": "$.l[*]"},
+    )
+    driver.create(secrets={"k": "planted-secret"})
+    with pytest.raises(FailedForGood, match=r"answered 403: no, \*\*\*"):
+        driver.logs()

@@ -1,0 +1,311 @@
+"""Get (section 8): the phase, and what is shown beside it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.support.fake_api import Driver, FakeApi, job, reply
+from yaml_connector._jobs.metrics import UNKNOWN_STATE
+from yaml_connector._jobs.poll import Status
+
+STATES = {
+    "QUEUED": ["queued"],
+    "RUNNING": ["running", "Stopping"],
+    "SUCCEEDED": ["done", 0, True],
+    "FAILED": ["error", None],
+}
+
+
+def get_of(body: Any, phase: Any = None, **get: Any) -> Status:
+    """What one get makes of this answer."""
+    phase = phase or {"path": "$.state", "map": STATES}
+    answer = body if callable(body) else reply(200, json=body)
+    return job({"GET /jobs/7": answer}, get={"request": "GET /jobs/${{ job.id }}", "phase": phase, **get}).get()
+
+
+class TestAMap:
+    @pytest.mark.parametrize(
+        ("state", "phase"),
+        [
+            ("queued", "QUEUED"),
+            ("DONE", "SUCCEEDED"),
+            ("stopping", "RUNNING"),
+            ("Error", "FAILED"),
+            (0, "SUCCEEDED"),
+            ("0", "SUCCEEDED"),
+            (True, "SUCCEEDED"),
+            ("TRUE", "SUCCEEDED"),
+            (None, "FAILED"),
+            ("null", "FAILED"),
+        ],
+    )
+    def test_compares_as_case_insensitive_strings(self, state: Any, phase: str) -> None:
+        assert get_of({"state": state}).phase == phase
+
+    @pytest.mark.parametrize(
+        "phase",
+        [
+            "QUEUED",
+            "WAITING_FOR_RESOURCES",
+            "INITIALIZING",
+            "RUNNING",
+            "SUCCEEDED",
+            "FAILED",
+            "RETRYABLE_FAILED",
+            "ABORTED",
+        ],
+    )
+    def test_gives_every_phase_there_is(self, phase: str) -> None:
+        assert get_of({"state": "x"}, {"path": "$.state", "map": {phase: ["x"]}}).phase == phase
+
+    @pytest.mark.parametrize(
+        ("states", "phase"),
+        [
+            (["done", "done"], "SUCCEEDED"),
+            (["done", "error"], "FAILED"),
+            (["done", "running"], "RUNNING"),
+            (["strange", "done"], "SUCCEEDED"),
+            (["error", "queued", "running"], "FAILED"),
+        ],
+    )
+    def test_takes_the_phase_listed_first_of_several_matches(self, states: list[str], phase: str) -> None:
+        rule = {"map": {"FAILED": ["error"], "RUNNING": ["running", "queued"], "SUCCEEDED": ["done"]}}
+        body = {"tasks": [{"state": state} for state in states]}
+        assert get_of(body, {"path": "$.tasks[*].state", **rule}).phase == phase
+        assert get_of(body, {"path": "${{ body.tasks | map(attribute='state') }}", **rule}).phase == phase
+
+    def test_reads_a_template_of_several_fields(self) -> None:
+        rule = {"path": "${{ body.a ~ '/' ~ body.b }}", "map": {"SUCCEEDED": ["1/2"]}}
+        assert get_of({"a": 1, "b": 2}, rule).phase == "SUCCEEDED"
+
+    def test_reads_a_status_or_a_header_without_a_body(self) -> None:
+        assert get_of(reply(204), {"path": "${{ status }}", "map": {"SUCCEEDED": [204]}}).phase == "SUCCEEDED"
+        rule = {"path": "${{ headers['x-STATE'] }}", "map": {"FAILED": ["bad"]}}
+        assert get_of(reply(200, headers={"X-State": "BAD"}), rule).phase == "FAILED"
+
+
+class TestRules:
+    LIST: ClassVar[list[Any]] = [
+        {"path": "$.result", "map": {"SUCCEEDED": ["ok"], "FAILED": ["failed"]}},
+        {"when": "body.cycle == 'INTERNAL_ERROR'", "is": "RETRYABLE_FAILED"},
+        {"path": "$.cycle", "map": {"QUEUED": ["PENDING"], "RUNNING": ["UP"]}},
+    ]
+
+    @pytest.mark.parametrize(
+        ("body", "phase"),
+        [
+            ({"result": "ok", "cycle": "INTERNAL_ERROR"}, "SUCCEEDED"),
+            ({"cycle": "INTERNAL_ERROR"}, "RETRYABLE_FAILED"),
+            ({"cycle": "pending"}, "QUEUED"),
+            ({"result": "", "cycle": "up"}, "RUNNING"),
+            ({"result": None}, "RUNNING"),
+        ],
+    )
+    def test_the_first_that_gives_a_phase_counts(self, body: Any, phase: str) -> None:
+        assert get_of(body, self.LIST).phase == phase
+
+    def test_the_last_one_without_when_always_holds(self) -> None:
+        assert get_of({"result": "odd"}, [*self.LIST, {"is": "FAILED"}]).phase == "FAILED"
+
+    def test_a_page_that_is_no_json_is_no_state_even_if_the_last_rule_always_holds(self) -> None:
+        status = get_of(reply(200, html="<h1>Sign in</h1>"), [*self.LIST, {"is": "FAILED"}])
+        assert status.phase == "RUNNING"
+        assert "answered 200 with no JSON (text/html" in (status.message or "")
+
+
+def test_an_unknown_state_is_running_and_says_which_value_stood_where() -> None:
+    before = UNKNOWN_STATE.labels("batch_job")._value.get()
+    status = get_of({"state": "halted"})
+    assert status.phase == "RUNNING"
+    assert status.message == "unknown state: 'halted' at $.state; no phase rule of the spec maps it"
+    assert UNKNOWN_STATE.labels("batch_job")._value.get() == before + 1
+    assert get_of({}).message == "unknown state: nothing at $.state; no phase rule of the spec maps it"
+
+
+def test_a_failure_without_a_message_of_its_own_names_the_state() -> None:
+    assert get_of({"state": "error"}).message == "the API reports state 'error'"
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "expected"),
+    [
+        ("$.detail", {"detail": "text"}, "text"),
+        ("$.errors[*].m", {"errors": [{"m": "one"}, {"m": "two"}]}, "one"),
+        ("$.detail", {"detail": {"code": 5}}, '{"code":5}'),
+        ("$.detail", {"detail": ""}, None),
+        ("$.nothing", {}, None),
+        ("${{ body.a }}/${{ body.b }}", {"a": 1, "b": "x"}, "1/x"),
+        ("${{ body.a }}/${{ body.b }}", {"a": 1}, None),
+        ("always", {}, "always"),
+    ],
+)
+def test_a_message_is_the_first_match_as_text(message: str, body: dict[str, Any], expected: str | None) -> None:
+    assert get_of({"state": "running", **body}, message=message).message == expected
+
+
+def test_info_keeps_types_and_leaves_nulls_of_templates_out() -> None:
+    info = {
+        "rows": "$.rows",
+        "all": "$.parts[*]",
+        "no": "${{ body.no }}",
+        "deep": {"x": ["${{ body.rows + 1 }}"]},
+        "nil": None,
+    }
+    assert get_of({"state": "running", "rows": 3, "parts": [1, 2]}, info=info).info == {
+        "rows": 3,
+        "all": [1, 2],
+        "deep": {"x": [4]},
+        "nil": None,
+    }
+
+
+def test_info_may_be_one_template() -> None:
+    assert get_of({"state": "running", "m": {"a": 1}}, info="${{ body.m }}").info == {"a": 1}
+
+
+class TestLinks:
+    LINKS: ClassVar[list[Any]] = [
+        {"name": "Console", "url": "https://ui.test/${{ job.id }}"},
+        {"name": "Run ${{ body.n }}", "url": "$.link"},
+        {"name": "Never", "url": "https://x.test", "if": "body.n == 2"},
+    ]
+
+    def test_are_shown_if_they_have_a_url_and_their_condition_holds(self) -> None:
+        assert get_of({"state": "running", "n": 1, "link": "https://l.test"}, links=self.LINKS).links == [
+            ("Console", "https://ui.test/7"),
+            ("Run 1", "https://l.test"),
+        ]
+
+    def test_of_the_job_alone_show_from_the_start_and_while_it_is_unreadable(self) -> None:
+        assert get_of(reply(500), links=self.LINKS).links == [("Console", "https://ui.test/7")]
+
+
+def test_without_a_get_section_the_job_has_succeeded_at_once() -> None:
+    driver = job({}, get=None)
+    assert driver.get().phase == "SUCCEEDED"
+    assert not driver.api.sent
+
+
+def test_without_a_get_section_a_result_gives_the_outputs() -> None:
+    driver = Driver(
+        FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7/out": {"x": 5}}),
+        get=None,
+        result={"request": "GET /jobs/${{ job.id }}/out"},
+        outputs={"x": {"type": "int", "value": "$.x"}},
+    )
+    driver.create(outputs={"x": "int"})
+    assert driver.get().outputs["x"][1] == 5
+
+
+class TestSteps:
+    GET: ClassVar[dict[str, Any]] = {
+        "steps": [
+            {"name": "run", "request": "GET /jobs/${{ job.id }}"},
+            {"name": "more", "if": "steps.run.body.state == 'odd'", "request": "GET /more", "optional": True},
+        ],
+        "phase": [{"path": "$.state", "map": STATES}, {"when": "steps.more.body.bad", "is": "FAILED"}],
+    }
+
+    def test_a_skipped_step_leaves_the_last_one_that_ran_to_be_read(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "done"}}, get=self.GET)
+        assert driver.get().phase == "SUCCEEDED"
+        assert driver.api.calls == ["GET /jobs/7"]
+
+    def test_an_optional_step_that_fails_counts_as_skipped(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "odd"}, "GET /more": 400}, get=self.GET)
+        assert "unknown state" in (driver.get().message or "")
+
+    def test_later_steps_and_rules_see_the_earlier_ones(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "odd"}, "GET /more": {"bad": True}}, get=self.GET)
+        assert driver.get().phase == "FAILED"
+
+    def test_a_section_that_reads_a_skipped_step_finds_nothing(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "done"}}, get={**self.GET, "read": "more"})
+        assert "nothing at $.state" in (driver.get().message or "")
+
+    def test_each_makes_lists(self) -> None:
+        get = {
+            "steps": [
+                {"name": "run", "request": "GET /jobs/${{ job.id }}"},
+                {
+                    "name": "task",
+                    "each": "$.tasks[*]",
+                    "request": "GET /tasks/${{ item.id }}",
+                    "save": {"s": "$.state"},
+                },
+            ],
+            "phase": {"path": "${{ steps.task.saved.s }}", "map": {"FAILED": ["bad"], "SUCCEEDED": ["ok"]}},
+            "info": {"all": "${{ steps.task.body }}", "codes": "${{ steps.task.status }}"},
+        }
+        driver = job(
+            {
+                "GET /jobs/7": {"tasks": [{"id": 1}, {"id": "a/b"}]},
+                "GET /tasks/1": {"state": "ok"},
+                "GET /tasks/a%2Fb": {"state": "bad"},
+            },
+            get=get,
+        )
+        status = driver.get()
+        assert status.phase == "FAILED"
+        assert status.info == {"all": [{"state": "ok"}, {"state": "bad"}], "codes": [200, 200]}
+
+    def test_each_over_nothing_makes_an_empty_list(self) -> None:
+        get = {
+            "request": "GET /jobs/${{ item }}",
+            "each": "${{ job.ids }}",
+            "name": "x",
+            "phase": {"when": "steps.x.body | length == 0", "is": "SUCCEEDED"},
+        }
+        create = {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"ids": "$.ids[*]"}}
+        assert job({"POST /jobs": {"id": 7}}, create=create, get=get).get().phase == "SUCCEEDED"
+
+
+class TestFollow:
+    GET: ClassVar[dict[str, Any]] = {
+        "request": "${{ cursor or '/start' }}",
+        "follow": "$.next",
+        "follow_for": "2s",
+        "phase": {"path": "$.state", "map": STATES},
+    }
+
+    def spec(self) -> dict[str, Any]:
+        return {**self.GET, "request": {"url": "${{ cursor | default('/start', true) }}"}}
+
+    def test_reads_the_last_page(self) -> None:
+        driver = job(
+            {
+                "GET /start": {"state": "queued", "next": "/p1"},
+                "GET /p1": {"state": "running", "next": "https://api.test/p2"},
+                "GET /p2": {"state": "done"},
+            },
+            get=self.spec(),
+        )
+        assert driver.get().phase == "SUCCEEDED"
+        assert driver.api.calls == ["GET /start", "GET /p1", "GET /p2"]
+
+    def test_stops_after_its_time_and_goes_on_from_there_with_the_next_get(self) -> None:
+        def slow(request: Any) -> Any:
+            driver.clock.now += 1.5
+            return {"state": "running", "next": f"{request.url.path}x"}
+
+        driver = job({"GET /start": slow, "GET /startx": slow, "GET /startxx": {"state": "done"}}, get=self.spec())
+        assert driver.get().phase == "RUNNING"
+        assert driver.api.calls == ["GET /start", "GET /startx"]
+        assert driver.get().phase == "SUCCEEDED"
+        assert driver.api.calls[2:] == ["GET /startxx"]
+
+    def test_starts_anew_after_a_restart(self) -> None:
+        driver = job(
+            {"GET /start": [{"state": "running", "next": "/p1"}, {"state": "done"}], "GET /p1": {"state": "running"}},
+            get=self.spec(),
+        )
+        driver.get()
+        driver.restart()
+        assert driver.get().phase == "SUCCEEDED"
+
+    def test_goes_nowhere_that_is_not_allowed(self) -> None:
+        driver = job({"GET /start": {"state": "queued", "next": "https://evil.test/p1"}}, get=self.spec())
+        assert "the host evil.test is not allowed" in (driver.get().message or "")
+        assert driver.api.calls == ["GET /start"]

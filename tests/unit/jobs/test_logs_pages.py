@@ -1,0 +1,318 @@
+"""Logs (section 9): an API that pages, in JSON and in text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.fake_api import BROKEN, Driver, FakeApi, job, reply
+from yaml_connector.errors import CallError, FailedForGood, ValueProblem
+
+PAGED: dict[str, Any] = {
+    "request": {"path": "/jobs/${{ job.id }}/logs", "query": {"cursor": "${{ page.token }}"}},
+    "lines": "$.lines[*]",
+    "next": "$.next",
+}
+LINES = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=6), max_size=30)
+
+
+def logs_of(routes: Any, **logs: Any) -> Driver:
+    return job(
+        routes if isinstance(routes, dict) and any(" " in key for key in routes) else {"GET /jobs/7/logs": routes},
+        logs={"request": "GET /jobs/${{ job.id }}/logs", **logs},
+    )
+
+
+def everything(driver: Driver) -> list[str]:
+    """All that a reader gets who goes on as long as there is a token."""
+    lines, token = driver.logs()
+    while token is not None:
+        more, token = driver.logs(token)
+        lines += more
+    return lines
+
+
+class TestPages:
+    def test_are_read_one_for_each_call_until_next_is_null(self) -> None:
+        driver = logs_of([{"lines": ["one"], "next": "c1"}, {"lines": ["two"], "next": None}], **PAGED)
+        first, token = driver.logs()
+        assert (first, driver.logs(token or "")) == (["one"], (["two"], None))
+        assert driver.api.calls == ["GET /jobs/7/logs", "GET /jobs/7/logs?cursor=c1"]
+
+    def test_have_a_token_that_is_opaque_and_safe_anywhere(self) -> None:
+        _, token = logs_of({"GET /jobs/7/logs": {"lines": ["a"], "next": {"k": "ü/+ \n"}}}, **PAGED).logs()
+        assert token
+        assert token.isascii()
+        assert token.replace("-", "").replace("_", "").isalnum()
+
+    @pytest.mark.parametrize("following", ["c/1 ?&=", 5, True, {"k": ["v"]}, 2**60])
+    def test_hand_the_apis_token_back_as_it_was(self, following: Any) -> None:
+        seen: list[Any] = []
+
+        def answer(request: httpx.Request) -> Any:
+            seen.append(json.loads(request.content).get("t"))
+            return {"lines": ["x"], "next": following if len(seen) < 2 else None}
+
+        driver = logs_of(
+            {"POST /logs": answer},
+            **{**PAGED, "request": {"method": "POST", "path": "/logs", "json": {"t": "${{ page.token }}"}}},
+        )
+        assert everything(driver) == ["x", "x"]
+        assert seen == [None, following]
+
+    def test_can_be_asked_for_by_the_number_of_lines_given_before(self) -> None:
+        stored = [f"line {number}" for number in range(7)]
+
+        def answer(request: httpx.Request) -> Any:
+            start = int(request.url.params["from"])
+            return {"lines": stored[start : start + 3], "next": "more" if start + 3 < len(stored) else None}
+
+        request = {"path": "/jobs/7/logs", "query": {"from": "${{ page.lines }}"}}
+        assert everything(logs_of({"GET /jobs/7/logs": answer}, **{**PAGED, "request": request})) == stored
+
+    def test_end_where_more_is_false(self) -> None:
+        driver = logs_of(
+            [{"lines": ["one"], "next": "c", "eof": False}, {"lines": ["two"], "next": "c2", "eof": True}],
+            **PAGED,
+            more="not body.eof",
+        )
+        assert everything(driver) == ["one", "two"]
+
+    def test_end_when_an_empty_page_has_the_token_that_was_asked_for(self) -> None:
+        driver = logs_of([{"lines": ["one"], "next": "c"}, {"lines": [], "next": "c"}], **PAGED)
+        assert everything(driver) == ["one"]
+
+    def test_of_the_newest_line_first_are_turned_around(self) -> None:
+        driver = logs_of([{"lines": ["2", "1"], "next": "c"}, {"lines": ["4", "3"]}], **PAGED, reverse=True)
+        assert everything(driver) == ["1", "2", "3", "4"]
+
+    def test_that_fail_are_raised(self) -> None:
+        with pytest.raises(FailedForGood, match="answered 403"):
+            logs_of({"GET /jobs/7/logs": 403}, **PAGED).logs()
+        with pytest.raises(CallError, match="no JSON"):
+            logs_of({"GET /jobs/7/logs": reply(200, text="plain")}, **PAGED).logs()
+        with pytest.raises(CallError, match="broke off"):
+            logs_of({"GET /jobs/7/logs": BROKEN}, **PAGED).logs()
+
+    @given(stored=LINES, size=st.integers(1, 5), growth=st.lists(st.integers(1, 5), max_size=6))
+    def test_of_a_growing_log_lose_nothing_and_repeat_nothing(
+        self, stored: list[str], size: int, growth: list[int]
+    ) -> None:
+        there = 0
+
+        def answer(request: httpx.Request) -> Any:
+            nonlocal there
+            there = min(len(stored), there + growth.pop()) if growth else len(stored)
+            start = int(request.url.params.get("cursor", 0))
+            end = min(start + size, there)
+            return {"lines": stored[start:end], "next": end if end < len(stored) else None}
+
+        assert everything(logs_of({"GET /jobs/7/logs": answer}, **PAGED)) == stored
+
+
+class TestALine:
+    @pytest.mark.parametrize(
+        ("line", "text"),
+        [
+            ("text", "text"),
+            ("with end\r\n", "with end"),
+            ("two\n\n", "two\n"),
+            ("", ""),
+            (5, "5"),
+            ({"a": 1}, '{"a":1}'),
+            (None, "null"),
+            (["x"], '["x"]'),
+        ],
+    )
+    def test_is_text_or_else_json_without_its_line_break(self, line: Any, text: str) -> None:
+        assert logs_of({"GET /jobs/7/logs": {"lines": [line], "next": None}}, **PAGED).logs()[0] == [text]
+
+    def test_has_a_message_a_time_and_a_level(self) -> None:
+        lines = [
+            {"m": "hello", "t": "2024-05-01T12:00:00.5Z", "l": "INFO"},
+            {"m": {"k": 1}, "t": 1714564800123, "l": 30},
+            {"x": 1, "t": "noon"},
+            "bare",
+        ]
+        driver = logs_of({"GET /jobs/7/logs": {"lines": lines}}, **PAGED, message="$.m", timestamp="$.t", level="$.l")
+        assert [(line.message, line.timestamp, line.level) for line in driver.log_lines()[0]] == [
+            ("hello", 1714564800.5, "INFO"),
+            ('{"k":1}', 1714564800.123, "30"),
+            ('{"x":1,"t":"noon"}', None, None),
+            ("bare", None, None),
+        ]
+
+    @pytest.mark.parametrize("moment", ["1e400", '"9e99999"', "-1e400", "[]", '""', "NaN"])
+    def test_with_a_time_that_is_none_has_no_time(self, moment: str) -> None:
+        answer = reply(200, content=b'{"lines": [{"m": "x", "t": %s}]}' % moment.encode())
+        driver = logs_of({"GET /jobs/7/logs": answer}, **PAGED, message="$.m", timestamp="$.t")
+        assert [line.timestamp for line in driver.log_lines()[0]] == [None]
+
+    def test_may_be_a_template_that_sees_the_line_and_the_job(self) -> None:
+        driver = logs_of(
+            {"GET /jobs/7/logs": {"lines": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]}},
+            **PAGED,
+            message="${{ job.id }}:${{ line.a }}${{ line.b }}",
+            keep="line.a > 1",
+        )
+        assert driver.logs()[0] == ["7:2y"]
+
+    def test_that_is_not_kept_is_left_out_and_not_counted_as_given(self) -> None:
+        pages = [
+            {"lines": ["a", "DEBUG b", "c"], "next": 1},
+            {"lines": ["DEBUG d"], "next": 2},
+            {"lines": ["e"], "next": None},
+        ]
+        driver = logs_of(
+            pages,
+            **{**PAGED, "request": {"path": "/jobs/7/logs", "query": {"n": "${{ page.lines }}"}}},
+            keep="not line.startswith('DEBUG')",
+        )
+        assert everything(driver) == ["a", "c", "e"]
+        assert [call.partition("?")[2] for call in driver.api.calls] == ["n=0", "n=2", "n=2"]
+
+
+class TestEach:
+    EACH: ClassVar[dict[str, Any]] = {
+        "steps": [{"name": "pods", "request": "GET /jobs/${{ job.id }}/pods"}],
+        "each": "$.pods[*]",
+        "request": {"path": "/pods/${{ item.name }}/logs", "query": {"cursor": "${{ page.token }}"}},
+        "lines": "$.lines[*]",
+        "next": "$.next",
+        "message": "${{ item.name }}: ${{ line }}",
+    }
+
+    def driver(self, pods: Any, **routes: Any) -> Driver:
+        pods = pods if callable(pods) else {"pods": [{"name": name} for name in pods]}
+        return logs_of(
+            {"GET /jobs/7/pods": pods, **{f"GET /pods/{name}/logs": route for name, route in routes.items()}},
+            **self.EACH,
+        )
+
+    def test_item_has_its_own_pages_in_their_order(self) -> None:
+        driver = self.driver(
+            ["a", "b"],
+            a=[{"lines": ["1"], "next": "x"}, {"lines": ["2"]}],
+            b=[{"lines": ["3"], "next": "y"}, {"lines": ["4"], "next": "z"}, {"lines": ["5"]}],
+        )
+        assert everything(driver) == ["a: 1", "b: 3", "a: 2", "b: 4", "b: 5"]
+        assert [call for call in driver.api.calls if "/pods/" in call] == [
+            "GET /pods/a/logs",
+            "GET /pods/b/logs",
+            "GET /pods/a/logs?cursor=x",
+            "GET /pods/b/logs?cursor=y",
+            "GET /pods/b/logs?cursor=z",
+        ]
+
+    def test_item_that_comes_later_is_read_from_its_start_and_the_order_does_not_matter(self) -> None:
+        rounds = [["a"], ["b", "a"], ["b", "a"]]
+        driver = self.driver(
+            lambda request: {"pods": [{"name": name} for name in rounds.pop(0)]},
+            a=[{"lines": ["1"], "next": "x"}, {"lines": ["2"]}],
+            b=[{"lines": ["3"], "next": "y"}, {"lines": ["4"]}],
+        )
+        assert everything(driver) == ["a: 1", "b: 3", "a: 2", "b: 4"]
+
+    def test_over_nothing_gives_no_lines(self) -> None:
+        assert self.driver([]).logs() == ([], None)
+
+    def test_item_that_fails_is_raised(self) -> None:
+        with pytest.raises(FailedForGood, match="/pods/b/logs answered 403"):
+            self.driver(["a", "b"], a={"lines": []}, b=403).logs()
+
+    @settings(max_examples=40)
+    @given(stored=st.lists(LINES, min_size=1, max_size=3), sizes=st.lists(st.integers(1, 4), min_size=3, max_size=3))
+    def test_item_loses_nothing_and_repeats_nothing(self, stored: list[list[str]], sizes: list[int]) -> None:
+        def page(lines: list[str], size: int) -> Any:
+            def answer(request: httpx.Request) -> Any:
+                start = int(request.url.params.get("cursor", 0))
+                return {
+                    "lines": lines[start : start + size],
+                    "next": start + size if start + size < len(lines) else None,
+                }
+
+            return answer
+
+        names = [f"p{number}" for number in range(len(stored))]
+        found = everything(
+            self.driver(
+                names, **{name: page(lines, size) for name, lines, size in zip(names, stored, sizes, strict=False)}
+            )
+        )
+        for name, lines in zip(names, stored, strict=True):
+            assert [line.removeprefix(f"{name}: ") for line in found if line.startswith(f"{name}: ")] == lines
+
+
+class TestPagedText:
+    TEXT: ClassVar[dict[str, Any]] = {
+        "format": "text",
+        "next": "${{ headers['x-next'] }}",
+        "request": {"path": "/jobs/7/logs", "query": {"at": "${{ page.token }}"}},
+    }
+
+    @given(
+        text=st.lists(st.sampled_from(["a", " b", "é", "\n", "\r\n"]), max_size=30).map("".join), size=st.integers(1, 9)
+    )
+    def test_joins_a_line_that_two_pages_share(self, text: str, size: int) -> None:
+        def answer(request: httpx.Request) -> httpx.Response:
+            start = int(request.url.params.get("at", 0))
+            headers = {"X-Next": str(start + size)} if start + size < len(text) else {}
+            return httpx.Response(200, text=text[start : start + size], headers=headers)
+
+        expected = [line.removesuffix("\r") for line in text.split("\n")]
+        found = everything(logs_of({"GET /jobs/7/logs": answer}, **self.TEXT))
+        assert found == (expected[:-1] if text.endswith("\n") or not text else expected)
+
+    def test_keeps_the_unfinished_line_for_the_next_page(self) -> None:
+        driver = logs_of(
+            [
+                reply(200, text="one\ntw", headers={"X-Next": "1"}),
+                reply(200, text="o\nthr", headers={"X-Next": "2"}),
+                reply(200, text="ee"),
+            ],
+            **self.TEXT,
+        )
+        first, token = driver.logs()
+        second, token = driver.logs(token or "")
+        assert (first, second, driver.logs(token or "")) == (["one"], ["two"], (["three"], None))
+
+
+class TestATokenThatTheConnectorNeverGave:
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "x",
+            "!!",
+            "ü",
+            "e30x",
+            base64.urlsafe_b64encode(b"[1]").decode(),
+            base64.urlsafe_b64encode(b"\xff").decode(),
+            *(
+                base64.urlsafe_b64encode(data).decode()
+                for data in (b'{"": {"r": "x"}}', b'{"": {"g": []}}', b'{"": {"s": 1}}', b'{"": 5}', b'{"": {"r": -3}}')
+            ),
+        ],
+    )
+    def test_is_refused(self, token: str) -> None:
+        with pytest.raises(ValueProblem, match="this log token is none that the connector gave"):
+            logs_of({"GET /jobs/7/logs": {"lines": ["a"]}}, lines="$.lines[*]").logs(token)
+
+
+def test_a_secret_in_a_line_is_masked() -> None:
+    driver = Driver(
+        FakeApi({"POST /jobs": {"id": 7}, "GET /logs": {"l": [{"m": "key=planted-secret"}]}}),
+        secrets={"k": {}},
+        logs={"request": "GET /logs", "lines": "$.l[*]", "message": "$.m"},
+    )
+    driver.create(secrets={"k": "planted-secret"})
+    assert driver.logs()[0] == ["key=***"]
+
+
+def test_a_spec_without_logs_gives_none() -> None:
+    assert job({}).logs() == ([], None)

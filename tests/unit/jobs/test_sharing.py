@@ -1,0 +1,147 @@
+"""Requests that are the same and under way are sent once: who shares, who does not, and what each of them gets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from tests.support.fake_api import FakeApi, loaded, run, spec_data
+from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.poll import Status
+
+LISTED = {"phase": {"path": "${{ body[job.id] }}", "map": {"RUNNING": ["running"], "SUCCEEDED": ["done"]}}}
+GET: dict[str, Any] = {"request": "GET /jobs", **LISTED}
+BEARER = {"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}}
+
+
+async def slowly(request: httpx.Request) -> Any:
+    await asyncio.sleep(0.05)
+    return {"1": "running", "2": "done"}
+
+
+def connector_for(api: FakeApi, **sections: Any) -> Connector:
+    data = spec_data(**{"get": GET, "secrets": {"k": {"required": False}}, **sections})
+    return Connector(loaded(data), environment={}, transport=api.transport)
+
+
+def meta_of(connector: Connector, name: str, **fields: Any) -> JobMeta:
+    return JobMeta(id=name, created_at=1.0, digest=connector.plan.digest, **fields)
+
+
+def ask(connector: Connector, *jobs: tuple[JobMeta, dict[str, str]]) -> list[Status]:
+    """What gets of these jobs give that are made at the same time."""
+
+    async def together() -> list[Status]:
+        return await asyncio.gather(*(connector.get(meta, secrets) for meta, secrets in jobs))
+
+    return run(together())
+
+
+def test_gets_that_ask_for_the_same_at_the_same_time_send_one_request_and_read_it_each_for_itself() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connector = connector_for(api)
+    statuses = ask(connector, (meta_of(connector, "1"), {}), (meta_of(connector, "2"), {}))
+    assert [status.phase for status in statuses] == ["RUNNING", "SUCCEEDED"]
+    assert api.calls == ["GET /jobs"]
+
+
+def test_the_next_get_sends_a_request_of_its_own() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connector = connector_for(api)
+    for _ in range(2):
+        ask(connector, (meta_of(connector, "1"), {}))
+    assert api.calls == ["GET /jobs"] * 2
+
+
+def test_other_credentials_never_share() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connector = connector_for(api, connection=BEARER)
+    keys = ["alice-key", "bob-key", "alice-key"]
+    ask(connector, *((meta_of(connector, str(number)), {"k": key}) for number, key in enumerate(keys)))
+    assert sorted(request.headers["Authorization"] for request in api.sent) == ["Bearer alice-key", "Bearer bob-key"]
+
+
+def test_other_headers_never_share() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    request = {"path": "/jobs", "headers": {"X-Job": "${{ job.id }}"}}
+    connector = connector_for(api, get={**GET, "request": request})
+    ask(connector, (meta_of(connector, "1"), {}), (meta_of(connector, "2"), {}))
+    assert sorted(sent.headers["X-Job"] for sent in api.sent) == ["1", "2"]
+
+
+def test_another_config_never_shares() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connection = {"base_url": "https://api.test", "headers": {"X-Team": "${{ config.team }}"}}
+    connector = connector_for(api, connection=connection, config={"team": "any"})
+    ask(connector, *((meta_of(connector, "1", config={"team": team}), {}) for team in (1, True)))
+    assert sorted(sent.headers["X-Team"] for sent in api.sent) == ["1", "true"]
+
+
+def test_a_failure_is_shared_too_and_holds_no_secret() -> None:
+    async def refused(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.05)
+        return httpx.Response(403, json={"message": f"no: {request.headers['Authorization']}"})
+
+    api = FakeApi({"GET /jobs": refused})
+    connector = connector_for(api, connection=BEARER)
+    statuses = ask(connector, *((meta_of(connector, name), {"k": "alice-key"}) for name in ("1", "2")))
+    assert all("answered 403: no: Bearer ***" in (status.message or "") for status in statuses)
+    assert len(api.sent) == 1
+
+
+def test_when_the_get_that_sent_it_is_cancelled_another_one_sends_it() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connector = connector_for(api)
+
+    async def cancel_the_first() -> list[Status]:
+        first, *others = (asyncio.ensure_future(connector.get(meta_of(connector, name))) for name in ("1", "1", "2"))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        return await asyncio.gather(*others)
+
+    assert [status.phase for status in run(cancel_the_first())] == ["RUNNING", "SUCCEEDED"]
+    assert api.calls == ["GET /jobs"] * 2
+
+
+def test_when_a_get_that_waits_is_cancelled_the_others_get_their_answer() -> None:
+    api = FakeApi({"GET /jobs": slowly})
+    connector = connector_for(api)
+
+    async def cancel_the_second() -> list[Status]:
+        first, second, third = (
+            asyncio.ensure_future(connector.get(meta_of(connector, name))) for name in ("1", "1", "2")
+        )
+        await asyncio.sleep(0.01)
+        second.cancel()
+        return await asyncio.gather(first, third)
+
+    assert [status.phase for status in run(cancel_the_second())] == ["RUNNING", "SUCCEEDED"]
+    assert api.calls == ["GET /jobs"]
+
+
+def test_looking_for_a_job_before_it_is_submitted_is_never_shared() -> None:
+    async def nothing(request: httpx.Request) -> Any:
+        await asyncio.sleep(0.02)
+        return {}
+
+    api = FakeApi({"GET /jobs": nothing, "POST /jobs": {"id": 1}})
+    create = {**spec_data()["create"], "adopt": {"request": "GET /jobs", "job_id": "$.id"}}
+    connector = connector_for(api, create=create)
+
+    async def together() -> None:
+        await asyncio.gather(*(connector.create(CreateValues(task={"key": key})) for key in ("a", "b")))
+
+    run(together())
+    assert sorted(api.calls) == ["GET /jobs", "GET /jobs", "POST /jobs", "POST /jobs"]
+
+
+def test_what_is_read_after_a_write_is_not_an_answer_from_before_it() -> None:
+    api = FakeApi({"GET /jobs": slowly, "POST /refresh": {}})
+    steps = [{"name": "refresh", "request": "POST /refresh"}, {"name": "read", "request": "GET /jobs"}]
+    connector = connector_for(api, get={"steps": steps, **LISTED})
+    ask(connector, (meta_of(connector, "1"), {}), (meta_of(connector, "2"), {}))
+    assert sorted(api.calls) == ["GET /jobs", "GET /jobs", "POST /refresh", "POST /refresh"]

@@ -1,0 +1,137 @@
+"""All problems of a spec come at once, whatever their kind: what does not fit the models does not hide the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fake_api import spec_data
+from yaml_connector._loading.loader import load_text
+
+WRONG = """
+spec_version: 1
+task_type_name: wrong
+connection:
+  base_url: https://api.test
+  auth: {type: bearer, token: "${{ secrets.api_kee }}"}
+  timeot: 5s
+secrets: {api_key: {env: KEY}}
+config:
+  size: {typ: int}
+  count: itn
+inputs: {name: str}
+outputs: {result: "$.result["}
+create:
+  request:
+    method: POST
+    path: /jobs
+    json: {a: "${{ inputs.nmae }}", b: "${{ config.size }}", c: "${{ config.sise }}", d: "${{ inputs.name | uper }}"}
+  idempotent: maybe
+  save: {url: $.url}
+  job_id: $.id
+get:
+  request: GET /jobs/${{ jobs.id }}
+  phase:
+    - {path: $.state, map: {RUNING: [a], FAILED: b}}
+    - {when: "status ==", phase: FAILED}
+  links: [{name: x, url: "${{ job.url }}", wen: a}]
+delete: {request: "/jobs/${{ job.id }}"}
+"""
+
+
+def problems_of(data: str | Mapping[str, Any]) -> dict[str, str]:
+    text = data if isinstance(data, str) else yaml.safe_dump(data)
+    loaded, problems = load_text(text.encode(), "s.yaml")
+    errors = [problem for problem in problems if problem.severity == "error"]
+    assert (loaded is None) == bool(errors)
+    assert len(errors) == len({(problem.path, problem.message) for problem in errors})
+    return {problem.path: problem.message for problem in errors}
+
+
+def test_mistakes_of_every_kind_are_found_together() -> None:
+    assert set(problems_of(WRONG)) == {
+        "connection.auth.token",
+        "connection.timeot",
+        "config.size.typ",
+        "config.size.type",
+        "config.count",
+        "outputs.result",
+        "create.request.json.a",
+        "create.request.json.c",
+        "create.request.json.d",
+        "create.idempotent",
+        "get.request.path",
+        "get.phase[0].map.RUNING",
+        "get.phase[0].map.FAILED",
+        "get.phase[1].phase",
+        "get.links[0].wen",
+        "delete.request",
+    }
+
+
+@pytest.mark.parametrize("section", ["connection", "create", "task_type_name", "spec_version"])
+def test_a_required_section_that_is_missing_hides_nothing(section: str) -> None:
+    data = spec_data(inputs={"name": "str"}, outputs={"out": "${{ inputs.nmae }}"})
+    del data[section]
+    found = problems_of(data)
+    assert found[section] == "is required"
+    assert "did you mean name?" in found["outputs.out"]
+
+
+def test_names_of_a_field_that_is_wrong_itself_are_known() -> None:
+    wrong = {"inputs": {"size": "itn"}, "config": {"size": {"tipe": "int"}}, "secrets": {"key": {"enw": "K"}}}
+    used = "${{ inputs.size }} ${{ config.size }}"
+    data = spec_data(
+        **wrong,
+        outputs={"out": used},
+        connection={"base_url": "https://a.test", "headers": {"k": "${{ secrets.key }}"}},
+    )
+    assert set(problems_of(data)) == {"inputs.size", "config.size.tipe", "config.size.type", "secrets.key.enw"}
+
+
+def mutated(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = mutated(data[path[0]], path[1:], value)
+    return copy
+
+
+def paths_of(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [path, *(found for key, item in children for found in paths_of(item, (*path, key)))]
+
+
+LOG = {
+    "steps": [{"name": "pods", "request": "GET /pods"}],
+    "each": "$.items[*]",
+    "request": "GET /log/${{ item.name }}",
+    "lines": "$.lines[*]",
+    "message": "${{ line.text }}",
+}
+RESULT = [
+    {"name": "a", "request": "GET /a/${{ job.id }}", "save": {"b": "$.b"}},
+    {"name": "c", "request": "GET /${{ steps.a.saved.b }}"},
+]
+WHOLE: dict[str, Any] = spec_data(
+    inputs={"name": "str"},
+    config={"size": {"type": "int", "default": 1}},
+    secrets={"key": {"env": "KEY"}},
+    outputs={"out": {"type": "str", "value": "${{ steps.a.saved.b }}"}},
+    result={"steps": RESULT},
+    logs=LOG,
+)
+
+
+@given(st.sampled_from(paths_of(WHOLE)[1:]), st.sampled_from([None, 7, "", "x y", [], [1], {}, {"a": {}}, True]))
+def test_one_wrong_value_makes_problems_only_where_it_stands_or_is_asked_for(path: tuple[Any, ...], value: Any) -> None:
+    assert problems_of(WHOLE) == {}
+    for found in problems_of(mutated(WHOLE, path, value)):
+        inner = found.replace("[", ".").replace("]", "").split(".")
+        same = list(map(str, path[: len(inner)])) == inner[: len(path)]
+        assert same or found.split(".")[0] == "outputs" or path[0] in ("inputs", "config", "secrets"), found

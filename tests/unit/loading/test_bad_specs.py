@@ -1,0 +1,234 @@
+"""Every mistake of a spec is one sentence at its line and column, with the closest valid name."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from yaml_connector._loading.loader import load, load_text
+from yaml_connector.errors import SpecError
+
+GOOD = (ROOT / "connectors.d" / "batch_job.yaml").read_text(encoding="utf-8")
+
+
+def problems(text: str | bytes) -> list[str]:
+    """What is wrong with a spec, as the user reads it."""
+    content = text.encode() if isinstance(text, str) else text
+    return [str(problem) for problem in load_text(content, "s.yaml")[1] if problem.severity == "error"]
+
+
+def replaced(old: str, new: str) -> list[str]:
+    assert old in GOOD
+    return problems(GOOD.replace(old, new, 1))
+
+
+def test_the_spec_of_the_language_page_has_no_problem() -> None:
+    assert problems(GOOD) == []
+
+
+def test_ten_mistakes_are_ten_lines() -> None:
+    text = """\
+spec_version: 1
+task_type_name: batch_job
+connection:
+  base_url: http://x
+  auth: {type: bearr, token: x}
+  timeout: 10
+secrets:
+  key: {envv: KEY}
+config:
+  a: {type: integer}
+  b: {type: int, default: x}
+inputs:
+  name: strr
+create:
+  request: {method: POST, path: /jobs, json: {}, form: {}}
+  job_id: $.id
+  idempotentt: true
+get:
+  request: GET
+  phase: {path: $.s, map: {SUCCEDED: [done], FAILED: done}}
+"""
+    found = problems(text)
+    assert [line.split(": ")[0] for line in found] == [
+        "s.yaml:5:16",
+        "s.yaml:6:12",
+        "s.yaml:8:9",
+        "s.yaml:10:13",
+        "s.yaml:11:6",
+        "s.yaml:13:9",
+        "s.yaml:15:12",
+        "s.yaml:17:3",
+        "s.yaml:19:12",
+        "s.yaml:20:28",
+        "s.yaml:20:54",
+    ]
+    for line, part in zip(
+        found,
+        [
+            "connection.auth.type: 'bearr' is not allowed; did you mean bearer? allowed: bearer, basic, api_key",
+            "connection.timeout: 10 is no duration; write it as 500ms, 10s, 5m, 24h or 7d",
+            "secrets.key.envv: unknown key; did you mean env? allowed: env, file, description, required",
+            "config.a.type: there is no type 'integer'; did you mean int?",
+            "config.b: the default: 'x' is no int",
+            "inputs.name: there is no type 'strr'; did you mean str?",
+            "create.request: a request has at most one body, not json and form",
+            "create.idempotentt: unknown key; did you mean idempotent?",
+            "get.request: the short form of a request is a method and a path",
+            "get.phase.map.SUCCEDED: 'SUCCEDED' is not allowed; did you mean SUCCEEDED?",
+            "get.phase.map.FAILED: must be a list, not the text 'done'",
+        ],
+        strict=True,
+    ):
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "s.yaml:1:1: the file is empty; a spec is a mapping that starts with spec_version: 1"),
+        ("# nothing\n", "s.yaml:1:1: the file is empty; a spec is a mapping that starts with spec_version: 1"),
+        ("- a\n- b\n", "s.yaml:1:1: must be a mapping, not a list; a spec starts with spec_version: 1"),
+        (
+            "a:\n\t- b\n",
+            "s.yaml:2:1: not YAML: while scanning for the next token found character that cannot start any",
+        ),
+        ("a: 1\n---\nb: 2\n", "s.yaml:2:1: one file holds one document; this is a second"),
+        (b"a: \xff\n", "s.yaml:1:1: the file is not UTF-8 text"),
+        (b"a: " + b"x" * 2**21, "s.yaml:1:1: the file is larger than 1 MiB"),
+        ("a: {b: ${{ x }}}\n", "put quotes around the template"),
+        ("a: {b: list[str]}\n", "put quotes around types such as 'list[str]'"),
+        ("a: b: c\n", "a text that holds ': ' needs quotes"),
+        ("a: '${{ x }}'\nb: {c: list[str]}\n", "put quotes around types such as 'list[str]'"),
+        ("a: {b: list[str], c: '${{ x }}'}\n", "put quotes around types such as 'list[str]'"),
+        ("a: {b: '${{ x }}', c: list[str]}\n", "put quotes around types such as 'list[str]'"),
+        ("a: '${{ x }}'\nb: c: d\n", "a text that holds ': ' needs quotes"),
+        ("a: '${{ x }}'\n b: c\n", "while parsing a block mapping did not find expected key"),
+        ("a: {b: 'x', c: ${{ y }}, d: list[str]}\n", "put quotes around the template"),
+        ("a: ${{ x\n  | default('b: c') }}\n", "put quotes around the template"),
+        ("a: &x [*x]\n", "s.yaml:1:8: the alias *x refers to itself"),
+        ("a: *nope\n", "s.yaml:1:4: there is no anchor &nope before this alias"),
+        ("[" * 200, "nested deeper than 100 levels"),
+    ],
+)
+def test_what_is_no_spec_is_said_in_one_sentence(text: str | bytes, sentence: str) -> None:
+    found = problems(text)
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+def test_an_alias_bomb_is_stopped() -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
+    (found,) = problems("\n".join(lines))
+    assert "more than 100000 values, aliases expanded" in found
+
+
+def test_a_duplicate_key_names_the_first() -> None:
+    assert replaced("name: Batch Job\n", "name: Batch Job\nname: Other\n") == [
+        "s.yaml:5:1: name: this key stands here already, in line 4"
+    ]
+
+
+def test_tags_and_merge_keys_are_errors() -> None:
+    assert "tags are not allowed: !!str" in replaced("name: Batch Job", "name: !!str Batch Job")[0]
+    assert "merge keys (<<) are not allowed" in replaced("name: Batch Job", "<<: {name: x}")[0]
+
+
+def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
+    text = GOOD.replace("[queued]", "[ON, OFF, NO, yes]")
+    loaded, _ = load_text(text.encode(), "s.yaml")
+    assert loaded is not None
+    assert loaded.spec.get is not None
+    assert (loaded.spec.get.phase[0].map or {})["QUEUED"] == ["ON", "OFF", "NO", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "${{ inputs.name }}",
+            "${{ inputs.nmae }}",
+            "create.request.json.name: there is no inputs.nmae; did you mean name? there is: name",
+        ),
+        ("$.state", "$.st[", "get.phase.path: '$.st[' is no JSONPath: Parse error near the end of string!"),
+        ("config.timeout_seconds }}", "config.timeout_seconds + }}", "syntax error in the expression"),
+        ("inputs.name }}", "inputs.name | uper }}", "there is no filter 'uper'; did you mean upper?"),
+        ("name: Batch Job", 'name: "x ${{ inputs.name }}"', "name: no template may stand here"),
+        ("message: $.detail", "message: ${{ secrets.api_key }}", "get.message: 'secrets' cannot be used here"),
+        ("page.token }}", "page.tokn }}", "there is no page.tokn; did you mean token?"),
+        ("job.id }}/cancel", "job.idd }}/cancel", "there is no job.idd; did you mean id?"),
+        ("secrets.api_key }}", "secrets.api_kee }}", "there is no secrets.api_kee; did you mean api_key?"),
+        ("[error]", "[error, DONE]", "the value 'DONE' stands under SUCCEEDED and under FAILED"),
+        ("method: POST\n    path: /jobs", "path: /jobs", "create.request.method: is required here"),
+        ("  job_id: $.id\n", "", "create.job_id: is required"),
+        ("spec_version: 1", "spec_version: 2", "spec_version: 2 is not allowed; allowed: 1"),
+        ("api_key: {env", "inputs: {env", "a secret cannot be called 'inputs'"),
+        ("env.BATCH_URL", "config.url", "there is no config.url"),
+        ("lines: $.lines[*]\n  ", "", "logs: lines is required for format json"),
+        (
+            "${{ env.BATCH_URL | default('http://127.0.0.1:8900') }}",
+            "5",
+            "must be a text, not the number 5; put quotes",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_what_would_be_right(old: str, new: str, sentence: str) -> None:
+    found = replaced(old, new)
+    assert any(sentence in line for line in found), found
+
+
+def test_a_condition_in_template_marks_says_so() -> None:
+    found = replaced("idempotent: true", "idempotent: true\n  if: ${{ inputs.name }}")
+    assert any("a condition is a bare expression: leave ${{ and }} out" in line for line in found)
+
+
+def test_config_in_base_url_needs_allowed_hosts() -> None:
+    found = replaced("env.BATCH_URL | default('http://127.0.0.1:8900')", "config.timeout_seconds")
+    assert any("base_url uses config, so allowed_hosts is required" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("path: /jobs\n", "path: /a/../b\n", "create.request.path: '/a/../b' may not hold the segments '.' and '..'"),
+        ("POST /jobs/${{ job.id }}/cancel", "POST /./x?a=..", "'/./x?a=..' may not hold the segments '.' and '..'"),
+        ("name: ${{ inputs.name }}", "name: .nan", "create.request.json.name: nan cannot be sent"),
+    ],
+)
+def test_what_no_request_could_ever_send_is_found_when_the_spec_is_loaded(old: str, new: str, said: str) -> None:
+    (found,) = replaced(old, new)
+    assert said in found
+
+
+def test_two_dots_in_a_query_or_in_a_template_are_no_mistake() -> None:
+    assert replaced("path: /jobs\n", "path: /jobs?range=../..\n") == []
+    assert replaced("GET /jobs/${{ job.id }}", "GET /jobs/${{ job.id | replace('/../', '') }}") == []
+
+
+def test_two_specs_with_one_task_type_and_version_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(GOOD)
+    with pytest.raises(SpecError, match=r"b.yaml:3:17: task_type_name: .*a.yaml has the task type 'batch_job'"):
+        load(tmp_path)
+
+
+def test_a_missing_folder_says_where_specs_are_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="there is no such file or folder; specs are looked for in the path given"):
+        load(tmp_path / "nowhere")
+
+
+def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"there is no spec \(\*.yaml\) in this folder"):
+        load(tmp_path)
+
+
+def test_what_is_likely_a_mistake_is_a_warning_and_no_error() -> None:
+    text = GOOD.replace("  idempotent: true\n", "").replace("      FAILED: [error]\n      ABORTED: [cancelled]\n", "")
+    text = text.replace("secrets:\n", "secrets:\n  unused: {env: X}\n").replace(
+        "  auth:", "  tls: {verify: false}\n  auth:"
+    )
+    loaded, found = load_text(text.encode(), "s.yaml")
+    assert loaded is not None
+    assert [problem.path for problem in found] == ["connection.tls.verify", "secrets.unused", "create", "get.phase"]
+    assert {problem.severity for problem in found} == {"warning"}

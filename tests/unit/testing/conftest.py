@@ -1,0 +1,15 @@
+"""Each test has a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.contract_folder import Folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder with the spec of section 1."""
+    return Folder(tmp_path)

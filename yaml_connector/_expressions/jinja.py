@@ -1,0 +1,360 @@
+"""Expressions (section 3): Jinja2's expression syntax in a bounded sandbox, compiled once, with the names they use.
+
+Two dialects differ in what a missing field is. In a *request* it is an error that says what does exist. In what is read
+from an *answer* it is undefined: false, comparisons with it are false, and so is every further field of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.parser import Parser
+from jinja2.runtime import ChainableUndefined, Context, StrictUndefined, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing as jinja_missing
+
+from yaml_connector._expressions.budget import (
+    bounded_filter,
+    check_method,
+    check_operator,
+    count_result,
+    small_range,
+    start_work,
+)
+from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
+from yaml_connector.errors import ValueProblem, did_you_mean
+
+Scope = Mapping[str, Any]
+Reference = tuple[str | int, ...]
+
+LONGEST_SOURCE = 10_000  # characters of one expression
+_DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
+_MOST_SETTLED = 100_000  # items of them
+_NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
+_PLAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
+_PLAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
+_DATA = frozenset({str, int, float, bool, list, dict, PathText})
+_KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
+
+
+class Missing(StrictUndefined):
+    """A name that does not exist, in a request: any use but `default(...)` and `is defined` is an error, also of what
+    would be below it."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        if isinstance(self._undefined_obj, Mapping):
+            tail = did_you_mean(str(self._undefined_name), map(str, self._undefined_obj), what="there is")
+            return f"'{self._undefined_name}' does not exist{tail}"
+        if self._undefined_obj is jinja_missing:
+            return f"'{self._undefined_name}' does not exist here"
+        return f"'{self._undefined_name}' does not exist: the value is {_kind(self._undefined_obj)}"
+
+
+def _never(self: Undefined, other: Any) -> bool:
+    return False
+
+
+def _no_number(self: Undefined) -> Any:
+    raise TypeError("a missing field is no number")  # what the filters `int` and `float` give their default for
+
+
+class Absent(ChainableUndefined):
+    """A field that an answer does not have: false, and so is every comparison with it."""
+
+    __slots__ = ()
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _never  # type: ignore[assignment]
+    __hash__ = Undefined.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __call__
+    __int__ = __float__ = _no_number
+    __neg__ = __pos__ = __pow__ = __rpow__ = __call__
+
+
+ABSENT = Absent(name="value")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "a mapping" if isinstance(value, Mapping) else "no mapping")
+
+
+class _ScopeContext(Context):
+    """Looks names up in the scope itself (which may make values on demand), then among the functions."""
+
+    def resolve_or_missing(self, key: str) -> Any:
+        try:
+            return self.parent[key]
+        except KeyError:
+            return self.environment.globals.get(key, jinja_missing)
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    context_class = _ScopeContext
+    intercepted_binops = frozenset(["*", "**", "%"])
+
+    def __init__(self, undefined: type[Undefined]) -> None:
+        super().__init__(undefined=undefined, autoescape=False, cache_size=0)
+        self.filters = {name: bounded_filter(name, function) for name, function in {**self.filters, **FILTERS}.items()}
+        keep = ("dict", "namespace", "cycler", "joiner")
+        self.globals = {name: self.globals[name] for name in keep} | FUNCTIONS | {"range": small_range}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Mapping):
+            try:
+                return obj[argument]
+            except (KeyError, TypeError):
+                return self.undefined(obj=obj, name=argument)
+        if isinstance(obj, Undefined):
+            return obj[argument]
+        if isinstance(argument, str):
+            return super().getattr(obj, argument)
+        return super().getitem(obj, argument)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return attr not in _NO_DATA and super().is_safe_attribute(obj, attr, value)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        check_operator(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return count_result(super().call(context, obj, *check_method(obj, args, kwargs), **kwargs))
+
+
+REQUEST = _Sandbox(Missing)
+ANSWER = _Sandbox(Absent)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A compiled expression. `names` are the references in it (`("inputs", "name")`), `evaluate` takes the scope."""
+
+    source: str
+    names: frozenset[Reference]
+    evaluate: Callable[[Scope], Any]
+
+
+@lru_cache(maxsize=16384)
+def compile_expression(source: str, *, answer: bool) -> Expression:
+    """Compile an expression of the request dialect, or of the answer dialect. Syntax, filters and tests are checked
+    here.
+
+    Raises ValueProblem that says where in the text it is wrong; `evaluate` raises ValueProblem when it has no value.
+    """
+    environment = ANSWER if answer else REQUEST
+    if len(source) > LONGEST_SOURCE:
+        raise ValueProblem(f"an expression may not be longer than {LONGEST_SOURCE} characters")
+    if _PLAIN.fullmatch(source):
+        parts = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _PLAIN_PART.finditer(source))
+        if parts[0] not in _KEYWORDS:
+            return Expression(source, frozenset([parts]), _plain(environment, str(parts[0]), parts[1:], source))
+    try:
+        tree = _parse(environment, source)
+        return Expression(source, frozenset(_references(tree)), _lazy(environment, tree, source))
+    except RecursionError:
+        raise ValueProblem("the expression is nested too deeply") from None
+
+
+def compile_condition(source: str | bool) -> Expression:
+    """Compile a condition: an expression of the answer dialect whose value counts as true or false."""
+    if isinstance(source, bool):
+        return Expression(str(source), frozenset(), lambda scope: source)
+    return compile_expression(source, answer=True)
+
+
+def settle(value: Any) -> Any:
+    """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
+
+    Raises ValueProblem for what is no data: a function, an object.
+    """
+    if value is None or type(value) in _DATA:
+        return value
+    if isinstance(value, Undefined):
+        return None
+    if isinstance(value, Iterator | range | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
+        return [settle(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): settle(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    raise ValueProblem(f"a value must be data, not a {type(value).__name__}")
+
+
+def _settled_items(value: Any) -> Any:
+    """What an expression put together, without undefined items: null in the answer dialect, an error in a request.
+
+    Only as deep as expressions nest, not down into the data, and no more than so many items (what is left is found when
+    it is written as JSON); the same object if there is nothing to change.
+    """
+    left = _MOST_SETTLED
+
+    def settled(item: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if isinstance(item, Missing):
+            item._fail_with_undefined_error()
+        if isinstance(item, Undefined):
+            return None
+        if isinstance(item, Iterator):
+            item = list(item)
+        if not isinstance(item, dict | list | tuple):
+            return settle(item)
+        if depth == _DEEPEST_RESULT or len(item) > left:
+            return item
+        if isinstance(item, dict):
+            items = {str(key): settled(inner, depth + 1) for key, inner in item.items()}
+            return items if any(items.get(key, items) is not inner for key, inner in item.items()) else item
+        found = [settled(inner, depth + 1) for inner in item]
+        return (
+            found
+            if isinstance(item, tuple) or any(new is not old for new, old in zip(found, item, strict=True))
+            else item
+        )
+
+    return settled(value, 0)
+
+
+def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
+    def evaluate(scope: Scope) -> Any:
+        try:
+            try:
+                value = scope[root]
+            except KeyError:
+                value = environment.undefined(name=root)
+            for key in keys:
+                try:
+                    value = value[key]
+                except (KeyError, TypeError, IndexError):
+                    value = environment.getitem(value, key)
+        except JinjaError as error:
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
+        if isinstance(value, Missing):
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
+        return value
+
+    return evaluate
+
+
+def _parse(environment: _Sandbox, source: str) -> nodes.Expr:
+    try:
+        parser = Parser(environment, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r} after the end of the expression", 1)
+        tree.set_environment(environment)
+    except TemplateSyntaxError as error:
+        raise ValueProblem(f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}") from None
+    except ValueError:  # of `int`, which takes only so many digits
+        raise ValueProblem("a number in the expression has too many digits") from None
+    for node, known, kind in (
+        *((found, environment.filters, "filter") for found in _all(tree, nodes.Filter)),
+        *((found, environment.tests, "test") for found in _all(tree, nodes.Test)),
+    ):
+        if node.name not in known:
+            raise ValueProblem(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
+    return tree
+
+
+def _all(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:
+    if isinstance(tree, kind):
+        yield tree
+    yield from tree.find_all(kind)
+
+
+def _friendly(message: str | None) -> str:
+    text = message or "not an expression"
+    return text.replace("end of print statement", "end of the expression").replace(
+        "end of template", "end of the expression"
+    )
+
+
+def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:
+    render: Callable[[Context], Iterator[str]] | None = None
+
+    def evaluate(scope: Scope) -> Any:
+        nonlocal render
+        start_work()
+        try:
+            if render is None:  # generated at the first use: a thousand specs load without it
+                body = nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)
+                render = environment.from_string(nodes.Template([body], lineno=1)).root_render_func
+            context = _ScopeContext(environment, scope, None, {})  # type: ignore[arg-type]  # any mapping does
+            for _ in render(context):
+                pass
+            value = context.vars["result"]
+            if isinstance(value, Iterator):
+                value = list(value)
+            if isinstance(value, Missing):
+                value._fail_with_undefined_error()
+            if isinstance(value, list | tuple | dict):
+                value = _settled_items(value)
+            return (
+                str(value)
+                if isinstance(value, str) and type(value) is not str and not hasattr(value, "is_path")
+                else value
+            )
+        except ValueProblem:
+            raise
+        except (JinjaError, SecurityError) as error:
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error.message or error}") from None
+        except RecursionError:
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: nested too deeply") from None
+        except Exception as error:  # whatever a filter or an operator says of a value of the wrong type
+            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
+
+    return evaluate
+
+
+def _references(node: nodes.Node) -> Iterator[Reference]:
+    chain: list[str | int] = []
+    inner = node
+    while True:
+        if isinstance(inner, nodes.Getattr):
+            chain.append(inner.attr)
+        elif isinstance(inner, nodes.Getitem) and isinstance(inner.arg, nodes.Const):
+            chain.append(inner.arg.value)
+        elif isinstance(inner, nodes.Getitem):
+            chain.clear()  # a computed key: all of the mapping is used
+            yield from _references(inner.arg)
+        else:
+            break
+        inner = inner.node
+    if isinstance(inner, nodes.Name):
+        yield (inner.name, *reversed(chain))
+        return
+    for child in inner.iter_child_nodes():
+        yield from _references(child)

@@ -1,0 +1,270 @@
+"""The types of config fields, inputs and outputs (section 5), without Flyte.
+
+`str int float bool any datetime duration file dir dataframe list[T] dict[str, T]`, `T?` for optional.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from yaml_connector._expressions.filters import epoch_seconds
+from yaml_connector.errors import ValueProblem, did_you_mean, short
+
+SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
+_URIS = ("file", "dir", "dataframe")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
+_LONGEST_TYPE = 500  # characters
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """One type of the language: `name` is a scalar's or `list` or `dict`, `item` what those hold."""
+
+    name: str
+    item: ValueType | None = None
+    optional: bool = False
+
+    def __str__(self) -> str:
+        text = self.name
+        if text in ("list", "dict"):
+            text = f"list[{self.item}]" if text == "list" else f"dict[str, {self.item}]"
+        return f"{text}?" if self.optional else text
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d` (section 2); raises ValueProblem."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueProblem(f"{short(text)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as specs write it: 600 is `10m`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size like `512KiB`, `10MiB` (section 2); raises ValueProblem."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueProblem(f"{short(text)} is no size; write it as 512KiB or 10MiB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+@lru_cache(maxsize=1024)
+def parse_type(text: str) -> ValueType:
+    """Parse a type as a spec writes it; raises ValueProblem with the closest valid one."""
+    stripped = text.strip()
+    if len(stripped) > _LONGEST_TYPE:
+        raise ValueProblem(f"there is no type of more than {_LONGEST_TYPE} characters")
+    if stripped.endswith("?"):
+        inner = parse_type(stripped[:-1])
+        return ValueType(inner.name, inner.item, optional=True)
+    if stripped in SCALARS:
+        return ValueType(stripped)
+    if match := re.fullmatch(r"list\[(.+)\]", stripped):
+        return ValueType("list", parse_type(match[1]))
+    if match := re.fullmatch(r"dict\[\s*str\s*,(.+)\]", stripped):
+        return ValueType("dict", parse_type(match[1]))
+    raise UnknownType(stripped)
+
+
+class UnknownType(ValueProblem):
+    """A text that is no type. The message is made when it is read: to look for the closest type takes long, and a file
+    may name thousands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        allowed = (*SCALARS, "list[T]", "dict[str, T]")
+        return f"there is no type {short(self.text)}{did_you_mean(self.text, allowed)} (and T? for optional)"
+
+
+def _wrong(value: Any, kind: ValueType | str) -> ValueProblem:
+    shown = repr(value)
+    return ValueProblem(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is no {kind}")
+
+
+# --- what an API answered, as a declared type ----------------------------------------------------------------------
+
+
+def convert(value: Any, kind: ValueType) -> Any:
+    """An answer's value as exactly the declared type: a number in a string is that number, an int for a float is one.
+
+    `datetime` gives an aware `datetime`, `duration` a `timedelta`, files, directories and dataframes their URI. Raises
+    ValueProblem if the value is not of that type.
+    """
+    if value is None:
+        if kind.optional or kind.name == "any":
+            return None
+        raise _wrong(None, kind)
+    if kind.name == "list":
+        if not isinstance(value, list):
+            raise _wrong(value, kind)
+        return [convert(item, kind.item) for item in value] if kind.item else value
+    if kind.name == "dict":
+        if not isinstance(value, Mapping):
+            raise _wrong(value, kind)
+        return {str(key): convert(item, kind.item) if kind.item else item for key, item in value.items()}
+    return _CONVERTERS[kind.name](value)
+
+
+def _to_str(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    raise _wrong(value, "str (the filter `json` gives its text)")
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*([+-]?\d{1,4000})(\.0*)?\s*", value)):
+        return int(match[1])
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _wrong(value, "int")
+
+
+def _to_float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or (isinstance(value, str) and "_" in value):
+        raise _wrong(value, "float")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise _wrong(value, "float") from None
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise _wrong(value, "bool")
+    return value
+
+
+def _to_datetime(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(epoch_seconds(value), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise _wrong(value, "datetime") from None
+
+
+def _to_duration(value: Any) -> timedelta:
+    try:
+        return timedelta(seconds=duration_seconds(value))
+    except (ValueError, OverflowError):
+        raise _wrong(value, "duration") from None
+
+
+def _to_uri(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _wrong(value, "URI")
+    return value
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "str": _to_str,
+    "int": _to_int,
+    "float": _to_float,
+    "bool": _to_bool,
+    "any": lambda value: value,
+    "datetime": _to_datetime,
+    "duration": _to_duration,
+    **dict.fromkeys(_URIS, _to_uri),
+}
+
+
+def duration_seconds(value: Any) -> float:
+    """A duration as seconds: a number of seconds, a timedelta, `5m`, or ISO 8601 (`PT5M`)."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        iso = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", value)
+        if iso and any(iso.groups()):
+            days, hours, minutes, seconds = (float(part or 0) for part in iso.groups())
+            return days * 86400 + hours * 3600 + minutes * 60 + seconds
+        return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) else parse_duration(value)
+    raise _wrong(value, "duration")
+
+
+# --- what a task author gave as config ------------------------------------------------------------------------------
+
+
+def check_config(value: Any, kind: ValueType) -> Any:
+    """A config value as JSON can hold it, checked against its type: nothing is converted but an int for a float, a
+    duration (to seconds) and a datetime (to RFC 3339). Raises ValueProblem."""
+    if value is None:
+        if kind.optional or kind.name == "any":
+            return None
+        raise _wrong(None, kind)
+    match kind.name:
+        case "list" if isinstance(value, list | tuple):
+            return [check_config(item, kind.item) if kind.item else item for item in value]
+        case "dict" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return {key: check_config(item, kind.item) if kind.item else item for key, item in value.items()}
+        case "any":
+            return _json_value(value)
+        case "str" if isinstance(value, str):
+            return value
+        case "bool" if isinstance(value, bool):
+            return value
+        case "int" if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case "float" if isinstance(value, int | float) and math.isfinite(number := _to_float(value)):
+            return number
+        case "duration" if math.isfinite(seconds := duration_seconds(value)):
+            return seconds
+        case "datetime" if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+        case "datetime" if isinstance(value, str):
+            epoch_seconds(value)
+            return value
+        case "file" | "dir" | "dataframe" if isinstance(value, str) and value:
+            return value
+    raise _wrong(value, kind)
+
+
+def _json_value(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _json_value(item) for key, item in value.items()}
+    raise _wrong(value, "JSON value")
+
+
+def as_plain(value: Any) -> Any:
+    """A converted output as JSON and people read it: a datetime as RFC 3339, a duration as its seconds."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, list):
+        return [as_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_plain(item) for key, item in value.items()}
+    return value

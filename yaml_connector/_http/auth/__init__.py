@@ -1,0 +1,36 @@
+"""Credentials (section 4, auth): one class for each kind, and one line in the table at the end.
+
+An `Auth` signs a request that is ready to be sent. Where a token has to be fetched first, `TokenCache` fetches it once
+for all who wait, keeps it until shortly before it expires, and forgets it after a 401. Tokens of different credentials
+never mix: they are kept under the credentials' own values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from yaml_connector._http.auth.base import Auth
+from yaml_connector._http.auth.cloud import Google, SigV4, aws_host
+from yaml_connector._http.auth.static import ApiKey, Basic, Bearer
+from yaml_connector._http.auth.tokens import ClientCredentials, Jwt, Token, TokenCache
+from yaml_connector._spec import connection as spec
+
+_KINDS: dict[type[Any], Callable[[Any], Auth]] = {
+    spec.BearerAuth: Bearer,
+    spec.BasicAuth: Basic,
+    spec.ApiKeyAuth: ApiKey,
+    spec.ClientCredentialsAuth: ClientCredentials,
+    spec.TokenAuth: Token,
+    spec.JwtAuth: Jwt,
+    spec.SigV4Auth: SigV4,
+    spec.GoogleAuth: Google,
+}
+
+
+def compile_auth(model: Any) -> Auth | None:
+    """The auth that a spec asks for; raises ConfigError if its library is missing."""
+    return _KINDS[type(model)](model) if model is not None else None
+
+
+__all__ = ["Auth", "TokenCache", "aws_host", "compile_auth"]

@@ -1,0 +1,158 @@
+"""Credentials of clouds: AWS signatures by botocore, Google access tokens by google-auth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from yaml_connector._clock import clock
+from yaml_connector._expressions.compile import compile_text, compile_tree
+from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.jinja import Scope
+from yaml_connector._http.auth.base import AuthCall, Static, need
+from yaml_connector._http.auth.tokens import Fetched, evaluate_all, lifetime_of, need_token
+from yaml_connector._http.hosts import parse_url
+from yaml_connector._http.request_template import compile_request
+from yaml_connector._http.transport import WireRequest
+from yaml_connector._spec import connection as spec
+from yaml_connector._spec.requests import Request
+from yaml_connector.errors import Passing, ValueProblem
+
+
+class SigV4(Static):
+    """AWS signature version 4, by botocore's signer and its own chain of credentials."""
+
+    def __init__(self, model: spec.SigV4Auth) -> None:
+        need("botocore.auth", "aws")
+        # At debug it logs what it signs: every header, the session token too.
+        logging.getLogger("botocore.auth").addFilter(_above_debug)
+        names = ("service", "region", "access_key_id", "secret_access_key", "session_token")
+        self._fields = {name: compile_text(value) for name in names if (value := getattr(model, name)) is not None}
+        self._chain: Any = None
+
+    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+        values = evaluate_all(self._fields, scope)
+        target = parse_url(request.url)
+        service, region = aws_host(target.host)
+        service, region = values.get("service") or service, values.get("region") or region
+        if not service or not region:
+            raise ValueProblem(f"aws_sigv4: name service and region, the host {target.host} does not tell them")
+        credentials = await self._keys(values)
+        for secret in (credentials.secret_key, credentials.token):
+            if secret:
+                call.learn(secret)
+        if callable(request.body):
+            raise ValueProblem("aws_sigv4 cannot sign a streamed body")
+        auth_module, request_module = need("botocore.auth", "aws"), need("botocore.awsrequest", "aws")
+        kind = auth_module.S3SigV4Auth if service == "s3" else auth_module.SigV4Auth
+        signed = request_module.AWSRequest(
+            method=request.method,
+            url=request.url.partition("?")[0],
+            data=request.body or b"",
+            headers=dict(request.headers),
+        )
+        query = request.url.partition("?")[2]
+        signed.params = parse_qsl(query, keep_blank_values=True)
+        _sign(kind(credentials, service, region), signed)
+        request.headers = {name: str(value) for name, value in signed.headers.items()}
+
+    async def _keys(self, values: dict[str, Any]) -> Any:
+        module = need("botocore.credentials", "aws")
+        if values.get("access_key_id") is not None and values.get("secret_access_key") is not None:
+            return module.Credentials(
+                as_text(values["access_key_id"]), as_text(values["secret_access_key"]), values.get("session_token")
+            )
+        if self._chain is None:
+            session = need("botocore.session", "aws").Session()
+            self._chain = await asyncio.to_thread(session.get_credentials)
+        if self._chain is None:
+            raise ValueProblem("aws_sigv4: there are no keys in the spec, and botocore's own chain finds none")
+        return await asyncio.to_thread(self._chain.get_frozen_credentials)
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+def _sign(signer: Any, request: Any) -> None:
+    """Sign a request as the signer's `add_auth` does, but at the time of the clock in force."""
+    moment = datetime.fromtimestamp(clock().time(), UTC)
+    request.context["timestamp"] = moment.strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(text, request))
+
+
+def aws_host(host: str) -> tuple[str | None, str | None]:
+    """Service and region that a host `SERVICE.REGION.amazonaws.com` names."""
+    labels = host.removesuffix(".cn").removesuffix(".amazonaws.com").split(".")
+    if not host.removesuffix(".cn").endswith(".amazonaws.com") or len(labels) < 2:
+        return None, None
+    service, region = labels[-2], labels[-1]
+    return {"email": "ses"}.get(service, service), region
+
+
+class Google(Fetched):
+    """A Google access token, by google-auth: a service account's key, or its default credentials."""
+
+    def __init__(self, model: spec.GoogleAuth) -> None:
+        super().__init__()
+        need("google.auth", "google")
+        self._key = compile_text(model.key) if model.key is not None else None
+        self._scopes = compile_tree(model.scopes) if model.scopes is not None else None
+
+    def _credentials(self, scope: Scope) -> Any:
+        key = self._key.evaluate(scope) if self._key else ""
+        return None if key is None else {"key": key, "scopes": self._scopes.evaluate(scope) if self._scopes else None}
+
+    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
+        values = self._credentials(scope)
+        scopes = values["scopes"] or ["https://www.googleapis.com/auth/cloud-platform"]
+        scopes = scopes if isinstance(scopes, list) else [scopes]
+        if values["key"]:
+            return await self._service_account(values["key"], scopes, call)
+        auth, requests = need("google.auth", "google"), need("google.auth.transport.requests", "google")
+
+        def default() -> tuple[str, float | None]:
+            credentials, _ = auth.default(scopes=scopes)
+            credentials.refresh(requests.Request())
+            life = (credentials.expiry.timestamp() - clock().time()) if credentials.expiry else None
+            return credentials.token, life
+
+        try:
+            return await asyncio.to_thread(default)
+        except Exception as error:
+            raise Passing(f"google-auth gives no token: {error}", arrived=False) from None
+
+    async def _service_account(self, key: Any, scopes: list[str], call: AuthCall) -> tuple[Any, float | None]:
+        module, jwt = need("google.oauth2.service_account", "google"), need("google.auth.jwt", "google")
+        try:
+            info = json.loads(key) if isinstance(key, str) else dict(key)
+            credentials = module.Credentials.from_service_account_info(info, scopes=scopes)
+            now = int(clock().time())
+            claims = {
+                "iss": credentials.service_account_email,
+                "scope": " ".join(scopes),
+                "aud": info["token_uri"],
+                "iat": now,
+                "exp": now + 3600,
+            }
+            assertion = jwt.encode(credentials.signer, claims).decode()
+        except Exception as error:  # its kinds are many, and a message may quote the key
+            raise ValueProblem(
+                f"the key is no service account's JSON that google-auth takes ({type(error).__name__})"
+            ) from None
+        call.learn(assertion)
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        answer = await call.login(_GOOGLE_LOGIN, {"token_url": info["token_uri"], "form": form})
+        body = answer.body if isinstance(answer.body, dict) else {}
+        return need_token(body.get("access_token"), answer, call), lifetime_of(body.get("expires_in"))
+
+
+_GOOGLE_LOGIN = compile_request(
+    Request.model_validate({"method": "POST", "url": "${{ token_url }}", "form": "${{ form }}"})
+)

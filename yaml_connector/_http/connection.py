@@ -1,0 +1,146 @@
+"""A connection as it is used: base URL, hosts, default headers, credentials, TLS, limits (section 4)."""
+
+from __future__ import annotations
+
+import ssl
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from yaml_connector._clock import clock
+from yaml_connector._expressions.compile import Value, compile_text, compile_tree
+from yaml_connector._expressions.extractions import Extraction, compile_extraction
+from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
+from yaml_connector._http.auth import Auth, compile_auth
+from yaml_connector._http.coalesce import Sharing
+from yaml_connector._http.hosts import HostPattern, HostRules, Target, parse_pattern, parse_url
+from yaml_connector._http.request_template import compile_headers, compile_query
+from yaml_connector._http.transport import AiohttpTransport, Transport
+from yaml_connector._http.urls import compile_url
+from yaml_connector._spec.connection import Connection as ConnectionSpec
+from yaml_connector._spec.connection import RateLimit
+from yaml_connector.errors import Passing, ValueProblem
+
+_MOST_PLACES = 1000  # different base URLs that `config` may make
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where requests of one configuration go."""
+
+    base_url: str
+    target: Target
+    rules: HostRules
+
+
+class Limiter:
+    """At most so many requests in a time, for this process."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self._limit = limit
+        self._sent: deque[float] = deque(maxlen=limit.requests)
+
+    async def wait(self, deadline: float) -> float:
+        """Wait for a place; gives the seconds waited. Raises Passing if there is none before the deadline."""
+        wait = self.room_in()
+        due = clock().monotonic() + wait
+        if due > deadline:
+            raise Passing("the rate limit of this connection leaves no room before the deadline", arrived=False)
+        self._sent.append(due)
+        if wait > 0:
+            await clock().sleep(wait)
+        return wait
+
+    def room_in(self) -> float:
+        """In how many seconds there is a place."""
+        if len(self._sent) < self._limit.requests:
+            return 0.0
+        return max(0.0, self._sent[0] + self._limit.per - clock().monotonic())
+
+
+class Connection:
+    """A compiled connection: what does not change from call to call.
+
+    `environment` is the connector's environment; `transport` is the wire, made from the spec unless given.
+    """
+
+    def __init__(
+        self, spec: ConnectionSpec, environment: Mapping[str, str], transport: Transport | None = None
+    ) -> None:
+        self.spec = spec
+        self.environment = environment
+        self.retry_if: Expression | None = compile_condition(spec.retry_if) if spec.retry_if is not None else None
+        self.error_message: Extraction | None = (
+            compile_extraction(spec.error_message) if spec.error_message is not None else None
+        )
+        self.headers: Value | None = compile_headers(spec.headers) if spec.headers is not None else None
+        self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
+        self.auth: Auth | None = compile_auth(spec.auth)
+        self.limiter = Limiter(spec.rate_limit) if spec.rate_limit else None
+        self.sharing = Sharing()
+        self.retry_statuses = frozenset(spec.retry.status_codes)
+        self._base_url, names = compile_url(spec.base_url, whole_is_url=True)
+        self._hosts = compile_tree([*(spec.allowed_hosts or ())])
+        self._public = compile_tree([*spec.public_hosts])
+        self._config_in_base = any(name[0] == "config" for name in names)
+        self._config_names: frozenset[Reference] = names | self._hosts.names | self._public.names
+        self._places: OrderedDict[str, Place] = OrderedDict()
+        self._fixed: Place | None = None
+        self.transport: Transport = transport or AiohttpTransport(
+            max_connections=spec.max_connections, tls=None if spec.tls.model_fields_set == set() else self._tls
+        )
+
+    def place(self, config: Mapping[str, Any]) -> Place:
+        """Where requests with this config go; raises ValueProblem if that is no usable URL."""
+        if self._fixed is not None:
+            return self._fixed
+        if not any(name[0] == "config" for name in self._config_names):
+            self._fixed = self._make_place({})
+            return self._fixed
+        key = repr([(name, config.get(name)) for name in self._used(config)])
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._make_place(config)
+            while len(self._places) > _MOST_PLACES:
+                self._places.popitem(last=False)
+        return place
+
+    def _used(self, config: Mapping[str, Any]) -> list[str]:
+        """The fields of the config that matter for the place; all of them where it is used as a whole."""
+        used = [name for name in self._config_names if name[0] == "config"]
+        return sorted(config) if any(len(name) == 1 for name in used) else sorted({str(name[1]) for name in used})
+
+    def _make_place(self, config: Mapping[str, Any]) -> Place:
+        scope = {"env": self.environment, "config": config}
+        base_url = self._base_url(scope).rstrip("/")
+        try:
+            target = parse_url(base_url)
+        except ValueProblem as problem:
+            raise ValueProblem(f"connection.base_url: {problem}") from None
+        allowed = tuple(parse_pattern(str(text)) for text in self._hosts.evaluate(scope))
+        public = tuple(parse_pattern(str(text)) for text in self._public.evaluate(scope))
+        rules = HostRules(HostPattern(target.host, target.port, target.scheme), allowed, public)
+        if self._config_in_base and not any(pattern.matches(target) for pattern in allowed):
+            raise ValueProblem(
+                f"connection.base_url: the config leads to {target.authority}, which allowed_hosts does not name"
+            )
+        return Place(target.origin + target.rest.rstrip("/"), target, rules)
+
+    def _tls(self) -> ssl.SSLContext:
+        scope = {"env": self.environment, "config": {}, "secrets": {}}
+        files = {
+            name: compile_text(value).evaluate(scope)
+            for name in ("ca_file", "cert_file", "key_file")
+            if (value := getattr(self.spec.tls, name)) is not None
+        }
+        try:
+            context = ssl.create_default_context(cafile=files.get("ca_file"))
+            if files.get("cert_file"):
+                context.load_cert_chain(files["cert_file"], files.get("key_file"))
+        except (OSError, ssl.SSLError) as error:
+            raise ValueProblem(f"connection.tls: {error}") from None
+        if not self.spec.tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

@@ -1,0 +1,277 @@
+"""The wire: one request out, one answer in. aiohttp in service; any httpx transport (`httpx.MockTransport`) for
+tests."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
+from multidict import CIMultiDict
+from yarl import URL
+
+from yaml_connector._http.hosts import is_forbidden_address
+from yaml_connector._http.messages import Headers
+from yaml_connector.errors import ValueProblem
+
+if TYPE_CHECKING:
+    import httpx
+
+Body = bytes | Callable[[], AsyncIterator[bytes]] | None
+Fetched = tuple[int, Headers, bytes | None]
+
+
+@dataclass(slots=True, repr=False)
+class WireRequest:
+    """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
+    (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
+    check. `begin`: the seconds within which an answer that is streamed must begin. Any of it may hold secrets, so its
+    repr shows nothing."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Body = None
+    at_base: bool = False
+    begin: float | None = None
+
+
+@dataclass(slots=True)
+class WireResponse:
+    """The head of an answer, and its decompressed content as it comes."""
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+    async def read(self, limit: int) -> bytes | None:
+        """The whole content, or None if it is longer than `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks:
+            size += len(chunk)
+            if size > limit:
+                return None
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+
+class WireError(Exception):
+    """No answer. `arrived` is False if the request surely did not reach the API; `reason` says what happened."""
+
+    def __init__(self, reason: str, *, arrived: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.arrived = arrived
+
+
+class Transport:
+    """Sends one request. `timeout` is in seconds, for the head and the content together."""
+
+    def exchange(self, request: WireRequest, timeout: float) -> AbstractAsyncContextManager[WireResponse]:
+        """The answer as it comes. Raises WireError, inside and outside."""
+        raise NotImplementedError
+
+    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+        """The whole answer: status, headers, and the content, or None for one longer than `limit` bytes. Raises
+        WireError."""
+        async with self.exchange(request, timeout) as response:
+            return response.status, response.headers, await response.read(limit)
+
+    async def close(self) -> None:
+        """Close what is open for this event loop."""
+
+
+class AiohttpTransport(Transport):
+    """Real sockets: a pool of connections for each event loop. `resolver` finds addresses (default: the system's)."""
+
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._limit = max_connections
+        self._tls = tls
+        self._resolver = resolver
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            self._sessions = {known: session for known, session in self._sessions.items() if not known.is_closed()}
+            connector = aiohttp.TCPConnector(
+                limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
+            )
+            session = self._sessions[loop] = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+            )
+        return session
+
+    def _send(self, request: WireRequest, timeout: float) -> Awaitable[aiohttp.ClientResponse]:
+        body: Any = request.body() if callable(request.body) else request.body
+        return self._session().request(
+            request.method,
+            _url(request.url),
+            headers=request.headers,
+            data=body,
+            allow_redirects=False,
+            timeout=_timeout(timeout),
+            middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
+        )
+
+    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+        """As in Transport, without a context: every call of every connector passes here."""
+        try:
+            response = await self._send(request, timeout)
+            try:
+                content = await _content(response.content, limit)
+            finally:
+                if not response.closed or request.body is not None:
+                    response.release()
+                    await response.wait_for_close()
+        except _FAILURES as error:
+            raise _wire_error(error, timeout) from None
+        return response.status, response.headers, content
+
+    @asynccontextmanager
+    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        """As in Transport."""
+        try:
+            response = await self._send(request, timeout)
+            try:
+                yield WireResponse(response.status, response.headers, aiter(response.content.iter_any()))
+            finally:
+                response.release()
+                await response.wait_for_close()
+        except _FAILURES as error:
+            raise _wire_error(error, timeout) from None
+
+    async def close(self) -> None:
+        """Close the pool of this event loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp itself sends these methods again when a connection breaks off; whether that may be is for the spec."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(_reason(error)) from None
+
+
+_SENT_ONCE = (_send_once,)
+
+
+async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
+    content = await stream.readany()
+    if stream.at_eof():  # the usual answer comes in one piece
+        return content if len(content) <= limit else None
+    pieces = [content]
+    size = len(content)
+    while size <= limit and (content := await stream.readany()):
+        pieces.append(content)
+        size += len(content)
+    return b"".join(pieces) if size <= limit else None
+
+
+def _url(text: str) -> URL:
+    """A checked URL as aiohttp takes it, without taking it apart a second time."""
+    scheme, _, rest = text.partition("://")
+    authority, _, rest = rest.partition("/")
+    path, _, query = rest.partition("?")
+    return URL.build(scheme=scheme, authority=authority, path=f"/{path}", query_string=query, encoded=True)
+
+
+_FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSError
+
+
+def _wire_error(error: BaseException, timeout: float) -> Exception:
+    if isinstance(error.__cause__, ValueProblem):  # the body's own file could not be read
+        return error.__cause__
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return WireError(f"could not connect within {timeout:.3g} s", arrived=False)
+    if isinstance(error, TimeoutError):
+        return WireError(f"gave no complete answer within {timeout:.3g} s", arrived=True)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return WireError(f"cannot be connected to: {_reason(error)}", arrived=False)
+    return WireError(f"broke off: {_reason(error)}", arrived=True)
+
+
+@lru_cache(maxsize=256)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    # A connection that is not there shortly before the time is over surely carried no request. `connect` counts the
+    # wait for a place in a full pool, too: a backend that hangs must not make other requests look doubtful.
+    return aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.95)
+
+
+def _reason(error: BaseException) -> str:
+    cause = getattr(error, "os_error", None) or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({cause.verify_message})"
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return " ".join(str(text).split())[:200]
+
+
+class _GuardedResolver(AbstractResolver):
+    """Refuses names that resolve to link-local or metadata addresses: a DNS answer must not open what a URL may not."""
+
+    def __init__(self, resolver: AbstractResolver | None) -> None:
+        self._resolver = resolver or DefaultResolver()
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if any(is_forbidden_address(item["host"]) for item in found):
+            raise OSError(None, "the name resolves to a link-local or metadata address, which is refused")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class HttpxTransport(Transport):
+    """Any httpx transport as ours: `httpx.MockTransport` in tests."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    @asynccontextmanager
+    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        import httpx  # takes its time, and a service needs none of it
+
+        limit = timeout if request.begin is None else min(request.begin, timeout)
+        content = request.body() if callable(request.body) else request.body
+        outgoing = httpx.Request(
+            request.method,
+            request.url,
+            headers=httpx.Headers(request.headers, encoding="utf-8"),  # as aiohttp sends them
+            content=content,
+            extensions={"timeout": {"read": limit}},
+        )
+        try:
+            response = await self._transport.handle_async_request(outgoing)
+            try:
+                yield WireResponse(
+                    response.status_code, CIMultiDict(response.headers.multi_items()), response.aiter_bytes()
+                )
+            finally:
+                await response.aclose()
+        except httpx.ConnectError as error:
+            raise WireError(f"cannot be connected to: {error}", arrived=False) from None
+        except httpx.TimeoutException:
+            raise WireError(f"gave no complete answer within {limit:.3g} s", arrived=True) from None
+        except httpx.HTTPError as error:
+            raise WireError(f"broke off: {error}", arrived=True) from None

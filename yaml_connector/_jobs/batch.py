@@ -1,0 +1,184 @@
+"""Asking for many jobs in one request (section 8, `batch`).
+
+Gets that arrive within the window, with the same connection and credentials, wait for one request; each then gets its
+own item of the answer, or None if the answer lacks it. As long as the request could not be sent anyway, because of the
+rate limit or because the API said when to ask again, further gets still join it: so what a limit lets through is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from yaml_connector._clock import clock
+from yaml_connector._expressions.extractions import Extraction, compile_extraction
+from yaml_connector._expressions.filters import as_text, to_json
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._http.client import Session
+from yaml_connector._http.events import Exchange
+from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.request_template import RequestPlan, compile_request
+from yaml_connector._http.response_policy import Judge, retry_after
+from yaml_connector._spec.sections import Batch
+from yaml_connector.errors import Passing
+
+_SLOW_DOWN = frozenset({429, 503})
+_PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
+
+
+class _Window:
+    """The jobs that share one request, by id, and who waits for which."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.waiting: list[tuple[str, asyncio.Future[Answer | None]]] = []
+        self.full = asyncio.Event()
+
+
+class _Group:
+    """Gets that may share requests. `not_before` is when the API may be asked again, of the clock's `monotonic`."""
+
+    def __init__(self) -> None:
+        self.window: _Window | None = None
+        self.not_before = 0.0
+
+    def is_idle(self) -> bool:
+        """Is there nothing to remember?"""
+        return self.window is None and self.not_before <= clock().monotonic()
+
+    def heed(self, session: Session) -> None:
+        """Take note of every answer to this session that asks for a pause."""
+        told = session.watch
+
+        def watch(exchange: Exchange) -> None:
+            answer = exchange.answer
+            if answer is not None and answer.status in _SLOW_DOWN:
+                pause = retry_after(answer) or (_PAUSE_AFTER_429 if answer.status == 429 else 0.0)
+                self.not_before = max(self.not_before, clock().monotonic() + pause)
+            if told is not None:
+                told(exchange)
+
+        session.watch = watch
+
+
+class Batcher:
+    """Collects the gets of one spec."""
+
+    def __init__(self, model: Batch) -> None:
+        self._request: RequestPlan = compile_request(model.request)
+        self._items: Extraction = compile_extraction(model.items)
+        self._id: Extraction = compile_extraction(model.id, root="item")
+        self._most = model.max
+        self._window = model.window
+        success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
+        self._judge = Judge(success=success, needs_json=True)
+        self._groups: dict[Any, _Group] = {}
+        self._under_way: set[asyncio.Task[None]] = set()  # asyncio itself would forget them
+
+    @property
+    def names(self) -> frozenset[Reference]:
+        """What the batch request refers to."""
+        return self._request.names | self._items.names | self._id.names
+
+    async def ask(
+        self, session: Callable[[], Session], names: dict[str, Any], job: dict[str, Any], group: Any
+    ) -> Answer | None:
+        """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
+        share a request, `session` makes the one that it is sent in. Raises as `Session.send` does."""
+        loop = asyncio.get_running_loop()
+        key = (id(loop), group)
+        sharing = self._groups.get(key)
+        if sharing is None:
+            sharing = self._groups[key] = _Group()
+        window = sharing.window
+        if window is None:
+            window = sharing.window = _Window()
+            task = loop.create_task(self._serve(sharing, window, session(), names))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        found: asyncio.Future[Answer | None] = loop.create_future()
+        window.jobs[job["id"]] = job
+        window.waiting.append((job["id"], found))
+        if len(window.jobs) >= self._most:
+            sharing.window = None
+            window.full.set()
+        return await found
+
+    async def _serve(self, group: _Group, window: _Window, session: Session, names: dict[str, Any]) -> None:
+        """Wait until it is time, ask, and give everybody who waits what came of it."""
+        group.heed(session)
+        try:
+            await self._collect(group, window, session)
+            if group.window is window:
+                group.window = None
+            answers = await self._send(window, session, names)
+        except Exception as error:
+            for _, found in window.waiting:
+                if not found.done():
+                    found.set_exception(error)
+        else:
+            for job_id, found in window.waiting:
+                if not found.done():
+                    found.set_result(answers.get(job_id))
+        finally:
+            for _, found in window.waiting:  # those that nobody told anything: this task was cancelled
+                found.cancel()
+            if group.window is window:
+                group.window = None
+            self._groups = {key: group for key, group in self._groups.items() if not group.is_idle()}
+
+    async def _collect(self, group: _Group, window: _Window, session: Session) -> None:
+        """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises Passing
+        if that is too long for this call."""
+        wait = 0.0 if window.full.is_set() else self._window
+        while True:
+            await _until(window.full, wait)
+            pause = group.not_before - clock().monotonic()
+            if pause >= session.remaining():
+                message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
+                raise Passing(message, arrived=False, status=429, retry_after=pause)
+            limiter = session.connection.limiter
+            wait = pause if limiter is None or window.full.is_set() else max(pause, limiter.room_in())
+            if wait <= 0:
+                return
+
+    async def _send(self, window: _Window, session: Session, names: dict[str, Any]) -> dict[str, Answer]:
+        """The items of the answer by their job's id."""
+        shared = {name: names[name] for name in ("config", "secrets", "base_url")}
+        scope = {**shared, "jobs": list(window.jobs.values()), "steps": {}}
+        answer = await session.send(self._request, scope, self._judge)
+        read = AnswerScope(scope, answer)
+        found: dict[str, Answer] = {}
+        for item in self._items.every(read):
+            identity = self._id.first(AnswerScope(scope, answer, item=item))
+            if identity is not None:
+                found[as_text(identity)] = _Item(answer, item)
+        return found
+
+
+class _Item(Answer):
+    """An item as the answer for its job: it is the body, the rest is the batch's."""
+
+    __slots__ = ()
+
+    def __init__(self, whole: Answer, item: Any) -> None:
+        super().__init__(whole.method, whole.url, whole.status, whole.headers, b"")
+        self.body = item
+
+    @property
+    def text(self) -> str:
+        return to_json(self.body)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for that long, or until the event if it is not set yet."""
+    if event.is_set():
+        await clock().sleep(seconds)
+        return
+    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()

@@ -1,0 +1,70 @@
+"""Where secret values come from (section 5): the task, else the environment, else a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from yaml_connector._expressions.compile import Value, compile_text, parse_text
+from yaml_connector._expressions.jinja import Scope
+from yaml_connector._spec.interface import Secret
+from yaml_connector.errors import ValueProblem
+
+
+class Secrets:
+    """The secrets that a spec names."""
+
+    def __init__(self, models: Mapping[str, Secret], environment: Mapping[str, str]) -> None:
+        self._models = models
+        self._environment = environment
+        self._files: dict[str, Value] = {
+            name: compile_text(model.file) for name, model in models.items() if model.file is not None
+        }
+        self._read: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self.names = frozenset().union(
+            *(parse_text(model.file).names for model in models.values() if model.file is not None)
+        )
+
+    def values(self, from_task: Mapping[str, Any], scope: Scope) -> dict[str, str | None]:
+        """Every secret's value, None for a missing one that is not required.
+
+        Raises ValueProblem that names the missing ones and the ways to give them.
+        """
+        values: dict[str, str | None] = {}
+        missing = []
+        for name, model in self._models.items():
+            given = from_task.get(name)
+            if given is None and model.env is not None:
+                given = self._environment.get(model.env)
+            if given is None and name in self._files:
+                given = self._from_file(name, scope)
+            if (given is None or given == "") and model.required:
+                missing.append(self._how_to_give(name, model))
+            values[name] = str(given) if given is not None else None
+        if missing:
+            raise ValueProblem("; ".join(missing))
+        return values
+
+    def _how_to_give(self, name: str, model: Secret) -> str:
+        ways = [f'give it with the task (secrets={{"{name}": "name-in-flytes-store"}})']
+        if model.env is not None:
+            ways.append(f"set {model.env} in the connector's environment")
+        if model.file is not None:
+            ways.append(f"put it into {model.file} in the connector's container")
+        return f"the secret {name!r} is missing: {', or '.join(ways)}"
+
+    def _from_file(self, name: str, scope: Scope) -> str | None:
+        path = str(self._files[name].evaluate(scope))
+        if ".." in path.split("/"):
+            raise ValueProblem(f"the secret {name!r}: its file may not hold '..'")
+        try:
+            state = os.stat(path)
+            stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+            known = self._read.get(path)
+            if known is None or known[0] != stamp:
+                with open(path, encoding="utf-8") as handle:
+                    known = self._read[path] = (stamp, handle.read(2**20).rstrip("\r\n"))
+            return known[1]
+        except (OSError, UnicodeDecodeError):
+            return None

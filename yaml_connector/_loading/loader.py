@@ -1,0 +1,159 @@
+"""Finding and loading specs: `load(path)` gives the specs or raises `SpecError` with all problems (section 11)."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from yaml_connector._loading.checks import check_spec
+from yaml_connector._loading.document import LARGEST_FILE, Document, parse
+from yaml_connector._loading.partial import part_that_fits
+from yaml_connector._loading.validation import build
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector.errors import Problem, SpecError
+
+SPEC_PATH_VARIABLE = "YAML_CONNECTOR_PATH"
+DEFAULT_FOLDER = "connectors.d"
+
+
+@dataclass(frozen=True)
+class LoadedSpec:
+    """A spec that can be used, with the file it came from, the data as written, and the warnings about it."""
+
+    spec: ConnectorSpec
+    file: str
+    document: Document
+    warnings: tuple[Problem, ...] = ()
+
+
+def specs_path(path: str | os.PathLike[str] | None = None) -> str:
+    """Where specs are looked for: the argument, else `YAML_CONNECTOR_PATH`, else `connectors.d`."""
+    return str(path if path is not None else os.environ.get(SPEC_PATH_VARIABLE) or DEFAULT_FOLDER)
+
+
+def load(path: str | os.PathLike[str] | None = None) -> list[LoadedSpec]:
+    """Load one spec file or all of a folder (`*.yaml`, `*.yml`; not `*.test.yaml`), in the order of their names.
+
+    Raises SpecError with every problem of every file, also when two specs have one task type and version.
+    """
+    loaded, problems = examine([specs_path(path)])
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise SpecError(errors)
+    return loaded
+
+
+def examine(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Problem]]:
+    """Load what can be loaded, and give all problems, warnings too."""
+    loaded: list[LoadedSpec] = []
+    problems: list[Problem] = []
+    with garbage_left():
+        for path in paths:
+            for file in spec_files(path, problems):
+                spec, found = read_spec(file)
+                problems += found
+                if spec is not None:
+                    loaded.append(spec)
+    problems += _duplicates(loaded)
+    return loaded, problems
+
+
+@contextmanager
+def garbage_left() -> Iterator[None]:
+    """Python does not look for garbage meanwhile. For making much that stays: looking through it again and again takes
+    as long as a third of the work, and finds next to nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def spec_files(path: str, problems: list[Problem]) -> list[str]:
+    """The spec files that a path stands for; a path that stands for none is a problem."""
+    where = Path(path)
+    if where.is_file():
+        return [str(path)]
+    if not where.is_dir():
+        problems.append(Problem(str(path), 1, 1, "", _nowhere(path)))
+        return []
+    files = sorted(
+        str(file)
+        for file in where.iterdir()
+        if file.suffix in (".yaml", ".yml")
+        and not file.name.startswith(".")
+        and not is_test_file(file.name)
+        and not file.is_dir()
+    )
+    if not files:
+        problems.append(Problem(str(path), 1, 1, "", "there is no spec (*.yaml) in this folder"))
+    return files
+
+
+def is_test_file(name: str) -> bool:
+    """Is this the name of a contract test?"""
+    return name.endswith((".test.yaml", ".test.yml"))
+
+
+def read_file(file: str) -> bytes | OSError:
+    """The content of a file, of a too long one only as much as shows that, or why it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            return OSError(errno.EINVAL, "this is no file")  # a pipe would be waited for
+        with open(file, "rb") as handle:
+            return handle.read(LARGEST_FILE + 1)
+    except OSError as error:
+        return error
+
+
+def read_spec(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+    """The spec in a file, if it can be used, and its problems in the order of the file."""
+    return load_text(read_file(file), file)
+
+
+def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+    """Load one spec from its content; gives it, if it can be used, and its problems in the order of the file."""
+    if isinstance(content, OSError):
+        return None, [Problem(file, 1, 1, "", f"cannot be read: {content.strerror}")]
+    document = parse(content, file)
+    spec = None if document.problems and document.data is None else build(ConnectorSpec, document)
+    if spec is not None:
+        check_spec(spec, document)
+    elif (part := part_that_fits(document.data, len(document.text))) is not None:
+        check_spec(part, document, partial=True)
+    problems = sorted(document.problems)
+    if spec is None or any(problem.severity == "error" for problem in problems):
+        return None, problems
+    document.forget_positions()
+    return LoadedSpec(spec, file, document, tuple(problems)), problems
+
+
+def _nowhere(path: str) -> str:
+    if os.path.islink(path) and not os.path.exists(path):
+        return "this link leads nowhere"
+    if not os.path.exists(path):
+        return (
+            "there is no such file or folder; specs are looked for in the path given, else in "
+            f"{SPEC_PATH_VARIABLE}, else in {DEFAULT_FOLDER}/"
+        )
+    return "this is neither a file nor a folder"
+
+
+def _duplicates(loaded: list[LoadedSpec]) -> list[Problem]:
+    first: dict[tuple[str, int], LoadedSpec] = {}
+    problems = []
+    for item in loaded:
+        key = (item.spec.task_type_name, item.spec.task_type_version)
+        other = first.setdefault(key, item)
+        if other is not item:
+            message = f"{other.file} has the task type {key[0]!r} in version {key[1]} already"
+            problems.append(item.document.problem(("task_type_name",), message))
+    return problems

@@ -1,0 +1,116 @@
+"""Which names an expression can see, by the place it stands in (the table of section 3), and which it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector._expressions.compile import compile_tree
+from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
+from yaml_connector._expressions.jinja import REQUEST, Reference, compile_condition
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.fields import Model, slots
+from yaml_connector._spec.requests import Step
+from yaml_connector.errors import did_you_mean, short, short_name
+
+ANSWER_NAMES = ("status", "headers", "body", "text", "url")
+TASK_NAMES = (
+    "name",
+    "type",
+    "project",
+    "domain",
+    "version",
+    "execution_id",
+    "attempt",
+    "namespace",
+    "labels",
+    "annotations",
+    "output_prefix",
+    "container",
+    "sql",
+    "key",
+)
+Children = Mapping[str, Any] | None  # what may follow a name; None: anything
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that can be seen at one place, each with what may follow it."""
+
+    roots: dict[str, Children] = field(default_factory=dict)
+
+    def plus(self, *more: str, **children: Children) -> Names:
+        """These names and more."""
+        return Names({**self.roots, **dict.fromkeys(more), **children})
+
+    def unknown(self, references: Iterable[Reference]) -> list[str]:
+        """A message for each reference to something that is not there."""
+        messages = []
+        for reference in sorted(references, key=str):
+            root = str(reference[0])
+            if root in REQUEST.globals:
+                continue
+            if root not in self.roots:
+                tail = did_you_mean(root, self.roots, what="here there is")
+                messages.append(f"{short(root)} cannot be used here{tail}")
+                continue
+            children: Any = self.roots[root]
+            shown = root
+            for part in reference[1:]:
+                if children is None:
+                    break
+                if part not in children:
+                    tail = did_you_mean(str(part), children, what="there is")
+                    messages.append(f"there is no {shown}.{short_name(str(part))}{tail}")
+                    break
+                shown += f".{short_name(str(part))}"
+                children = children[part]
+        return messages
+
+
+def saved_names(save: Any) -> Children:
+    """What a `save` keeps, or None if only a run can tell."""
+    return dict.fromkeys(save) if isinstance(save, dict) else {} if save is None else None
+
+
+def step_names(steps: Iterable[Step]) -> dict[str, Children]:
+    """`steps` as those that come after these steps see it."""
+    return {
+        step.name: None if step.each is not None else {**dict.fromkeys(ANSWER_NAMES), "saved": saved_names(step.save)}
+        for step in steps
+        if step.name
+    }
+
+
+class SpecNames:
+    """The names of one spec, by place."""
+
+    def __init__(self, spec: ConnectorSpec) -> None:
+        config = dict.fromkeys(spec.config)
+        inputs = None if spec.inputs is None else dict.fromkeys(spec.inputs)
+        task: dict[str, Children] = dict.fromkeys(TASK_NAMES)
+        task["container"] = dict.fromkeys(("image", "args", "env"))
+        secrets = dict.fromkeys(spec.secrets)
+        kept = saved_names(spec.create.save)
+        adopted = saved_names(spec.create.adopt.save) if spec.create.adopt else {}
+        job = None if kept is None or adopted is None else {"id": None, "created_at": None, **kept, **adopted}
+        self.connection = Names({"config": config, "secrets": secrets, "env": None})
+        self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": task})
+        self.with_secrets = self.base.plus(secrets=secrets)
+        self.job: Children = job
+
+
+def names_in(model: Model) -> Iterator[Reference]:
+    """Every name that the expressions below a model refer to."""
+    for _, mark, value in slots(model):
+        if mark is None:
+            continue
+        if mark.kind == "template":
+            yield from compile_tree(value).names
+        elif mark.kind == "condition":
+            yield from compile_condition(value).names
+        elif mark.kind == "extraction":
+            yield from compile_extraction(value).names
+        else:
+            yield from compile_extractions(value).names

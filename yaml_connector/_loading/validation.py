@@ -1,0 +1,203 @@
+"""From plain data to a spec model, with pydantic's findings in the language's own words."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from yaml_connector._expressions.value_types import UnknownType
+from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, Stop
+from yaml_connector.errors import did_you_mean, short
+
+M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_MOST_FOUND = 10 * MOST_PROBLEMS  # of pydantic's errors; several may be one problem
+
+
+def build(model: type[M], document: Document) -> M | None:
+    """Validate the document's data as `model`; what is wrong goes to the document's problems, and None comes back."""
+    if not isinstance(document.data, dict):
+        with suppress(Stop):
+            document.note((), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1")
+        return None
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        with suppress(Stop):
+            _note(model, document, error)
+        return None
+
+
+def _note(model: type[BaseModel], document: Document, error: ValidationError) -> None:
+    """Note what pydantic found: one problem for a value that fits none of several kinds, and each only once."""
+    found: list[tuple[Path, str, bool, dict[str, Any]]] = []
+    kinds: dict[Path, dict[str, None]] = {}
+    for item in map(dict, error.errors(include_url=False)):
+        path, message, on_key = _problem(model, document, item)
+        found.append((path, message, on_key, item))
+        if item["type"] in _KINDS:
+            kinds.setdefault(path, {})[_KINDS[item["type"]]] = None
+        if len(found) > _MOST_FOUND:
+            break
+    noted = set()
+    for path, message, on_key, item in found:
+        several = kinds.get(path, {})
+        if item["type"] in _KINDS and len(several) > 1:
+            message = f"must be {' or '.join(several)}, not {describe(item['input'])}"
+        if (path, message, on_key) not in noted:
+            noted.add((path, message, on_key))
+            document.note(path, message, key=on_key)
+
+
+def describe(value: Any) -> str:
+    """What kind of value this is, in the words of YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {short(value)}"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> tuple[Path, str, bool]:
+    """What one of pydantic's errors means here: the path that is wrong, what is wrong, whether its key is meant."""
+    kind, value = item["type"], item["input"]
+    location = list(item["loc"])
+    if location[-1:] == ["[key]"] and kind not in ("extra_forbidden", "missing"):
+        location.pop()  # pydantic's mark for the key itself
+    path = walk(document.data, location)
+    shown: Path = path
+    on_key = False
+    if kind == "extra_forbidden":
+        name = str(location[-1])
+        message = "unknown key" + did_you_mean(name, _allowed_keys(model, item["loc"][:-1], document.data))
+        on_key = True
+    elif kind == "missing":
+        shown = (*path, str(location[-1]))
+        message = "is required"
+    elif kind == "literal_error":
+        expected = [choice.strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        message = _not_allowed(value, [{"True": "true", "False": "false"}.get(choice, choice) for choice in expected])
+        on_key = item["loc"][-1] == "[key]"
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = [tag.strip("'") for tag in item["ctx"].get("expected_tags", "").split(", ") if tag]
+        tag = item["ctx"].get("tag")
+        shown = (*path, "type") if isinstance(value, dict) else path
+        if tag is None:
+            allowed = tags or _auth_types()
+            message = f"is required; allowed: {', '.join(allowed)}"
+        else:
+            message = _not_allowed(tag, tags)
+    elif kind in _KINDS:
+        hint = "; put quotes around it" if kind == "string_type" and isinstance(value, int | float | bool) else ""
+        if kind == "string_type" and value is None:
+            hint = "; leave the key out, or write a text"
+        message = f"must be {_KINDS[kind]}, not {describe(value)}{hint}"
+    elif kind == "unknown_type":
+        message = str(UnknownType(item["ctx"]["text"]))
+    elif kind == "value_error":
+        message = str(item["ctx"]["error"])
+    elif kind == "string_pattern_mismatch":
+        message = f"{short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
+        on_key = item["loc"][-1] == "[key]"
+    elif kind in ("too_short", "string_too_short"):
+        message = "must not be empty"
+    else:
+        message = item["msg"][0].lower() + item["msg"][1:]
+    return shown, message, on_key
+
+
+def _not_allowed(value: Any, allowed: list[str]) -> str:
+    name = value if isinstance(value, str) else short(value)
+    return f"{short(value)} is not allowed" + did_you_mean(name, allowed)
+
+
+def _auth_types() -> list[str]:
+    from yaml_connector._spec.connection import Auth
+
+    return [get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(Auth)[0])]
+
+
+def walk(data: Any, location: list[Any]) -> Path:
+    """The part of a pydantic location that exists in the data. Tags of unions and indices that a short form added are
+    not in the data, and are passed over."""
+    path: list[str | int] = []
+    for number, part in enumerate(location):
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        ):
+            data = data[part]
+        else:
+            if all(not _has(data, later) for later in location[number:]):
+                return tuple(path)
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _has(data: Any, part: Any) -> bool:
+    return (isinstance(data, dict) and part in data) or (
+        isinstance(data, list) and isinstance(part, int) and not isinstance(part, bool) and part < len(data)
+    )
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> list[str]:
+    annotation: Any = model
+    for part in location:
+        annotation = _descend(annotation, part)
+        if annotation is None:
+            return []
+    for member in _models(annotation):
+        return [field.alias or name for name, field in member.model_fields.items()]
+    return []
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (dict, list, None) and not hasattr(annotation, "__metadata__"):
+        return []
+    found = []
+    for part in get_args(annotation):
+        found += _models(part)
+    return found
+
+
+def _descend(annotation: Any, part: Any) -> Any:
+    for member in _models(annotation):
+        for name, field in member.model_fields.items():
+            if (field.alias or name) == part:
+                return field.annotation
+        tag = member.model_fields.get("type")
+        if tag is not None and get_args(tag.annotation)[:1] == (part,):
+            return member
+        if member.__name__ == part:
+            return member
+    for container in _containers(annotation):
+        return get_args(container)[-1]
+    return annotation if _models(annotation) else None
+
+
+def _containers(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (dict, list):
+        return [annotation]
+    found = []
+    for part in get_args(annotation):
+        if get_origin(annotation) is Union or hasattr(annotation, "__metadata__") or not isinstance(part, type):
+            found += _containers(part)
+    return found

@@ -1,0 +1,110 @@
+"""What all models of the language share: closed objects, and marks that say what a field's text may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+
+from yaml_connector._expressions.value_types import parse_duration, parse_size
+from yaml_connector.errors import ValueProblem, short
+
+
+class Model(BaseModel):
+    """A closed object of the language: unknown keys are errors, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Marks a field whose text is more than text. `kind`: `template` (a string or a tree of them), `extraction` (of one
+    value), `extractions` (a mapping of them) or `condition`. What has no mark may not hold a template."""
+
+    kind: Literal["template", "extraction", "extractions", "condition"]
+
+
+def _duration(value: Any) -> float:
+    if not isinstance(value, str):
+        raise ValueError(f"{short(value)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+    try:
+        return parse_duration(value)
+    except ValueProblem as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f"{short(value)} is no size; write it as 512KiB or 10MiB")
+    try:
+        return parse_size(value)
+    except ValueProblem as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _no_dots(url: str) -> str:
+    path = re.split("[?#]", url, maxsplit=1)[0]
+    if "${{" not in url and {".", ".."} & set(path.split("/")):
+        raise ValueError(f"{short(url)} may not hold the segments '.' and '..'")
+    return url
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["10s"]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$", "examples": ["10MiB"]}),
+]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Text = Annotated[str, Slot("template")]
+UrlText = Annotated[str, AfterValidator(_no_dots), Slot("template")]
+Tree = Annotated[Any, Slot("template")]
+TreeMap = Annotated[dict[str, Any] | str, Slot("template")]
+Extract = Annotated[Any, Slot("extraction")]
+ExtractMap = Annotated[dict[str, Any] | str, Slot("extractions")]
+Condition = Annotated[str | bool, Slot("condition")]
+
+Path = tuple[str | int, ...]
+
+
+def slots(model: Model, path: Path = ()) -> Iterator[tuple[Path, Slot | None, Any]]:
+    """Every given field below a model, as (path, mark or None, value); marked values come whole."""
+    for name, field in type(model).model_fields.items():
+        if name in model.model_fields_set:
+            yield from _inside(getattr(model, name), (*path, field.alias or name), _mark(type(model), name))
+
+
+@lru_cache(maxsize=1024)
+def _mark(model: type[Model], name: str) -> Slot | None:
+    field = model.model_fields[name]
+    return next(_marks([*field.metadata, field.annotation]), None)
+
+
+def _marks(parts: Iterable[Any]) -> Iterator[Slot]:
+    for part in parts:
+        if isinstance(part, Slot):
+            yield part
+        else:
+            yield from _marks([*getattr(part, "__metadata__", ()), *get_args(part)])
+
+
+def _inside(value: Any, path: Path, mark: Slot | None) -> Iterator[tuple[Path, Slot | None, Any]]:
+    if isinstance(value, Model):
+        yield from slots(value, path)
+    elif isinstance(value, dict | list) and (mark is None or _holds_models(value)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _inside(item, (*path, key), mark)
+    elif value is not None:
+        yield path, mark, value
+
+
+def _holds_models(value: Any) -> bool:
+    return any(isinstance(item, Model) for item in (value.values() if isinstance(value, dict) else value))

@@ -1,0 +1,146 @@
+"""Secrets, config, inputs and outputs (section 5)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from yaml_connector._expressions.value_types import SCALARS, UnknownType, ValueType, check_config, parse_type
+from yaml_connector._spec.fields import Extract, Model, Text
+from yaml_connector.errors import ValueProblem, short
+
+RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, ValueType):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{short(value)} is no type; inside {{}} and [] quote types such as 'list[str]' and 'str?'")
+    try:
+        return parse_type(value)
+    except UnknownType as problem:
+        raise PydanticCustomError("unknown_type", "there is no such type", {"text": problem.text}) from None
+    except ValueProblem as problem:
+        raise ValueError(str(problem)) from None
+
+
+Type = Annotated[
+    ValueType,
+    BeforeValidator(_type),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(SCALARS)},
+                {
+                    "type": "string",
+                    "pattern": r"^(list|dict)\[|\?$",
+                    "examples": ["str?", "list[str]", "dict[str, int]"],
+                },
+            ]
+        }
+    ),
+]
+
+
+class Secret(Model):
+    """A secret: its value comes from the task, else from `env`, else from `file`."""
+
+    env: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="A variable of the connector's environment.")
+    ] = None
+    file: Annotated[Text | None, Field(description="A file, read anew when it changed.")] = None
+    description: Annotated[str | None, Field(description="For the task's author.")] = None
+    required: Annotated[bool, Field(description="false: may be missing, and is null then.")] = True
+
+
+def _short_type(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class ConfigField(Model):
+    """A field of the task's typed configuration. Short form: `name: type`."""
+
+    type: Annotated[Type, Field(description="The field's type.")]
+    default: Annotated[Any, Field(description="Without one the field is required (an optional type: null).")] = None
+    minimum: Annotated[float | int | None, Field(description="The smallest number allowed.")] = None
+    maximum: Annotated[float | int | None, Field(description="The largest number allowed.")] = None
+    enum: Annotated[list[Any] | None, Field(min_length=1, description="The values allowed.")] = None
+    description: Annotated[str | None, Field(description="For the task's author.")] = None
+
+    _short = model_validator(mode="before")(_short_type)
+
+    @property
+    def required(self) -> bool:
+        """Must the task's author give a value?"""
+        return "default" not in self.model_fields_set and not self.type.optional
+
+    def check(self, value: Any) -> Any:
+        """The value as the language sees it; raises ValueProblem with the rule that it breaks."""
+        checked = check_config(value, self.type)
+        if checked is None:
+            return None
+        if self.enum is not None:
+            allowed = [check_config(item, self.type) for item in self.enum]
+            if not any(checked == item and type(checked) is type(item) for item in allowed):
+                raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
+        if self.minimum is None and self.maximum is None:
+            return checked
+        for item in checked if isinstance(checked, list) else [checked]:
+            if isinstance(item, int | float) and not isinstance(item, bool):
+                if self.minimum is not None and item < self.minimum:
+                    raise ValueProblem(f"{item!r} is less than the minimum {self.minimum}")
+                if self.maximum is not None and item > self.maximum:
+                    raise ValueProblem(f"{item!r} is more than the maximum {self.maximum}")
+        return checked
+
+    @model_validator(mode="after")
+    def _good_default(self) -> ConfigField:
+        for label, values in (
+            ("the default", [self.default] if self.default is not None else []),
+            ("enum", self.enum or []),
+        ):
+            for value in values:
+                try:
+                    (self.check if label == "the default" else lambda item: check_config(item, self.type))(value)
+                except ValueProblem as problem:
+                    raise ValueError(f"{label}: {problem}") from None
+        if (
+            "default" in self.model_fields_set
+            and self.default is None
+            and not self.type.optional
+            and self.type.name != "any"
+        ):
+            raise ValueError(f"the default: null is no {self.type}; write the type as '{self.type}?'")
+        return self
+
+
+class InputField(Model):
+    """An input of the task. Short form: `name: type`."""
+
+    type: Annotated[Type, Field(description="The input's type.")]
+    description: Annotated[str | None, Field(description="For the task's author.")] = None
+
+    _short = model_validator(mode="before")(_short_type)
+
+
+class OutputField(Model):
+    """An output of the task. Short form: just the value, of type str."""
+
+    type: Annotated[Type, Field(description="The output's type.")] = ValueType("str")
+    value: Annotated[Extract, Field(description="Where the value is read.")]
+    default: Annotated[Any, Field(description="What it is when the answer does not have it.")] = None
+    description: Annotated[str | None, Field(description="For the task's author.")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"value": value}
+
+    @property
+    def has_default(self) -> bool:
+        """Is there something to give when the answer does not have it?"""
+        return "default" in self.model_fields_set

@@ -1,0 +1,122 @@
+"""JSON Schema of the language, made from the models: what editors complete and explain from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.value_types import duration_text
+from yaml_connector._spec.sections import ConnectorSpec
+
+_PHASES = {
+    "QUEUED": "It waits for its turn.",
+    "WAITING_FOR_RESOURCES": "It waits for machines.",
+    "INITIALIZING": "Its machines are made ready.",
+    "RUNNING": "It runs, or is about to end.",
+    "SUCCEEDED": "It ended well: the outputs are read.",
+    "FAILED": "It ended badly, and would so again.",
+    "RETRYABLE_FAILED": "It ended badly for a reason that may pass: Flyte tries again, if the task allows it.",
+    "ABORTED": "Somebody cancelled it.",
+}
+
+
+def connector_schema() -> dict[str, Any]:
+    """The schema of a spec file. Short forms (`request: GET /jobs`, `inputs: {name: str}`) are part of it."""
+    schema = ConnectorSpec.model_json_schema(by_alias=True, mode="validation")
+    definitions = schema["$defs"]
+    kinds = definitions["InputField"]["properties"]["type"]["anyOf"]
+    for name, short in {**_SHORT_FORMS, "InputField": kinds, "ConfigField": kinds}.items():
+        long = dict(definitions[name])
+        definitions[name] = {"description": long.pop("description", ""), "anyOf": [long, *short]}
+    for name, example in _REQUESTS.items():
+        definitions[name]["properties"]["request"]["examples"] = [example]
+    phase = definitions["Get"]["properties"]["phase"]
+    rules = {key: phase[key] for key in ("type", "items", "minItems") if key in phase}
+    definitions["Get"]["properties"]["phase"] = {
+        "description": phase.get("description", ""),
+        "anyOf": [{"$ref": "#/$defs/Rule"}, rules],
+    }
+    tidy(schema)
+    _explain_phases(definitions["Rule"]["properties"])
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
+
+
+def _explain_phases(rule: dict[str, Any]) -> None:
+    """Phases are names in `map` and values of `is`: an editor explains both."""
+    table = rule["map"]["anyOf"][0]
+    states = table.pop("additionalProperties")
+    del table["propertyNames"]
+    table["properties"] = {phase: {"description": text, **states} for phase, text in _PHASES.items()}
+    table["additionalProperties"] = False
+    rule["is"]["anyOf"][0]["enumDescriptions"] = list(_PHASES.values())
+
+
+_SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
+    "Request": [{"type": "string", "pattern": r"^[A-Za-z]+ \S", "examples": ["GET /jobs"]}],
+    "OutputField": [{"type": ["string", "number", "boolean", "array", "null"], "examples": ["$.result"]}],
+}
+
+# What the one request of a section may look like: what it can see, and whether it needs a method, differs.
+_REQUESTS = {
+    "Create": "POST /jobs",
+    "Adopt": "GET /jobs/${{ task.key }}",
+    "Get": "GET /jobs/${{ job.id }}",
+    "Result": "GET /jobs/${{ job.id }}/result",
+    "Delete": "POST /jobs/${{ job.id }}/cancel",
+    "Logs": "GET /jobs/${{ job.id }}/logs",
+    "TokenAuth": "POST /login",
+}
+
+_ANY = ["string", "number", "boolean", "array", "object", "null"]
+
+
+def tidy(schema: Any) -> None:
+    """What an editor needs to help: no titles that repeat a name, no null defaults, durations and sizes as specs write
+    them, no example where there is a default, a type for what may be anything (else a completed name has no colon),
+    names of one's own with their values."""
+    if isinstance(schema, list):
+        for value in schema:
+            tidy(value)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("title"), str):
+            del schema["title"]
+        if schema.get("default", 0) is None:
+            del schema["default"]
+        if isinstance(schema.get("default"), int | float) and "ms|s|m" in schema.get("pattern", ""):
+            schema["default"] = duration_text(schema["default"])
+        if isinstance(schema.get("default"), int) and "KiB" in schema.get("pattern", ""):
+            schema["default"] = f"{schema['default'] // 2**20}MiB"
+        if "default" in schema and isinstance(schema.get("examples"), list):
+            del schema["examples"]
+        if isinstance(schema.get("anyOf"), list):
+            schema["anyOf"] = [part for option in schema["anyOf"] for part in _alternatives(option)]
+        if isinstance(schema.get("patternProperties"), dict) and len(schema["patternProperties"]) == 1:
+            (pattern, values), *_ = schema.pop("patternProperties").items()  # editors complete no values below these
+            schema |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        for about in schema["properties"].values() if isinstance(schema.get("properties"), dict) else ():
+            if not {"type", "anyOf", "oneOf", "$ref", "enum", "const"} & about.keys():
+                about["type"] = _ANY
+        for value in schema.values():
+            tidy(value)
+
+
+def _alternatives(option: dict[str, Any]) -> list[dict[str, Any]]:
+    return option["anyOf"] if option.keys() == {"anyOf"} else [option]
+
+
+def tell_defaults(schema: Any) -> Any:
+    """The same schema, each description with the default behind it: an editor shows nothing but descriptions."""
+    if isinstance(schema, list):
+        return [tell_defaults(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: tell_defaults(value) for name, value in schema.items()}
+    if isinstance(found.get("description"), str) and isinstance(found.get("default"), str | int | float):
+        found["description"] += f" Default: {as_text(found['default'])}"
+    return found
+
+
+def schema_text() -> str:
+    """The schema as the file that is committed."""
+    return json.dumps(tell_defaults(connector_schema()), indent=2, ensure_ascii=False) + "\n"

@@ -1,1 +1,0 @@
-"""One call of the language: a request, or steps one after the other (section 6)."""

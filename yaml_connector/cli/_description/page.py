@@ -1,0 +1,262 @@
+"""What the page of `yaml-connector docs` says of each connector, for workflow authors; without its form."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from yaml_connector._expressions.value_types import ValueType, duration_text
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
+from yaml_connector._spec.requests import Calls
+from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of, variable_of
+from yaml_connector.cli._description.picture import phase_lines, phase_reasons
+from yaml_connector.cli._description.snippet import call_line, command_line, secret_name, snippet
+from yaml_connector.cli._description.words import request_text
+from yaml_connector.cli._diagnostics import printable
+
+_MEANINGS = {
+    "QUEUED": "The API has the job and has not started it.",
+    "WAITING_FOR_RESOURCES": "The job waits for machines or a quota.",
+    "INITIALIZING": "The job is being set up.",
+    "RUNNING": "The job runs.",
+    "SUCCEEDED": "The job is done, and its outputs are there.",
+    "FAILED": "The job failed. It is not tried again.",
+    "RETRYABLE_FAILED": "The job failed, and is tried again as often as the task's retries say.",
+    "ABORTED": "The job was cancelled.",
+}
+_PYTHON = {
+    "any": "yaml_connector.Json",
+    "datetime": "datetime.datetime",
+    "duration": "datetime.timedelta",
+    "file": "flyte.io.File",
+    "dir": "flyte.io.Dir",
+    "dataframe": "flyte.io.DataFrame",
+}
+_HOW_TO_GIVE = {
+    "duration": "As text (5m), seconds or a timedelta.",
+    "datetime": "As text (2030-01-31T12:00:00Z) or a datetime.",
+    "file": "As a URI.",
+    "dir": "As a URI.",
+    "dataframe": "As a URI.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: a config field, an input, an output or a secret. `default` is Python."""
+
+    name: str
+    type: str = ""
+    required: bool = False
+    default: str = ""
+    allowed: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a connector; `note` is said in its place if it has no rows, else below it."""
+
+    title: str
+    rows: list[Row]
+    note: str = ""
+
+    def has(self, column: str) -> bool:
+        """Does any row have something in this column?"""
+        return any(getattr(row, column) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase that a job can have, what it means, and what the API says then."""
+
+    name: str
+    meaning: str
+    reasons: list[str]
+
+    @property
+    def is_end(self) -> bool:
+        return self.name in TERMINAL_PHASES
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a run in plain words, with the requests that are sent."""
+
+    title: str
+    requests: list[str]
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
+class Connector:
+    """All that the page says of one connector. `anchor` is unique on the page."""
+
+    anchor: str
+    title: str
+    task_type: str
+    version: int
+    file: str
+    about: str
+    snippet: str
+    call: str
+    command: str
+    tables: list[Table]
+    steps: list[Step]
+    phases: list[Phase]
+    picture: str
+    otherwise: str
+    links: list[str]
+    info: list[str]
+
+
+def connectors(loaded: Sequence[LoadedSpec]) -> list[Connector]:
+    """The connectors of a page, in the order of the specs."""
+    versions = Counter(item.spec.task_type_name for item in loaded)
+    return [_connector(item, by_name=versions[item.spec.task_type_name] == 1) for item in loaded]
+
+
+def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
+    spec = loaded.spec
+    name, version = spec.task_type_name, spec.task_type_version
+    file = os.path.relpath(loaded.file)
+    file = (
+        os.path.basename(file) if file.startswith("..") else file
+    )  # a page tells nothing of the machine it was made on
+    return Connector(
+        anchor=name if by_name else f"{name}:{version}",
+        title=_line(spec.title) or name,
+        task_type=name,
+        version=version,
+        file=_line(file),
+        about=_line(spec.description),
+        snippet=snippet(spec, name if by_name else file),
+        call=call_line(spec),
+        command=command_line(spec),
+        tables=[_inputs(spec), _config(spec), _outputs(spec), _secrets(spec)],
+        steps=list(_steps(spec)),
+        phases=list(_phases(spec)),
+        picture=printable(_in_words("\n".join(phase_lines(spec)))),
+        otherwise=_otherwise(spec),
+        links=[_line(link.name) for link in spec.get.links] if spec.get else [],
+        info=[_line(name) for name in spec.get.info] if spec.get and isinstance(spec.get.info, dict) else [],
+    )
+
+
+def _line(text: str | None) -> str:
+    """One line of text, without what cannot be shown."""
+    return " ".join(printable(text or "").split())
+
+
+def _python(kind: ValueType) -> str:
+    """A type as a workflow author writes it."""
+    item = _python(kind.item) if kind.item else "Any"
+    text = {"list": f"list[{item}]", "dict": f"dict[str, {item}]"}.get(kind.name, _PYTHON.get(kind.name, kind.name))
+    return f"{text} | None" if kind.optional else text
+
+
+def _config(spec: ConnectorSpec) -> Table:
+    rows = []
+    for name, field in spec.config.items():
+        about = " ".join(part for part in (_line(field.description), _HOW_TO_GIVE.get(field.type.name)) if part)
+        allowed = ", ".join(map(_line, limits_of(field)))
+        default = "" if field.required else _line(python_literal(field.default))
+        rows.append(Row(name, str(field.type), field.required, default, allowed, about))
+    return Table("Config", rows, "" if rows else "Nothing to configure.")
+
+
+def _inputs(spec: ConnectorSpec) -> Table:
+    if spec.inputs is None:
+        return Table("Inputs", [], "Any that you declare.")
+    rows = [
+        Row(name, _python(field.type), not field.type.optional, about=_line(field.description))
+        for name, field in spec.inputs.items()
+    ]
+    return Table("Inputs", rows, "" if rows else "None.")
+
+
+def _outputs(spec: ConnectorSpec) -> Table:
+    rows = []
+    for name, field in spec.outputs.items():
+        if name != "*":
+            default = python_literal(field.default) if field.has_default else ""
+            rows.append(Row(name, _python(field.type), default=_line(default), about=_line(field.description)))
+    any_other = "*" in spec.outputs
+    note = ("And any that you declare." if rows else "Any that you declare.") if any_other else "" if rows else "None."
+    return Table("Outputs", rows, note)
+
+
+def _secrets(spec: ConnectorSpec) -> Table:
+    rows = []
+    for name, secret in spec.secrets.items():
+        must = secret.required and secret.env is None and secret.file is None
+        about = f"{_line(secret.description)} From {_line(sources_of(secret))}.".strip()
+        rows.append(Row(name, "", must, about=about))
+    if not rows:
+        return Table("Secrets", rows, "None.")
+    name = secret_name(rows[0].name)
+    note = "In the task you give the secret's name in Flyte's secret store, never its value. A local run has no store: "
+    return Table("Secrets", rows, f"{note}there the value of {name} is in the variable {variable_of(name)}.")
+
+
+def _steps(spec: ConnectorSpec) -> Iterator[Step]:
+    create, get = spec.create, spec.get
+    sentences = []
+    if create.adopt is not None:
+        sentences.append("First it is looked for: if an earlier try made the job, that one is taken over.")
+    if create.idempotent:
+        sentences.append("After a broken answer it is sent again; the API makes one job of it.")
+    elif create.adopt is None:
+        sentences.append("After a broken answer the task fails: nobody knows whether the job was submitted.")
+    yield Step("The job is submitted", _requests(create), sentences)
+    if get is None:
+        yield Step("It is not watched", [], ["The task is done as soon as the job is submitted."])
+    else:
+        poll = get.poll
+        yield Step(
+            "It is watched",
+            _requests(get),
+            [
+                "A failed request never fails the task.",
+                f"A job that cannot be read for {duration_text(poll.tolerance)} ends as {poll.give_up}.",
+            ],
+        )
+    if spec.result is not None:
+        yield Step("Its result is fetched", _requests(spec.result), ["Once, when the job has succeeded."])
+    if spec.logs is None:
+        yield Step("Its log is not shown", [], ["The connector reads no log."])
+    else:
+        yield Step("Its log is shown", _requests(spec.logs), ["As the job writes it."])
+    if spec.delete is None:
+        yield Step("It cannot be cancelled", [], ["When the task is aborted, nothing is sent: the job goes on."])
+    else:
+        yield Step("It can be cancelled", _requests(spec.delete), ["When the task is aborted."])
+
+
+def _phases(spec: ConnectorSpec) -> Iterator[Phase]:
+    rules = spec.get.phase if spec.get else []
+    said = f"{rules[0].path} is " if len(rules) == 1 and rules[0].path is not None else ""
+    for phase, reasons in phase_reasons(spec).items():
+        yield Phase(phase, _MEANINGS[phase], [_line(_in_words(f"{said}{reason}")) for reason in reasons])
+
+
+def _otherwise(spec: ConnectorSpec) -> str:
+    rules = spec.get.phase if spec.get else []
+    catches_all = any(rule.phase is not None and rule.when is None for rule in rules)
+    return "" if catches_all or not rules else "Anything else that the API says counts as RUNNING."
+
+
+def _requests(section: Calls) -> list[str]:
+    """The requests of a section, a template as `{name}`."""
+    requests = [step.request for step in section.as_steps(save=False)]
+    requests += [section.request] if section.steps is not None and section.request is not None else []
+    return [_line(_in_words(request_text(request))) for request in requests]
+
+
+def _in_words(text: str) -> str:
+    """A template as `{name}`."""
+    return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", r"{\1}", text)

@@ -1,0 +1,121 @@
+"""Python for workflow authors to copy: a task of a spec, with values for all that must be given."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.interface import ConfigField
+from yaml_connector.cli._description.author_words import python_literal
+
+_LONGEST_DEFAULT = 50  # characters; longer ones are in the table only
+_SAMPLES: dict[str, Any] = {
+    "str": "...",
+    "int": 1,
+    "float": 1.0,
+    "bool": True,
+    "any": {},
+    "datetime": "2030-01-31T12:00:00Z",
+    "duration": 300,
+    "file": "s3://bucket/file",
+    "dir": "s3://bucket/folder",
+    "dataframe": "s3://bucket/table",
+}
+
+
+def variable(spec: ConnectorSpec) -> str:
+    """What the snippet calls the task: `batch_job`."""
+    name = re.sub(r"\W+", "_", spec.task_type_name, flags=re.ASCII).strip("_")
+    return f"{name}_task" if keyword.iskeyword(name) or name in ("flyte", "yaml_connector") else name
+
+
+def snippet(spec: ConnectorSpec, named: str) -> str:
+    """Python that makes the task and its environment; the spec is `named` by its task type, or by its file."""
+    name = variable(spec)
+    lines = [
+        "import flyte",
+        "import yaml_connector",
+        "",
+        f"{name} = yaml_connector.task_from_spec(",
+        f"    {python_literal(named)},",
+        *_config_lines(spec),
+        *(['    inputs={"text": str},  # your own: names to Python types'] if spec.inputs is None else []),
+        *(['    outputs={"answer": str},  # your own: names to Python types'] if "*" in spec.outputs else []),
+        *_secret_lines(spec),
+        ")",
+        f'{name}_env = flyte.TaskEnvironment.from_task("{name.replace("_", "-").lower()}-env", {name})',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _config_lines(spec: ConnectorSpec) -> Iterator[str]:
+    lines = []
+    for name, field in spec.config.items():
+        if field.required:
+            lines.append(f"        {python_literal(name)}: {python_literal(sample(field))},")
+        elif len(shown := python_literal(field.default)) <= _LONGEST_DEFAULT:
+            lines.append(f"        # {python_literal(name)}: {shown},")
+    if lines:
+        yield from ["    config={", *lines, "    },"]
+
+
+def _secret_lines(spec: ConnectorSpec) -> Iterator[str]:
+    """Secrets that only the task can give; the others as comments."""
+    if not spec.secrets:
+        return
+    yield "    secrets={  # names in Flyte's secret store"
+    for name, secret in spec.secrets.items():
+        must = secret.required and secret.env is None and secret.file is None
+        yield f"        {'' if must else '# '}{python_literal(name)}: {python_literal(secret_name(name))},"
+    yield "    },"
+
+
+def secret_name(name: str) -> str:
+    """What the snippet calls a secret in Flyte's store: `my-api-key`."""
+    return f"my-{name.replace('_', '-')}"
+
+
+def call_line(spec: ConnectorSpec) -> str:
+    """How a task of the author's own calls it: `result = await batch_job(name=...)`."""
+    given = {"text": None} if spec.inputs is None else {k: v for k, v in spec.inputs.items() if not v.type.optional}
+    names = ["answer"] if "*" in spec.outputs else list(spec.outputs)
+    names = [f"{name}_" if keyword.iskeyword(name) else name for name in names]
+    result = f"{', '.join(names)} = " if names else ""
+    arguments = ", ".join(f"{name}=..." for name in given)
+    if any(keyword.iskeyword(name) for name in given):
+        arguments = "**{" + ", ".join(f"{python_literal(name)}: ..." for name in given) + "}"
+    return f"{result}await {variable(spec)}({arguments})"
+
+
+def command_line(spec: ConnectorSpec) -> str:
+    """How it is run from a laptop, if the snippet is in main.py."""
+    given = ["text"] if spec.inputs is None else [k for k, v in spec.inputs.items() if not v.type.optional]
+    options = "".join(f" --{name} ..." for name in given)
+    return f"flyte run --local main.py {variable(spec)}{options}"
+
+
+def sample(field: ConfigField) -> Any:
+    """A value that a config field takes."""
+    if field.enum:
+        return next((value for value in field.enum if value is not None), None)
+    return _sample(field.type, field)
+
+
+def _sample(kind: ValueType, field: ConfigField) -> Any:
+    if kind.name == "list":
+        return [_sample(kind.item, field)] if kind.item else []
+    if kind.name == "dict":
+        return {"...": _sample(kind.item, field)} if kind.item else {}
+    value = _SAMPLES[kind.name]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        whole = kind.name == "int"
+        if field.minimum is not None:
+            value = max(value, math.ceil(field.minimum) if whole else field.minimum)
+        if field.maximum is not None:
+            value = min(value, math.floor(field.maximum) if whole else field.maximum)
+    return value

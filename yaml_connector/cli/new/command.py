@@ -1,0 +1,204 @@
+"""`yaml-connector new`: a first spec and its contract test (section 11)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from yaml_connector.cli._auth_kinds import AUTHS
+from yaml_connector.cli._files import place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from yaml_connector.cli.new.draft import Draft
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@click.command(short_help="Write a first spec and its contract test.")
+@click.argument("name", required=False)
+@click.option("--base-url", help="Where the API is: https://api.acme.com/v1")
+@click.option("--auth", type=click.Choice(list(AUTHS)), help="The kind of credentials; default: bearer.")
+@click.option("--create", "create", metavar="'POST /jobs'", help="The call that submits a job.")
+@click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that asks how it is doing.")
+@click.option(
+    "--delete", "delete", metavar="'POST /jobs/{id}/cancel'", help="The call that cancels it; none: leave out."
+)
+@click.option("--logs", "logs", metavar="'GET /jobs/{id}/logs'", help="The call that reads its log, as text.")
+@click.option("--from", "source", type=(click.Choice(["catalog"]), str), help="Start from a spec: --from catalog slurm")
+@click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
+@click.option("--to", "folder", metavar="FOLDER", help="Default: where specs are looked for.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+def new(
+    name: str | None,
+    base_url: str | None,
+    auth: str | None,
+    create: str | None,
+    get: str | None,
+    delete: str | None,
+    logs: str | None,
+    source: tuple[str, str] | None,
+    document: str | None,
+    folder: str | None,
+    force: bool,
+) -> None:
+    """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
+
+    On a terminal, what is not given is asked for. In paths, {id} stands for the job's id, and {any_other_name} for a
+    config field of that name. With --from-openapi the calls are found in the document, or are those of --create and
+    --get.
+
+    \b
+    Examples:
+      yaml-connector new render_job --base-url https://render.acme.com --auth bearer --create 'POST /renders'
+      yaml-connector new --from-openapi openapi.yaml
+      yaml-connector new --from catalog slurm
+    """
+    from yaml_connector._loading.loader import specs_path
+
+    target = Path(folder or specs_path())
+    if source is not None:
+        from yaml_connector.cli.catalog import copy_to, entry
+
+        _say_next(copy_to(entry(source[1]), target, force=force))
+        return
+    for option, text, check in (
+        ("NAME", name, check_name),
+        ("--base-url", base_url, check_url),
+        ("--create", create, check_call),
+        ("--get", get, check_call_with_id),
+        ("--delete", delete, check_call_or_none),
+        ("--logs", logs, check_call_or_none),
+    ):
+        _checked(option, text, check)
+    if document is not None:
+        from yaml_connector.cli.new.openapi import draft_of
+
+        draft = draft_of(Path(document).read_bytes(), document, name, create, get)
+        check_name(draft.name)
+        draft.base_url = check_url(base_url) if base_url else draft.base_url
+        draft.auth = auth or draft.auth
+        draft.delete = check_call_or_none(delete) if delete else draft.delete
+        draft.logs = check_call_or_none(logs) if logs else draft.logs
+    else:
+        draft = _asked(name, base_url, auth, create, get, delete, logs)
+    _write(draft, target, force=force)
+
+
+def _write(draft: Draft, target: Path, *, force: bool) -> None:
+    from yaml_connector.cli.new.contract_text import test_text
+    from yaml_connector.cli.new.draft import spec_text
+
+    files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": test_text(draft)}
+    _say_next(place(target, files, force=force))
+    for section, notes in draft.decide.items():
+        for note in notes:
+            click.echo(f"  decide: {section}: {note}")
+
+
+def _asked(
+    name: str | None,
+    base_url: str | None,
+    auth: str | None,
+    create: str | None,
+    get: str | None,
+    delete: str | None,
+    logs: str | None,
+) -> Draft:
+    """A draft of what is given; on a terminal, what is not is asked for."""
+    from yaml_connector.cli.new.draft import Draft
+
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    missing = [option for option, text in (("NAME", name), ("--base-url", base_url)) if not text]
+    if missing and not asks:
+        raise click.UsageError(f"give {' and '.join(missing)} (on a terminal they are asked for)")
+    asks = asks and bool(missing)
+
+    def value(given: str | None, question: str, default: str, check: Callable[[str], str | None]) -> str | None:
+        if given is None and asks:
+            return click.prompt(question, default=default, value_proc=check)
+        return check(given or default)
+
+    if asks:
+        click.echo("In paths, {id} stands for the job's id. Enter takes what stands in [].")
+    name = value(name, "Name of the task type", "my_job", check_name) or ""
+    base_url = value(base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
+    if auth is None and asks:
+        for kind, about in AUTHS.items():
+            click.echo(f"  {kind:<10} {about.about}")
+        auth = click.prompt("Credentials", type=click.Choice(list(AUTHS)), default="bearer", show_choices=False)
+    created = value(create, "Call that submits a job", "POST /jobs", check_call) or ""
+    below = created.split(" ", 1)[1].rstrip("/") + "/{id}"
+    cancel = f"POST {below}/cancel" if asks or create is None else "none"
+    return Draft(
+        name,
+        base_url,
+        auth or "bearer",
+        create=created,
+        get=value(get, "Call that asks how it is doing", f"GET {below}", check_call_with_id) or "",
+        delete=value(delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
+        logs=value(logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
+    )
+
+
+def _checked(option: str, text: str | None, check: Callable[[str], object]) -> None:
+    if text is not None:
+        try:
+            check(text)
+        except click.UsageError as error:
+            raise click.UsageError(f"{option}: {error.message}") from None
+
+
+def check_name(text: str) -> str:
+    """A name of a task type that is also a file's."""
+    if not _NAME.fullmatch(text.strip()):
+        raise click.UsageError(f"{text!r} is no name: letters, digits and _, starting with a letter")
+    return text.strip()
+
+
+def check_url(text: str) -> str:
+    """A base URL, without a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s'\"{}@?#/][^\s'\"{}@?#]*", text.strip()):
+        raise click.UsageError(f"{text!r} is no base URL: https://api.acme.com/v1")
+    return text.strip().rstrip("/")
+
+
+def check_call(text: str) -> str:
+    """A call as `POST /jobs`."""
+    match = re.fullmatch(r"([A-Za-z]+) +(/\S*)", text.strip())
+    if match is None:
+        raise click.UsageError(f"{text!r}: write it as a method and a path: POST /jobs")
+    if "?" in match[2]:
+        raise click.UsageError(
+            f"{text!r}: write the path alone; what stands behind the ? goes into `query` of the spec"
+        )
+    wrong = [found for found in re.findall(r"\{([^}]*)\}?", match[2]) if not re.fullmatch(r"[A-Za-z_]\w*", found)]
+    if wrong or match[2].count("{") != match[2].count("}"):
+        raise click.UsageError(
+            f"{text!r}: inside {{}} stands id, or the name of a config field (letters, digits and _)"
+        )
+    if match[1].upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        raise click.UsageError(f"{match[1]!r} is no method: GET, POST, PUT, PATCH, DELETE")
+    return f"{match[1].upper()} {match[2]}"
+
+
+def check_call_with_id(text: str) -> str:
+    """A call as `GET /jobs/{id}`."""
+    call = check_call(text)
+    if not re.search(r"\{[^}]+\}", call):
+        raise click.UsageError(f"{text!r}: where does the job's id stand? write {{id}} there: GET /jobs/{{id}}")
+    return call
+
+
+def check_call_or_none(text: str) -> str | None:
+    """A call with an id, or None for `none`."""
+    return None if text.strip() == "none" else check_call_with_id(text)
+
+
+def _say_next(spec: Path) -> None:
+    click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")

@@ -1,0 +1,103 @@
+"""The server and the kind of credentials that an OpenAPI document names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from urllib.parse import urljoin, urlsplit
+
+from yaml_connector.cli.new.openapi.document import Document, Node
+
+_NOBODY = "https://api.example.com"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A kind of credentials as `new --auth` calls it, what is known of it, and what to decide."""
+
+    auth: str
+    values: dict[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def server_of(document: Document) -> tuple[str, list[str]]:
+    """The base URL, with the defaults of its variables, and what to decide about it."""
+    servers = document.data.get("servers")
+    known = [document.node(item) for item in servers if item] if isinstance(servers, list) else []
+    url = str(known[0].get("url", "")) if known else ""
+    notes = []
+    for name, about in document.node(known[0].get("variables") if known else None).items():
+        default = str(document.node(about).get("default", "my-" + str(name)))
+        url = url.replace(f"{{{name}}}", default)
+        notes.append(f"the URL's part {name} is {default} unless you know better")
+    url = re.sub(r"\{(\w+)\}", r"my-\1", url)
+    if not re.match(r"https?://", url):
+        notes.append("the document does not say where the API is: put its host into base_url")
+        url = urljoin(_NOBODY + "/", url)
+    if len(known) > 1:
+        notes.append(f"other servers: {', '.join(str(item.get('url')) for item in known[1:6])}")
+    url = url.rstrip("/")
+    return (url if re.fullmatch(r"https?://[\w.:/~%-]+", url) else _NOBODY), notes
+
+
+def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
+    """The first kind of credentials that the call takes and this language has."""
+    components = document.node(document.data.get("components"))
+    schemes = {str(name): document.node(raw) for name, raw in document.node(components.get("securitySchemes")).items()}
+    operation = document.operation(path, "post")
+    listed = operation.get("security", document.data.get("security"))
+    needs = [list(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    needs = [names for names in needs if all(name in schemes for name in names)] or [[name] for name in schemes]
+    found = [(names, kind) for names in needs for kind in _first(schemes, names, base_url)]
+    if not found:
+        names = [name for need in needs for name in need]
+        if not names:
+            return Credentials("none", notes=("the document names no credentials: does the API want none?",))
+        return Credentials("bearer", notes=(f"the document wants {', '.join(names)}: which auth is that?",))
+    alone = [pair for pair in found if len(pair[0]) == 1] or found
+    names, chosen = alone[0]
+    others = dict.fromkeys(" with ".join(other) for other in needs if other and other != names)
+    notes = [f"auth is {' with '.join(names)} of the document: is it what you use?", *chosen.notes]
+    if others:
+        notes.append(f"the API also takes: {', '.join(others)}")
+    return replace(chosen, notes=tuple(notes))
+
+
+def _first(schemes: dict[str, Node], names: list[str], base_url: str) -> Iterator[Credentials]:
+    for name in names:
+        found = _credentials(schemes[name], base_url)
+        if found is not None:
+            yield found
+            return
+
+
+def _credentials(scheme: Node, base_url: str) -> Credentials | None:
+    kind, http = str(scheme.get("type")), str(scheme.get("scheme", "")).lower()
+    if kind == "http" and http in ("bearer", "basic"):
+        return Credentials(http)
+    if kind == "apiKey" and scheme.get("in") in ("header", "query"):
+        name = str(scheme.get("name", "X-API-Key"))
+        notes = ("does the key stand there alone, or behind a word (`Token KEY`)?",) if name == "Authorization" else ()
+        return Credentials("api_key", {"in": str(scheme["in"]), "name": name}, notes=notes)
+    flows = scheme.get("flows") if kind == "oauth2" else None
+    if isinstance(flows, dict) and isinstance(flows.get("clientCredentials"), dict):
+        return _client_credentials(str(flows["clientCredentials"].get("tokenUrl", "oauth/token")), base_url)
+    if isinstance(flows, dict) and isinstance(flows.get("password"), dict):
+        login = str(flows["password"].get("tokenUrl", ""))
+        values = {"login": login} if re.fullmatch(r"/[\w./~%-]+", login) else {}
+        notes = ("what does the login send and answer? (explain connection.auth.token)",)
+        return Credentials("token", values, notes=notes)
+    if kind in ("oauth2", "openIdConnect"):
+        return Credentials("bearer", notes=("where does the token come from?",))
+    return None
+
+
+def _client_credentials(token_url: str, base_url: str) -> Credentials:
+    whole = urljoin(f"{base_url}/", token_url)
+    if not re.fullmatch(r"https?://[\w.:/~%-]+", whole):
+        return Credentials("oauth2")
+    if whole.startswith(f"{base_url}/"):
+        return Credentials("oauth2", {"token_url": f"<base_url>{whole.removeprefix(base_url)}"})
+    return Credentials("oauth2", {"token_url": whole}, hosts=(urlsplit(whole).netloc,))

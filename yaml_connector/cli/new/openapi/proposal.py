@@ -1,0 +1,230 @@
+"""What an OpenAPI document says of a job's calls, as a draft of a spec; what it leaves open is marked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from yaml_connector._spec import PHASES
+from yaml_connector.cli.new.draft import Draft, DraftField
+from yaml_connector.cli.new.openapi.calls import Calls, bare
+from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
+from yaml_connector.cli.new.openapi.document import Document, Node
+from yaml_connector.cli.new.openapi.states import phase_of, state_place, states_of
+
+_KINDS: dict[str, tuple[str, Any]] = {
+    "string": ("str", "hello"),
+    "integer": ("int", 1),
+    "number": ("float", 1.5),
+    "boolean": ("bool", True),
+}
+_MESSAGES = ("message", "error_message", "errormessage", "detail", "reason", "status_message", "state_message")
+_KEYS = re.compile(r"(x-)?idempotency[-_]?key|idempotency[-_]?token|client[-_]?token|requestId", re.IGNORECASE)
+_MOST_NAMES = 20  # of a list in a comment
+_LONGEST_ABOUT = 90  # characters of a field's description
+
+
+def draft_from(document: Document, calls: Calls, others: list[str], name: str | None) -> Draft:
+    """The draft of these calls; `others` are those that may be meant as well."""
+    segments = [part for part in bare(calls.get).split("/") if part and part != "{}"]
+    word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
+    base_url, notes = server_of(document)
+    draft = Draft(name or (word if word[0].isalpha() else f"api_{word}"), base_url, fields={})
+    for note in notes:
+        draft.note("connection", note)
+    credentials = credentials_of(document, calls.create, base_url)
+    draft.auth, draft.auth_values, draft.auth_hosts = credentials.auth, credentials.values, credentials.hosts
+    for note in credentials.notes:
+        draft.note("connection", note)
+    operation = document.operation(calls.create, "post")
+    about = str(operation.get("summary") or operation.get("description") or "")
+    draft.description = _sentence(about)
+    if others:
+        more = ", ..." if len(others) > _MOST_NAMES else ""
+        draft.note("create", f"other calls that may submit a job (--create): {', '.join(others[:_MOST_NAMES])}{more}")
+    _set_id(draft, document, calls)
+    _set_states(draft, document, calls.get)
+    _set_body(draft, document, calls.create)
+    _set_paths(draft, document, calls)
+    return draft
+
+
+def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
+    param = calls.get.rpartition("{")[2].partition("}")[0]
+    noun = bare(calls.get).removesuffix("/{}").rpartition("/")[2].removesuffix("s")
+    wanted = [param, "id", "uuid", f"{noun}_id", f"{noun}id", "name"]
+    schema = document.answer(calls.create, "post")
+    fields = [(path, name.lower()) for path, name, about in document.fields(schema) if _is_scalar(document, about)]
+    for name in wanted:
+        for path, found in fields:
+            if found == name.lower():
+                draft.id_path = path
+                return
+    for answer in document.answers(calls.create, "post"):
+        headers = {str(name).lower(): str(name) for name in document.node(answer.get("headers"))}
+        if "location" in headers:
+            draft.id_path = "${{ headers['Location'] | basename }}"
+            draft.note("create", "the job's id is taken from the end of the header Location")
+            return
+    draft.note("create", "where in the answer is the job's id? None was found in the document")
+
+
+def _is_scalar(document: Document, about: Node) -> bool:
+    return not document.kinds(about) & {"object", "array"} and "properties" not in about
+
+
+def _set_states(draft: Draft, document: Document, asked: str) -> None:
+    fields = {
+        name.lower(): path
+        for path, name, about in reversed(list(document.fields(document.answer(asked, "get"))))
+        if _is_scalar(document, about)
+    }
+    draft.message_path = next((fields[name] for name in _MESSAGES if name in fields), None)
+    found = states_of(document, asked)
+    if found is None:
+        draft.state_path = state_place(document, asked)
+        draft.note("get", f"the document lists no states of {draft.state_path}: write down what the API says")
+        return
+    draft.state_path, words = found
+    phases = {value: phase_of(word) for value, word in words.items()}
+    draft.states = {
+        phase: mapped for phase in PHASES if (mapped := [value for value, means in phases.items() if means == phase])
+    }
+    told = ", ".join(f"{value} is {word}" for value, word in words.items() if str(value) != word)
+    draft.note("get", f"is this what each state means?{f' ({told})' if told else ''}")
+    unknown = [str(value) for value, phase in phases.items() if phase is None]
+    if unknown:
+        draft.note("get", f"these states are not mapped, and count as RUNNING: {', '.join(unknown)}")
+    for phase in ("SUCCEEDED", "FAILED"):
+        if phase not in draft.states:
+            draft.note("get", f"no state means {phase}")
+
+
+def _set_body(draft: Draft, document: Document, path: str) -> None:
+    kind, schema, needed = document.body(path, "post")
+    for name, about in document.parameters(path, "post").items():
+        if about.get("in") == "header" and _KEYS.fullmatch(name.replace("_", "-")):
+            draft.key_header = name
+        elif about.get("in") in ("query", "header") and about.get("required") is True:
+            draft.note("create", f"the call needs {name} in its {about['in']}: add it to the request")
+    if kind is None:
+        return
+    if "json" not in kind and "form-urlencoded" not in kind:
+        draft.note("create", f"the body is {kind}: write it (yaml-connector explain create.request)")
+        return
+    draft.body = "json" if "json" in kind else "form"
+    forms = [form for form in document.options(schema) if "properties" in form] or [schema]
+    if len(forms) > 1:
+        draft.note("create", f"the body has {len(forms)} forms; this is the first")
+    properties = {str(name): document.node(raw) for name, raw in document.node(forms[0].get("properties")).items()}
+    properties = {name: about for name, about in properties.items() if about.get("readOnly") is not True}
+    listed = [*(schema.get("required") or []), *(forms[0].get("required") or [])]
+    required = [name for name in dict.fromkeys(map(str, listed)) if name in properties or not properties]
+    keys = [name for name, about in properties.items() if _is_key(name, about)]
+    if keys and not draft.key_header:
+        draft.key_field = keys[0]
+        if properties[keys[0]].get("format") == "uuid":
+            draft.note("create", f"{keys[0]} is a UUID: send ${{{{ uuid5(task.key) }}}}")
+    for name in required:
+        if name == draft.key_field:
+            continue
+        if re.fullmatch(r"[A-Za-z_]\w*", name):
+            draft.fields[name] = field_of(document, properties.get(name, {}))
+        else:
+            draft.note("create", f"the body needs {name!r}")
+    draft.empty_body = needed or bool(properties)
+    rest = [name for name in properties if name not in required and name != draft.key_field]
+    if rest:
+        more = ", ..." if len(rest) > _MOST_NAMES else ""
+        draft.note("create", f"the body may also have: {', '.join(rest[:_MOST_NAMES])}{more}")
+
+
+def _is_key(name: str, about: Node) -> bool:
+    """Is this the field of an idempotency key?"""
+    told = re.search(r"idempotency[- ](key|token)", str(about.get("description", "")), re.IGNORECASE)
+    return (
+        bool(_KEYS.fullmatch(name) or (told and about.get("type") == "string"))
+        and re.fullmatch(r"\w+", name) is not None
+    )
+
+
+def field_of(document: Document, about: Node) -> DraftField:
+    """A config field for what a schema describes."""
+    kinds = document.kinds(about)
+    kind, example = _KINDS.get(next(iter(kinds)), ("any", {"key": "value"})) if len(kinds) == 1 else ("any", "hello")
+    if kinds == {"array"}:
+        items = document.kinds(document.node(about.get("items")))
+        inner, one = _KINDS.get(next(iter(items)), ("any", {})) if len(items) == 1 else ("any", "hello")
+        kind, example = f"list[{inner}]", [one]
+    values = [value for form in document.options(about) for value in form.get("enum") or [] if value is not None]
+    matching = tuple(value for value in values if kind != "any" and type(value) is type(example))
+    return DraftField(
+        kind, matching[0] if matching else example, matching, _sentence(str(about.get("description", "")))
+    )
+
+
+def _sentence(text: str) -> str:
+    """The first sentence of a text, or nothing if that is long."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    first = re.split(r"(?<=[.!?]) ", plain)[0].rstrip(".")
+    return first if len(first) <= _LONGEST_ABOUT and "${{" not in first else ""
+
+
+def _set_paths(draft: Draft, document: Document, calls: Calls) -> None:
+    """The calls, with the job's id and config fields in place of the document's parameters."""
+    draft.create = f"POST {_with_fields(draft, document, calls.create, 'post', None)}"
+    position = bare(calls.get).count("{}")
+    draft.get = f"GET {_with_fields(draft, document, calls.get, 'get', position)}"
+    draft.delete = draft.logs = None
+    if calls.delete:
+        method, path = calls.delete
+        draft.delete = f"{method.upper()} {_with_fields(draft, document, path, method, position)}"
+        if path == calls.get:
+            draft.note("delete", "does this cancel the job, or only forget it?")
+        kind, schema, needed = document.body(path, method)
+        if needed or schema.get("required"):
+            draft.note("delete", f"the call needs a body ({kind}): write it")
+    if calls.logs:
+        draft.logs = f"GET {_with_fields(draft, document, calls.logs, 'get', position)}"
+        _set_log_lines(draft, document, calls.logs)
+
+
+def _with_fields(draft: Draft, document: Document, path: str, method: str, position: int | None) -> str:
+    """A path in which parameter number `position` is the job's id, and each other one a config field."""
+    described = document.parameters(path, method)
+    number = 0
+
+    def field(found: re.Match[str]) -> str:
+        nonlocal number
+        number += 1
+        if number == position:
+            return "{id}"
+        name = re.sub(r"\W", "_", found[1])
+        name = f"path_{name}" if name == "id" or name in draft.fields or not name[:1].isalpha() else name
+        about = field_of(document, document.node(described.get(found[1], {}).get("schema")))
+        example = f"my-{name}" if about.kind not in ("int", "float") and not about.enum else about.example
+        kind = about.kind if about.kind in ("int", "float") else "str"
+        draft.params.setdefault(name, DraftField(kind, example, about.enum if kind == "str" else ()))
+        return f"{{{name}}}"
+
+    return re.sub(r"\{([^}]*)\}", field, path)
+
+
+def _set_log_lines(draft: Draft, document: Document, path: str) -> None:
+    schema = document.answer(path, "get")
+    if not schema or document.kinds(schema) == {"string"}:
+        draft.note("logs", "is the log text? For JSON, say `lines` (yaml-connector explain logs)")
+        return
+    places = [("$", schema), *((place, about) for place, _, about in document.fields(schema))]
+    for place, about in places:
+        if "items" in about:
+            item = document.node(about["items"])
+            texts = {name.lower(): where for where, name, _ in document.fields(item)}
+            message = next(
+                (texts[name] for name in ("message", "text", "line", "log", "content") if name in texts), None
+            )
+            draft.log_lines = (f"{place}[*]", message)
+            draft.note("logs", "are these the lines? Is there a next page? (yaml-connector explain logs)")
+            return
+    draft.logs = None
+    draft.note("get", f"GET {path} may be the log, but the document shows no lines in it")

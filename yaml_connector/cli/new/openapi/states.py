@@ -1,0 +1,67 @@
+"""Where an answer has a job's state, which states the document names, and what they may mean."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from yaml_connector.cli.new.openapi.document import Document, Node
+
+_MEANINGS = {
+    "QUEUED": "queued pending waiting created submitted new scheduled accepted not_started validating blocked "
+    "requested deferred ready registered",
+    "INITIALIZING": "initializing starting preparing provisioning booting configuring",
+    "RUNNING": "running in_progress active processing started executing finalizing cancelling canceling stopping "
+    "completing suspended resuming pausing paused",
+    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed",
+    "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
+    "node_fail boot_fail deadline launch_failed startup_failure",
+    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked",
+}
+_PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.split()}
+
+
+def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | None:
+    """Where the answer to a GET has the state, and its values, each with the API's word for it. The place that names
+    most words that are known counts."""
+    found: tuple[int, str, dict[Any, str]] | None = None
+    for path, name, about in document.fields(document.answer(asked, "get")):
+        if not re.search(r"status|state|phase", name, re.IGNORECASE):
+            continue
+        many = "array" in document.kinds(about)
+        values = _values(document, document.node(about.get("items")) if many else about)
+        known = sum(phase_of(word) is not None for word in values.values())
+        if known > (found[0] if found else 0):
+            found = (known, path + ("[*]" if many else ""), values)
+    return (found[1], found[2]) if found else None
+
+
+def state_place(document: Document, asked: str) -> str:
+    """Where the state may be, if the document names no values: the outermost field of a name that fits."""
+    for path, name, about in document.fields(document.answer(asked, "get")):
+        if name.lower() in ("status", "state", "phase") and not document.kinds(about) & {"object", "array", "boolean"}:
+            return path
+    return "$.status"
+
+
+def phase_of(word: str) -> str | None:
+    """The phase that a word of an API's may mean."""
+    snake = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word)).lower()
+    return _PHASE.get(snake) or _PHASE.get(snake.rpartition("state_")[2]) or _PHASE.get(snake.rpartition("status_")[2])
+
+
+def _values(document: Document, about: Node) -> dict[Any, str]:
+    """The values that a state may have: of `enum` and `const`, or of a table `1: Queued` in the description."""
+    values: dict[Any, str] = {}
+    for form in document.options(about):
+        for value in [*(form.get("enum") or []), *([form["const"]] if "const" in form else [])]:
+            if isinstance(value, str):
+                values[value] = value
+        names = form.get("x-enum-varnames") or form.get("x-enumNames") or []
+        numbers = [value for value in form.get("enum") or [] if isinstance(value, int)]
+        if numbers and len(names) == len(numbers):
+            values |= dict(zip(numbers, map(str, names), strict=True))
+    if not values:
+        told = re.findall(r"(?m)^\W*(-?\d{1,4})\W*[:=-]\W*([A-Za-z][\w -]*?)\W*$", str(about.get("description", "")))
+        values = {int(number): word for number, word in told}
+    return values

@@ -1,0 +1,218 @@
+"""A contract test from what happened on the wire: redacted, times and ids made stable, and made to pass."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from yaml_connector._expressions.value_types import as_plain
+from yaml_connector._http.messages import Answer
+from yaml_connector._http.redact import MASK
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector.cli._live.interactive_run import CallRecord
+from yaml_connector.cli._live.recorder import WatchedConnector, WireExchange
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+_SHORTEST = 4  # characters of a secret that is looked for in texts: a shorter one is a part of too many words
+_DULL_REQUEST = frozenset(
+    {"content-type", "content-length", "accept", "accept-encoding", "host", "user-agent", "date", "x-amz-date"}
+)
+_TELLING_ANSWER = frozenset({"retry-after", "location"})
+
+
+class Scrubber:
+    """Replaces what must not be kept, or differs from run to run: secrets, the run's key, times, and the job's id, if
+    it stands as it is in what the create was answered, and cannot be taken for another number or word.
+
+    `short` are the secrets that are too short to be found in a text, value to name.
+    """
+
+    def __init__(self, connector: WatchedConnector, values: CreateValues, records: Iterable[CallRecord]) -> None:
+        self.connector = connector
+        self.secrets = self._stand_ins(values.secrets)
+        self.words: dict[str, str] = {}
+        for name, value in self._known(values.secrets).items():
+            self.words |= dict.fromkeys({value, quote(value, safe=""), json.dumps(value)[1:-1]}, self.secrets[name])
+        fetched = sorted(
+            secret for secret in connector.secrets if secret not in self.words and len(secret) >= _SHORTEST
+        )
+        self.words |= {secret: f"test-token-{number}" for number, secret in enumerate(fetched, 1)}
+        key = str(values.task["key"])
+        self.words[key] = "test-key"
+        self.job_id = _answered_id(records)
+        self.replaces_id = len(self.job_id) >= 6 and not self.job_id.isdigit() and key not in self.job_id
+        if self.replaces_id:
+            self.words |= dict.fromkeys((self.job_id, quote(self.job_id, safe="")), "job-1")
+        self.short = {value: name for name, value in self._known(values.secrets).items() if len(value) < _SHORTEST}
+        longest_first = sorted((word for word in self.words if len(word) >= _SHORTEST), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._times: dict[str, str] = {}
+
+    def _known(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The values of the spec's secrets, wherever they came from."""
+        known = dict(given)
+        for name, secret in self.connector.spec.secrets.items():
+            if name not in known and secret.env is not None and os.environ.get(secret.env):
+                known[name] = os.environ[secret.env]
+        return known
+
+    def _stand_ins(self, given: Mapping[str, str]) -> dict[str, str]:
+        return {name: f"test-{name.replace('_', '-')}" for name in self.connector.spec.secrets}
+
+    def text(self, text: str) -> str:
+        """A text that may be kept."""
+        text = self._pattern.sub(lambda match: self.words[match[0]], text)
+        return self.connector.redact(_TIME.sub(lambda match: self._time(match[0]), text))
+
+    def _time(self, text: str) -> str:
+        if text not in self._times:
+            number = len(self._times)
+            zone = "Z" if text.endswith("Z") else "+00:00" if re.search(r"[+-]\d\d:?\d\d$", text[10:]) else ""
+            self._times[text] = f"2026-01-01{text[10]}00:{number // 60 % 60:02}:{number % 60:02}{zone}"
+        return self._times[text]
+
+    def tree(self, value: Any) -> Any:
+        """A value that may be kept."""
+        value = as_plain(value)
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list | tuple):
+            return [self.tree(item) for item in value]
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.tree(item) for key, item in value.items()}
+        return value
+
+
+def _answered_id(records: Iterable[CallRecord]) -> str:
+    """The job's id, if it stands as it is in an answer to the create; else "": it was put together, and what it was
+    put together from stays as it is, too."""
+    for record in records:
+        if record.kind == "create" and (job_id := str(record.found.get("job_id") or "")):
+            for exchange in record.exchanges:
+                headers = " ".join(exchange.headers.values()) if exchange.headers is not None else ""
+                if job_id in headers or job_id in exchange.content.decode("utf-8", "replace"):
+                    return job_id
+    return ""
+
+
+def contract_test(
+    scrub: Scrubber, values: CreateValues, records: list[CallRecord], spec_file: str, name: str
+) -> dict[str, Any]:
+    """The file of one test, as data."""
+    connector = scrub.connector
+    calls = list(_calls(scrub, connector, records))
+    spec = connector.spec
+    names = dict.fromkeys(re.findall(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)", connector.plan_text))
+    env = {name: scrub.text(os.environ[name]) for name in names if os.environ.get(name)}
+    defaults: dict[str, Any] = {
+        "config": {name: scrub.tree(values.config[name]) for name in values.config if name in spec.config},
+        "inputs": scrub.tree({name: value for name, value in values.inputs.items() if value is not None}),
+        "secrets": {name: scrub.secrets[name] for name in spec.secrets},
+        "env": env,
+        "task": _task(scrub, values, set(re.findall(r"\btask\.(\w+)", connector.plan_text))),
+    }
+    if "*" in spec.outputs:
+        defaults["outputs"] = dict(values.outputs)
+    kept = {key: value for key, value in defaults.items() if value}
+    return {"spec": spec_file, "defaults": kept, "tests": [{"name": name, "calls": calls}]}
+
+
+def _task(scrub: Scrubber, values: CreateValues, used: set[str]) -> dict[str, Any]:
+    task = {name: scrub.tree(value) for name, value in values.task.items() if name in used}
+    return {name: value for name, value in task.items() if name not in ("key", "type") and value is not None}
+
+
+def _calls(scrub: Scrubber, connector: WatchedConnector, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
+    settings = connector.spec.get
+    paced = settings is not None and settings.poll.min_interval > 0
+    before: dict[str, Any] | None = None
+    last_get = 0.0
+    for record in records:
+        body: dict[str, Any] = {}
+        if record.exchanges:
+            body["exchanges"] = [_exchange(scrub, connector, exchange) for exchange in record.exchanges]
+        elif record.kind == "get" and before is not None:
+            continue  # answered from memory
+        expect = scrub.tree(record.found)
+        if record.error is not None:
+            expect = {"error": re.escape(scrub.text(record.error))[:80].rstrip("\\")}
+        if expect:
+            body["expect"] = expect
+        call = {record.kind: body}
+        if call == before or (record.kind == "logs" and not expect.get("lines") and not expect.get("next")):
+            continue
+        if record.kind == "get":
+            waited = any(exchange.headers and "Retry-After" in exchange.headers for exchange in record.exchanges)
+            if last_get and (paced or waited):
+                yield {"after": f"{math.ceil(record.at - last_get) + 1}s"}
+            last_get = record.at
+            before = call
+        yield call
+
+
+def _exchange(scrub: Scrubber, connector: WatchedConnector, exchange: WireExchange) -> dict[str, Any]:
+    request: dict[str, Any] = {"method": exchange.request.method, "url": scrub.text(exchange.request.url)}
+    headers = {}
+    for name, value in exchange.request.headers.items():
+        text = scrub.text(value)
+        if name.lower() in _DULL_REQUEST or MASK in text:
+            continue
+        if connector.is_credential(name) and not any(word in text for word in scrub.words.values()):
+            continue  # signed, or encoded: not for keeping
+        headers[name] = text
+    if headers:
+        request["headers"] = headers
+    content = exchange.request.body
+    if isinstance(content, bytes) and content:
+        request |= _body(scrub, content, exchange.request.headers.get("Content-Type", ""))
+    response: dict[str, Any] = {}
+    if exchange.failure is not None:
+        late = "within" in exchange.failure
+        response["fault"] = "timeout" if late else "reset" if exchange.arrived else "refused"
+        return {"request": request, "response": response}
+    if exchange.status != 200:
+        response["status"] = exchange.status
+    if exchange.headers is not None:
+        wanted = {name: value for name, value in exchange.headers.items() if _is_telling(connector, name)}
+        response |= {"headers": {name: scrub.text(value) for name, value in wanted.items()}} if wanted else {}
+    if exchange.content and exchange.headers is not None:
+        response |= _answer(scrub, exchange)
+    return {"request": request, "response": response}
+
+
+def _is_telling(connector: WatchedConnector, name: str) -> bool:
+    if connector.is_credential(name):
+        return False
+    lower = name.lower()
+    return (
+        lower in _TELLING_ANSWER or re.search(rf"headers\W+{re.escape(lower)}", connector.plan_text.lower()) is not None
+    )
+
+
+def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
+    text = content.decode("utf-8", "replace")
+    if "json" in kind:
+        try:
+            return {"json": scrub.tree(json.loads(text))}
+        except ValueError:
+            pass
+    if "multipart" in kind:
+        return {}  # its boundary differs from run to run
+    return {"text": scrub.text(text)}
+
+
+def _answer(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
+    assert exchange.headers is not None
+    answer = Answer("", "", exchange.status or 0, exchange.headers, exchange.content)
+    if answer.is_json:
+        return {"json": scrub.tree(answer.body)}
+    if "\ufffd" in answer.text:  # no text, but there may be secrets in it all the same
+        kept = scrub.text(exchange.content.decode("utf-8", "surrogateescape"))
+        return {"base64": base64.b64encode(kept.encode("utf-8", "surrogateescape")).decode()}
+    return {"text": scrub.text(answer.text)}

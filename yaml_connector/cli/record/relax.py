@@ -1,0 +1,107 @@
+"""A recorded test that does not pass as it is (a time in a request, a hash of an id) is loosened until it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from yaml_connector.testing.loader import load_tests
+from yaml_connector.testing.runner import Failure, run_tests
+
+_MOST_ROUNDS = 40
+_ANYTHING = "/(?s).*/"
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def as_yaml(data: dict[str, Any]) -> str:
+    """The data as YAML 1.2 that the language reads back as it is."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    plain = re.fullmatch(r"[A-Za-z/][\w ./:@*+()-]*", value) and ": " not in value and not value.endswith((":", " "))
+    if plain and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "y", "n"):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_multi_representer(str, _text)  # names of headers
+
+
+def loosen(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[str, list[str], str | None]:
+    """The text of a test file that passes; what had to be loosened for that, and why; and what still fails, if anything
+    does.
+
+    `file` is where it will be written: the spec beside it is used. `short` are the secrets that are too short to be
+    replaced, value to name.
+    """
+    loosened: list[str] = []
+    failure: Failure | None = None
+    for _ in range(_MOST_ROUNDS):
+        text = as_yaml(data)
+        tests, problems = load_tests(text.encode(), file)
+        if tests is None or problems or tests.loaded is None:
+            found = [*problems, *(tests.spec_problems if tests else [])]
+            return text, loosened, "; ".join(problem.message for problem in found) or "the spec cannot be used"
+        failures = run_tests(tests).results[0].failures
+        if not failures:
+            return text, loosened, None
+        failure = failures[0]
+        change = _loosen(data, failure, short)
+        if change is None:
+            return text, loosened, f"{failure.call}: {failure.what}"
+        loosened.append(change)
+    return as_yaml(data), loosened, failure.what if failure else None
+
+
+def _loosen(data: dict[str, Any], failure: Failure, short: Mapping[str, str]) -> str | None:
+    if failure.call is None or not failure.differences:
+        return None
+    number = int(re.findall(r"\d+", failure.call)[0]) - 1
+    kind = failure.call.partition("(")[2].rstrip(")")
+    call: dict[str, Any] = data["tests"][0]["calls"][number][kind]
+    place = call["expect"] if failure.exchange is None else call["exchanges"][failure.exchange - 1]["request"]
+    field, recorded = failure.differences[0].field, failure.differences[0].expected
+    if not _open(place, _parts(field)):
+        return None
+    where = "expect" if failure.exchange is None else f"request {failure.exchange}"
+    names = [name for value, name in short.items() if isinstance(recorded, str) and value and value in recorded]
+    why = f"the secret {names[0]} is too short to be told from other text" if names else "the test has another value"
+    return f"{failure.call}, {where}: {field} may be anything, for {why}"
+
+
+def _parts(field: str) -> list[str | int]:
+    """`json.items[0]['a b']` as its parts."""
+    parts: list[str | int] = []
+    for index, quoted, name in re.findall(r"\[(\d+)\]|\['([^']*)'\]|([\w-]+)", field):
+        parts.append(int(index) if index else name or quoted)
+    return parts
+
+
+def _open(place: Any, parts: list[str | int]) -> bool:
+    """Let the value at this path be anything; False if there is none."""
+    for part in parts[:-1]:
+        try:
+            place = place[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    last = parts[-1] if parts else None
+    if isinstance(place, dict) and last in place:
+        if place[last] == _ANYTHING:
+            del place[last]
+        else:
+            place[last] = _ANYTHING
+        return True
+    if isinstance(place, list) and isinstance(last, int) and last < len(place) and place[last] != _ANYTHING:
+        place[last] = _ANYTHING
+        return True
+    return False

@@ -1,0 +1,124 @@
+"""What create would send, without sending it (`run --dry-run`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector._http.redact import MASK
+from yaml_connector._http.transport import Transport, WireRequest, WireResponse
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.connection import ApiKeyAuth, BasicAuth, ClientCredentialsAuth, TokenAuth
+from yaml_connector.cli._live.recorder import WatchedConnector, WireExchange
+from yaml_connector.errors import YamlConnectorError
+
+
+@dataclass
+class WouldSend:
+    """The first requests of a create, as lines; `more` says what comes after them, `problem` what is in the way."""
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+    def data(self) -> dict[str, Any]:
+        """For programs."""
+        return {"requests": self.requests, "notes": self.more, "problem": self.problem}
+
+    def text(self) -> str:
+        """For people."""
+        lines = []
+        for request in self.requests:
+            lines.append(f"{request['method']} {request['url']}")
+            lines += [f"{name}: {value}" for name, value in request["headers"].items()]
+            lines += ["", request["body"]] if request["body"] else []
+            lines.append("")
+        lines += [f"({note})" for note in self.more]
+        lines += [f"problem: {self.problem}"] if self.problem else []
+        return "\n".join(lines).rstrip("\n")
+
+
+class _Caught(Exception):
+    """A request was about to be sent."""
+
+
+class _Nowhere(Transport):
+    """A transport that sends nothing."""
+
+    @asynccontextmanager
+    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+        raise _Caught
+        yield  # pragma: no cover - a generator needs one
+
+
+async def would_send(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
+    """Build the look-up of `adopt`, if there is one, and the first request of create; nothing is sent."""
+    found = WouldSend()
+    for lookup in (True, False):
+        connector = WatchedConnector(loaded, values.secrets.values())
+        if lookup and connector.plan.adopt is None:
+            continue
+        if not lookup:
+            connector.plan.adopt = None
+        connector.plan.connection.auth = None  # a login would have to be sent
+        connector.recording.inner = _Nowhere()
+        try:
+            meta = await connector.create(values)
+            found.problem = connector.redact(meta.failed or "create sends nothing")
+        except _Caught:
+            found.requests.append(_shown(connector, connector.take()[0], loaded.spec))
+        except YamlConnectorError as error:
+            found.problem = connector.redact(str(error))
+    if loaded.spec.create.adopt is not None and len(found.requests) > 1:
+        found.more.append("the first looks for the job; the second is sent if it is not there")
+    steps = len(loaded.spec.create.steps or [])
+    if steps > 1:
+        found.more.append(f"up to {steps - 1} more follow, made from the answers")
+    login = _login(loaded.spec)
+    if login:
+        found.more.append(login)
+    found.more.append("nothing was sent")
+    return found
+
+
+def _shown(connector: WatchedConnector, exchange: WireExchange, spec: ConnectorSpec) -> dict[str, Any]:
+    request = exchange.request
+    body = request.body
+    text = "" if not body else body.decode("utf-8", "replace") if isinstance(body, bytes) else "(a file, streamed)"
+    headers = {name: MASK if connector.is_credential(name) else value for name, value in request.headers.items()}
+    url = request.url
+    auth = spec.connection.auth
+    if isinstance(auth, ApiKeyAuth) and auth.place == "query":
+        url += f"{'&' if '?' in url else '?'}{auth.name}={MASK}"
+    else:
+        headers = {**_auth_header(spec), **headers}
+    shown: dict[str, Any] = connector.redact_tree(
+        {"method": request.method, "url": url, "headers": headers, "body": text}
+    )
+    return shown
+
+
+def _auth_header(spec: ConnectorSpec) -> dict[str, str]:
+    auth = spec.connection.auth
+    if auth is None:
+        return {}
+    if isinstance(auth, BasicAuth):
+        return {"Authorization": f"Basic {MASK}"}
+    if isinstance(auth, ApiKeyAuth):
+        return {auth.name: MASK}
+    if isinstance(auth, TokenAuth):
+        return {auth.header: f"{auth.prefix} {MASK}".strip()}
+    return {"Authorization": MASK if auth.type == "aws_sigv4" else f"Bearer {MASK}"}
+
+
+def _login(spec: ConnectorSpec) -> str | None:
+    auth = spec.connection.auth
+    if isinstance(auth, ClientCredentialsAuth):
+        return f"a token is fetched first, from {auth.token_url}"
+    if isinstance(auth, TokenAuth):
+        return f"a login goes first: {auth.request.method or 'GET'} {auth.request.path or auth.request.url}"
+    return None

@@ -1,0 +1,232 @@
+"""The text of the module that `yaml-connector stubs` writes: what editors and type checkers know of each spec.
+
+`templates/typed_module.py.jinja` is its form. The classes stand under `TYPE_CHECKING`; at run time the names come from
+the specs themselves (`task.typed.names_of`). Formatters and linters leave the text as it is.
+"""
+
+from __future__ import annotations
+
+import keyword
+import os
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.interface import ConfigField
+from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of
+from yaml_connector.cli._diagnostics import printable
+from yaml_connector.errors import Problem
+from yaml_connector.flyte.stub_runtime import TaskOptions
+from yaml_connector.flyte.task import class_stem
+
+MARK = "Written by `yaml-connector stubs`"
+_WIDTH = 88
+_BUILTINS = ("str", "int", "float", "bool", "list", "dict", "tuple")
+_IMPORTED = ("_b", "_dc", "_dt", "_p", "_t", "_Coroutine", "_Mapping", "_io", "_te", "_plugin", "_typed")
+_PARAMETERS = ("self", "name", "plugin_config", "inputs", "outputs", "kwargs")
+_ANY = "_t.Any"
+
+
+def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Problem]:
+    """What keeps specs from being Python classes: two of one name, and names that no parameter or field can have."""
+    first: dict[str, LoadedSpec] = {}
+    for item in loaded:
+        spec = item.spec
+        stem = class_stem(spec.task_type_name)
+        other = first.setdefault(stem, item)
+        if other.spec.task_type_name != spec.task_type_name:
+            message = f"its class would be {stem}Task, as that of {other.spec.task_type_name!r} in {other.file}"
+            yield item.document.problem(("task_type_name",), message)
+        taken = {"config": ("self", *_IMPORTED), "secrets": _PARAMETERS}
+        for section, names in (("config", spec.config), ("secrets", spec.secrets)):
+            for name in names:
+                if keyword.iskeyword(name) or name in taken[section] or name.startswith("__"):
+                    message = f"a Python class cannot take a {section.removesuffix('s')} called {name!r}"
+                    yield item.document.problem((section, name), message)
+
+
+def found_by_name(loaded: Iterable[LoadedSpec]) -> list[ConnectorSpec]:
+    """The spec that `task_plugin` finds for each task type, in the order of their names: of several versions that in
+    NAME.yaml, else the highest."""
+
+    def rank(item: LoadedSpec) -> tuple[bool, int]:
+        return os.path.basename(item.file) == f"{item.spec.task_type_name}.yaml", item.spec.task_type_version
+
+    found = {item.spec.task_type_name: item.spec for item in sorted(loaded, key=rank)}
+    return [found[name] for name in sorted(found)]
+
+
+def module_text(specs: Sequence[ConnectorSpec]) -> str:
+    """The module for these specs, one for each task type."""
+    hidden = {name for spec in specs for name in spec.config} & set(_BUILTINS)
+    connectors = [_Connector(spec, "_b." if hidden else "") for spec in specs]
+    text: str = _template().render(
+        mark=MARK,
+        b="_b." if hidden else "",
+        connectors=connectors,
+        public=sorted(["task_from_spec", *(name for item in connectors for name in item.public)]),
+    )
+    return text
+
+
+def _template() -> Any:
+    environment = Environment(  # noqa: S701 - it is Python that is written: texts pass `literal` and `docstring`
+        loader=PackageLoader("yaml_connector.cli.stubs"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"docstring": _docstring, "literal": python_literal}
+    return environment.get_template("typed_module.py.jinja")
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of a config, or a secret; `default` with its `=`."""
+
+    name: str
+    doc: str
+    annotation: str = ""
+    dict_annotation: str = ""
+    default: str = ""
+
+
+class _Connector:
+    """What the template needs of one spec; `b` stands before the names of builtin types."""
+
+    def __init__(self, spec: ConnectorSpec, b: str) -> None:
+        self.spec, self.b = spec, b
+        self.task_type = spec.task_type_name
+        self.stem = class_stem(spec.task_type_name)
+        self.secrets = [
+            _Field(name, _sentences(secret.description, f"From {sources_of(secret)}"))
+            for name, secret in spec.secrets.items()
+        ]
+        self.config = [self._field(name, field) for name, field in spec.config.items()]
+        self.config_doc = f"Configuration of a task: {spec.title}."
+        given = f"{self.stem}Config | {self.stem}ConfigDict"
+        self.given = given if any(field.required for field in spec.config.values()) else f"{given} | None = None"
+        outputs = {name: field.type for name, field in spec.outputs.items() if name != "*"}
+        shown = ", ".join(f"{name} ({kind})" for name, kind in outputs.items())
+        self.doc = _sentences(spec.description or f"A job of {spec.title}", f"Outputs: {shown}" if shown else None)
+        self.chooses_outputs = bool(outputs) and "*" not in spec.outputs
+        self.result = self._result([self._value(kind) for kind in outputs.values()])
+        self.parameters = self._call_parameters()
+
+    @property
+    def public(self) -> list[str]:
+        """The names that authors import."""
+        kinds = ["Config", "ConfigDict", "Task", *(["Secrets"] if self.secrets else [])]
+        return [f"{self.stem}{kind}" for kind in kinds]
+
+    @property
+    def bases(self) -> str:
+        """A task that may choose from the spec's outputs is generic in what it returns."""
+        generic = f", _t.Generic[_{self.stem}_result]" if self.chooses_outputs else ""
+        return f"_plugin.YamlConnectorTask{generic}"
+
+    @property
+    def returns(self) -> str:
+        """What a call gives."""
+        result = f"_{self.stem}_result" if self.chooses_outputs else _ANY if "*" in self.spec.outputs else "None"
+        return f"_Coroutine[{_ANY}, {_ANY}, {result}]"
+
+    @property
+    def constructors(self) -> list[tuple[str, str]]:
+        """The annotation of `self`, if there are several, and that of `outputs`."""
+        mapping = f"_Mapping[{self.b}str, {_ANY}]"
+        if not self.chooses_outputs:
+            return [("", f"{mapping} | None = None")]
+        return [(f": {self.stem}Task[{self.result}]", "None = None"), (f": {self.stem}Task[{_ANY}]", mapping)]
+
+    @property
+    def options(self) -> str:
+        """What else a task takes; a secret may hide one of Flyte's own names."""
+        hidden = set(self.spec.secrets) & set(TaskOptions.__annotations__)
+        return _ANY if hidden else "_t.Unpack[_typed.TaskOptions]"
+
+    def _field(self, name: str, field: ConfigField) -> _Field:
+        annotation = self._config_type(field)
+        required = f"_t.Required[{annotation}]" if field.required else annotation
+        default = "" if field.required else f" = {self._default(field)}"
+        given = "required" if field.required else f"default {python_literal(field.default)}"
+        rules = [str(field.type), given, *limits_of(field)]
+        return _Field(name, _sentences(field.description, ", ".join(rules)), annotation, required, default)
+
+    def _default(self, field: ConfigField) -> str:
+        if isinstance(field.default, list | dict):
+            return f"_dc.field(default_factory={self.b}{type(field.default).__name__})"
+        return python_literal(field.default)
+
+    def _config_type(self, field: ConfigField) -> str:
+        values = [value for value in field.enum or [] if value is not None]
+        if values and field.type.name in ("str", "int", "bool"):
+            literal = f"_t.Literal[{', '.join(map(python_literal, values))}]"
+            return f"{literal} | None" if field.type.optional else literal
+        return self._given(field.type)
+
+    def _given(self, kind: ValueType) -> str:
+        """What a config field of this type may be given."""
+        b = self.b
+        item = self._given(kind.item) if kind.item else _ANY
+        text = {
+            "any": _ANY,
+            "datetime": f"_dt.datetime | {b}str",
+            "duration": f"_dt.timedelta | {b}str | {b}float",
+            "list": f"{b}list[{item}] | {b}tuple[{item}, ...]",
+            "dict": f"_Mapping[{b}str, {item}]",
+            **dict.fromkeys(("file", "dir", "dataframe"), f"{b}str"),
+        }.get(kind.name, f"{b}{kind.name}")
+        return f"{text} | None" if kind.optional and text != _ANY else text
+
+    def _value(self, kind: ValueType) -> str:
+        """What an input or an output of this type is in Python."""
+        b = self.b
+        item = self._value(kind.item) if kind.item else _ANY
+        text = {
+            "any": _ANY,
+            "datetime": "_dt.datetime",
+            "duration": "_dt.timedelta",
+            "file": f"_io.File[{_ANY}]",
+            "dir": f"_io.Dir[{_ANY}]",
+            "dataframe": "_io.DataFrame",
+            "list": f"{b}list[{item}]",
+            "dict": f"{b}dict[{b}str, {item}]",
+        }.get(kind.name, f"{b}{kind.name}")
+        return f"{text} | None" if kind.optional and text != _ANY else text
+
+    def _result(self, types: list[str]) -> str:
+        return types[0] if len(types) == 1 else f"{self.b}tuple[{', '.join(types)}]" if types else "None"
+
+    def _call_parameters(self) -> list[str]:
+        inputs = self.spec.inputs
+        if inputs is None or any(keyword.iskeyword(name) or name == "self" or name[:2] == "__" for name in inputs):
+            return [f"*args: {_ANY}", f"**kwargs: {_ANY}"]
+        optional = [field.type.optional for field in inputs.values()]
+        parameters = [] if optional == sorted(optional) else ["*"]
+        for name, field in inputs.items():
+            default = " = None" if field.type.optional else ""
+            parameters.append(f"{name}: {self._value(field.type)}{default}")
+        return parameters
+
+
+def _sentences(*texts: str | None) -> str:
+    """The texts that are there, each as a sentence."""
+    joined = (text.strip() for text in texts if text)
+    return " ".join(text if text.endswith((".", "!", "?", ":")) else f"{text}." for text in joined if text)
+
+
+def _docstring(text: str, indent: int) -> str:
+    """A docstring of this text, its lines below the first indented."""
+    text = " ".join(printable(text).split())
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    lines = textwrap.wrap(escaped, _WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False)
+    if len(lines) <= 1:
+        return f'"""{escaped}"""'
+    return f"\n{' ' * indent}".join(['"""' + lines[0], *lines[1:], '"""'])

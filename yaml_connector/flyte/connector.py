@@ -1,0 +1,212 @@
+"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec. It translates between Flyte's messages
+and the job of yaml_connector.job, and decides nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+from flyteidl2.connector.connector_pb2 import (
+    GetTaskLogsResponse,
+    GetTaskLogsResponseBody,
+    GetTaskLogsResponseHeader,
+    TaskExecutionMetadata,
+)
+from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
+from flyteidl2.core.interface_pb2 import VariableMap
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
+from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
+
+from yaml_connector._expressions.json_text import parse_json
+from yaml_connector._http.transport import Transport
+from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._jobs.logs import LogLine
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.poll import Status
+from yaml_connector._loading.loader import LoadedSpec, load
+from yaml_connector.errors import ConfigError, YamlConnectorError
+from yaml_connector.flyte.files import open_file
+from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
+from yaml_connector.flyte.task_context import TaskNames
+
+_USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
+CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
+
+
+@dataclass
+class KeptJob(ResourceMeta):
+    """The job as Flyte keeps it."""
+
+    meta: JobMeta
+
+    def encode(self) -> bytes:
+        return self.meta.encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> KeptJob:
+        return cls(JobMeta.decode(data))
+
+
+class YamlConnector(AsyncConnector[KeptJob]):
+    """Drives the jobs of one spec for Flyte."""
+
+    metadata_type = KeptJob
+
+    def __init__(
+        self, loaded: LoadedSpec, *, transport: Transport | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        spec = loaded.spec
+        self.name = spec.title
+        self.task_type_name = spec.task_type_name
+        self.task_type_version = spec.task_type_version
+        self.loaded = loaded
+        self.jobs = Connector(loaded, environment=environment, transport=transport, files=open_file)
+        self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
+
+    async def create(
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str,
+        inputs: dict[str, Any] | None = None,
+        task_execution_metadata: TaskExecutionMetadata | None = None,
+        **kwargs: Any,
+    ) -> KeptJob:
+        """Submit the job (section 7)."""
+        try:
+            config = read_config(task_template)
+        except ConfigError as error:  # no retry mends it, so it is not raised
+            return KeptJob(JobMeta(failed=str(error)))
+        values = CreateValues(
+            inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
+            config=config,
+            task=TaskNames(task_template, output_prefix, task_execution_metadata),
+            secrets=kwargs,
+            outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
+        )
+        return KeptJob(await self.jobs.create(values))
+
+    async def get(self, resource_meta: KeptJob, **kwargs: Any) -> Resource:
+        """How the job is doing (section 8). Never raises."""
+        status = await self.jobs.get(resource_meta.meta, kwargs)
+        return await resource_of(status) if status.outputs else resource(status, {})
+
+    async def delete(self, resource_meta: KeptJob, **kwargs: Any) -> None:
+        """Cancel the job (section 9)."""
+        await self.jobs.delete(resource_meta.meta, kwargs)
+
+    async def get_logs(self, resource_meta: KeptJob, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
+        """The log from a token on (section 9): bodies with lines, then a header with the next token."""
+        async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
+            if page.lines:
+                lines = [flyte_line(line) for line in page.lines]
+                yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
+            if page.last:
+                yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
+
+
+def register(path: str | None = None, *, environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
+    """Load specs and register one connector for each with Flyte (section 11). `environment` is the connectors'
+    (default: the process's, as it is at each call). Raises SpecError.
+
+    Registering the same spec again replaces it, as a module that is imported twice would.
+    """
+    return [register_spec(loaded, environment) for loaded in load(path)]
+
+
+def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
+    """Register the connector of one loaded spec; one that is there already for the very same spec stays."""
+    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
+    known = _registered.get(key)
+    if known is not None and known.loaded.document.data == loaded.document.data:
+        return known
+    connector = YamlConnector(loaded, environment=environment)
+    if known is None:
+        ConnectorRegistry.register(connector)
+    else:  # listed already; registering anew would list it twice
+        ConnectorRegistry._REGISTRY = {**ConnectorRegistry._REGISTRY, _registry_key(connector): connector}
+    _registered[key] = connector
+    return connector
+
+
+_registered: dict[tuple[str, int], YamlConnector] = {}
+
+
+def _registry_key(connector: YamlConnector) -> Any:
+    from flyte.connectors._connector import ConnectorRegistryKey
+
+    return ConnectorRegistryKey(connector.task_type_name, connector.task_type_version)
+
+
+def read_config(template: TaskTemplate) -> dict[str, Any]:
+    """The config that the task plugin put into the template; raises ConfigError if that is none."""
+    given = template.custom.fields.get(CONFIG_KEY)
+    text = given.string_value if given is not None else ""
+    try:
+        config = parse_json(text) if text else {}
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise ConfigError("the task's config cannot be read; was it built with another version of yaml_connector?")
+    return config
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of(outputs: bytes) -> Mapping[str, str]:
+    """The outputs that a task declares, with their types: read once for all its jobs."""
+    variables = VariableMap.FromString(outputs).variables
+    return {entry.key: str(kind_of_literal(entry.value.type)) for entry in variables}
+
+
+_PHASES = dict(TaskExecution.Phase.items())
+
+
+async def resource_of(status: Status) -> Resource:
+    """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
+    get raised, it would only be asked again."""
+    outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
+    for name, output in outputs.items():
+        try:
+            await output.literal()
+        except Exception as error:  # whatever Flyte's conversions raise
+            message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
+            status, outputs = replace(status, phase="FAILED", message=message), {}
+            break
+    return resource(status, outputs)
+
+
+def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
+    """The same without looking at the outputs."""
+    links, info = status.links, status.info
+    return Resource(
+        phase=_PHASES[status.phase],
+        message=utf8(status.message),
+        log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in links] if links else None,
+        outputs=outputs or None,
+        custom_info=utf8(info) if info else None,
+    )
+
+
+def utf8(value: Any) -> Any:
+    """A value with every text in it such that protobuf takes it: JSON may hold half a character, UTF-8 may not."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [utf8(item) for item in value]
+    return {utf8(key): utf8(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def flyte_line(line: LogLine) -> FlyteLogLine:
+    """A log line as Flyte's; a level stands in front of the text, for which Flyte has no field of its own."""
+    message = f"[{line.level}] {line.message}" if line.level else line.message
+    flyte = FlyteLogLine(message=utf8(message), originator=_USER)
+    if line.timestamp is not None:
+        flyte.timestamp.FromMicroseconds(round(line.timestamp * 1e6))
+    return flyte
+
+
+__all__ = ["KeptJob", "YamlConnector", "YamlConnectorError", "register", "register_spec"]

@@ -1,0 +1,137 @@
+"""Deploying (section 11): a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets
+that they name, and starts `c0`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import flyte
+from flyte.app import ConnectorEnvironment, Scaling
+from flyte.app._types import Port
+from flyte.models import SerializationContext
+
+from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_EXTRAS = {"aws_sigv4": "aws", "google": "google", "jwt": "jwt", "token": "jwt"}
+
+
+@dataclass
+class YamlConnectorEnvironment(ConnectorEnvironment):
+    """The connector service of a folder of specs.
+
+    `specs` is the folder (or one file), relative to the file that builds the environment. Everything else is as for a
+    `ConnectorEnvironment`; the defaults differ in: `image` has what the specs need, `scaling` keeps one replica (a cold
+    start does not fit into the 10 s that Flyte waits), `secrets` are those that the specs name by `env`.
+
+    Raises SpecError with all that is wrong in the specs.
+    """
+
+    specs: str = DEFAULT_FOLDER
+    scaling: Scaling = field(default_factory=lambda: Scaling(replicas=(1, 1)))
+    loaded: tuple[LoadedSpec, ...] = field(init=False, default=(), repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        here = Path(self._get_declaring_file() or os.getcwd()).parent
+        self.loaded = tuple(load(here / self.specs))
+        self.include = (*self.include, *_files_to_ship(here, self.specs))
+        self.env_vars = {SPEC_PATH_VARIABLE: self._inside_bundle(here), **(self.env_vars or {})}
+        self.secrets = _with_named_secrets(self.secrets, self.loaded)
+        if self.image == "auto":
+            self.image = default_image(here, self.loaded)
+        super().__post_init__()  # type: ignore[no-untyped-call]  # Flyte's has no annotations
+
+    def _get_declaring_file(self) -> str | None:
+        """The user's file: Flyte skips its own frames, and here ours are to be skipped as well."""
+        frame = inspect.currentframe()
+        flyte_package = str(Path(flyte.__file__).parent)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if os.path.exists(name) and not name.startswith(flyte_package) and Path(name) != Path(__file__):
+                return os.path.abspath(name)
+            frame = frame.f_back
+        return None
+
+    def _inside_bundle(self, here: Path) -> str:
+        path = Path(self.specs)
+        return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
+
+    def container_args(self, serialize_context: SerializationContext) -> list[str]:
+        """`c0` with the module that registers the specs. A bad spec stops the start with all its errors."""
+        if self.args is not None:
+            return super().container_args(serialize_context)
+        port = self.port.port if isinstance(self.port, Port) else self.port
+        args = ["c0", "--port", str(port), "--prometheus_port", "9092", "--modules", "yaml_connector.flyte.service"]
+        root, declared = serialize_context.root_dir, self._declaring_file
+        if root is not None and declared is not None:
+            below = os.path.relpath(Path(declared).parent / self.specs, root)
+            if below != (self.env_vars or {}).get(SPEC_PATH_VARIABLE):
+                return ["env", f"{SPEC_PATH_VARIABLE}={below}", *args]
+        return args
+
+
+def _files_to_ship(here: Path, specs: str) -> tuple[str, ...]:
+    """The specs, and the package if it lies beside them (in this repository) and is not installed in the image."""
+    return (specs, _PACKAGE.name) if _is_shipped(here) else (specs,)
+
+
+def _is_shipped(here: Path) -> bool:
+    """Does the package lie beside the user's file? In a virtual environment below it, it is installed, not beside."""
+    return _PACKAGE.parent == here.resolve()
+
+
+def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
+    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle (section 11): the
+    specs, and the package where it is not installed in the task's image. Paths are relative to the caller's file."""
+    caller = inspect.stack()[1].filename
+    here = Path(caller).resolve().parent
+    folders = [specs] if isinstance(specs, str) else list(specs)
+    shipped = [file for folder in folders for file in _files_to_ship(here, folder)]
+    return tuple(dict.fromkeys(shipped))
+
+
+def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec]) -> Any:
+    """The secrets given, and one for each variable that a spec's secret names and nobody has given."""
+    if given is None:
+        asked: list[Any] = []
+    else:
+        asked = [given] if isinstance(given, str | flyte.Secret) else list(given)
+    present = {(item if isinstance(item, flyte.Secret) else flyte.Secret(key=item)).as_env_var for item in asked}
+    for item in loaded:
+        for secret in item.spec.secrets.values():
+            if secret.env and secret.env not in present:
+                present.add(secret.env)
+                asked.append(flyte.Secret(key=secret.env, as_env_var=secret.env))
+    return asked or None
+
+
+def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
+    """An image that has what these specs need: the package itself, or only what it depends on if it is shipped."""
+    kinds = {getattr(item.spec.connection.auth, "type", None) for item in loaded}
+    extras = sorted({extra for kind, extra in _EXTRAS.items() if kind in kinds})
+    base = flyte.Image.from_debian_base()
+    if _is_shipped(here):
+        try:
+            return base.with_pip_packages(*requirements(extras))
+        except metadata.PackageNotFoundError:
+            return base  # in the unpacked bundle itself, which Flyte imports in the image that was made for it
+    suffix = f"[{','.join(extras)}]" if extras else ""
+    return base.with_pip_packages(f"yaml-connector{suffix}=={metadata.version('yaml-connector')}")
+
+
+def requirements(extras: Iterable[str] = ()) -> list[str]:
+    """What the package depends on, as pip writes it, with the extras named."""
+    wanted = set(extras)
+    found = []
+    for line in metadata.requires("yaml-connector") or []:
+        requirement, _, marker = line.partition(";")
+        extra = marker.split("==")[-1].strip(" '\"") if "extra" in marker else None
+        if extra is None or extra in wanted:
+            found.append(requirement.strip())
+    return found

@@ -1,0 +1,311 @@
+"""A local run: the job is driven from this process, in the spec's rhythm, with progress and log lines, and cancelled
+when the run is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import click
+import flyte.errors
+from flyte._context import internal_ctx
+from flyte._internal.runtime.task_serde import get_proto_task
+from flyte.connectors import ConnectorRegistry
+from flyte.models import SerializationContext
+from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
+from flyteidl2.core.identifier_pb2 import (
+    NodeExecutionIdentifier,
+    TaskExecutionIdentifier,
+    WorkflowExecutionIdentifier,
+)
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+from yaml_connector._jobs.follower import FollowedLog
+from yaml_connector._jobs.poll import Status
+from yaml_connector.errors import CallError, YamlConnectorError
+from yaml_connector.flyte.connector import KeptJob, YamlConnector
+from yaml_connector.flyte.literals import OutputValue
+from yaml_connector.flyte.task_context import TaskNames
+
+if TYPE_CHECKING:
+    from yaml_connector.flyte.task import YamlConnectorTask
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
+
+
+async def run_locally(task: YamlConnectorTask, inputs: dict[str, Any]) -> Any:
+    """Submit the task's job, follow it, and give its outputs as Flyte's local controller expects them.
+
+    Raises a recoverable error for RETRYABLE_FAILED (the task's `retries` apply) and one that is not for the other ends.
+    """
+    context = internal_ctx().data.task_context
+    if context is None:
+        raise RuntimeError("a task runs within a Flyte run: use flyte.run(...) or `flyte run --local`")
+    connector = ConnectorRegistry.get_connector(task.task_type, task.task_type_version)
+    assert isinstance(connector, YamlConnector)
+    secrets = {name: _secret_from_environment(name, key) for name, key in task.connector_secrets.items()}
+    job = _LocalJob(task, connector, secrets, context)
+    return await job.run(inputs)
+
+
+def _secret_from_environment(name: str, key: str) -> str:
+    variable = key.upper().replace("-", "_")
+    value = os.environ.get(key) or os.environ.get(variable)
+    if value is None:
+        raise flyte.errors.NonRecoverableError(
+            f"the secret {name!r} is called {key!r} in Flyte's store; in a local run it comes from the environment: "
+            f"set {variable}"
+        )
+    return value
+
+
+class _LocalJob:
+    def __init__(
+        self, task: YamlConnectorTask, connector: YamlConnector, secrets: dict[str, str], context: Any
+    ) -> None:
+        self.task = task
+        self.connector = connector
+        self.secrets = secrets
+        self.context = context
+        self.began = time.monotonic()
+        self.shown: tuple[Any, ...] = ()
+        self.told: set[str] = set()
+        self.interrupted = False
+        self.execution = self._execution()
+        self.loop = asyncio.get_running_loop()
+        self.created: Future[KeptJob] = Future()  # whoever ends the run waits for it, in whichever thread
+        self.created.set_running_or_notify_cancel()
+
+    async def run(self, inputs: dict[str, Any]) -> Any:
+        loop = _loops.enter(self.connector)
+        _open_jobs[id(self)] = self
+        try:
+            kept = await self._create(inputs)
+            status = await self._follow(kept)
+        except asyncio.CancelledError:
+            await self.cancel()
+            raise
+        except Exception:
+            _open_jobs.pop(id(self), None)
+            raise
+        finally:
+            await loop.leave()
+        _open_jobs.pop(id(self), None)
+        return self._end(status)
+
+    async def _create(self, inputs: dict[str, Any]) -> KeptJob:
+        """Submit the job. Once begun this goes on to its end: an interrupted run must know which job to cancel."""
+        template = get_proto_task(self.task, self._serialization(), self.context)
+        prefix = self.context.raw_data_path.path
+
+        async def create() -> KeptJob:
+            try:
+                kept = await self.connector.create(template, prefix, inputs, self.execution, **self.secrets)
+            except BaseException as error:
+                self.created.set_exception(error)
+                raise
+            self.created.set_result(kept)
+            return kept
+
+        try:
+            return await asyncio.shield(create())
+        except CallError as error:
+            raise flyte.errors.RuntimeUserError("CreateFailed", str(error)) from None
+
+    def _serialization(self) -> SerializationContext:
+        action = self.context.action
+        return SerializationContext(
+            project=action.project,
+            domain=action.domain,
+            org=action.org,
+            code_bundle=self.context.code_bundle,
+            version=self.context.version,
+            image_cache=self.context.compiled_image_cache,
+        )
+
+    def _execution(self) -> TaskExecutionMetadata:
+        """The identity of this run. Each try of a local run is an attempt of its own."""
+        action = self.context.action
+        run = WorkflowExecutionIdentifier(
+            project=action.project or "local", domain=action.domain or "local", name=action.run_name or action.name
+        )
+        node = NodeExecutionIdentifier(node_id=f"{action.name}-{uuid.uuid4().hex[:12]}", execution_id=run)
+        return TaskExecutionMetadata(task_execution_id=TaskExecutionIdentifier(node_execution_id=node))
+
+    # --- following ----------------------------------------------------------------------------------------------------
+
+    async def _follow(self, kept: KeptJob) -> Status:
+        settings = self.connector.loaded.spec.get
+        least = settings.poll.min_interval if settings else 0.0
+        pause = _FIRST_PAUSE
+        log = FollowedLog(lambda token: self.connector.jobs.logs(kept.meta, token))
+        self.progress(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
+        while True:
+            status = await self.connector.jobs.get(kept.meta, self.secrets)
+            self._show(status)
+            await self._show_logs(kept, log, last=status.is_terminal)
+            if status.is_terminal:
+                return status
+            await asyncio.sleep(max(least, pause))
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+
+    def _show(self, status: Status) -> None:
+        seen = (status.phase, status.message)
+        if seen != self.shown:
+            self.shown = seen
+            self.progress(status.phase + (f": {status.message}" if status.message else ""))
+        tracker = internal_ctx().data.tracker
+        if status.links and tracker is not None:
+            tracker.record_log_links(action_id=self.context.action.name, log_links=status.links)
+        for name, url in status.links:
+            if (name, url) not in _seen_links:
+                _seen_links.add((name, url))
+                self.progress(f"{name}: {url}")
+
+    async def _show_logs(self, kept: KeptJob, log: FollowedLog, *, last: bool) -> None:
+        """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
+        the run."""
+        self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
+        try:
+            async for line in log.news(last=last):
+                self.progress(f"| {line.message}")
+        except YamlConnectorError as error:
+            self.progress(f"the log cannot be read: {error}")
+
+    def progress(self, text: str) -> None:
+        """Say how the job is doing; once it is being cancelled, only what becomes of that counts."""
+        if not self.interrupted:
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        if internal_ctx().data.tracker is None:
+            click.echo(f"{self.task.name} [{time.monotonic() - self.began:5.1f} s] {text}", err=True)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _end(self, status: Status) -> Any:
+        if status.phase == "SUCCEEDED":
+            declared = self.task.native_interface.outputs  # the template has them in the order of their names
+            values = tuple(OutputValue(*status.outputs[name]).native() for name in declared)
+            if len(values) == 1:
+                return values[0]
+            return values or None
+        message = f"{self.task.name} ended as {status.phase}: {status.message or 'the API gives no reason'}"
+        if status.phase == "RETRYABLE_FAILED":
+            raise flyte.errors.RuntimeUserError("RetryableFailed", message)
+        raise flyte.errors.NonRecoverableError(message, code=status.phase.title())
+
+    async def cancel(self) -> None:
+        """Delete the job; one that is being submitted, as soon as it is known. What cannot be done is said. When the
+        interpreter ends before this is over, it is asked for once more, from there."""
+        self.interrupted = True
+        try:
+            outcome = await self._delete(await self._known())
+        except Exception as error:  # whatever became of the create
+            outcome = f"{self.left_behind()}: {str(error) or 'there was no answer'}"
+        _open_jobs.pop(id(self), None)
+        self.say_once(outcome)
+
+    async def _known(self) -> KeptJob:
+        """The job, once its create is over; raises what create raised, or TimeoutError."""
+        if not self.created.done() and self.loop.is_running():
+            self.say_once("interrupted while the job is submitted: it is cancelled as soon as that is over")
+            longest = self.connector.loaded.spec.connection.deadline + 1
+            await asyncio.wait([asyncio.wrap_future(self.created)], timeout=longest)
+        return self.created.result(timeout=0)
+
+    async def _delete(self, kept: KeptJob) -> str:
+        if kept.meta.failed is not None:
+            return f"not submitted: {kept.meta.failed}"
+        self.say_once(f"interrupted: cancelling the job {kept.meta.id}")
+        try:
+            await asyncio.shield(self.connector.delete(kept, **self.secrets))
+        except YamlConnectorError as error:
+            return f"the job {kept.meta.id} could not be cancelled: {error}"
+        return "cancelled"
+
+    def left_behind(self) -> str:
+        """What a user needs to look for the job of a run that ends before its job does."""
+        if self.created.done() and self.created.exception() is None:
+            return f"the job {self.created.result().meta.id} is not cancelled"
+        key = TaskNames(TaskTemplate(), "", self.execution)["key"]
+        return f"it is unknown whether the job was submitted (task.key {key})"
+
+    def say_once(self, text: str) -> None:
+        if text not in self.told:
+            self.told.add(text)
+            self.say(text)
+
+
+_seen_links: set[tuple[str, str]] = set()
+_open_jobs: dict[int, _LocalJob] = {}
+
+
+@atexit.register
+def _cancel_open_jobs() -> None:
+    """Ctrl-C ends the main thread, and with it the loop that drives the jobs: what is open is cancelled here."""
+    jobs = list(_open_jobs.values())
+    if not jobs:
+        return
+
+    async def cancel_all() -> None:
+        await asyncio.gather(*(job.cancel() for job in jobs))
+        for job in jobs:
+            await job.connector.jobs.close()
+
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(_InThisThread())
+    try:
+        loop.run_until_complete(cancel_all())
+    except KeyboardInterrupt:  # somebody who has no patience is told what is left
+        for job in list(_open_jobs.values()):
+            job.say(job.left_behind())
+    loop.close()
+
+
+class _InThisThread(ThreadPoolExecutor):
+    """At the interpreter's end no thread can be started any more, not even to look up a host's name."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:  # whatever it is belongs to whoever waits for it
+            done.set_exception(error)
+        return done
+
+
+class _Loops:
+    """Closes a connector's sockets when the last job of this event loop is over."""
+
+    def __init__(self) -> None:
+        self._users: dict[tuple[int, int], int] = {}
+
+    def enter(self, connector: YamlConnector) -> _Use:
+        key = (id(asyncio.get_running_loop()), id(connector))
+        self._users[key] = self._users.get(key, 0) + 1
+        return _Use(self, key, connector)
+
+    async def leave(self, key: tuple[int, int], connector: YamlConnector) -> None:
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key]
+            await connector.jobs.close()
+
+
+class _Use:
+    def __init__(self, loops: _Loops, key: tuple[int, int], connector: YamlConnector) -> None:
+        self._loops, self._key, self._connector = loops, key, connector
+
+    async def leave(self) -> None:
+        await self._loops.leave(self._key, self._connector)
+
+
+_loops = _Loops()
+
+__all__ = ["run_locally"]

@@ -1,6 +1,0 @@
-"""The models of the language page: one module per part of it. Closed, frozen, with no behaviour beyond their own
-rules."""
-
-from yaml_connector.spec.sections import PHASES, TERMINAL_PHASES, ConnectorSpec
-
-__all__ = ["PHASES", "TERMINAL_PHASES", "ConnectorSpec"]

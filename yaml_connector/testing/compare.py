@@ -1,0 +1,107 @@
+"""Comparing what is expected with what is there, field by field (section 10): whole, and `/.../` searches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from yaml_connector._expressions.filters import as_text, epoch_seconds
+from yaml_connector._expressions.value_types import as_plain
+from yaml_connector._http.redact import Redactor
+from yaml_connector.errors import ValueProblem
+
+
+class _Nothing:
+    """Stands for what is not there."""
+
+    def __repr__(self) -> str:
+        return "(nothing)"
+
+
+NOTHING = _Nothing()
+_LONGEST = 300
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that differs: its path (`json.items[0].name`), what is expected and what was found; NOTHING: not
+    there."""
+
+    field: str
+    expected: Any
+    found: Any
+
+    def masked(self, redactor: Redactor) -> Difference:
+        """The same without secrets."""
+        return replace(
+            self, expected=redactor.redact_tree(self.expected), found=redactor.redact_tree(as_plain(self.found))
+        )
+
+
+def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:
+    """Every place in which `found` is not what is `expected`. Numbers compare as numbers, a datetime as a point in
+    time, a string `/.../` searches the text of what is there."""
+    if isinstance(expected, str) and _matches(expected, found):
+        return
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        for key in [*expected, *(key for key in found if key not in expected)]:
+            yield from differences(expected.get(key, NOTHING), found.get(key, NOTHING), _below(field, key))
+    elif isinstance(expected, list) and isinstance(found, list):
+        for index in range(max(len(expected), len(found))):
+            pair = [items[index] if index < len(items) else NOTHING for items in (expected, found)]
+            yield from differences(pair[0], pair[1], f"{field}[{index}]")
+    elif not _same(expected, as_plain(found)):
+        yield Difference(field, expected, found)
+
+
+def _below(field: str, key: Any) -> str:
+    plain = isinstance(key, str) and re.fullmatch(r"[\w-]+", key)
+    return f"{field}.{key}" if plain else f"{field}[{key!r}]"
+
+
+def _same(expected: Any, found: Any) -> bool:
+    if isinstance(expected, bool) or isinstance(found, bool):
+        return expected is found
+    if isinstance(expected, int | float) and isinstance(found, int | float):
+        return expected == found
+    return type(expected) is type(found) and bool(expected == found)
+
+
+def _matches(expected: str, found: Any) -> bool:
+    if isinstance(found, datetime):
+        try:
+            return bool(epoch_seconds(expected) == found.timestamp())
+        except ValueProblem:
+            pass
+    pattern = regex_of(expected)
+    if pattern is None or found is None or found is NOTHING:
+        return False
+    return pattern.search(as_text(as_plain(found))) is not None
+
+
+def regex_of(text: str) -> re.Pattern[str] | None:
+    """The regular expression that a text `/.../` is, or None."""
+    if len(text) < 3 or not (text.startswith("/") and text.endswith("/")):
+        return None
+    try:
+        return re.compile(text[1:-1])
+    except re.error:
+        return None
+
+
+def show(value: Any, other: Any = None) -> str:
+    """A value as a report writes it, as JSON; of a long one the part around the first character that `other` differs
+    in."""
+    if value is NOTHING:
+        return repr(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) <= _LONGEST:
+        return text
+    against = json.dumps(other, ensure_ascii=False, default=str) if other is not NOTHING else ""
+    same = next((at for at, (one, two) in enumerate(zip(text, against, strict=False)) if one != two), 0)
+    start = max(0, min(same - _LONGEST // 3, len(text) - _LONGEST))
+    return ("..." if start else "") + text[start : start + _LONGEST] + ("..." if start + _LONGEST < len(text) else "")

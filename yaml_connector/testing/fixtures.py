@@ -1,0 +1,167 @@
+"""What a test gives the connector: the file's defaults, replaced key by key, checked against the spec (section 10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from yaml_connector._expressions.value_types import check_config, parse_type
+from yaml_connector._loading.document import Document, Path
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.task_values import complete_config
+from yaml_connector.errors import ConfigError, Problem, ValueProblem, did_you_mean
+from yaml_connector.testing.model import Container, ContractTests, Fields, Generate, Test
+
+
+@dataclass(frozen=True)
+class Given:
+    """The fields of one test. `secrets` may have to be made first, by `made_secrets`."""
+
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    secrets: Mapping[str, str | Generate]
+    env: Mapping[str, str]
+    outputs: Mapping[str, str]
+    task: Mapping[str, Any]
+
+
+def given_of(
+    tests: ContractTests, index: int, spec: ConnectorSpec, document: Document
+) -> tuple[Given | None, list[Problem]]:
+    """What test number `index` gives, or what is wrong with that, each at its place in the file."""
+    return _Merge(tests, index, spec, document).run()
+
+
+class _Merge:
+    def __init__(self, tests: ContractTests, index: int, spec: ConnectorSpec, document: Document) -> None:
+        self.test: Test = tests.tests[index]
+        self.defaults = tests.defaults
+        self.index = index
+        self.spec = spec
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def run(self) -> tuple[Given | None, list[Problem]]:
+        config, inputs, secrets, env = (
+            {**getattr(self.defaults, name), **getattr(self.test, name)}
+            for name in ("config", "inputs", "secrets", "env")
+        )
+        self.names("secrets", secrets, self.spec.secrets)
+        self.check_config(config)
+        inputs = self.checked_inputs(inputs)
+        outputs = self.outputs()
+        if self.problems:
+            return None, self.problems
+        return Given(
+            config,
+            inputs,
+            {name: value for name, value in secrets.items() if value is not None},
+            {name: value for name, value in env.items() if value is not None},
+            outputs,
+            self.task(),
+        ), []
+
+    def problem(self, section: str, name: str | None, message: str) -> None:
+        own: Path = ("tests", self.index)
+        base = own if section in self.test.model_fields_set else ("defaults",)
+        if name is not None and name not in getattr(self.test, section):
+            base = ("defaults",)
+        path: Path = (*base, section) if name is None else (*base, section, name)
+        if section not in self.test.model_fields_set and section not in self.defaults.model_fields_set:
+            path = own
+        self.problems.append(self.document.problem(path, message, key=name is not None))
+
+    def names(self, section: str, given: Iterable[str], known: Iterable[str]) -> None:
+        known = list(known)
+        for name in given:
+            if name not in known:
+                tail = did_you_mean(name, known, what="there is")
+                self.problem(section, name, f"the spec has no {section.removesuffix('s')} {name!r}{tail}")
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        self.names("config", config, self.spec.config)
+        try:
+            complete_config(self.spec, {name: value for name, value in config.items() if name in self.spec.config})
+        except ConfigError as error:
+            self.problem("config", None, str(error))
+
+    def checked_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if self.spec.inputs is None:
+            return dict(inputs)
+        self.names("inputs", inputs, self.spec.inputs)
+        checked = {}
+        for name, field in self.spec.inputs.items():
+            if name in inputs:
+                try:
+                    checked[name] = check_config(inputs[name], field.type)
+                except ValueProblem as problem:
+                    self.problem("inputs", name, f"the input {name!r}: {problem}")
+        return checked
+
+    def outputs(self) -> dict[str, str]:
+        if not self.declares_outputs():
+            return {name: str(field.type) for name, field in self.spec.outputs.items() if name != "*"}
+        outputs = {**self.defaults.outputs, **self.test.outputs}
+        if "*" not in self.spec.outputs:
+            self.names("outputs", outputs, self.spec.outputs)
+        for name, kind in outputs.items():
+            try:
+                parse_type(kind)
+            except ValueProblem as problem:
+                self.problem("outputs", name, str(problem))
+        return outputs
+
+    def declares_outputs(self) -> bool:
+        return any("outputs" in fields.model_fields_set for fields in (self.defaults, self.test))
+
+    def task(self) -> dict[str, Any]:
+        task: dict[str, Any] = Fields().task.model_dump() | {"type": self.spec.task_type_name}
+        for fields in (self.defaults, self.test):
+            given = fields.task.model_dump(exclude_unset=True)
+            container = given.get("container")
+            if container is not None:
+                given["container"] = {**Container().model_dump(), **container}
+            task |= given
+        return task
+
+
+def made_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:
+    """The secrets with those made that are to be. A secret of one name is the same all the time.
+
+    Raises ConfigError if the library for that is missing.
+    """
+    return {
+        name: value if isinstance(value, str) else _GENERATORS[value.generate](name) for name, value in secrets.items()
+    }
+
+
+@lru_cache(maxsize=64)
+def _rsa_key(name: str) -> str:
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+    except ImportError:  # pragma: no cover - the extra is installed wherever the tests run
+        raise ConfigError(f"the secret {name!r} is made with: pip install 'yaml-connector[jwt]'") from None
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def _google_service_account(name: str) -> str:
+    account = {
+        "type": "service_account",
+        "project_id": "test-project",
+        "private_key_id": "test-key-id",
+        "private_key": _rsa_key(name),
+        "client_email": "test@test-project.iam.gserviceaccount.com",
+        "client_id": "100000000000000000001",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    return json.dumps(account)
+
+
+_GENERATORS: dict[str, Callable[[str], str]] = {"rsa": _rsa_key, "google_service_account": _google_service_account}

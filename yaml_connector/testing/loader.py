@@ -1,0 +1,115 @@
+"""Reading a file of contract tests, and the spec that it is about; mistakes are `file:line:column` problems (section
+2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from yaml_connector._loading.document import MOST_PROBLEMS, Document, parse
+from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file, read_spec
+from yaml_connector._loading.validation import build, describe
+from yaml_connector.errors import Problem
+from yaml_connector.testing.fixtures import given_of
+from yaml_connector.testing.model import ContractTests
+
+ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Problem]]]
+
+
+@dataclass(frozen=True)
+class LoadedTests:
+    """A file of contract tests that fits the models. `loaded` is its spec, None if that cannot be used; then
+    `spec_problems` says why."""
+
+    file: str
+    tests: ContractTests
+    document: Document
+    loaded: LoadedSpec | None
+    spec_file: str
+    spec_problems: list[Problem] = field(default_factory=list)
+
+
+def load_tests(
+    content: bytes | OSError, file: str, spec_of: ReadSpec = read_spec
+) -> tuple[LoadedTests | None, list[Problem]]:
+    """Load one file of contract tests from its content. Gives it if its tests can be run or be named, and its problems
+    in the order of the file; the spec's own problems stay with the spec."""
+    if isinstance(content, OSError):
+        return None, [Problem(file, 1, 1, "", f"cannot be read: {content.strerror}")]
+    if not content.strip():
+        return None, [Problem(file, 1, 1, "", "the file is empty; a contract test is a mapping with tests")]
+    document = parse(content, file)
+    if document.data is not None and not isinstance(document.data, dict):
+        message = f"must be a mapping, not {describe(document.data)}; a contract test is a mapping with tests"
+        return None, [document.problem((), message)]
+    tests = build(ContractTests, document) if document.data is not None else None
+    if tests is None or document.problems:
+        return None, sorted(document.problems)
+    spec_file = _spec_file(tests.spec, file)
+    if spec_file is None:
+        message = f"there is no spec {tests.spec or ' or '.join(_same_name(file))} beside this file"
+        return None, [document.problem(("spec",), message)]
+    loaded, problems = spec_of(spec_file)
+    return LoadedTests(file, tests, document, loaded, spec_file, problems), _repeated_names(tests, document)
+
+
+def test_files(folder: str) -> list[str]:
+    """The files of contract tests in a folder, in the order of their names."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if is_test_file(name) and name[0] != ".")
+
+
+def tests_of(spec_file: str) -> list[str]:
+    """The files of contract tests beside a spec that are for it: `NAME.test.yaml`, if it names no other spec, and those
+    whose `spec` names it. What no YAML is counts by its name."""
+    name = os.path.basename(spec_file)
+    found = []
+    for file in test_files(os.path.dirname(spec_file) or "."):
+        content = read_file(file)
+        if isinstance(content, OSError) or (name.encode() not in content and name not in _same_name(file)):
+            continue
+        data = parse(content, file).data
+        named = data.get("spec") if isinstance(data, dict) else None
+        about = _spec_file(named if isinstance(named, str) else None, file)
+        if about is not None and os.path.realpath(about) == os.path.realpath(spec_file):
+            found.append(os.path.normpath(file))
+    return found
+
+
+def value_problems(loaded: LoadedTests) -> list[Problem]:
+    """What is wrong with the values that the tests give, in the order of the file."""
+    if loaded.loaded is None:
+        return []
+    found: set[Problem] = set()
+    for index in range(len(loaded.tests.tests)):
+        found.update(given_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1])
+        if len(found) > MOST_PROBLEMS:
+            break
+    return loaded.document.first_of(found)
+
+
+def _spec_file(named: str | None, file: str) -> str | None:
+    """The spec that a file of tests is about: the one `named` in it, else the one of its own name; None: not there."""
+    for name in [named] if named is not None else _same_name(file):
+        path = os.path.normpath(os.path.join(os.path.dirname(file), name))
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _same_name(file: str) -> list[str]:
+    base = os.path.basename(file)
+    stem = base.removesuffix(".test.yaml").removesuffix(".test.yml")
+    return [f"{stem}.yaml", f"{stem}.yml"]
+
+
+def _repeated_names(tests: ContractTests, document: Document) -> list[Problem]:
+    first: dict[str, int] = {}
+    problems = []
+    for index, test in enumerate(tests.tests):
+        if first.setdefault(test.name, index) != index:
+            line, _ = document.position(("tests", first[test.name], "name"))
+            problems.append(
+                document.problem(("tests", index, "name"), f"there is a test of this name already, in line {line}")
+            )
+    return document.first_of(problems)

@@ -1,0 +1,132 @@
+"""Is a request that was sent the one that was recorded? (section 10) Pure: gives the differences, field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import httpx
+
+from yaml_connector._expressions.filters import as_text
+from yaml_connector.testing.compare import NOTHING, Difference, differences, regex_of
+from yaml_connector.testing.recorded import RecordedRequest
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as it was sent."""
+
+    method: str
+    url: str
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return _pairs(urlsplit(self.url).query)
+
+
+def request_differences(recorded: RecordedRequest, sent: Sent) -> list[Difference]:
+    """What differs between a recorded request and one that was sent; empty: it is the one."""
+    found = [*differences(recorded.method, sent.method, "method"), *_url(recorded, sent)]
+    for name, value in recorded.headers.items():
+        found += _named(value, sent.headers.get_list(name), f"headers.{name}")
+    if "json_body" in recorded.model_fields_set:
+        found += _json(recorded.json_body, sent)
+    elif recorded.form is not None:
+        found += _form(recorded.form, sent)
+    elif recorded.text is not None:
+        found += differences(recorded.text, sent.text, "text")
+    return found
+
+
+# --- the URL --------------------------------------------------------------------------------------------------------
+
+
+def _url(recorded: RecordedRequest, sent: Sent) -> Iterator[Difference]:
+    field, expected = ("url", recorded.url) if recorded.url is not None else ("path", recorded.path or "")
+    assert expected is not None
+    plain, _, query = expected.partition("?")
+    actual = sent.url.partition("?")[0] if field == "url" else sent.path
+    if _normal(plain) == _normal(actual):
+        for name, values in _pairs(query).items():
+            yield from _named(list(values), sent.query.get(name, []), f"query.{name}")
+    else:
+        pattern = regex_of(expected)
+        if pattern is None:
+            yield Difference(field, plain, actual)
+        elif not pattern.search(sent.url if field == "url" else sent.path):
+            yield Difference(field, expected, sent.url if field == "url" else sent.path)
+    for name, value in recorded.query.items():
+        yield from _named(value, sent.query.get(name, []), f"query.{name}")
+
+
+def _normal(url: str) -> str:
+    """A URL or path in one form: host in lower case, no default port, each segment of the path encoded in the same
+    way."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower().removesuffix(f":{_PORTS.get(parts.scheme.lower())}")
+    path = "/".join(quote(unquote(segment), safe="") for segment in (parts.path or "/").split("/"))
+    return f"{parts.scheme.lower()}://{host}{path}"
+
+
+def _pairs(query: str) -> dict[str, list[str]]:
+    pairs: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        pairs.setdefault(name, []).append(value)
+    return pairs
+
+
+def _named(expected: Any, values: list[str], field: str) -> Iterator[Difference]:
+    """A header or parameter that is named must be there, with all of its values; null: it must not be."""
+    if expected is None:
+        wanted: list[str] = []
+    else:
+        wanted = [_text(item) for item in (expected if isinstance(expected, list) else [expected])]
+    if len(wanted) <= 1 and len(values) <= 1:
+        yield from differences(_single(wanted), _single(values), field)
+    else:
+        yield from differences(wanted, values, field)
+
+
+def _single(values: list[str]) -> Any:
+    return values[0] if values else NOTHING
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else as_text(value)
+
+
+# --- the body -------------------------------------------------------------------------------------------------------
+
+
+def _json(expected: Any, sent: Sent) -> Iterator[Difference]:
+    try:
+        body = json.loads(sent.content)
+    except ValueError:
+        yield Difference("json", expected, sent.text if sent.content else NOTHING)
+        return
+    yield from differences(expected, body, "json")
+
+
+def _form(expected: Mapping[str, Any], sent: Sent) -> Iterator[Difference]:
+    try:
+        pairs = _pairs(sent.content.decode("ascii"))
+    except UnicodeDecodeError:
+        yield Difference("form", expected, sent.text)
+        return
+    for name in [*expected, *(name for name in pairs if name not in expected)]:
+        yield from _named(expected.get(name), pairs.get(name, []), f"form.{name}")

@@ -1,0 +1,136 @@
+"""The recorded exchanges of one call, as the wire (section 10): each request that is sent must be the next one
+recorded."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from yaml_connector._expressions.filters import as_text
+from yaml_connector.testing.clock import HandClock
+from yaml_connector.testing.compare import Difference
+from yaml_connector.testing.matching import Sent, request_differences
+from yaml_connector.testing.recorded import Exchange, RecordedRequest, RecordedResponse
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """What was sent is not what was recorded. `exchange` is its index in the call, None: beyond the last one."""
+
+    what: str
+    exchange: int | None = None
+    differences: tuple[Difference, ...] = ()
+    out_of_order: bool = False
+
+
+class ExchangeBook(httpx.AsyncBaseTransport):
+    """Answers with what was recorded. What does not fit is kept in `mismatch`, and the code under test meets a
+    connection that is refused: it must not be able to take the mistake for an answer."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self._clock = clock
+        self._exchanges: Sequence[Exchange] = ()
+        self._next = 0  # the exchange that comes next
+        self._times = 0  # how often it was made already
+        self.mismatch: Mismatch | None = None
+
+    def open(self, exchanges: Sequence[Exchange]) -> None:
+        """Start a call with these exchanges."""
+        self._exchanges = exchanges
+        self._next = self._times = 0
+        self.mismatch = None
+
+    def close(self) -> Mismatch | None:
+        """End the call: what did not fit, or was recorded and not sent."""
+        if self.mismatch is None and self._next < len(self._exchanges):
+            exchange = self._exchanges[self._next]
+            later = len(self._exchanges) - self._next - 1
+            times = f"; sent {self._times} of {exchange.repeat} times" if self._times else ""
+            self.mismatch = Mismatch(
+                f"recorded and not sent: {_shown(exchange.request)}{times}"
+                + (f", nor the {later} after it" if later else ""),
+                self._next,
+            )
+        return self.mismatch
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One request, as httpx has it."""
+        sent = Sent(request.method, str(request.url), request.headers, await request.aread())
+        exchange = self._take(sent)
+        if exchange is None:
+            raise httpx.ConnectError("the request is not the recorded one")
+        limit = float(request.extensions["timeout"]["read"])
+        return self._answer(exchange.response, request, limit)
+
+    def _take(self, sent: Sent) -> Exchange | None:
+        if self.mismatch is not None:
+            return None
+        if self._next >= len(self._exchanges):
+            body = f" with {sent.text!r}" if sent.content else ""
+            self.mismatch = Mismatch(f"sent and not recorded: {sent.method} {sent.url}{body}")
+            return None
+        exchange = self._exchanges[self._next]
+        found = request_differences(exchange.request, sent)
+        if found:
+            self.mismatch = self._differs(sent, found)
+            return None
+        self._times += 1
+        if self._times == exchange.repeat:
+            self._next, self._times = self._next + 1, 0
+        return exchange
+
+    def _differs(self, sent: Sent, found: list[Difference]) -> Mismatch:
+        shown = f"{sent.method} {sent.url}"
+        for later in range(self._next + 1, len(self._exchanges)):
+            if not request_differences(self._exchanges[later].request, sent):
+                first = _shown(self._exchanges[self._next].request)
+                what = f"out of order: {shown} was sent, which is exchange {later + 1}; {first} comes first"
+                return Mismatch(what, self._next, tuple(found), out_of_order=True)
+        exchange = self._exchanges[self._next]
+        if self._times:
+            shown += f" (number {self._times + 1} of {exchange.repeat})"
+        return Mismatch(f"what was sent is not what was recorded: {shown}", self._next, tuple(found))
+
+    def _answer(self, response: RecordedResponse, request: httpx.Request, limit: float) -> httpx.Response:
+        """The answer after its time; raises what the fault is, or a timeout when it takes longer than the attempt
+        may."""
+        if response.fault == "timeout" or response.after > limit:
+            self._clock.move(limit)
+            raise httpx.ReadTimeout("the recorded answer takes longer", request=request)
+        self._clock.move(response.after)
+        if response.fault == "refused":
+            raise httpx.ConnectError("connection refused", request=request)
+        if response.fault == "reset":
+            raise httpx.ReadError("connection reset", request=request)
+        headers = httpx.Headers(_headers(response), encoding="utf-8")
+        return httpx.Response(response.status, headers=headers, content=_content(response), request=request)
+
+
+def _content(response: RecordedResponse) -> bytes:
+    if "json_body" in response.model_fields_set:
+        return json.dumps(response.json_body, ensure_ascii=False).encode()
+    if response.base64 is not None:
+        return base64.b64decode(response.base64)
+    return (response.text or "").encode()
+
+
+def _headers(response: RecordedResponse) -> list[tuple[str, str]]:
+    headers = [
+        (name, "" if item is None else as_text(item))
+        for name, value in response.headers.items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        if "json_body" in response.model_fields_set:
+            headers.append(("Content-Type", "application/json"))
+        elif response.text is not None:
+            headers.append(("Content-Type", "text/plain; charset=utf-8"))
+    return headers
+
+
+def _shown(request: RecordedRequest) -> str:
+    return f"{request.method} {request.url or request.path}"

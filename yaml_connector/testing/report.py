@@ -1,0 +1,156 @@
+"""What became of contract tests, as plain lines, as JSON data and as JUnit XML (section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from yaml_connector._expressions.value_types import as_plain
+from yaml_connector.errors import Problem
+from yaml_connector.testing.compare import NOTHING, show
+from yaml_connector.testing.coverage import Coverage, Unreached
+from yaml_connector.testing.runner import Failure, FileResult
+
+PASSED, FAILED = "✓", "✗"
+
+
+def file_lines(result: FileResult) -> Iterator[str]:
+    """A file's tests, one line each; below a test that failed, why."""
+    yield result.file
+    for test in result.results:
+        yield f"  {PASSED if test.passed else FAILED} {test.name}"
+        for failure in test.failures:
+            yield from (f"      {line}" for line in failure_lines(failure))
+
+
+def unreached(results: Iterable[FileResult]) -> list[Unreached]:
+    """What no test of a spec reached, spec by spec: all files of its tests count together. Of a spec some of whose
+    tests were not run, nothing is told."""
+    together: dict[str, Coverage | None] = {}
+    for result in results:
+        known = together.setdefault(result.spec_file, Coverage(result.coverage.loaded) if result.coverage else None)
+        if known is not None and result.coverage is not None:
+            known.add(result.coverage)
+        else:
+            together[result.spec_file] = None
+    return [place for coverage in together.values() if coverage is not None for place in coverage.unreached()]
+
+
+def unreached_lines(places: Iterable[Unreached]) -> Iterator[str]:
+    """The same for people."""
+    for file, found in groupby(places, key=lambda place: place.file):
+        yield f"reached by no test of {file}:"
+        yield from (f"  {place}" for place in found)
+
+
+def failure_lines(failure: Failure) -> Iterator[str]:
+    """Where and what, then each field that differs."""
+    where = "".join(
+        f"{part}: "
+        for part in (failure.call, f"exchange {failure.exchange}" if failure.exchange is not None else None)
+        if part is not None
+    )
+    yield f"{failure.file}:{failure.line}:{failure.column}: {where}{failure.what}"
+    for difference in failure.differences:
+        found = as_plain(difference.found)
+        yield f"  {difference.field}"
+        yield f"    expected {show(difference.expected, found)}"
+        yield f"    found    {show(found, difference.expected)}"
+    if failure.outcome is not None:
+        yield f"  the call {failure.outcome}"
+
+
+def counts(results: Iterable[FileResult]) -> dict[str, int]:
+    """How many tests passed and failed."""
+    tests = [test for result in results for test in result.results]
+    passed = sum(test.passed for test in tests)
+    return {"passed": passed, "failed": len(tests) - passed}
+
+
+def totals(results: Iterable[FileResult], problems: int = 0) -> str:
+    """The last line: `12 passed, 1 failed`."""
+    numbers = counts(results)
+    parts = [f"{numbers['passed']} passed"]
+    if numbers["failed"]:
+        parts.append(f"{numbers['failed']} failed")
+    if problems:
+        parts.append(f"{problems} problem{'' if problems == 1 else 's'}")
+    return ", ".join(parts)
+
+
+def as_data(result: FileResult) -> dict[str, Any]:
+    """A file's result as JSON can hold it."""
+    return {
+        "file": result.file,
+        "spec": result.spec_file,
+        "tests": [
+            {
+                "name": test.name,
+                "line": test.line,
+                "passed": test.passed,
+                "failures": [_failure_data(failure) for failure in test.failures],
+            }
+            for test in result.results
+        ],
+    }
+
+
+def unreached_data(places: Iterable[Unreached]) -> list[dict[str, Any]]:
+    """What no test reached as JSON can hold it."""
+    return [asdict(place) for place in places]
+
+
+def _failure_data(failure: Failure) -> dict[str, Any]:
+    return {
+        "file": failure.file,
+        "line": failure.line,
+        "column": failure.column,
+        "call": failure.call,
+        "exchange": failure.exchange,
+        "message": failure.what,
+        "differences": [
+            {
+                "field": item.field,
+                **{name: value for name, value in pair if value is not NOTHING},
+            }
+            for item in failure.differences
+            for pair in [(("expected", item.expected), ("found", as_plain(item.found)))]
+        ],
+        "outcome": failure.outcome,
+    }
+
+
+def junit(results: Iterable[FileResult], problems: Iterable[Problem] = ()) -> ElementTree[Element]:
+    """All results as JUnit XML: one suite for each file, one more for the files that cannot be used."""
+    root = Element("testsuites")
+    for result in results:
+        failed = sum(not test.passed for test in result.results)
+        suite = _suite(root, result.file, len(result.results), failures=failed, seconds=result.seconds)
+        for test in result.results:
+            case = SubElement(
+                suite, "testcase", name=test.name, classname=result.file, file=result.file, line=str(test.line)
+            )
+            for failure in test.failures:
+                text = "\n".join(failure_lines(failure))
+                SubElement(case, "failure", message=_xml_text(failure.what)).text = _xml_text(text)
+    problems = list(problems)
+    if problems:
+        suite = _suite(root, "problems", len(problems), errors=len(problems))
+        for problem in problems:
+            case = SubElement(suite, "testcase", name=f"{problem.file}:{problem.line}", classname=problem.file)
+            SubElement(case, "error", message=_xml_text(problem.message)).text = _xml_text(str(problem))
+    indent(root)
+    return ElementTree(root)
+
+
+def _suite(root: Element, name: str, tests: int, *, failures: int = 0, errors: int = 0, seconds: float = 0) -> Element:
+    numbers = {"tests": str(tests), "failures": str(failures), "errors": str(errors), "time": f"{seconds:.3f}"}
+    return SubElement(root, "testsuite", {"name": name, **numbers})
+
+
+def _xml_text(text: str) -> str:
+    """The text without the characters that XML does not have."""
+    return "".join(char if char in "\t\n\r" or ord(char) >= 32 else "�" for char in text)

@@ -1,0 +1,292 @@
+"""Running contract tests: the connector is driven as Flyte would drive it (section 10).
+
+Each test has its own connector, clock and memory. The job goes through the bytes that Flyte keeps between two calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from yaml_connector._clock import use_clock
+from yaml_connector._http.redact import Redactor
+from yaml_connector._http.transport import HttpxTransport
+from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.poll import static_links
+from yaml_connector._loading.document import Path
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector.errors import Problem, ValueProblem, YamlConnectorError
+from yaml_connector.testing.clock import HandClock
+from yaml_connector.testing.compare import Difference, differences
+from yaml_connector.testing.coverage import Coverage
+from yaml_connector.testing.fixtures import Given, given_of, made_secrets
+from yaml_connector.testing.loader import LoadedTests
+from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
+from yaml_connector.testing.replay import ExchangeBook
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a test failed, at a place of its file. `call` is the call's number and kind, `exchange` the exchange's
+    number, both from 1; `outcome` is what came of the call all the same."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    call: str | None = None
+    exchange: int | None = None
+    differences: tuple[Difference, ...] = ()
+    outcome: str | None = None
+
+    def masked(self, redactor: Redactor) -> Failure:
+        """The same without secrets."""
+        return replace(
+            self,
+            what=redactor.redact(self.what),
+            differences=tuple(difference.masked(redactor) for difference in self.differences),
+            outcome=None if self.outcome is None else redactor.redact(self.outcome),
+        )
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What became of one test; without failures it passed."""
+
+    __test__ = False  # nothing for pytest to collect
+
+    name: str
+    line: int
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of a file of tests. `coverage` is None if not all of its tests were run."""
+
+    file: str
+    spec_file: str
+    results: tuple[TestResult, ...]
+    coverage: Coverage | None = None
+    seconds: float = 0.0
+
+
+def run_tests(loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name: True) -> FileResult:
+    """Run the tests of a file whose name `only` takes. The spec must be there."""
+    return asyncio.run(_run_tests(loaded, only))
+
+
+async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool]) -> FileResult:
+    assert loaded.loaded is not None
+    coverage = Coverage(loaded.loaded)
+    began = asyncio.get_running_loop().time()
+    numbers = [number for number, test in enumerate(loaded.tests.tests) if only(test.name)]
+    # A task has a context of its own, so that each test has its own clock.
+    results = [await asyncio.create_task(_Run(loaded, loaded.loaded, number, coverage).run()) for number in numbers]
+    whole = len(results) == len(loaded.tests.tests)
+    seconds = asyncio.get_running_loop().time() - began
+    return FileResult(loaded.file, loaded.spec_file, tuple(results), coverage if whole else None, seconds)
+
+
+@dataclass
+class _Outcome:
+    """What a call gave: the names that `expect` may hold, what it raised, and a line for reports."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+    error: Exception | None = None
+
+    @property
+    def text(self) -> str | None:
+        if self.error is not None:
+            return f"raised {type(self.error).__name__}: {self.error}"
+        parts = [str(self.found[name]) for name in ("phase", "message") if self.found.get(name) is not None]
+        return "gave " + ": ".join(parts) if parts else None
+
+
+class _Run:
+    """One test."""
+
+    def __init__(self, loaded: LoadedTests, spec: LoadedSpec, index: int, coverage: Coverage) -> None:
+        self.loaded = loaded
+        self.spec = spec
+        self.index = index
+        self.test: Test = loaded.tests.tests[index]
+        self.coverage = coverage
+        self.clock = HandClock()
+        self.book = ExchangeBook(self.clock)
+        self.secrets: dict[str, str] = {}
+        self.kept: bytes | None = None
+        self.token = ""
+
+    async def run(self) -> TestResult:
+        """Run the test up to its first call that fails."""
+        use_clock(self.clock)
+        line, _ = self.loaded.document.position(("tests", self.index))
+        given, problems = given_of(self.loaded.tests, self.index, self.spec.spec, self.loaded.document)
+        if given is None:
+            return TestResult(self.test.name, line, tuple(_of_problem(problem) for problem in problems))
+        try:
+            self.secrets = made_secrets(given.secrets)
+            self.connector = self.start(given)
+        except YamlConnectorError as error:
+            return TestResult(self.test.name, line, (self.failure(("tests", self.index), str(error)),))
+        redactor = Redactor(self.known_secrets(given))
+        failures: list[Failure] = []
+        for number, call in enumerate(self.test.calls):
+            if call.kind == "after":
+                self.clock.move(call.after)
+            elif call.kind == "restart":
+                self.connector = self.start(given)
+            else:
+                failures = [failure.masked(redactor) for failure in await self.call(given, number, call)]
+            if failures:
+                break
+        return TestResult(self.test.name, line, tuple(failures))
+
+    def start(self, given: Given) -> Connector:
+        """A connector that remembers nothing."""
+        connector = Connector(
+            self.spec, environment=given.env, transport=HttpxTransport(self.book), files=self.open_file
+        )
+        self.coverage.watch(connector.plan)
+        return connector
+
+    def known_secrets(self, given: Given) -> Iterator[str]:
+        yield from self.secrets.values()
+        for secret in self.spec.spec.secrets.values():
+            if secret.env is not None and secret.env in given.env:
+                yield given.env[secret.env]
+
+    async def open_file(self, uri: str) -> AsyncIterator[bytes]:
+        """A file input: a path, relative to the test file."""
+        path = os.path.join(os.path.dirname(self.loaded.file), uri.removeprefix("file://"))
+        try:
+            with open(path, "rb") as handle:  # noqa: ASYNC230 - a test waits for nothing else
+                while chunk := handle.read(_CHUNK):
+                    yield chunk
+        except OSError as error:
+            raise ValueProblem(f"the file {uri} cannot be read: {error.strerror}") from None
+
+    # --- one call ---------------------------------------------------------------------------------------------------
+
+    async def call(self, given: Given, number: int, call: Call) -> list[Failure]:
+        """Make a call, and give what is wrong with it."""
+        details: CreateCall | GetCall | LogsCall | DeleteCall = getattr(call, call.kind)
+        path: Path = ("tests", self.index, "calls", number, call.kind)
+        label = f"call {number + 1} ({call.kind})"
+        if call.kind != "create" and self.kept is None:
+            return [self.failure(path, "there is no job: no create before this call gave one", call=label)]
+        self.book.open(details.exchanges)
+        outcome = await self.outcome_of(given, details)
+        mismatch = self.book.close()
+        if mismatch is not None:
+            exchange = None if mismatch.exchange is None else mismatch.exchange + 1
+            place = (*path, "exchanges", mismatch.exchange) if mismatch.exchange is not None else path
+            found = () if mismatch.out_of_order else mismatch.differences
+            return [self.failure(place, mismatch.what, label, exchange, found, outcome.text)]
+        return list(self.unexpected(details, outcome, path, label))
+
+    async def outcome_of(self, given: Given, call: CreateCall | GetCall | LogsCall | DeleteCall) -> _Outcome:
+        try:
+            if isinstance(call, CreateCall):
+                return _Outcome(await self.create(given, call))
+            job = JobMeta.decode(self.kept or b"")
+            if isinstance(call, GetCall):
+                return _Outcome(await self.get(job))
+            if isinstance(call, LogsCall):
+                return _Outcome(await self.logs(job, self.token if call.token is None else call.token))
+            await self.connector.delete(job, self.secrets)
+            return _Outcome()
+        except Exception as error:  # also a fault of the connector's own must be told as a failed test
+            return _Outcome(error=error)
+
+    async def create(self, given: Given, call: CreateCall) -> dict[str, Any]:
+        self.kept, self.token = None, ""
+        values = CreateValues(given.inputs, given.config, given.task, self.secrets, given.outputs)
+        self.kept = (await self.connector.create(values)).encode()
+        job = JobMeta.decode(self.kept)
+        return {
+            "job_id": job.id or None,
+            "saved": job.saved,
+            "adopted": job.adopted,
+            "phase": None if job.failed is None else "FAILED",
+            "message": job.failed,
+            "links": self.first_links(job) if "links" in call.expect.model_fields_set else [],
+        }
+
+    def first_links(self, job: JobMeta) -> list[dict[str, str]]:
+        plan = self.connector.plan
+        if plan.get is None or job.failed is not None:
+            return []
+        names = {"inputs": job.inputs, "config": job.config, "task": job.task, "job": job.job}
+        base_url = plan.connection.place(job.config).base_url
+        return [{"name": name, "url": url} for name, url in static_links(plan.get, {**names, "base_url": base_url})]
+
+    async def get(self, job: JobMeta) -> dict[str, Any]:
+        status = await self.connector.get(job, self.secrets)
+        return {
+            "phase": status.phase,
+            "message": status.message,
+            "outputs": {name: value for name, (_, value) in status.outputs.items()},
+            "links": [{"name": name, "url": url} for name, url in status.links],
+            "info": status.info,
+        }
+
+    async def logs(self, job: JobMeta, token: str) -> dict[str, Any]:
+        lines: list[str] = []
+        following = None
+        async for page in self.connector.logs(job, token):
+            lines += [line.message for line in page.lines]
+            following = page.token if page.last else following
+        self.token = following or self.token
+        return {"lines": lines, "next": following is not None}
+
+    # --- what is expected ---------------------------------------------------------------------------------------------
+
+    def unexpected(
+        self, call: CreateCall | GetCall | LogsCall | DeleteCall, outcome: _Outcome, path: Path, label: str
+    ) -> Iterator[Failure]:
+        """What differs from what is expected; only what is named is looked at."""
+        expected: dict[str, Any] = call.expect.model_dump(exclude_unset=True)
+        pattern = expected.pop("error", None)
+        error = outcome.error
+        if error is not None and not (pattern is not None and isinstance(error, YamlConnectorError)):
+            yield self.failure(path, f"raised {type(error).__name__}: {error}", label)
+            return
+        found: list[Difference] = []
+        if pattern is not None:
+            found += differences(f"/{pattern}/", None if error is None else str(error), "error")
+        if error is None:
+            for name, value in expected.items():
+                found += differences(value, outcome.found[name], name)
+        if found:
+            place: Path = (*path, "expect")
+            yield self.failure(place, "not as expected", label, None, tuple(found), outcome.text)
+
+    def failure(
+        self,
+        path: Path,
+        what: str,
+        call: str | None = None,
+        exchange: int | None = None,
+        found: tuple[Difference, ...] = (),
+        outcome: str | None = None,
+    ) -> Failure:
+        line, column = self.loaded.document.position(path)
+        return Failure(self.loaded.file, line, column, what, call, exchange, found, outcome)
+
+
+def _of_problem(problem: Problem) -> Failure:
+    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return Failure(problem.file, problem.line, problem.column, text)
