@@ -54,10 +54,10 @@ bench-all: .venv/ready  ## all benches, one after the other (about an hour)
 	$(MAKE) --no-print-directory $(SMALL_BENCHES)
 
 soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
-	$(BIN)/python tests/integration/soak/soak.py $(SOAK)
+	$(BIN)/python -m tests.integration.soak.soak $(SOAK)
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
-	$(BIN)/python tests/integration/fuzz/fuzz.py --cases 100000 $(FUZZ)
+	$(BIN)/python -m tests.integration.fuzz.fuzz --cases 100000 $(FUZZ)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

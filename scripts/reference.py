@@ -36,7 +36,7 @@ _SHORTER = {
 }
 
 
-def written(page: str) -> str:
+def render_value(page: str) -> str:
     """The page with every table made anew."""
     return BLOCK.sub(lambda found: found[1] + table(found[2]) + found[3], page)
 
@@ -130,7 +130,7 @@ def _cell(text: str) -> str:
 def main() -> None:
     """Write the page, or with --check say whether it is current."""
     page = PAGE.read_text(encoding="utf-8")
-    current = written(page)
+    current = render_value(page)
     if "--check" in sys.argv:
         sys.exit(0 if current == page else f"{PAGE.name} is not current; run: make reference")
     PAGE.write_text(current, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import load as load
     from yaml_connector.errors import ConfigError as ConfigError
-    from yaml_connector.errors import Problem as Problem
+    from yaml_connector.errors import Diagnostic as Diagnostic
     from yaml_connector.errors import SpecError as SpecError
     from yaml_connector.errors import YamlConnectorError as YamlConnectorError
     from yaml_connector.flyte.connector import YamlConnector as YamlConnector
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "ConfigError": "errors",
     "Json": "flyte.literals",
-    "Problem": "errors",
+    "Diagnostic": "errors",
     "SpecError": "errors",
     "YamlConnector": "flyte.connector",
     "YamlConnectorEnvironment": "flyte.environment",

@@ -5,10 +5,10 @@
     YamlConnectorError
     ├── SpecError            spec files that cannot be used: carries all their problems
     ├── ConfigError          a task was built with a wrong config, input, output or secret name
-    ├── ValueProblem         a template, path or conversion could not give its value
+    ├── EvaluationError         a template, path or conversion could not give its value
     └── CallError            a call to the API did not give what was asked for
-        ├── FailedForGood    no retry mends it
-        └── Passing          it may work the next time; `arrived` says what the API may have seen
+        ├── PermanentError    no retry mends it
+        └── TransientError          it may work the next time; `may_have_been_processed` says what the API may have seen
 
 Every message is one sentence or more for the person who must act: what is wrong, where, what to do.
 """
@@ -31,7 +31,7 @@ class YamlConnectorError(Exception):
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class Diagnostic:
     """One thing that is wrong in a spec file (section 2 of the language page).
 
     `file` as the user gave it, `line` and `column` from 1, `path` of the field (`get.phase.map`), `message` a sentence,
@@ -54,7 +54,7 @@ class Problem:
 class SpecError(YamlConnectorError):
     """One or more spec files cannot be used; `problems` holds all that is wrong, in the order of the files."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
@@ -63,7 +63,7 @@ class ConfigError(YamlConnectorError, ValueError):
     """A task cannot be built so: names the field, the value and the rule."""
 
 
-class ValueProblem(YamlConnectorError):
+class EvaluationError(YamlConnectorError):
     """A template, an extraction or a conversion has no value to give; the message says which and why."""
 
 
@@ -80,24 +80,24 @@ class CallError(YamlConnectorError):
         self.unknown_job = unknown_job
 
 
-class FailedForGood(CallError):
+class PermanentError(CallError):
     """The API answered, and sending the same again would change nothing."""
 
 
-class Passing(CallError):
-    """The call may work the next time. `arrived` is False if the API surely did not act on it."""
+class TransientError(CallError):
+    """The call may work the next time. `may_have_been_processed` is False if the API surely did not act on it."""
 
     def __init__(
         self,
         message: str,
         *,
-        arrived: bool,
+        may_have_been_processed: bool,
         status: int | None = None,
         retry_after: float | None = None,
         unknown_job: bool = False,
     ) -> None:
         super().__init__(message, status=status, retry_after=retry_after, unknown_job=unknown_job)
-        self.arrived = arrived
+        self.may_have_been_processed = may_have_been_processed
 
 
 def closest(name: str, allowed: Iterable[str]) -> str | None:

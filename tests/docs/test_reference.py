@@ -13,11 +13,11 @@ import pytest
 import yaml_connector
 from tests.docs.doc_blocks import DOCS
 from tests.support.paths import ROOT
-from yaml_connector._expressions import budget, jsonpath
+from yaml_connector._expressions import budget, jinja, jsonpath
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.value_types import SCALARS
-from yaml_connector._loading import check, yaml12
+from yaml_connector._loading import checks, document
 from yaml_connector._loading.references import TASK_NAMES
 from yaml_connector._spec import PHASES
 from yaml_connector._spec.json_schema import connector_schema
@@ -92,12 +92,12 @@ def test_a_filter_gives_what_the_table_says(name: str, expression: str, result: 
 def test_the_limits_are_those_of_the_code() -> None:
     section = PAGE.split("\n### Limits\n")[1].split("\n## ")[0]
     numbers = {int(number.replace(",", "")) for number in re.findall(r"\b[0-9][0-9,]*\b", section)}
-    mebibyte = {yaml12.LARGEST_FILE // 2**20}
+    mebibyte = {document.LARGEST_FILE // 2**20}
     assert numbers == mebibyte | {
-        yaml12.MOST_NODES,
-        yaml12.DEEPEST,
-        yaml12.LONGEST_NUMBER,
-        yaml12.MOST_PROBLEMS,
+        document.MOST_NODES,
+        document.DEEPEST,
+        document.LONGEST_NUMBER,
+        document.MOST_PROBLEMS,
         checks.MOST_EXPRESSIONS,
         checks.MOST_CHARACTERS,
         jinja.LONGEST_SOURCE,

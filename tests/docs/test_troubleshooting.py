@@ -21,7 +21,7 @@ from yaml_connector import task_from_spec
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._loading.loader import examine, load_text
+from yaml_connector._loading.loader import load_all, load_text
 from yaml_connector.cli.main import cli
 from yaml_connector.flyte.files import open_file
 
@@ -114,7 +114,7 @@ def service() -> str:
 def doubles(folder: Path) -> str:
     for name in ("a.yaml", "b.yaml"):
         (folder / name).write_text(json.dumps(BASE), encoding="utf-8")
-    return "\n".join(map(str, examine([str(folder)])[1]))
+    return "\n".join(map(str, load_all([str(folder)])[1]))
 
 
 def auth(**model: Any) -> dict[str, Any]:
@@ -145,21 +145,21 @@ def follow(url: str) -> dict[str, Any]:
     return {"create": {"request": {"method": "POST", "url": url}, "idempotent": True, "job_id": "$.id"}}
 
 
-def written(file: Path, data: dict[str, Any]) -> str:
+def render_value(file: Path, data: dict[str, Any]) -> str:
     file.write_text(json.dumps(data), encoding="utf-8")
     return str(file)
 
 
 def reaching(folder: Path, url: str) -> str:
     """A spec of an API at this URL."""
-    return written(folder / "example.yaml", completed({"connection": {"base_url": url}}))
+    return render_value(folder / "example.yaml", completed({"connection": {"base_url": url}}))
 
 
 def contract_report(folder: Path, **create: Any) -> str:
     """The report of a contract test with one create."""
     reaching(folder, "https://api.test")
     tests = {"tests": [{"name": "one", "calls": [{"create": create}]}]}
-    return command("test", written(folder / "example.test.yaml", tests))
+    return command("test", render_value(folder / "example.test.yaml", tests))
 
 
 def command(*arguments: str) -> str:
@@ -218,7 +218,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "lines is required for format json": lambda _: validated({"logs": {"request": "GET /log"}}),
     "has the task type ... in version ... already": doubles,
     "there is no such file or folder; specs are looked for in the path given, else in YAML_CONNECTOR_PATH, else in "
-    "connectors.d/": lambda folder: str(examine([str(folder / "none")])[1][0]),
+    "connectors.d/": lambda folder: str(load_all([str(folder / "none")])[1][0]),
     "an error that comes as 200 would ...: say ... here too, or ...": lambda _: source("_loading/unjudged.py"),
     "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted": (
         lambda _: validated(NO_KEY)
@@ -309,7 +309,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "not as expected": lambda folder: contract_report(folder, exchanges=[POSTED], expect={"job_id": "8"}),
     "reached by no test of ...": lambda folder: contract_report(folder, exchanges=[POSTED]),
     "there is no spec ... beside this file": lambda folder: command(
-        "test", written(folder / "alone.test.yaml", {"tests": [{"name": "a", "calls": [{"create": {}}]}]})
+        "test", render_value(folder / "alone.test.yaml", {"tests": [{"name": "a", "calls": [{"create": {}}]}]})
     ),
     "the certificate is not trusted: ...": lambda _: source("cli/check/preflight.py"),
     "... cannot be resolved: ...": lambda folder: command("check", reaching(folder, "https://api.invalid")),

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.paths import ROOT
 from yaml_connector._loading.loader import read_file
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Diagnostic
 from yaml_connector.testing.loader import load_tests
 from yaml_connector.testing.report import file_lines
 from yaml_connector.testing.runner import Failure, FileResult, TestResult, run_tests
@@ -69,7 +69,7 @@ class Folder:
         test = {"name": "one", "calls": list(calls), **fields}
         return self.run_file({"defaults": DEFAULTS, "tests": [test]}).results[0]
 
-    def problems(self, content: str | dict[str, Any]) -> list[Problem]:
+    def problems(self, content: str | dict[str, Any]) -> list[Diagnostic]:
         """Write a file of tests, and give what is wrong with it."""
         file = self.write(content)
         return load_tests(read_file(file), file)[1]

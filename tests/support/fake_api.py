@@ -28,7 +28,7 @@ SILENT = httpx.ReadTimeout("no answer")
 BROKEN = httpx.ReadError("connection reset")
 
 
-class HandClock(Clock):
+class FakeClock(Clock):
     """Time stands still until somebody sleeps, or moves it."""
 
     def __init__(self, now: float = START) -> None:
@@ -139,7 +139,7 @@ class Driver:
 
     def __init__(self, api: FakeApi, *, environment: Mapping[str, str] | None = None, **sections: Any) -> None:
         self.api = api
-        self.clock = HandClock()
+        self.clock = FakeClock()
         self.environment = dict(environment or {})
         self.use(spec_data(**sections))
         self.kept = b""

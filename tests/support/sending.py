@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.fake_api import BASE, FakeApi, HandClock, run
+from tests.support.fake_api import BASE, FakeApi, FakeClock, run
 from yaml_connector._clock import Clock
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.connection import Connection
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import Transport, WireRequest
+from yaml_connector._http.transport import HttpRequest, Transport
 from yaml_connector._jobs.steps import compile_step
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector._spec.requests import Request, Step
 
 
-def built(request: Any, *, base_url: str = BASE, **scope: Any) -> WireRequest:
+def built(request: Any, *, base_url: str = BASE, **scope: Any) -> HttpRequest:
     """The request that a spec's `request` makes of these values."""
     return compile_request(Request.model_validate(request)).build(scope, base_url)
 
@@ -38,25 +38,25 @@ class Sender:
         self.api = api
         self.secrets = secrets or {}
         self.config = config or {}
-        self.clock = clock or HandClock()
+        self.clock = clock or FakeClock()
         spec = ConnectionSpec.model_validate({"base_url": BASE, **connection})
         self.connection = Connection(spec, environment or {}, api.transport if isinstance(api, FakeApi) else api)
 
-    def session(self, **given: Any) -> Session:
+    def session(self, **given: Any) -> CallContext:
         values = {"secrets": self.secrets, "config": self.config, **given}
-        return Session(self.connection, **values)
+        return CallContext(self.connection, **values)
 
-    async def send_now(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Answer:
+    async def send_now(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Response:
         """Send a step's request within a running loop."""
         session = self.session(**given)
         plan = compile_step(Step.model_validate({"request": request, **(step or {})}))
         scope = {**session.scope, "base_url": session.base_url, "steps": {}}
         return await session.send(plan.request, scope, plan.judge)
 
-    def send(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Answer:
+    def send(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Response:
         """Send a step's request, in a loop of its own; `step` are the fields beside the request."""
 
-        async def call() -> Answer:
+        async def call() -> Response:
             return await self.send_now(request, step, **given)
 
         return run(call(), self.clock)

@@ -40,19 +40,19 @@ class _Budget(threading.local):
 _budget = _Budget()
 
 
-def start_work() -> None:
+def reset() -> None:
     """An evaluation begins."""
     _budget.left = _WORK
 
 
-def spend(amount: int) -> None:
+def consume(amount: int) -> None:
     """So much was done; raises SecurityError if that is too much for one evaluation."""
     _budget.left -= amount
     if _budget.left < 0:
         raise SecurityError("this takes too much work for one expression")
 
 
-def weight(value: Any) -> int:
+def cost(value: Any) -> int:
     """The characters and items of a value, all levels together; it stops counting soon after LARGEST_TEXT."""
     total, waiting = 0, [value]
     while waiting and total <= LARGEST_TEXT:
@@ -72,7 +72,7 @@ def check_size(size: int) -> None:
     """Raise SecurityError if a result of this size would be too large."""
     if size > LARGEST_TEXT:
         raise SecurityError(_TOO_LARGE)
-    spend(size)
+    consume(size)
 
 
 def small_range(*args: int) -> range:
@@ -95,10 +95,10 @@ def check_operator(operator: str, left: Any, right: Any) -> None:
         for value, count in ((left, right), (right, left)):
             if isinstance(count, int) and isinstance(value, str | bytes | list | tuple):
                 text = isinstance(value, str | bytes)
-                size = count * (len(value) if text else weight(value) // 4)
+                size = count * (len(value) if text else cost(value) // 4)
                 if size > (_LARGEST_REPEATED if text else _LARGEST_LIST):
                     raise SecurityError("the result of '*' would be too large")
-                spend(max(size, 0))
+                consume(max(size, 0))
 
 
 def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +140,7 @@ def _count(result: Any) -> None:
     size = len(result) if isinstance(result, str | bytes | list | tuple) else 0
     if size > LARGEST_TEXT:
         raise SecurityError(_TOO_LARGE)
-    spend(size + _CALL)
+    consume(size + _CALL)
 
 
 def _listed(value: Any) -> Any:
@@ -153,12 +153,12 @@ def _listed(value: Any) -> Any:
 
 def _width(value: Any, width: Any = 0, *rest: Any, **named: Any) -> int:
     count = abs(width) if isinstance(width, int) else 0
-    return LARGEST_TEXT + 1 if count > _LARGEST_COUNT else weight(value) + count
+    return LARGEST_TEXT + 1 if count > _LARGEST_COUNT else cost(value) + count
 
 
 def _joined(value: Any, separator: Any = "", *rest: Any, d: Any = "", **named: Any) -> int:
     count = len(value) if hasattr(value, "__len__") else 0
-    return weight(value) + count * len(str(separator or d))
+    return cost(value) + count * len(str(separator or d))
 
 
 def _replaced(value: Any, old: Any, new: Any, count: Any = None, **named: Any) -> int:
@@ -172,11 +172,11 @@ def _indented(value: Any, width: Any = 4, *rest: Any, **named: Any) -> int:
 
 
 def _grouped(value: Any, count: Any = 1, fill_with: Any = None) -> int:
-    return weight(value) + abs(int(count)) * weight(fill_with)
+    return cost(value) + abs(int(count)) * cost(fill_with)
 
 
 def _dumped(value: Any, indent: Any = None) -> int:
-    return weight(value) * (1 + abs(int(indent or 0)))
+    return cost(value) * (1 + abs(int(indent or 0)))
 
 
 def _rounded(value: Any, precision: Any = 0, *rest: Any, **named: Any) -> int:
@@ -188,7 +188,7 @@ def _wrapped(value: Any, *rest: Any, **named: Any) -> int:
 
 
 def _slowly(value: Any, *rest: Any, **named: Any) -> int:
-    return _SLOW * weight(value)
+    return _SLOW * cost(value)
 
 
 def _percent(text: Any, *args: Any, **named: Any) -> int:
@@ -197,7 +197,7 @@ def _percent(text: Any, *args: Any, **named: Any) -> int:
     if any("*" in widths for widths in found):
         return LARGEST_TEXT + 1
     widths = sum(_sum(width) + _sum(precision) for width, precision in found)
-    return len(text) + widths + len(found) * weight([*args, named])
+    return len(text) + widths + len(found) * cost([*args, named])
 
 
 def _formatted(text: str, *args: Any, **named: Any) -> int:
@@ -205,7 +205,7 @@ def _formatted(text: str, *args: Any, **named: Any) -> int:
     if any(match[1] for match in found):  # a width that is a value
         return LARGEST_TEXT + 1
     widths = sum(_sum(match[0].partition(":")[2]) for match in found)
-    return len(text) + widths + len(found) * weight([*args, named])
+    return len(text) + widths + len(found) * cost([*args, named])
 
 
 def _sum(text: str) -> int:
@@ -224,7 +224,7 @@ _FILTERS: dict[str, Growth] = {
     "wordwrap": _wrapped,
     "format": _percent,
     **dict.fromkeys(
-        ("json", "string", "kvjoin", "escape", "e", "forceescape", "list"), lambda value, *rest: weight(value)
+        ("json", "string", "kvjoin", "escape", "e", "forceescape", "list"), lambda value, *rest: cost(value)
     ),
     **dict.fromkeys(("quote", "urlencode", "title", "wordcount", "urlize", "striptags", "xmlattr", "pprint"), _slowly),
 }

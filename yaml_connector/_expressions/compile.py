@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Expression, Reference, Scope, compile_expression, settle
-from yaml_connector.errors import ValueProblem
+from yaml_connector._expressions.jinja import Expression, Reference, Scope, compile_expression, to_plain
+from yaml_connector.errors import EvaluationError
 
 OPEN, CLOSE = "${{", "}}"
 # brackets and whole strings; a quote alone is one that is not closed
@@ -22,8 +22,8 @@ _MARK = re.compile(r"""[()\[\]{}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*
 
 @dataclass(frozen=True)
 class Value:
-    """A compiled value: `evaluate` gives plain data and raises ValueProblem when it cannot; `names` are the references;
-    `constant` is True if the scope does not matter."""
+    """A compiled value: `evaluate` gives plain data and raises EvaluationError when it cannot; `names` are the
+    references; `constant` is True if the scope does not matter."""
 
     evaluate: Callable[[Scope], Any]
     names: frozenset[Reference] = frozenset()
@@ -54,7 +54,7 @@ def has_template(text: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
-    """Split a string at its templates and compile them; raises ValueProblem that says where it is wrong."""
+    """Split a string at its templates and compile them; raises EvaluationError that says where it is wrong."""
     parts: list[str | Expression] = []
     position = 0
     for start, end in find_templates(text):
@@ -62,8 +62,8 @@ def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
             parts.append(text[position:start])
         try:
             parts.append(compile_expression(text[start + len(OPEN) : end - len(CLOSE)], answer=answer))
-        except ValueProblem as problem:
-            raise ValueProblem(f"in the template at character {start + 1}: {problem}") from None
+        except EvaluationError as problem:
+            raise EvaluationError(f"in the template at character {start + 1}: {problem}") from None
         position = end
     if position < len(text) or not parts:
         parts.append(text[position:])
@@ -71,14 +71,15 @@ def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
 
 
 def find_templates(text: str) -> Iterator[tuple[int, int]]:
-    """Where each template of a string starts and ends, braces included; raises ValueProblem at one without an end."""
+    """Where each template of a string starts and ends, braces included; raises EvaluationError at one without an
+    end."""
     position = 0
     while (start := text.find(OPEN, position)) >= 0:
         end = _end_of_expression(text, start + len(OPEN))
         if end is None:
             if (found := text.find(CLOSE, start)) >= 0:
                 yield start, found + len(CLOSE)  # something in it is not closed: its syntax error says what
-            raise ValueProblem(f"the template that starts at character {start + 1} has no closing '{CLOSE}'")
+            raise EvaluationError(f"the template that starts at character {start + 1} has no closing '{CLOSE}'")
         position = end + len(CLOSE)
         yield start, position
 
@@ -99,11 +100,11 @@ def _end_of_expression(text: str, position: int) -> int | None:
     return None
 
 
-def written(value: Any, expression: Expression) -> str:
+def render_value(value: Any, expression: Expression) -> str:
     """A result as text inside a longer string; null is an error that names the expression."""
-    value = settle(value)
+    value = to_plain(value)
     if value is None:
-        raise ValueProblem(f"{OPEN} {expression.source.strip()} {CLOSE} is null, and stands inside a text")
+        raise EvaluationError(f"{OPEN} {expression.source.strip()} {CLOSE} is null, and stands inside a text")
     return as_text(value)
 
 
@@ -117,13 +118,13 @@ def compile_text(text: str, *, answer: bool = False) -> Value:
 
         def settled(scope: Scope) -> Any:
             value = evaluate(scope)
-            return value if type(value) is str else settle(value)
+            return value if type(value) is str else to_plain(value)
 
         return Value(settled, template.names)
     parts = template.parts
 
     def render(scope: Scope) -> str:
-        return "".join(part if isinstance(part, str) else written(part.evaluate(scope), part) for part in parts)
+        return "".join(part if isinstance(part, str) else render_value(part.evaluate(scope), part) for part in parts)
 
     return Value(render, template.names)
 

@@ -35,7 +35,7 @@ def is_path(raw: Any) -> bool:
 
 
 def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
-    """Compile an extraction; a JSONPath reads the value named `root` of the scope. Raises ValueProblem."""
+    """Compile an extraction; a JSONPath reads the value named `root` of the scope. Raises EvaluationError."""
     if not is_path(raw):
         value = compile_text(raw, answer=True) if isinstance(raw, str) else compile_tree(raw, answer=True)
         evaluate = value.evaluate

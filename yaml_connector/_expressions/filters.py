@@ -21,7 +21,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import check_size
 from yaml_connector._expressions.json_text import parse_json, write_json
 from yaml_connector._expressions.jsonpath import compile_path
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 
 class PathText(str):
@@ -32,7 +32,7 @@ class PathText(str):
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON text with the order kept; raises ValueProblem for what JSON has no form for."""
+    """Compact JSON text with the order kept; raises EvaluationError for what JSON has no form for."""
     text = write_json(value)
     return text.decode() if text is not None else _slowly(value)
 
@@ -46,7 +46,7 @@ def _slowly(value: Any) -> str:
     try:
         return _COMPACT(value)
     except (TypeError, ValueError, RecursionError, UndefinedError) as error:
-        raise ValueProblem(f"this value has no JSON form: {error}") from None
+        raise EvaluationError(f"this value has no JSON form: {error}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -77,7 +77,7 @@ def epoch_seconds(value: Any) -> float | int:
         except ValueError:
             return _from_rfc3339(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
-        raise ValueProblem(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
+        raise EvaluationError(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
     for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
         if abs(value) < 1e11:
             break
@@ -94,7 +94,7 @@ def _from_rfc3339(text: str) -> float | int:
     try:
         moment = datetime.fromisoformat(shortened)
     except ValueError:
-        raise ValueProblem(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
+        raise EvaluationError(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return int(seconds) if seconds == int(seconds) else seconds
 
@@ -105,21 +105,21 @@ def _b64decode(value: Any) -> str:
     try:
         return base64.b64decode(padded, validate=False).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        raise ValueProblem("b64decode: this is no base64 of a text") from None
+        raise EvaluationError("b64decode: this is no base64 of a text") from None
 
 
 def _fromjson(value: Any) -> Any:
     try:
         return parse_json(value)
     except (TypeError, ValueError, RecursionError):
-        raise ValueProblem("fromjson: this is no JSON text") from None
+        raise EvaluationError("fromjson: this is no JSON text") from None
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueProblem(f"{pattern!r} is no regular expression: {error}") from None
+        raise EvaluationError(f"{pattern!r} is no regular expression: {error}") from None
 
 
 def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
@@ -130,7 +130,7 @@ def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
     try:
         return found.group(group if compiled.groups else 0)
     except (IndexError, TypeError):
-        raise ValueProblem(f"regex: {pattern!r} has no group {group!r}") from None
+        raise EvaluationError(f"regex: {pattern!r} has no group {group!r}") from None
 
 
 def _regex_replace(value: Any, pattern: str, new: str) -> str:
@@ -159,7 +159,7 @@ def _kv(mapping: Any, /, name: str = "name", value: str = "value") -> list[dict[
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueProblem(f"{name}: a mapping is needed, not {type(value).__name__}")
+        raise EvaluationError(f"{name}: a mapping is needed, not {type(value).__name__}")
     return value
 
 
@@ -167,14 +167,14 @@ def _fingerprint(value: Any) -> str:
     try:
         from cryptography.hazmat.primitives import serialization
     except ImportError:  # pragma: no cover - the extra is installed wherever the tests run
-        raise ValueProblem("fingerprint needs: pip install 'yaml-connector[jwt]'") from None
+        raise EvaluationError("fingerprint needs: pip install 'yaml-connector[jwt]'") from None
     try:
         # The check of an RSA key takes 70 ms, and only its public part is used here; who signs with it checks it.
         key = serialization.load_pem_private_key(
             as_text(value).encode(), password=None, unsafe_skip_rsa_key_validation=True
         )
     except Exception:  # many kinds, and their texts may quote the key
-        raise ValueProblem("fingerprint: this is no private key in PEM") from None
+        raise EvaluationError("fingerprint: this is no private key in PEM") from None
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(public).digest()).decode()
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import nodes, runtime
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
-from jinja2.runtime import ChainableUndefined, Context, StrictUndefined, Undefined
+from jinja2.runtime import ChainableUndefined, Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing as jinja_missing
 
@@ -25,11 +25,11 @@ from yaml_connector._expressions.budget import (
     check_method,
     check_operator,
     count_result,
+    reset,
     small_range,
-    start_work,
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
-from yaml_connector.errors import ValueProblem, did_you_mean
+from yaml_connector.errors import EvaluationError, did_you_mean
 
 Scope = Mapping[str, Any]
 Reference = tuple[str | int, ...]
@@ -44,7 +44,7 @@ _DATA = frozenset({str, int, float, bool, list, dict, PathText})
 _KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
 
 
-class Missing(StrictUndefined):
+class StrictUndefined(runtime.StrictUndefined):
     """A name that does not exist, in a request: any use but `default(...)` and `is defined` is an error, also of what
     would be below it."""
 
@@ -78,7 +78,7 @@ def _no_number(self: Undefined) -> Any:
     raise TypeError("a missing field is no number")  # what the filters `int` and `float` give their default for
 
 
-class Absent(ChainableUndefined):
+class LenientUndefined(ChainableUndefined):
     """A field that an answer does not have: false, and so is every comparison with it."""
 
     __slots__ = ()
@@ -99,7 +99,7 @@ class Absent(ChainableUndefined):
     __neg__ = __pos__ = __pow__ = __rpow__ = __call__
 
 
-ABSENT = Absent(name="value")
+UNDEFINED = LenientUndefined(name="value")
 
 
 def _kind(value: Any) -> str:
@@ -155,8 +155,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return count_result(super().call(context, obj, *check_method(obj, args, kwargs), **kwargs))
 
 
-REQUEST = _Sandbox(Missing)
-ANSWER = _Sandbox(Absent)
+REQUEST = _Sandbox(StrictUndefined)
+ANSWER = _Sandbox(LenientUndefined)
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,12 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
     """Compile an expression of the request dialect, or of the answer dialect. Syntax, filters and tests are checked
     here.
 
-    Raises ValueProblem that says where in the text it is wrong; `evaluate` raises ValueProblem when it has no value.
+    Raises EvaluationError that says where in the text it is wrong; `evaluate` raises EvaluationError when it has no
+    value.
     """
     environment = ANSWER if answer else REQUEST
     if len(source) > LONGEST_SOURCE:
-        raise ValueProblem(f"an expression may not be longer than {LONGEST_SOURCE} characters")
+        raise EvaluationError(f"an expression may not be longer than {LONGEST_SOURCE} characters")
     if _PLAIN.fullmatch(source):
         parts = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _PLAIN_PART.finditer(source))
         if parts[0] not in _KEYWORDS:
@@ -186,7 +187,7 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
         tree = _parse(environment, source)
         return Expression(source, frozenset(_references(tree)), _lazy(environment, tree, source))
     except RecursionError:
-        raise ValueProblem("the expression is nested too deeply") from None
+        raise EvaluationError("the expression is nested too deeply") from None
 
 
 def compile_condition(source: str | bool) -> Expression:
@@ -196,22 +197,22 @@ def compile_condition(source: str | bool) -> Expression:
     return compile_expression(source, answer=True)
 
 
-def settle(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
 
-    Raises ValueProblem for what is no data: a function, an object.
+    Raises EvaluationError for what is no data: a function, an object.
     """
     if value is None or type(value) in _DATA:
         return value
     if isinstance(value, Undefined):
         return None
     if isinstance(value, Iterator | range | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
-        return [settle(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): settle(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return str(value)
-    raise ValueProblem(f"a value must be data, not a {type(value).__name__}")
+    raise EvaluationError(f"a value must be data, not a {type(value).__name__}")
 
 
 def _settled_items(value: Any) -> Any:
@@ -225,14 +226,14 @@ def _settled_items(value: Any) -> Any:
     def settled(item: Any, depth: int) -> Any:
         nonlocal left
         left -= 1
-        if isinstance(item, Missing):
+        if isinstance(item, StrictUndefined):
             item._fail_with_undefined_error()
         if isinstance(item, Undefined):
             return None
         if isinstance(item, Iterator):
             item = list(item)
         if not isinstance(item, dict | list | tuple):
-            return settle(item)
+            return to_plain(item)
         if depth == _DEEPEST_RESULT or len(item) > left:
             return item
         if isinstance(item, dict):
@@ -261,9 +262,9 @@ def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Ca
                 except (KeyError, TypeError, IndexError):
                     value = environment.getitem(value, key)
         except JinjaError as error:
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
-        if isinstance(value, Missing):
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error}") from None
+        if isinstance(value, StrictUndefined):
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
         return value
 
     return evaluate
@@ -277,15 +278,17 @@ def _parse(environment: _Sandbox, source: str) -> nodes.Expr:
             raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r} after the end of the expression", 1)
         tree.set_environment(environment)
     except TemplateSyntaxError as error:
-        raise ValueProblem(f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}") from None
+        raise EvaluationError(
+            f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}"
+        ) from None
     except ValueError:  # of `int`, which takes only so many digits
-        raise ValueProblem("a number in the expression has too many digits") from None
+        raise EvaluationError("a number in the expression has too many digits") from None
     for node, known, kind in (
         *((found, environment.filters, "filter") for found in _all(tree, nodes.Filter)),
         *((found, environment.tests, "test") for found in _all(tree, nodes.Test)),
     ):
         if node.name not in known:
-            raise ValueProblem(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
+            raise EvaluationError(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
     return tree
 
 
@@ -307,7 +310,7 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
 
     def evaluate(scope: Scope) -> Any:
         nonlocal render
-        start_work()
+        reset()
         try:
             if render is None:  # generated at the first use: a thousand specs load without it
                 body = nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)
@@ -318,7 +321,7 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
             value = context.vars["result"]
             if isinstance(value, Iterator):
                 value = list(value)
-            if isinstance(value, Missing):
+            if isinstance(value, StrictUndefined):
                 value._fail_with_undefined_error()
             if isinstance(value, list | tuple | dict):
                 value = _settled_items(value)
@@ -327,14 +330,14 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
                 if isinstance(value, str) and type(value) is not str and not hasattr(value, "is_path")
                 else value
             )
-        except ValueProblem:
+        except EvaluationError:
             raise
         except (JinjaError, SecurityError) as error:
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error.message or error}") from None
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error.message or error}") from None
         except RecursionError:
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: nested too deeply") from None
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: nested too deeply") from None
         except Exception as error:  # whatever a filter or an operator says of a value of the wrong type
-            raise ValueProblem(f"${{{{ {source.strip()} }}}}: {error}") from None
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error}") from None
 
     return evaluate
 

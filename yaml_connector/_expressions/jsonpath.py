@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector.errors import ValueProblem, short
+from yaml_connector.errors import EvaluationError, short
 
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`
@@ -41,7 +41,7 @@ class Path:
 
 @lru_cache(maxsize=16384)
 def compile_path(text: str) -> Path:
-    """Compile a JSONPath; raises ValueProblem that says where in the text it is wrong."""
+    """Compile a JSONPath; raises EvaluationError that says where in the text it is wrong."""
     steps = _plain_steps(text)
     if steps is not None:
         return _plain(text, steps)
@@ -126,7 +126,7 @@ def _items(value: Any) -> list[Any]:
 
 def _extended(text: str) -> Path:
     if len(text) > LONGEST_EXTENDED:
-        raise ValueProblem(f"{short(text)} is no JSONPath: it is longer than {LONGEST_EXTENDED} characters")
+        raise EvaluationError(f"{short(text)} is no JSONPath: it is longer than {LONGEST_EXTENDED} characters")
 
     from jsonpath_ng import jsonpath
     from jsonpath_ng.exceptions import JSONPathError
@@ -135,9 +135,9 @@ def _extended(text: str) -> Path:
     try:
         parsed = parse(text)
     except JSONPathError as error:
-        raise ValueProblem(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+        raise EvaluationError(f"{text!r} is no JSONPath: {_one_line(error)}") from None
     except Exception as error:  # the parser lets IndexError, AttributeError and the like escape on odd input
-        raise ValueProblem(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+        raise EvaluationError(f"{text!r} is no JSONPath: {_one_line(error)}") from None
 
     single = (jsonpath.Root, jsonpath.This, jsonpath.Child, jsonpath.Index)
 

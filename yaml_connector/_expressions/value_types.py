@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from yaml_connector._expressions.filters import epoch_seconds
-from yaml_connector.errors import ValueProblem, did_you_mean, short
+from yaml_connector.errors import EvaluationError, did_you_mean, short
 
 SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
 _URIS = ("file", "dir", "dataframe")
@@ -41,10 +41,10 @@ class ValueType:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d` (section 2); raises ValueProblem."""
+    """Seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d` (section 2); raises EvaluationError."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueProblem(f"{short(text)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+        raise EvaluationError(f"{short(text)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -57,19 +57,19 @@ def duration_text(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size like `512KiB`, `10MiB` (section 2); raises ValueProblem."""
+    """Bytes of a size like `512KiB`, `10MiB` (section 2); raises EvaluationError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueProblem(f"{short(text)} is no size; write it as 512KiB or 10MiB")
+        raise EvaluationError(f"{short(text)} is no size; write it as 512KiB or 10MiB")
     return int(match[1]) * _SIZES[match[2]]
 
 
 @lru_cache(maxsize=1024)
 def parse_type(text: str) -> ValueType:
-    """Parse a type as a spec writes it; raises ValueProblem with the closest valid one."""
+    """Parse a type as a spec writes it; raises EvaluationError with the closest valid one."""
     stripped = text.strip()
     if len(stripped) > _LONGEST_TYPE:
-        raise ValueProblem(f"there is no type of more than {_LONGEST_TYPE} characters")
+        raise EvaluationError(f"there is no type of more than {_LONGEST_TYPE} characters")
     if stripped.endswith("?"):
         inner = parse_type(stripped[:-1])
         return ValueType(inner.name, inner.item, optional=True)
@@ -82,7 +82,7 @@ def parse_type(text: str) -> ValueType:
     raise UnknownType(stripped)
 
 
-class UnknownType(ValueProblem):
+class UnknownType(EvaluationError):
     """A text that is no type. The message is made when it is read: to look for the closest type takes long, and a file
     may name thousands."""
 
@@ -95,9 +95,9 @@ class UnknownType(ValueProblem):
         return f"there is no type {short(self.text)}{did_you_mean(self.text, allowed)} (and T? for optional)"
 
 
-def _wrong(value: Any, kind: ValueType | str) -> ValueProblem:
+def _wrong(value: Any, kind: ValueType | str) -> EvaluationError:
     shown = repr(value)
-    return ValueProblem(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is no {kind}")
+    return EvaluationError(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is no {kind}")
 
 
 # --- what an API answered, as a declared type ----------------------------------------------------------------------
@@ -107,7 +107,7 @@ def convert(value: Any, kind: ValueType) -> Any:
     """An answer's value as exactly the declared type: a number in a string is that number, an int for a float is one.
 
     `datetime` gives an aware `datetime`, `duration` a `timedelta`, files, directories and dataframes their URI. Raises
-    ValueProblem if the value is not of that type.
+    EvaluationError if the value is not of that type.
     """
     if value is None:
         if kind.optional or kind.name == "any":
@@ -213,7 +213,7 @@ def duration_seconds(value: Any) -> float:
 
 def check_config(value: Any, kind: ValueType) -> Any:
     """A config value as JSON can hold it, checked against its type: nothing is converted but an int for a float, a
-    duration (to seconds) and a datetime (to RFC 3339). Raises ValueProblem."""
+    duration (to seconds) and a datetime (to RFC 3339). Raises EvaluationError."""
     if value is None:
         if kind.optional or kind.name == "any":
             return None

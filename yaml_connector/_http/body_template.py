@@ -13,7 +13,7 @@ from yaml_connector._expressions.filters import as_text, json_bytes
 from yaml_connector._expressions.jinja import Reference, Scope
 from yaml_connector._http.transport import Body
 from yaml_connector._spec.requests import Part, Request
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 
 class Files(Protocol):
@@ -23,7 +23,7 @@ class Files(Protocol):
 
 
 def no_files(uri: str) -> AsyncIterator[bytes]:
-    raise ValueProblem(f"the file {uri} cannot be read here")
+    raise EvaluationError(f"the file {uri} cannot be read here")
 
 
 Built = tuple[Body, str | None]
@@ -86,7 +86,7 @@ class _Multipart:
         disposition = f'form-data; name="{_quoted(name)}"' + (f'; filename="{_quoted(filename)}"' if filename else "")
         kind = content_type or ("application/octet-stream" if isinstance(content, _FilePart) else None)
         if kind and {"\r", "\n", "\0"} & set(kind):
-            raise ValueProblem("the content_type of a part holds a line break")
+            raise EvaluationError("the content_type of a part holds a line break")
         head = f"--{self.boundary}\r\nContent-Disposition: {disposition}\r\n"
         head += f"Content-Type: {kind}\r\n\r\n" if kind else "\r\n"
         self.pieces.append(head.encode())
@@ -173,9 +173,9 @@ def compile_body(request: Request) -> tuple[BuildBody, frozenset[Reference]]:
 
 
 def as_mapping(value: Any, place: str) -> Mapping[str, Any]:
-    """A value that must be a mapping (null: an empty one); raises ValueProblem that names the place."""
+    """A value that must be a mapping (null: an empty one); raises EvaluationError that names the place."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise ValueProblem(f"{place} must be a mapping, not {type(value).__name__}")
+        raise EvaluationError(f"{place} must be a mapping, not {type(value).__name__}")
     return value

@@ -1,7 +1,7 @@
 """Sending a request until there is an answer, or no use in trying (sections 4 and 6).
 
-One `Session` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, has the answer
-judged, waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is
+One `CallContext` serves one call of Flyte's: it knows the values, the deadline and the secrets. It sends, has the
+answer judged, waits and sends again, renews a token once after a 401, and follows redirects. Every message it raises is
 redacted.
 """
 
@@ -18,28 +18,28 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._http.body_template import Files, no_files
 from yaml_connector._http.connection import Connection, Place
-from yaml_connector._http.events import NOBODY, Exchange, Observer
+from yaml_connector._http.events import NULL_OBSERVER, Exchange, Observer
 from yaml_connector._http.exchange import exchange, fetch
 from yaml_connector._http.hosts import parse_url, resolve_url
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.messages import Response
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.request_template import RequestPlan, header_map
-from yaml_connector._http.response_policy import Judge, judge_answer
-from yaml_connector._http.streaming import StreamedAnswer, read_up_to
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
+from yaml_connector._http.streaming import StreamedResponse, read_up_to
+from yaml_connector._http.transport import HttpRequest
 from yaml_connector._http.urls import add_query
-from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MESSAGE_LENGTH = 500
 
 
-class Session:
+class CallContext:
     """Everything that one call of Flyte's sends goes through here."""
 
     __slots__ = (
-        "_gate",
+        "_pinned_host_rules",
         "about",
         "connection",
         "deadline",
@@ -75,22 +75,22 @@ class Session:
         }
         self.files = files or no_files
         self.watch: Callable[[Exchange], None] | None = None
-        self.observer: Observer = NOBODY
+        self.observer: Observer = NULL_OBSERVER
         self.token: Any = None
         self.about = ""  # which job this is for, in log lines
         self.shares = False  # may a request wait for the answer to the same one of another call?
-        self._gate = allowed_by.place(config).rules if allowed_by is not None else None
+        self._pinned_host_rules = allowed_by.place(config).rules if allowed_by is not None else None
 
-    def fresh(self) -> Session:
+    def fresh(self) -> CallContext:
         """A session of its own with the same values, for a request that serves several calls. It has this call's
         deadline: who joins later has a later one."""
         scope = self.scope
-        session = Session(self.connection, config=scope["config"], secrets=scope["secrets"], files=self.files)
+        session = CallContext(self.connection, config=scope["config"], secrets=scope["secrets"], files=self.files)
         session.deadline, session.observer, session.about = self.deadline, self.observer, self.about
-        session.watch, session._gate = self.watch, self._gate
+        session.watch, session._pinned_host_rules = self.watch, self._pinned_host_rules
         return session
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> CallContext:
         """No secret leaves with what is raised inside: an error of a value may quote what a request or an answer
         held."""
         return self
@@ -100,7 +100,7 @@ class Session:
     ) -> None:
         if error is None:
             return
-        if isinstance(error, (CallError, ValueProblem)):
+        if isinstance(error, (CallError, EvaluationError)):
             error.args = (self.redact(str(error)),)
         else:  # a fault of our own, or of a library
             error.args = tuple(self.redact(part) if isinstance(part, str) else part for part in error.args)
@@ -113,7 +113,7 @@ class Session:
         """Seconds until this call must be over."""
         return self.deadline - clock().monotonic()
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """From here on this value is a secret, too (a fetched token, a basic pair)."""
         if secret and secret not in self.learned:
             self.learned |= {secret}
@@ -131,16 +131,16 @@ class Session:
         self,
         plan: RequestPlan,
         scope: Scope,
-        judge: Judge,
+        judge: SuccessCriteria,
         *,
-        unsure: Callable[[Passing], Awaitable[bool]] | None = None,
-        lacks: Callable[[Answer], bool] | None = None,
-    ) -> Answer:
+        unsure: Callable[[TransientError], Awaitable[bool]] | None = None,
+        lacks: Callable[[Response], bool] | None = None,
+    ) -> Response:
         """Send a request until it is answered. `unsure` is asked whether one that may have arrived is sent again (a GET
         always is, and so is everything without it); `lacks` whether a 2xx that is no JSON is a broken answer (only if
         the judge says so, without it).
 
-        Raises FailedForGood or Passing; ValueProblem if the request cannot be built.
+        Raises PermanentError or TransientError; EvaluationError if the request cannot be built.
         """
         request = plan.build(scope, self.base_url, self.files)
         timeout = plan.timeout or self.connection.spec.timeout
@@ -155,17 +155,17 @@ class Session:
                     answer = await self.connection.sharing.send(self, request, how, self._answered)
                 else:
                     answer = await self._answered(request, plan.auth, timeout, follow)
-                judge_answer(self, answer, scope, judge, lacks)
+                raise_for_response(self, answer, scope, judge, lacks)
                 return answer
-            except Passing as failure:
-                failure.arrived = failure.arrived and not read_only
-                if failure.arrived and unsure is not None and not await unsure(failure):
+            except TransientError as failure:
+                failure.may_have_been_processed = failure.may_have_been_processed and not read_only
+                if failure.may_have_been_processed and unsure is not None and not await unsure(failure):
                     raise
                 if attempt >= self.connection.spec.retry.max_attempts or not await self._pause(attempt, failure):
                     raise
             attempt += 1
 
-    async def _pause(self, attempt: int, failure: Passing) -> bool:
+    async def _pause(self, attempt: int, failure: TransientError) -> bool:
         """Wait before the next attempt; False if there is no time for it."""
         retry = self.connection.spec.retry
         if failure.retry_after is not None:
@@ -180,56 +180,56 @@ class Session:
         self.observer.retry()
         return True
 
-    async def _answered(self, request: WireRequest, auth: bool, timeout: float, follow: bool) -> Answer:
+    async def _answered(self, request: HttpRequest, auth: bool, timeout: float, follow: bool) -> Response:
         """The answer to a request, or to where it is redirected; with credentials fetched anew if they are refused."""
         first, redirects, renewed = request, 0, False
         while True:
             sent = await self._prepared(request, auth, bare=False)
             answer = await fetch(self, sent, timeout, bare=False)
-            if answer.status == 401 and auth and not renewed and self._renew():
+            if answer.status == 401 and auth and not renewed and self._refresh_credentials():
                 request, redirects, renewed = first, 0, True
             elif follow and answer.status in _REDIRECTS and (location := answer.headers.get("Location")):
                 redirects += 1
                 if redirects == _MOST_REDIRECTS:
                     endless = f"was redirected more than {_MOST_REDIRECTS} times"
-                    raise FailedForGood(self.say(first, endless))
+                    raise PermanentError(self.say(first, endless))
                 request = self._next_hop(request, answer, location)
             else:
                 return answer
 
-    def _renew(self) -> bool:
+    def _refresh_credentials(self) -> bool:
         """Let credentials that were refused be fetched anew; False if there is nothing to fetch."""
         signer = self.connection.auth
         return signer is not None and signer.forget(self.scope, self)
 
-    def _next_hop(self, request: WireRequest, answer: Answer, location: str) -> WireRequest:
+    def _next_hop(self, request: HttpRequest, answer: Response, location: str) -> HttpRequest:
         try:
             url = resolve_url(answer.url, location)
             target = self._checked(url)
-        except ValueProblem as problem:
-            raise FailedForGood(self.redact(f"{request.method} {answer.url} redirects elsewhere: {problem}")) from None
+        except EvaluationError as problem:
+            raise PermanentError(self.redact(f"{request.method} {answer.url} redirects elsewhere: {problem}")) from None
         keeps_body = answer.status in (307, 308) or request.method in ("GET", "HEAD")
         headers = request.headers
         if target[1] != parse_url(answer.url).origin:  # headers may hold credentials, and this is somebody else
             headers = {name: value for name, value in headers.items() if name.lower() in ("accept", "accept-encoding")}
-        return WireRequest(
+        return HttpRequest(
             request.method if keeps_body else "GET", url, dict(headers), request.body if keeps_body else None
         )
 
     def _checked(self, url: str) -> tuple[str, str, bool]:
-        """A URL as it is sent, its origin, and whether credentials may go there; raises ValueProblem."""
+        """A URL as it is sent, its origin, and whether credentials may go there; raises EvaluationError."""
         target = parse_url(url)
-        if self._gate is not None:
-            self._gate.check(target)
+        if self._pinned_host_rules is not None:
+            self._pinned_host_rules.check(target)
         return target.url, target.origin, self.place.rules.check(target)
 
     @asynccontextmanager
     async def stream(
-        self, plan: RequestPlan, scope: Scope, judge: Judge, *, max_time: float
-    ) -> AsyncIterator[StreamedAnswer]:
+        self, plan: RequestPlan, scope: Scope, judge: SuccessCriteria, *, max_time: float
+    ) -> AsyncIterator[StreamedResponse]:
         """Send a request and give its answer as it comes, for `max_time` seconds at most. One that does not begin
         within the timeout is sent again, and one that is no success is judged, as by `send`; a stream that breaks off
-        later raises Passing."""
+        later raises TransientError."""
         request = plan.build(scope, self.base_url, self.files)
         follow = self.connection.spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
         timeout = plan.timeout or self.connection.spec.timeout
@@ -241,18 +241,18 @@ class Session:
                 sent = await self._prepared(request, plan.auth, bare=False)
                 sent.begin = timeout
                 async with (
-                    self._patience(sent, timeout) as patience,
+                    self._timeout(sent, timeout) as patience,
                     exchange(self, sent) as response,
                 ):
                     if judge.is_success(response.status):
-                        streamed = StreamedAnswer(sent, response, min(latest, clock().monotonic() + max_time))
+                        streamed = StreamedResponse(sent, response, min(latest, clock().monotonic() + max_time))
                         await streamed.begin()
                         patience.reschedule(None)
                         given = True
                         yield streamed
                         return
                     content = await read_up_to(response.chunks, self.connection.spec.max_response)
-                answer = Answer(sent.method, sent.url, response.status, response.headers, content)
+                answer = Response(sent.method, sent.url, response.status, response.headers, content)
                 if self.watch is not None:
                     self.watch(Exchange(sent, answer, None))
                 location = answer.headers.get("Location")
@@ -260,19 +260,19 @@ class Session:
                     hops += 1
                     request = self._next_hop(request, answer, location)
                     continue
-                if answer.status == 401 and plan.auth and not renewed and self._renew():
+                if answer.status == 401 and plan.auth and not renewed and self._refresh_credentials():
                     renewed = True
                     continue
-                judge_answer(self, answer, scope, judge)
-            except Passing as failure:
+                raise_for_response(self, answer, scope, judge)
+            except TransientError as failure:
                 last = given or attempt >= self.connection.spec.retry.max_attempts
                 if last or not await self._pause(attempt, failure):
                     raise
             attempt += 1
 
     @asynccontextmanager
-    async def _patience(self, sent: WireRequest, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-        """Raises Passing when the time is over, unless it is rescheduled."""
+    async def _timeout(self, sent: HttpRequest, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+        """Raises TransientError when the time is over, unless it is rescheduled."""
         timeout = asyncio.timeout(seconds)
         try:
             async with timeout:
@@ -280,19 +280,21 @@ class Session:
         except TimeoutError:
             if not timeout.expired():
                 raise
-            raise Passing(self.say(sent, f"gave no complete answer within {seconds:.3g} s"), arrived=True) from None
+            raise TransientError(
+                self.say(sent, f"gave no complete answer within {seconds:.3g} s"), may_have_been_processed=True
+            ) from None
 
-    async def _prepared(self, request: WireRequest, auth: bool, bare: bool) -> WireRequest:
+    async def _prepared(self, request: HttpRequest, auth: bool, bare: bool) -> HttpRequest:
         """The request as it is sent once, to a host that may have it, when the rate limit lets it. `bare`: without
         credentials and the connection's default headers and query."""
         if request.at_base:
             url, origin, credentialed = request.url, self.place.target.origin, True
-            if self._gate is not None:
-                self._gate.check(self.place.target)
+            if self._pinned_host_rules is not None:
+                self._pinned_host_rules.check(self.place.target)
         else:
             url, origin, credentialed = self._checked(request.url)
         connection = self.connection
-        sent = WireRequest(request.method, url, dict(request.headers), request.body)
+        sent = HttpRequest(request.method, url, dict(request.headers), request.body)
         if credentialed and not bare:
             if origin == self.place.target.origin:
                 self._add_defaults(sent)
@@ -304,7 +306,7 @@ class Session:
             self.observer.waited(await connection.limiter.wait(self.deadline))
         return sent
 
-    def _add_defaults(self, sent: WireRequest) -> None:
+    def _add_defaults(self, sent: HttpRequest) -> None:
         connection = self.connection
         if connection.headers is not None:
             given = {name.lower() for name in sent.headers}
@@ -316,16 +318,16 @@ class Session:
         if connection.query is not None:
             sent.url = add_query(sent.url, connection.query.evaluate(self.scope) or {})
 
-    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
+    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Response:
         """Send a login request once: no credentials of its own, none of the connection's default headers and query.
         When it fails passingly, the request that needs the token does too, and both are sent again."""
         request = plan.build(scope, self.base_url)
         try:
             sent = await self._prepared(request, auth=False, bare=True)
             answer = await fetch(self, sent, plan.timeout or self.connection.spec.timeout, bare=True)
-            judge_answer(self, answer, scope, Judge(needs_json=needs_json))
-        except Passing as failure:
-            failure.arrived = False  # whatever became of the login, the job's own request was not sent
+            raise_for_response(self, answer, scope, SuccessCriteria(needs_json=needs_json))
+        except TransientError as failure:
+            failure.may_have_been_processed = False  # whatever became of the login, the job's own request was not sent
             raise
         self.observer.token()
         return answer
@@ -337,10 +339,10 @@ class Session:
         text = self.redact(text[: length * 20])
         return text if len(text) <= length else text[: length - 3] + "..."
 
-    def one_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
+    def single_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """The start of a text, of any length, without secrets and line breaks."""
         return self.shorten(" ".join(self.redact(text[: length * 20]).split()), length)
 
-    def say(self, about: WireRequest | Answer, what: str) -> str:
+    def say(self, about: HttpRequest | Response, what: str) -> str:
         """What became of a request, without secrets."""
         return self.redact(f"{about.method} {about.url} {what}")

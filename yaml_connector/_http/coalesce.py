@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from yaml_connector._http.messages import Answer
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.messages import Response
+from yaml_connector._http.transport import HttpRequest
 
 
 class Caller(Protocol):
@@ -22,19 +22,19 @@ class Caller(Protocol):
     learned: frozenset[str]
 
 
-class _UnderWay:
+class InFlight:
     """A request that is being answered. `told` is there once somebody else waits for it: the answer, or None if it was
     cancelled."""
 
     __slots__ = ("how", "request", "session", "told")
 
-    def __init__(self, session: Caller, request: WireRequest, how: tuple[Any, ...]) -> None:
+    def __init__(self, session: Caller, request: HttpRequest, how: tuple[Any, ...]) -> None:
         self.session = session
         self.request = request
         self.how = how
-        self.told: asyncio.Future[Answer | None] | None = None
+        self.told: asyncio.Future[Response | None] | None = None
 
-    def serves(self, session: Caller, request: WireRequest, how: tuple[Any, ...]) -> bool:
+    def serves(self, session: Caller, request: HttpRequest, how: tuple[Any, ...]) -> bool:
         """Is that the same request, and is this one over in time for it?"""
         mine, other = self.session, session
         return (
@@ -46,13 +46,13 @@ class _UnderWay:
             and repr(mine.scope["config"]) == repr(other.scope["config"])  # 1 and True are not the same in a URL
         )
 
-    async def outcome(self) -> Answer | None:
+    async def outcome(self) -> Response | None:
         """What came of it; raises what it raised."""
         if self.told is None:
             self.told = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self.told)
 
-    def tell(self, answer: Answer | None) -> None:
+    def tell(self, answer: Response | None) -> None:
         if self.told is not None:
             self.told.set_result(answer)
 
@@ -62,19 +62,19 @@ class _UnderWay:
             self.told.exception()  # those who waited may all be gone: then nobody is to hear of it
 
 
-class Sharing:
+class RequestCoalescer:
     """The requests under way on one connection."""
 
     def __init__(self) -> None:
-        self._under_way: dict[tuple[int, str], _UnderWay] = {}
+        self._under_way: dict[tuple[int, str], InFlight] = {}
 
     async def send(
         self,
         session: Caller,
-        request: WireRequest,
+        request: HttpRequest,
         how: tuple[bool, float, bool],
-        send: Callable[[WireRequest, bool, float, bool], Awaitable[Answer]],
-    ) -> Answer:
+        send: Callable[[HttpRequest, bool, float, bool], Awaitable[Response]],
+    ) -> Response:
         """The answer to a request without a body, sent by `send` with `how` (credentials, timeout, redirects) unless
         the same is under way. Raises as `send` does."""
         key = (id(asyncio.get_running_loop()), request.url)
@@ -85,7 +85,7 @@ class Sharing:
             session.learned |= other.session.learned  # the token that was fetched for it
             if answer is not None:
                 return _Shared(answer)
-        mine = self._under_way[key] = _UnderWay(session, request, how)
+        mine = self._under_way[key] = InFlight(session, request, how)
         try:
             answer = await send(request, *how)
         except Exception as error:
@@ -100,12 +100,12 @@ class Sharing:
                 mine.tell(None)
 
 
-class _Shared(Answer):
+class _Shared(Response):
     """An answer that was given to somebody else too: parsed once, with saves of its own."""
 
     __slots__ = ("_first",)
 
-    def __init__(self, first: Answer) -> None:
+    def __init__(self, first: Response) -> None:
         super().__init__(first.method, first.url, first.status, first.headers, first.content)
         self._first = first
 

@@ -13,14 +13,14 @@ from yaml_connector._expressions.compile import Value, compile_text, compile_tre
 from yaml_connector._expressions.extractions import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
 from yaml_connector._http.auth import Auth, compile_auth
-from yaml_connector._http.coalesce import Sharing
-from yaml_connector._http.hosts import HostPattern, HostRules, Target, parse_pattern, parse_url
+from yaml_connector._http.coalesce import RequestCoalescer
+from yaml_connector._http.hosts import HostPattern, HostRules, ParsedUrl, parse_pattern, parse_url
 from yaml_connector._http.request_template import compile_headers, compile_query
 from yaml_connector._http.transport import AiohttpTransport, Transport
 from yaml_connector._http.urls import compile_url
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector._spec.connection import RateLimit
-from yaml_connector.errors import Passing, ValueProblem
+from yaml_connector.errors import EvaluationError, TransientError
 
 _MOST_PLACES = 1000  # different base URLs that `config` may make
 
@@ -30,11 +30,11 @@ class Place:
     """Where requests of one configuration go."""
 
     base_url: str
-    target: Target
+    target: ParsedUrl
     rules: HostRules
 
 
-class Limiter:
+class RateLimiter:
     """At most so many requests in a time, for this process."""
 
     def __init__(self, limit: RateLimit) -> None:
@@ -42,17 +42,19 @@ class Limiter:
         self._sent: deque[float] = deque(maxlen=limit.requests)
 
     async def wait(self, deadline: float) -> float:
-        """Wait for a place; gives the seconds waited. Raises Passing if there is none before the deadline."""
-        wait = self.room_in()
+        """Wait for a place; gives the seconds waited. Raises TransientError if there is none before the deadline."""
+        wait = self.time_until_available()
         due = clock().monotonic() + wait
         if due > deadline:
-            raise Passing("the rate limit of this connection leaves no room before the deadline", arrived=False)
+            raise TransientError(
+                "the rate limit of this connection leaves no room before the deadline", may_have_been_processed=False
+            )
         self._sent.append(due)
         if wait > 0:
             await clock().sleep(wait)
         return wait
 
-    def room_in(self) -> float:
+    def time_until_available(self) -> float:
         """In how many seconds there is a place."""
         if len(self._sent) < self._limit.requests:
             return 0.0
@@ -77,8 +79,8 @@ class Connection:
         self.headers: Value | None = compile_headers(spec.headers) if spec.headers is not None else None
         self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
         self.auth: Auth | None = compile_auth(spec.auth)
-        self.limiter = Limiter(spec.rate_limit) if spec.rate_limit else None
-        self.sharing = Sharing()
+        self.limiter = RateLimiter(spec.rate_limit) if spec.rate_limit else None
+        self.sharing = RequestCoalescer()
         self.retry_statuses = frozenset(spec.retry.status_codes)
         self._base_url, names = compile_url(spec.base_url, whole_is_url=True)
         self._hosts = compile_tree([*(spec.allowed_hosts or ())])
@@ -92,7 +94,7 @@ class Connection:
         )
 
     def place(self, config: Mapping[str, Any]) -> Place:
-        """Where requests with this config go; raises ValueProblem if that is no usable URL."""
+        """Where requests with this config go; raises EvaluationError if that is no usable URL."""
         if self._fixed is not None:
             return self._fixed
         if not any(name[0] == "config" for name in self._config_names):
@@ -116,13 +118,13 @@ class Connection:
         base_url = self._base_url(scope).rstrip("/")
         try:
             target = parse_url(base_url)
-        except ValueProblem as problem:
-            raise ValueProblem(f"connection.base_url: {problem}") from None
+        except EvaluationError as problem:
+            raise EvaluationError(f"connection.base_url: {problem}") from None
         allowed = tuple(parse_pattern(str(text)) for text in self._hosts.evaluate(scope))
         public = tuple(parse_pattern(str(text)) for text in self._public.evaluate(scope))
         rules = HostRules(HostPattern(target.host, target.port, target.scheme), allowed, public)
         if self._config_in_base and not any(pattern.matches(target) for pattern in allowed):
-            raise ValueProblem(
+            raise EvaluationError(
                 f"connection.base_url: the config leads to {target.authority}, which allowed_hosts does not name"
             )
         return Place(target.origin + target.rest.rstrip("/"), target, rules)
@@ -139,7 +141,7 @@ class Connection:
             if files.get("cert_file"):
                 context.load_cert_chain(files["cert_file"], files.get("key_file"))
         except (OSError, ssl.SSLError) as error:
-            raise ValueProblem(f"connection.tls: {error}") from None
+            raise EvaluationError(f"connection.tls: {error}") from None
         if not self.spec.tls.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from yaml_connector._http.messages import Answer
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.messages import Response
+from yaml_connector._http.transport import HttpRequest
 
 
 class Observer(Protocol):
@@ -28,7 +28,7 @@ class Observer(Protocol):
         """A request waited for the rate limit."""
 
 
-class Unobserved:
+class NullObserver:
     """Nobody counts."""
 
     def request(self, status: int | None, seconds: float) -> None: ...
@@ -38,13 +38,13 @@ class Unobserved:
     def waited(self, seconds: float) -> None: ...
 
 
-NOBODY = Unobserved()
+NULL_OBSERVER = NullObserver()
 
 
 @dataclass
 class Exchange:
     """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
 
-    request: WireRequest
-    answer: Answer | None
+    request: HttpRequest
+    answer: Response | None
     failure: str | None

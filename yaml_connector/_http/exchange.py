@@ -10,9 +10,9 @@ from typing import Protocol
 from yaml_connector._clock import clock
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.events import Exchange, Observer
-from yaml_connector._http.messages import Answer
-from yaml_connector._http.transport import WireError, WireRequest, WireResponse
-from yaml_connector.errors import Passing
+from yaml_connector._http.messages import Response
+from yaml_connector._http.transport import HttpRequest, HttpResponse, TransportError
+from yaml_connector.errors import TransientError
 
 logger = logging.getLogger("yaml_connector.http")
 
@@ -29,35 +29,36 @@ class Sender(Protocol):
     def redact(self, text: str) -> str:
         """The text without any secret."""
 
-    def say(self, about: WireRequest, what: str) -> str:
+    def say(self, about: HttpRequest, what: str) -> str:
         """What became of a request, without secrets."""
 
 
-async def fetch(session: Sender, sent: WireRequest, timeout: float, *, bare: bool) -> Answer:
-    """Send a request once and read its answer, for `timeout` seconds at most. Raises Passing if there is none, it
-    breaks off, or is too long."""
+async def fetch(session: Sender, sent: HttpRequest, timeout: float, *, bare: bool) -> Response:
+    """Send a request once and read its answer, for `timeout` seconds at most. Raises TransientError if there is none,
+    it breaks off, or is too long."""
     began = clock().monotonic()
     limit = session.connection.spec.max_response
     timeout = _time_for(session, sent, timeout, began)
     status: int | None = None
     try:
         status, headers, content = await session.connection.transport.fetch(sent, timeout, limit)
-    except WireError as error:
+    except TransportError as error:
         raise _broken_off(session, sent, error) from None
     finally:
         _tell(session, sent, status, began, bare)
     if content is None:
         what = f"answered with more than {limit / 2**20:.3g} MiB (max_response)"
-        raise Passing(session.say(sent, what), arrived=True, status=status)
-    answer = Answer(sent.method, sent.url, status, headers, content)
+        raise TransientError(session.say(sent, what), may_have_been_processed=True, status=status)
+    answer = Response(sent.method, sent.url, status, headers, content)
     if session.watch is not None:
         session.watch(Exchange(sent, answer, None))
     return answer
 
 
 @asynccontextmanager
-async def exchange(session: Sender, sent: WireRequest) -> AsyncIterator[WireResponse]:
-    """Send a request once and give its answer as it comes, until the deadline. Raises Passing as `fetch` does."""
+async def exchange(session: Sender, sent: HttpRequest) -> AsyncIterator[HttpResponse]:
+    """Send a request once and give its answer as it comes, until the deadline. Raises TransientError as `fetch`
+    does."""
     began = clock().monotonic()
     remaining = _time_for(session, sent, session.deadline - began, began)
     status: int | None = None
@@ -65,27 +66,29 @@ async def exchange(session: Sender, sent: WireRequest) -> AsyncIterator[WireResp
         async with session.connection.transport.exchange(sent, remaining) as response:
             status = response.status
             yield response
-    except WireError as error:
+    except TransportError as error:
         raise _broken_off(session, sent, error) from None
     finally:
         _tell(session, sent, status, began, bare=False)
 
 
-def _time_for(session: Sender, sent: WireRequest, timeout: float, now: float) -> float:
+def _time_for(session: Sender, sent: HttpRequest, timeout: float, now: float) -> float:
     remaining = session.deadline - now
     if remaining <= 0:
-        raise Passing(session.say(sent, "was not sent: the deadline of this call has passed"), arrived=False)
+        raise TransientError(
+            session.say(sent, "was not sent: the deadline of this call has passed"), may_have_been_processed=False
+        )
     return min(timeout, remaining)
 
 
-def _broken_off(session: Sender, sent: WireRequest, error: WireError) -> Passing:
+def _broken_off(session: Sender, sent: HttpRequest, error: TransportError) -> TransientError:
     message = session.say(sent, error.reason)
     if session.watch is not None:
         session.watch(Exchange(sent, None, message))
-    return Passing(message, arrived=error.arrived)
+    return TransientError(message, may_have_been_processed=error.may_have_been_processed)
 
 
-def _tell(session: Sender, sent: WireRequest, status: int | None, began: float, bare: bool) -> None:
+def _tell(session: Sender, sent: HttpRequest, status: int | None, began: float, bare: bool) -> None:
     took = clock().monotonic() - began
     (session.observer.login if bare else session.observer.request)(status, took)
     if logger.isEnabledFor(logging.DEBUG):

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import idna
 
-from yaml_connector.errors import ValueProblem, did_you_mean
+from yaml_connector.errors import EvaluationError, did_you_mean
 
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -24,7 +24,7 @@ _METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.
 
 
 @dataclass(frozen=True)
-class Target:
+class ParsedUrl:
     """A checked URL: `host` is normalised (an IPv6 address without brackets), `rest` is path and query, encoded."""
 
     scheme: str
@@ -47,54 +47,54 @@ class Target:
 
 
 @lru_cache(maxsize=4096)
-def parse_url(url: str) -> Target:
-    """Take a URL apart; raises ValueProblem for what is no plain http(s) URL of one unambiguous host."""
+def parse_url(url: str) -> ParsedUrl:
+    """Take a URL apart; raises EvaluationError for what is no plain http(s) URL of one unambiguous host."""
     _check_characters(url)
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        raise ValueProblem(f"{url!r} is no URL: {error}") from None
+        raise EvaluationError(f"{url!r} is no URL: {error}") from None
     if parts.scheme.lower() not in _PORTS:
-        raise ValueProblem(f"{url!r} is no URL that can be used: it must start with http:// or https://")
+        raise EvaluationError(f"{url!r} is no URL that can be used: it must start with http:// or https://")
     if "@" in parts.netloc:
-        raise ValueProblem("a URL may not hold a user name or password; use auth")
+        raise EvaluationError("a URL may not hold a user name or password; use auth")
     scheme = parts.scheme.lower()
     host = normal_host(parts.hostname or "")
     path = quote(parts.path, safe=_URL_SAFE.replace("?", "")) or "/"
     query = quote(parts.query, safe=_URL_SAFE)
-    return Target(scheme, host, port or _PORTS[scheme], path + (f"?{query}" if query else ""))
+    return ParsedUrl(scheme, host, port or _PORTS[scheme], path + (f"?{query}" if query else ""))
 
 
 def resolve_url(base: str, url: str) -> str:
     """An absolute URL from one that may be relative (`Location`, `nextUri`)."""
     _check_characters(url)
     if url.startswith("//") or re.match(r"https?:(?!//[^/?#])", url, re.IGNORECASE):
-        raise ValueProblem(f"{url!r} is neither an absolute URL nor a path")
+        raise EvaluationError(f"{url!r} is neither an absolute URL nor a path")
     try:
         return urljoin(base, url)
     except ValueError as error:
-        raise ValueProblem(f"{url!r} is no URL: {error}") from None
+        raise EvaluationError(f"{url!r} is no URL: {error}") from None
 
 
 def _check_characters(url: str) -> None:
     if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
-        raise ValueProblem(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
+        raise EvaluationError(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
 
 
 @lru_cache(maxsize=4096)
 def normal_host(host: str) -> str:
     """A host name in lower case, without a trailing dot, IDN encoded; an address in its one canonical form.
 
-    Raises ValueProblem for what several parsers would read differently (`0x7f.1`, `2130706433`, `017700000001`).
+    Raises EvaluationError for what several parsers would read differently (`0x7f.1`, `2130706433`, `017700000001`).
     """
     if not host:
-        raise ValueProblem("the URL has no host")
+        raise EvaluationError("the URL has no host")
     if ":" in host:
         try:
             address = ipaddress.IPv6Address(host)
         except ValueError:
-            raise ValueProblem(f"{host!r} is no IPv6 address") from None
+            raise EvaluationError(f"{host!r} is no IPv6 address") from None
         mapped = address.ipv4_mapped
         return str(mapped) if mapped else str(address)
     name = host.lower().removesuffix(".")
@@ -102,15 +102,15 @@ def normal_host(host: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode()
         except idna.IDNAError:
-            raise ValueProblem(f"{host!r} is no host name") from None
+            raise EvaluationError(f"{host!r} is no host name") from None
     labels = name.split(".")
     if re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
         try:
             return str(ipaddress.IPv4Address(name))
         except ValueError:
-            raise ValueProblem(f"{host!r} is no host: write an address as four decimal numbers") from None
+            raise EvaluationError(f"{host!r} is no host: write an address as four decimal numbers") from None
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueProblem(f"{host!r} is no host name")
+        raise EvaluationError(f"{host!r} is no host name")
     return name
 
 
@@ -122,7 +122,7 @@ class HostPattern:
     port: int | None = None
     scheme: str | None = None
 
-    def matches(self, target: Target) -> bool:
+    def matches(self, target: ParsedUrl) -> bool:
         if self.port is not None and self.port != target.port:
             return False
         if self.scheme is not None and self.scheme != target.scheme:
@@ -138,10 +138,10 @@ class HostPattern:
 
 @lru_cache(maxsize=4096)
 def parse_pattern(text: str) -> HostPattern:
-    """Parse a host pattern; raises ValueProblem."""
+    """Parse a host pattern; raises EvaluationError."""
     match = re.fullmatch(r"(\*\.)?(\[[^\]]+\]|[^:/@\s]+)(?::(\d{1,5}))?", text.strip())
     if match is None or "*" in match[2]:
-        raise ValueProblem(f"{text!r} is no host pattern; write api.acme.com, *.acme.com or acme.com:8443")
+        raise EvaluationError(f"{text!r} is no host pattern; write api.acme.com, *.acme.com or acme.com:8443")
     host = normal_host(match[2].strip("[]"))
     return HostPattern((match[1] or "") + host, int(match[3]) if match[3] else None)
 
@@ -154,24 +154,24 @@ class HostRules:
     allowed: tuple[HostPattern, ...] = ()
     public: tuple[HostPattern, ...] = ()
 
-    def check(self, target: Target) -> bool:
-        """May a request go there? Gives whether credentials may go too; raises ValueProblem if it may not."""
+    def check(self, target: ParsedUrl) -> bool:
+        """May a request go there? Gives whether credentials may go too; raises EvaluationError if it may not."""
         if self.base.matches(target):
             return True
         if any(pattern.matches(target) for pattern in self.allowed):
             if self.base.scheme == "https" and target.scheme == "http" and not self._has_port(target):
-                raise ValueProblem(f"{target.origin} is not encrypted, but base_url is; no request was sent")
+                raise EvaluationError(f"{target.origin} is not encrypted, but base_url is; no request was sent")
             return True
         if any(pattern.matches(target) for pattern in self.public):
             return False
         known = [str(pattern) for pattern in (self.base, *self.allowed, *self.public)]
-        raise ValueProblem(
+        raise EvaluationError(
             f"the host {target.authority} is not allowed; no request was sent; "
             f"add it to allowed_hosts (or to public_hosts, without credentials)"
             f"{did_you_mean(target.host, known)}"
         )
 
-    def _has_port(self, target: Target) -> bool:
+    def _has_port(self, target: ParsedUrl) -> bool:
         return any(pattern.port == target.port for pattern in self.allowed)
 
 

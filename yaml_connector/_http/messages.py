@@ -7,13 +7,13 @@ from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from yaml_connector._expressions.jinja import ABSENT
+from yaml_connector._expressions.jinja import UNDEFINED
 from yaml_connector._expressions.json_text import parse_json
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
-class Answer(Mapping[str, Any]):
+class Response(Mapping[str, Any]):
     """What came back for one request. As a mapping it has the names that an expression sees; `saved` is the step's,
     `body` parsed JSON, whatever the content type says: undefined if it is none."""
 
@@ -39,11 +39,11 @@ class Answer(Mapping[str, Any]):
         try:
             return parse_json(self.content)
         except (ValueError, RecursionError):
-            return ABSENT
+            return UNDEFINED
 
     @property
     def is_json(self) -> bool:
-        return self.body is not ABSENT
+        return self.body is not UNDEFINED
 
     @property
     def text(self) -> str:
@@ -68,16 +68,16 @@ class Answer(Mapping[str, Any]):
         return 6
 
 
-class AnswerScope(dict[str, Any]):
+class ResponseScope(dict[str, Any]):
     """A scope that also has the names of an answer (none, until one came)."""
 
     __slots__ = ("answer",)
 
-    def __init__(self, names: Mapping[str, Any], answer: Answer | None = None, **more: Any) -> None:
+    def __init__(self, names: Mapping[str, Any], answer: Response | None = None, **more: Any) -> None:
         dict.__init__(self, names, **more)
         self.answer = answer
 
     def __missing__(self, key: str) -> Any:
         if key in ("status", "headers", "body", "text", "url"):
-            return ABSENT if self.answer is None else getattr(self.answer, key)
+            return UNDEFINED if self.answer is None else getattr(self.answer, key)
         raise KeyError(key)

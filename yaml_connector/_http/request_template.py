@@ -14,10 +14,10 @@ from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import Reference, Scope
 from yaml_connector._http.body_template import Files, as_mapping, compile_body, no_files
 from yaml_connector._http.hosts import resolve_url
-from yaml_connector._http.transport import Body, WireRequest
+from yaml_connector._http.transport import Body, HttpRequest
 from yaml_connector._http.urls import add_query, compile_url
 from yaml_connector._spec.requests import METHODS, Request
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -27,7 +27,7 @@ _EMPTY = Value(lambda scope: {}, constant=True)
 
 @dataclass(frozen=True)
 class RequestPlan:
-    """A compiled request. `build` makes the request to send; it raises ValueProblem."""
+    """A compiled request. `build` makes the request to send; it raises EvaluationError."""
 
     method: Value
     locate: Callable[[Scope], str]
@@ -40,14 +40,14 @@ class RequestPlan:
     follow_redirects: bool | None
     names: frozenset[Reference]
 
-    def build(self, scope: Scope, base_url: str, files: Files = no_files) -> WireRequest:
+    def build(self, scope: Scope, base_url: str, files: Files = no_files) -> HttpRequest:
         """The request for these values; headers of the connection and credentials are added later."""
         try:
             return self._build(scope, base_url, files)
         except UnicodeEncodeError:
-            raise ValueProblem("the request holds half of a surrogate pair, which UTF-8 has no form for") from None
+            raise EvaluationError("the request holds half of a surrogate pair, which UTF-8 has no form for") from None
 
-    def _build(self, scope: Scope, base_url: str, files: Files) -> WireRequest:
+    def _build(self, scope: Scope, base_url: str, files: Files) -> HttpRequest:
         located = self.locate(scope)
         if self.is_path:
             url = base_url + located if located[:1] == "/" else f"{base_url}/{located}"
@@ -63,12 +63,12 @@ class RequestPlan:
         if not self.method.constant:
             method = str(method).upper()
             if method not in METHODS:
-                raise ValueProblem(f"{method!r} is no method; allowed: {', '.join(METHODS)}")
-        return WireRequest(method, url, headers, body, at_base=self.is_path)
+                raise EvaluationError(f"{method!r} is no method; allowed: {', '.join(METHODS)}")
+        return HttpRequest(method, url, headers, body, at_base=self.is_path)
 
 
 def compile_request(request: Request, *, default_method: str = "GET") -> RequestPlan:
-    """Compile a request of a spec; raises ValueProblem if an expression in it is wrong."""
+    """Compile a request of a spec; raises EvaluationError if an expression in it is wrong."""
     if request.path is not None:
         locate, names = compile_url(request.path, whole_is_url=False)
     else:
@@ -98,10 +98,10 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
         text = "" if value is None else as_text(value)
         if _CONTROL.search(text):
             what = "line break" if {"\r", "\n", "\0"} & set(text) else "control character"
-            raise ValueProblem(f"the value of the header {name} holds a {what}")
+            raise EvaluationError(f"the value of the header {name} holds a {what}")
         if not _is_header_name(name):
             framing = str(name).lower() in _FRAMING
-            raise ValueProblem(f"{name!r} is no name of a header" + (" that can be given" if framing else ""))
+            raise EvaluationError(f"{name!r} is no name of a header" + (" that can be given" if framing else ""))
         if not text.isascii():
             text.encode()  # fails for what cannot be sent
         headers[name] = text
@@ -131,7 +131,7 @@ def compile_headers(headers: Mapping[str, Any] | str | None) -> Value:
     def evaluate(scope: Scope) -> Any:
         found = as_mapping(given.evaluate(scope), "headers")
         if any(str(name).lower() == "host" for name in found):
-            raise ValueProblem("headers that a template gives may not hold Host")
+            raise EvaluationError("headers that a template gives may not hold Host")
         return found
 
     return Value(evaluate, given.names)

@@ -13,14 +13,14 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import Expression, Scope
 from yaml_connector._http.connection import Connection
-from yaml_connector._http.messages import Answer, AnswerScope
-from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 _SURELY_NOT_DONE = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
-class Judge:
+class SuccessCriteria:
     """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
 
     success: frozenset[str] = frozenset({"2xx"})
@@ -44,29 +44,29 @@ class Speaker(Protocol):
 
     connection: Connection
 
-    def say(self, about: Answer, what: str) -> str:
+    def say(self, about: Response, what: str) -> str:
         """What became of a request."""
 
     def shorten(self, text: str) -> str:
         """A text, cut to a usual length."""
 
-    def one_line(self, text: str) -> str:
+    def single_line(self, text: str) -> str:
         """The start of a text of any length, as one line."""
 
 
-def judge_answer(
+def raise_for_response(
     session: Speaker,
-    answer: Answer,
+    answer: Response,
     scope: Scope,
-    judge: Judge,
-    lacks: Callable[[Answer], bool] | None = None,
+    judge: SuccessCriteria,
+    lacks: Callable[[Response], bool] | None = None,
 ) -> None:
-    """Raise what an answer is, if it is no success: FailedForGood, or Passing. `lacks` is asked whether a 2xx that is
-    no JSON is a broken answer."""
+    """Raise what an answer is, if it is no success: PermanentError, or TransientError. `lacks` is asked whether a 2xx
+    that is no JSON is a broken answer."""
     status = answer.status
-    read: AnswerScope | None = None
+    read: ResponseScope | None = None
     if judge.error is not None:
-        read = AnswerScope(scope, answer)
+        read = ResponseScope(scope, answer)
         error = judge.error.evaluate(read)
         if error:
             text = api_message(session, answer, read) if error is True else as_text(error)
@@ -75,18 +75,20 @@ def judge_answer(
         if _lacks_json(answer, judge, lacks):
             kind = answer.headers.get("Content-Type") or "no content type"
             what = f"no JSON ({kind})" if answer.content else "nothing"
-            raise Passing(session.say(answer, f"answered {status} with {what}"), arrived=True, status=status)
+            raise TransientError(
+                session.say(answer, f"answered {status} with {what}"), may_have_been_processed=True, status=status
+            )
         return
-    read = read or AnswerScope(scope, answer)
+    read = read or ResponseScope(scope, answer)
     retry_if = any(
         condition is not None and condition.evaluate(read)
         for condition in (judge.retry_if, session.connection.retry_if)
     )
     text = api_message(session, answer, read)
     if retry_if or status in session.connection.retry_statuses:
-        raise Passing(
+        raise TransientError(
             session.say(answer, _answered(status, text)),
-            arrived=not retry_if and status not in _SURELY_NOT_DONE,
+            may_have_been_processed=not retry_if and status not in _SURELY_NOT_DONE,
             status=status,
             retry_after=retry_after(answer),
             unknown_job=_is_unknown_job(judge, read),
@@ -94,14 +96,16 @@ def judge_answer(
     raise _failed(session, answer, text, read, judge)
 
 
-def _lacks_json(answer: Answer, judge: Judge, lacks: Callable[[Answer], bool] | None) -> bool:
+def _lacks_json(answer: Response, judge: SuccessCriteria, lacks: Callable[[Response], bool] | None) -> bool:
     if (lacks is None and not judge.needs_json) or not 200 <= answer.status < 300 or answer.is_json:
         return False
     return judge.needs_json or lacks is None or lacks(answer)
 
 
-def _failed(session: Speaker, answer: Answer, text: str, read: AnswerScope, judge: Judge) -> FailedForGood:
-    return FailedForGood(
+def _failed(
+    session: Speaker, answer: Response, text: str, read: ResponseScope, judge: SuccessCriteria
+) -> PermanentError:
+    return PermanentError(
         session.say(answer, _answered(answer.status, text)),
         status=answer.status,
         retry_after=retry_after(answer),
@@ -113,27 +117,27 @@ def _answered(status: int, text: str) -> str:
     return f"answered {status}: {text}" if text else f"answered {status}"
 
 
-def _is_unknown_job(judge: Judge, read: AnswerScope) -> bool:
+def _is_unknown_job(judge: SuccessCriteria, read: ResponseScope) -> bool:
     try:
         return judge.not_found is not None and bool(judge.not_found.evaluate(read))
-    except ValueProblem:
+    except EvaluationError:
         return False
 
 
-def api_message(session: Speaker, answer: Answer, read: AnswerScope) -> str:
+def api_message(session: Speaker, answer: Response, read: ResponseScope) -> str:
     """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
     text: Any = None
     if session.connection.error_message is not None:
         try:
             text = session.connection.error_message.first(read)
-        except ValueProblem:
+        except EvaluationError:
             text = None
     else:
-        text = usual_message(answer.body)
-    return session.one_line(answer.text) if text is None or text == "" else session.shorten(as_text(text))
+        text = default_error_message(answer.body)
+    return session.single_line(answer.text) if text is None or text == "" else session.shorten(as_text(text))
 
 
-def usual_message(body: Any) -> Any:
+def default_error_message(body: Any) -> Any:
     """The first of the places where APIs put their words."""
     if not isinstance(body, dict):
         return None
@@ -149,7 +153,7 @@ def usual_message(body: Any) -> Any:
     return next((place for place in places if isinstance(place, str) and place), None)
 
 
-def retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Response) -> float | None:
     """The seconds that an answer asks to wait, from both forms of `Retry-After`."""
     text = answer.headers.get("Retry-After")
     if text is None:

@@ -7,14 +7,14 @@ import codecs
 from collections.abc import AsyncIterator
 
 from yaml_connector._clock import clock
-from yaml_connector._http.messages import Answer
-from yaml_connector._http.transport import WireRequest, WireResponse
+from yaml_connector._http.messages import Response
+from yaml_connector._http.transport import HttpRequest, HttpResponse
 
 
-class StreamedAnswer(Answer):
+class StreamedResponse(Response):
     """An answer whose content is read as it comes: `texts` gives it decoded, until the time is over."""
 
-    def __init__(self, sent: WireRequest, response: WireResponse, until: float) -> None:
+    def __init__(self, sent: HttpRequest, response: HttpResponse, until: float) -> None:
         super().__init__(sent.method, sent.url, response.status, response.headers, b"")
         self._chunks = aiter(response.chunks)
         self._first = b""

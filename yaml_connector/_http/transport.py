@@ -19,7 +19,7 @@ from yarl import URL
 
 from yaml_connector._http.hosts import is_forbidden_address
 from yaml_connector._http.messages import Headers
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,7 @@ Fetched = tuple[int, Headers, bytes | None]
 
 
 @dataclass(slots=True, repr=False)
-class WireRequest:
+class HttpRequest:
     """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
     (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
     check. `begin`: the seconds within which an answer that is streamed must begin. Any of it may hold secrets, so its
@@ -44,7 +44,7 @@ class WireRequest:
 
 
 @dataclass(slots=True)
-class WireResponse:
+class HttpResponse:
     """The head of an answer, and its decompressed content as it comes."""
 
     status: int
@@ -63,25 +63,26 @@ class WireResponse:
         return b"".join(pieces)
 
 
-class WireError(Exception):
-    """No answer. `arrived` is False if the request surely did not reach the API; `reason` says what happened."""
+class TransportError(Exception):
+    """No answer. `may_have_been_processed` is False if the request surely did not reach the API; `reason` says what
+    happened."""
 
-    def __init__(self, reason: str, *, arrived: bool) -> None:
+    def __init__(self, reason: str, *, may_have_been_processed: bool) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.arrived = arrived
+        self.may_have_been_processed = may_have_been_processed
 
 
 class Transport:
     """Sends one request. `timeout` is in seconds, for the head and the content together."""
 
-    def exchange(self, request: WireRequest, timeout: float) -> AbstractAsyncContextManager[WireResponse]:
-        """The answer as it comes. Raises WireError, inside and outside."""
+    def exchange(self, request: HttpRequest, timeout: float) -> AbstractAsyncContextManager[HttpResponse]:
+        """The answer as it comes. Raises TransportError, inside and outside."""
         raise NotImplementedError
 
-    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+    async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
         """The whole answer: status, headers, and the content, or None for one longer than `limit` bytes. Raises
-        WireError."""
+        TransportError."""
         async with self.exchange(request, timeout) as response:
             return response.status, response.headers, await response.read(limit)
 
@@ -117,7 +118,7 @@ class AiohttpTransport(Transport):
             )
         return session
 
-    def _send(self, request: WireRequest, timeout: float) -> Awaitable[aiohttp.ClientResponse]:
+    def _send(self, request: HttpRequest, timeout: float) -> Awaitable[aiohttp.ClientResponse]:
         body: Any = request.body() if callable(request.body) else request.body
         return self._session().request(
             request.method,
@@ -129,7 +130,7 @@ class AiohttpTransport(Transport):
             middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
         )
 
-    async def fetch(self, request: WireRequest, timeout: float, limit: int) -> Fetched:
+    async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
         """As in Transport, without a context: every call of every connector passes here."""
         try:
             response = await self._send(request, timeout)
@@ -144,12 +145,12 @@ class AiohttpTransport(Transport):
         return response.status, response.headers, content
 
     @asynccontextmanager
-    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
         """As in Transport."""
         try:
             response = await self._send(request, timeout)
             try:
-                yield WireResponse(response.status, response.headers, aiter(response.content.iter_any()))
+                yield HttpResponse(response.status, response.headers, aiter(response.content.iter_any()))
             finally:
                 response.release()
                 await response.wait_for_close()
@@ -200,15 +201,15 @@ _FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSErr
 
 
 def _wire_error(error: BaseException, timeout: float) -> Exception:
-    if isinstance(error.__cause__, ValueProblem):  # the body's own file could not be read
+    if isinstance(error.__cause__, EvaluationError):  # the body's own file could not be read
         return error.__cause__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return WireError(f"could not connect within {timeout:.3g} s", arrived=False)
+        return TransportError(f"could not connect within {timeout:.3g} s", may_have_been_processed=False)
     if isinstance(error, TimeoutError):
-        return WireError(f"gave no complete answer within {timeout:.3g} s", arrived=True)
+        return TransportError(f"gave no complete answer within {timeout:.3g} s", may_have_been_processed=True)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return WireError(f"cannot be connected to: {_reason(error)}", arrived=False)
-    return WireError(f"broke off: {_reason(error)}", arrived=True)
+        return TransportError(f"cannot be connected to: {_reason(error)}", may_have_been_processed=False)
+    return TransportError(f"broke off: {_reason(error)}", may_have_been_processed=True)
 
 
 @lru_cache(maxsize=256)
@@ -249,7 +250,7 @@ class HttpxTransport(Transport):
         self._transport = transport
 
     @asynccontextmanager
-    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
         import httpx  # takes its time, and a service needs none of it
 
         limit = timeout if request.begin is None else min(request.begin, timeout)
@@ -264,14 +265,16 @@ class HttpxTransport(Transport):
         try:
             response = await self._transport.handle_async_request(outgoing)
             try:
-                yield WireResponse(
+                yield HttpResponse(
                     response.status_code, CIMultiDict(response.headers.multi_items()), response.aiter_bytes()
                 )
             finally:
                 await response.aclose()
         except httpx.ConnectError as error:
-            raise WireError(f"cannot be connected to: {error}", arrived=False) from None
+            raise TransportError(f"cannot be connected to: {error}", may_have_been_processed=False) from None
         except httpx.TimeoutException:
-            raise WireError(f"gave no complete answer within {limit:.3g} s", arrived=True) from None
+            raise TransportError(
+                f"gave no complete answer within {limit:.3g} s", may_have_been_processed=True
+            ) from None
         except httpx.HTTPError as error:
-            raise WireError(f"broke off: {error}", arrived=True) from None
+            raise TransportError(f"broke off: {error}", may_have_been_processed=True) from None

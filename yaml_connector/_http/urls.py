@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from yaml_connector._expressions.compile import TextTemplate, parse_text, written
+from yaml_connector._expressions.compile import TextTemplate, parse_text, render_value
 from yaml_connector._expressions.filters import PathText, as_text
 from yaml_connector._expressions.jinja import Expression, Reference, Scope
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%?"
 _URL_SAFE = _PATH_SAFE + "#[]"
@@ -18,12 +18,12 @@ _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 def compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], str], frozenset[Reference]]:
-    """A function that writes the URL, or the path, and the references in it; raises ValueProblem."""
+    """A function that writes the URL, or the path, and the references in it; raises EvaluationError."""
     template = parse_text(text)
     whole = template.whole
     if whole is not None and whole_is_url:
         evaluate = whole.evaluate
-        return lambda scope: written(evaluate(scope), whole), template.names
+        return lambda scope: render_value(evaluate(scope), whole), template.names
     safe = _URL_SAFE if whole_is_url else _PATH_SAFE
     parts = [quote(part, safe=safe) if isinstance(part, str) else part for part in _sent(template)]
     if all(isinstance(part, str) for part in parts):
@@ -51,7 +51,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
             in_query = in_query or "?" in part
             continue
         value = part.evaluate(scope)
-        text = value if type(value) is str else written(value, part)
+        text = value if type(value) is str else render_value(value, part)
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
             built += text  # the URL's own start, or a part of its host: the whole is checked as a URL
         elif text and _NEEDS_NO_QUOTING(text):
@@ -61,7 +61,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
         else:
             after = parts[number + 1] if number + 1 < len(parts) else ""
             if not text and built[-1:] in ("", "/") and (after == "" or (isinstance(after, str) and after[0] in "/?")):
-                raise ValueProblem(
+                raise EvaluationError(
                     f"${{{{ {part.source.strip()} }}}} is empty, and would leave out a segment of the path"
                 )
             built += quote(text, safe="/" if isinstance(value, PathText) else "")
@@ -71,7 +71,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
 
 def _no_dots(path: str) -> None:
     if "." in path and any(segment in (".", "..") for segment in path.partition("?")[0].split("/")):
-        raise ValueProblem(f"the path {path!r} may not hold the segments '.' and '..'")
+        raise EvaluationError(f"the path {path!r} may not hold the segments '.' and '..'")
 
 
 def add_query(url: str, query: Mapping[str, Any]) -> str:

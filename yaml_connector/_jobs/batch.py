@@ -15,13 +15,13 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.extractions import Extraction, compile_extraction
 from yaml_connector._expressions.filters import as_text, to_json
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.events import Exchange
-from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.messages import Response, ResponseScope
 from yaml_connector._http.request_template import RequestPlan, compile_request
-from yaml_connector._http.response_policy import Judge, retry_after
+from yaml_connector._http.response_policy import SuccessCriteria, retry_after
 from yaml_connector._spec.sections import Batch
-from yaml_connector.errors import Passing
+from yaml_connector.errors import TransientError
 
 _SLOW_DOWN = frozenset({429, 503})
 _PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
@@ -32,7 +32,7 @@ class _Window:
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.waiting: list[tuple[str, asyncio.Future[Answer | None]]] = []
+        self.waiting: list[tuple[str, asyncio.Future[Response | None]]] = []
         self.full = asyncio.Event()
 
 
@@ -47,7 +47,7 @@ class _Group:
         """Is there nothing to remember?"""
         return self.window is None and self.not_before <= clock().monotonic()
 
-    def heed(self, session: Session) -> None:
+    def heed(self, session: CallContext) -> None:
         """Take note of every answer to this session that asks for a pause."""
         told = session.watch
 
@@ -72,7 +72,7 @@ class Batcher:
         self._most = model.max
         self._window = model.window
         success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
-        self._judge = Judge(success=success, needs_json=True)
+        self._judge = SuccessCriteria(success=success, needs_json=True)
         self._groups: dict[Any, _Group] = {}
         self._under_way: set[asyncio.Task[None]] = set()  # asyncio itself would forget them
 
@@ -82,10 +82,10 @@ class Batcher:
         return self._request.names | self._items.names | self._id.names
 
     async def ask(
-        self, session: Callable[[], Session], names: dict[str, Any], job: dict[str, Any], group: Any
-    ) -> Answer | None:
+        self, session: Callable[[], CallContext], names: dict[str, Any], job: dict[str, Any], group: Any
+    ) -> Response | None:
         """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
-        share a request, `session` makes the one that it is sent in. Raises as `Session.send` does."""
+        share a request, `session` makes the one that it is sent in. Raises as `CallContext.send` does."""
         loop = asyncio.get_running_loop()
         key = (id(loop), group)
         sharing = self._groups.get(key)
@@ -97,7 +97,7 @@ class Batcher:
             task = loop.create_task(self._serve(sharing, window, session(), names))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        found: asyncio.Future[Answer | None] = loop.create_future()
+        found: asyncio.Future[Response | None] = loop.create_future()
         window.jobs[job["id"]] = job
         window.waiting.append((job["id"], found))
         if len(window.jobs) >= self._most:
@@ -105,7 +105,7 @@ class Batcher:
             window.full.set()
         return await found
 
-    async def _serve(self, group: _Group, window: _Window, session: Session, names: dict[str, Any]) -> None:
+    async def _serve(self, group: _Group, window: _Window, session: CallContext, names: dict[str, Any]) -> None:
         """Wait until it is time, ask, and give everybody who waits what came of it."""
         group.heed(session)
         try:
@@ -128,41 +128,41 @@ class Batcher:
                 group.window = None
             self._groups = {key: group for key, group in self._groups.items() if not group.is_idle()}
 
-    async def _collect(self, group: _Group, window: _Window, session: Session) -> None:
-        """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises Passing
-        if that is too long for this call."""
+    async def _collect(self, group: _Group, window: _Window, session: CallContext) -> None:
+        """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises
+        TransientError if that is too long for this call."""
         wait = 0.0 if window.full.is_set() else self._window
         while True:
             await _until(window.full, wait)
             pause = group.not_before - clock().monotonic()
             if pause >= session.remaining():
                 message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
-                raise Passing(message, arrived=False, status=429, retry_after=pause)
+                raise TransientError(message, may_have_been_processed=False, status=429, retry_after=pause)
             limiter = session.connection.limiter
-            wait = pause if limiter is None or window.full.is_set() else max(pause, limiter.room_in())
+            wait = pause if limiter is None or window.full.is_set() else max(pause, limiter.time_until_available())
             if wait <= 0:
                 return
 
-    async def _send(self, window: _Window, session: Session, names: dict[str, Any]) -> dict[str, Answer]:
+    async def _send(self, window: _Window, session: CallContext, names: dict[str, Any]) -> dict[str, Response]:
         """The items of the answer by their job's id."""
         shared = {name: names[name] for name in ("config", "secrets", "base_url")}
         scope = {**shared, "jobs": list(window.jobs.values()), "steps": {}}
         answer = await session.send(self._request, scope, self._judge)
-        read = AnswerScope(scope, answer)
-        found: dict[str, Answer] = {}
+        read = ResponseScope(scope, answer)
+        found: dict[str, Response] = {}
         for item in self._items.every(read):
-            identity = self._id.first(AnswerScope(scope, answer, item=item))
+            identity = self._id.first(ResponseScope(scope, answer, item=item))
             if identity is not None:
                 found[as_text(identity)] = _Item(answer, item)
         return found
 
 
-class _Item(Answer):
+class _Item(Response):
     """An item as the answer for its job: it is the body, the rest is the batch's."""
 
     __slots__ = ()
 
-    def __init__(self, whole: Answer, item: Any) -> None:
+    def __init__(self, whole: Response, item: Any) -> None:
         super().__init__(whole.method, whole.url, whole.status, whole.headers, b"")
         self.body = item
 

@@ -13,7 +13,7 @@ _SECRETS_AFTER_END = 3600.0  # seconds
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Remembered:
+class JobState:
     """One job, itself and no other. Times are epoch seconds."""
 
     status: Any = None  # the last Status that was read, as long as gets are answered from memory
@@ -31,18 +31,18 @@ class Remembered:
         return self.secrets
 
 
-class Memory:
+class JobCache:
     """Jobs by their key, the least recently used forgotten first."""
 
     def __init__(self, most: int = _MOST_JOBS) -> None:
-        self._jobs: OrderedDict[tuple[Any, ...], Remembered] = OrderedDict()
+        self._jobs: OrderedDict[tuple[Any, ...], JobState] = OrderedDict()
         self._most = most
 
-    def of(self, key: tuple[Any, ...]) -> Remembered:
+    def of(self, key: tuple[Any, ...]) -> JobState:
         """What is remembered of a job; something empty for one not seen before."""
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = Remembered()
+            job = self._jobs[key] = JobState()
             if len(self._jobs) > self._most:
                 self._jobs.popitem(last=False)
         else:

@@ -11,22 +11,22 @@ from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._http.body_template import Files
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import metrics
-from yaml_connector._jobs.cache import Memory, Remembered
-from yaml_connector._jobs.compiled_spec import SpecPlan
-from yaml_connector._jobs.create import CreateValues, Creation
+from yaml_connector._jobs.cache import JobCache, JobState
+from yaml_connector._jobs.compiled_spec import CompiledSpec
+from yaml_connector._jobs.create import CreateOperation, CreateValues
 from yaml_connector._jobs.logs import LogPage, read_logs
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Poll, Status, readable_again, static_links, unreadable
-from yaml_connector._jobs.snapshot import unpin_spec
+from yaml_connector._jobs.snapshot import restore_spec
 from yaml_connector._jobs.steps import run_calls
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
-from yaml_connector.errors import CallError, ConfigError, ValueProblem
+from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 _MOST_OLD_SPECS = 256
 
@@ -79,15 +79,16 @@ class Connector:
         self._environment = os.environ if environment is None else environment
         self._transport = transport
         self._files = files
-        self.plan = SpecPlan(loaded.spec, loaded.document.data, self._environment, transport)
-        self.memory = Memory()
-        self._old_plans: OrderedDict[str, SpecPlan] = OrderedDict()
+        self.plan = CompiledSpec(loaded.spec, loaded.document.data, self._environment, transport)
+        self.memory = JobCache()
+        self._old_plans: OrderedDict[str, CompiledSpec] = OrderedDict()
         self.watch: Any = None
 
     # --- create -----------------------------------------------------------------------------------------------------
 
     async def create(self, values: CreateValues) -> JobMeta:
-        """Submit a job. Raises Passing for what Flyte may try again; what no retry mends comes back as a failed job."""
+        """Submit a job. Raises TransientError for what Flyte may try again; what no retry mends comes back as a
+        failed job."""
         meta = self._new_meta(values)
         with self._told("create", meta) as told:
             meta = await self._create(values, meta)
@@ -103,12 +104,12 @@ class Connector:
             secrets = self.plan.secrets.values(values.secrets, names)
             session = self._observed(self._session(self.plan, config, secrets), "create", meta)
             names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
-        except (ValueProblem, ConfigError) as problem:
+        except (EvaluationError, ConfigError) as problem:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
             meta.failed = redactor_for(known).redact(str(problem))
             return meta
         with session:
-            meta = await Creation(self.plan, values, session, names, meta).run()
+            meta = await CreateOperation(self.plan, values, session, names, meta).run()
         if values.secrets and meta.failed is None:
             self.memory.of(meta.key).secrets = dict(values.secrets)
         return meta
@@ -149,10 +150,10 @@ class Connector:
         self._remember(meta, memory, status)
         return status
 
-    async def _poll(self, meta: JobMeta, memory: Remembered) -> Status:
+    async def _poll(self, meta: JobMeta, memory: JobState) -> Status:
         plan = self.plan
         names: dict[str, Any] = {}
-        session: Session | None = None
+        session: CallContext | None = None
         try:
             plan = self._plan_of(meta)
             session, names = self._later(plan, meta, memory.secrets, "get")
@@ -161,17 +162,17 @@ class Connector:
                 memory.next_poll = max(memory.next_poll, clock().time() + settings.min_interval)
             with session:
                 return await Poll(plan, meta, memory, session, names).run()
-        except (CallError, ValueProblem, ConfigError) as failure:
+        except (CallError, EvaluationError, ConfigError) as failure:
             return self._unreadable(plan, memory, failure, names)
         except Exception as failure:  # a fault of our own must not fail a job that runs
             where = "".join(format_tb(failure.__traceback__))  # without its words: they may hold a secret
             metrics.logger.error("get of %s failed unexpectedly: %s\n%s", meta.name, type(failure).__name__, where)
-            return self._unreadable(plan, memory, ValueProblem(f"internal error ({type(failure).__name__})"), names)
+            return self._unreadable(plan, memory, EvaluationError(f"internal error ({type(failure).__name__})"), names)
 
-    def _unreadable(self, plan: SpecPlan, memory: Remembered, failure: Exception, names: dict[str, Any]) -> Status:
+    def _unreadable(self, plan: CompiledSpec, memory: JobState, failure: Exception, names: dict[str, Any]) -> Status:
         return unreadable(plan, memory, failure, static_links(plan.get, names) if names and plan.get else [])
 
-    def _remember(self, meta: JobMeta, memory: Remembered, status: Status) -> None:
+    def _remember(self, meta: JobMeta, memory: JobState, status: Status) -> None:
         if status.phase != memory.phase:
             metrics.PHASES.labels(self.spec.task_type_name, status.phase).inc()
             metrics.logger.info(
@@ -195,14 +196,14 @@ class Connector:
         """Can the log of a job that is over be read without the task's secrets? Else they are kept for a while."""
         try:
             self.plan.secrets.values({}, {"inputs": meta.inputs, "config": meta.config, "task": meta.task})
-        except ValueProblem:
+        except EvaluationError:
             return False
         return True
 
     # --- delete and logs --------------------------------------------------------------------------------------------
 
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
-        """Cancel the job; raises CallError or ValueProblem if that did not work."""
+        """Cancel the job; raises CallError or EvaluationError if that did not work."""
         if meta.failed is not None or not meta.id:
             return
         plan = self._plan_of(meta)
@@ -218,7 +219,7 @@ class Connector:
     async def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
         """The log from `token` on ("": from the start), in pages; the last page has the next token, or none.
 
-        Raises CallError or ValueProblem.
+        Raises CallError or EvaluationError.
         """
         if meta.failed is not None or not meta.id:
             return
@@ -237,13 +238,13 @@ class Connector:
 
     # --- what the later calls share -----------------------------------------------------------------------------------
 
-    def _session(self, plan: SpecPlan, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> Session:
+    def _session(self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> CallContext:
         gate = None if plan is self.plan else self.plan.connection
-        session = Session(plan.connection, config=config, secrets=secrets, files=self._files, allowed_by=gate)
+        session = CallContext(plan.connection, config=config, secrets=secrets, files=self._files, allowed_by=gate)
         session.watch = self.watch
         return session
 
-    def _observed(self, session: Session, call: str, meta: JobMeta) -> Session:
+    def _observed(self, session: CallContext, call: str, meta: JobMeta) -> CallContext:
         session.observer = metrics.recorder(self.spec.task_type_name, call)
         if metrics.logger.isEnabledFor(logging.DEBUG):
             session.about = f"call={call} execution={meta.name}"
@@ -255,8 +256,8 @@ class Connector:
         return _Told(call, self.spec.task_type_name, meta)
 
     def _later(
-        self, plan: SpecPlan, meta: JobMeta, given: Mapping[str, str], call: str
-    ) -> tuple[Session, dict[str, Any]]:
+        self, plan: CompiledSpec, meta: JobMeta, given: Mapping[str, str], call: str
+    ) -> tuple[CallContext, dict[str, Any]]:
         names: dict[str, Any] = {"inputs": meta.inputs, "config": meta.config, "task": meta.task, "job": meta.job}
         secrets = names["secrets"] = plan.secrets.values(given, names)
         session = self._observed(self._session(plan, meta.config, secrets), call, meta)
@@ -265,14 +266,14 @@ class Connector:
         names["steps"] = {}
         return session, names
 
-    def _plan_of(self, meta: JobMeta) -> SpecPlan:
-        """The spec as it was when the job was created; raises ValueProblem if it cannot be had."""
+    def _plan_of(self, meta: JobMeta) -> CompiledSpec:
+        """The spec as it was when the job was created; raises EvaluationError if it cannot be had."""
         if meta.digest == self.plan.digest or not meta.pin:
             return self.plan
         plan = self._old_plans.get(meta.digest)
         if plan is None:
-            spec = unpin_spec(meta.pin)
-            plan = SpecPlan(spec, {}, self._environment, self._transport, pinned=(meta.digest, meta.pin))
+            spec = restore_spec(meta.pin)
+            plan = CompiledSpec(spec, {}, self._environment, self._transport, pinned=(meta.digest, meta.pin))
             self._old_plans[meta.digest] = plan
             while len(self._old_plans) > _MOST_OLD_SPECS:
                 self._old_plans.popitem(last=False)

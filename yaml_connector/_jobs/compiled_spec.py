@@ -17,7 +17,7 @@ from yaml_connector._jobs.batch import Batcher
 from yaml_connector._jobs.logs import compile_logs
 from yaml_connector._jobs.reading import Lacks, has_content, lacking, reads_fields
 from yaml_connector._jobs.secret_values import Secrets
-from yaml_connector._jobs.snapshot import pin_spec
+from yaml_connector._jobs.snapshot import snapshot_spec
 from yaml_connector._jobs.steps import CallPlan, StepPlan, compile_calls, compile_step
 from yaml_connector._loading.references import names_in
 from yaml_connector._spec import ConnectorSpec
@@ -61,7 +61,7 @@ class GetPlan:
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedValues:
     """Which of the create call's values later calls refer to; None: all of them."""
 
     inputs: frozenset[str] | None
@@ -76,7 +76,7 @@ class Kept:
         return {name: values[name] for name in names if name in values}
 
 
-class SpecPlan:
+class CompiledSpec:
     """A compiled spec. `data` is the spec as written, `environment` the connector's; `pinned` is given for a spec that
     comes from a job's pin. Raises ConfigError if the library for its auth is missing."""
 
@@ -115,8 +115,8 @@ class SpecPlan:
 
     @cached_property
     def pinned(self) -> tuple[str, str]:
-        """The digest and the pin: see `pin_spec`."""
-        return pin_spec(self._data)
+        """The digest and the pin: see `snapshot_spec`."""
+        return snapshot_spec(self._data)
 
     @cached_property
     def digest(self) -> str:
@@ -129,7 +129,7 @@ class SpecPlan:
         return self.pinned[1]
 
     @cached_property
-    def kept(self) -> Kept:
+    def kept(self) -> RetainedValues:
         """Which of the create call's values are kept with each job."""
         found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
         for name in self._later_names():
@@ -140,7 +140,7 @@ class SpecPlan:
                 found[str(name[0])] = None  # the whole mapping, or a computed key of it
             else:
                 names.add(str(name[1]))
-        return Kept(**{root: None if names is None else frozenset(names) for root, names in found.items()})
+        return RetainedValues(**{root: None if names is None else frozenset(names) for root, names in found.items()})
 
     def _later_names(self) -> Iterable[Reference]:
         for calls in (self.get.calls if self.get else None, self.result, self.delete):

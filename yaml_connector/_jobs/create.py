@@ -9,14 +9,14 @@ from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.filters import as_text
-from yaml_connector._http.client import Session
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.client import CallContext
+from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
-from yaml_connector._jobs.compiled_spec import SpecPlan
+from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.reading import lacking
 from yaml_connector._jobs.steps import CallPlan, Outcome, run_calls
-from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 
 @dataclass(slots=True)
@@ -35,19 +35,19 @@ class _Adopted(Exception):
     """The look-up after a doubtful create found the job."""
 
 
-class _InDoubt(Exception):
+class AmbiguousOutcome(Exception):
     """The look-up after a doubtful create (`failure`) failed for good."""
 
-    def __init__(self, failure: Passing, look_up: Exception) -> None:
+    def __init__(self, failure: TransientError, look_up: Exception) -> None:
         self.failure = failure
         self.look_up = look_up
 
 
-class Creation:
+class CreateOperation:
     """One create call."""
 
     def __init__(
-        self, plan: SpecPlan, values: CreateValues, session: Session, names: dict[str, Any], meta: JobMeta
+        self, plan: CompiledSpec, values: CreateValues, session: CallContext, names: dict[str, Any], meta: JobMeta
     ) -> None:
         self.plan = plan
         self.values = values
@@ -57,8 +57,8 @@ class Creation:
         self.task_type = plan.spec.task_type_name
 
     async def run(self) -> JobMeta:
-        """Submit the job, or take it over. Raises Passing for what Flyte may try again; what no retry mends comes back
-        as a job that failed."""
+        """Submit the job, or take it over. Raises TransientError for what Flyte may try again; what no retry mends
+        comes back as a job that failed."""
         progress = Outcome()
         try:
             if self.plan.adopt is not None and await self._adopt():
@@ -67,20 +67,20 @@ class Creation:
                 self.plan.create,
                 self.session,
                 self.names,
-                unsure=self._unsure,
+                unsure=self._should_resend,
                 lacks=self.plan.job_id_lacks,
                 progress=progress,
             )
             return self._submitted(outcome)
         except _Adopted:
             return self.meta
-        except _InDoubt as doubt:
+        except AmbiguousOutcome as doubt:
             return self._unknown(doubt.failure, f"; looking for it failed: {doubt.look_up}")
-        except Passing as failure:
-            if failure.arrived and not self.plan.spec.create.idempotent and self.plan.adopt is None:
+        except TransientError as failure:
+            if failure.may_have_been_processed and not self.plan.spec.create.idempotent and self.plan.adopt is None:
                 return self._unknown(failure)
             raise
-        except (FailedForGood, ValueProblem) as failure:
+        except (PermanentError, EvaluationError) as failure:
             await self._clean_up(progress)
             return self.failed(str(failure))
 
@@ -89,23 +89,23 @@ class Creation:
         self.meta.failed = self.session.shorten(message, 4000)
         return self.meta
 
-    async def _unsure(self, failure: Passing) -> bool:
+    async def _should_resend(self, failure: TransientError) -> bool:
         """Is a request sent again that may have arrived?"""
         if self.plan.spec.create.idempotent:
             return True
         if self.plan.adopt is None:
             return False
-        metrics.DOUBTFUL.labels(self.task_type, "looked_up").inc()
+        metrics.AMBIGUOUS_CREATES.labels(self.task_type, "looked_up").inc()
         try:
             found = await self._adopt()
-        except (FailedForGood, ValueProblem) as problem:
-            raise _InDoubt(failure, problem) from None
+        except (PermanentError, EvaluationError) as problem:
+            raise AmbiguousOutcome(failure, problem) from None
         if found:
             raise _Adopted
         return True
 
-    def _unknown(self, failure: Passing, look_up: str = "") -> JobMeta:
-        metrics.DOUBTFUL.labels(self.task_type, "unknown").inc()
+    def _unknown(self, failure: TransientError, look_up: str = "") -> JobMeta:
+        metrics.AMBIGUOUS_CREATES.labels(self.task_type, "unknown").inc()
         when = datetime.fromtimestamp(clock().time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         key = self.values.task.get("key", "")
         return self.failed(
@@ -120,7 +120,7 @@ class Creation:
         scope = outcome.scope(self.names)
         identity = self.plan.job_id.first(scope)
         if identity is None or identity == "":
-            raise ValueProblem(self._no_id(outcome))
+            raise EvaluationError(self._no_id(outcome))
         self._take(identity, outcome, self.plan.save)
         return self.meta
 
@@ -128,22 +128,22 @@ class Creation:
         answer, path = outcome.answer, self.plan.job_id.text
         if answer is None:
             return "create was skipped: the `if` of every step was false, so there is no job"
-        shown = self.session.one_line(str(answer.text), 300) or "nothing"
-        if "headers" in path and isinstance(answer, Answer):
+        shown = self.session.single_line(str(answer.text), 300) or "nothing"
+        if "headers" in path and isinstance(answer, Response):
             shown += f" (headers: {', '.join(answer.headers)})"
         return f"{answer.method} {answer.url} answered {answer.status} without a job id at {path or 'job_id'}: {shown}"
 
     def _take(self, identity: Any, outcome: Outcome, save: Any) -> None:
         if type(identity) is not str:
             if isinstance(identity, list | dict):
-                raise ValueProblem(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
+                raise EvaluationError(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
             identity = as_text(identity)
         self.meta.id = identity
         self.meta.created_at = clock().time()
         if save is not None:
             saved = save.evaluate(outcome.scope(self.names, job=self.meta.job)) or {}
             if not isinstance(saved, Mapping):
-                raise ValueProblem("create.save must give a mapping")
+                raise EvaluationError("create.save must give a mapping")
             self.meta.saved = self.session.redact_tree(dict(saved))
 
     # --- looking for the job ----------------------------------------------------------------------------------------
@@ -155,12 +155,12 @@ class Creation:
         try:
             lacks = lacking(self.plan.adopt_id, self.plan.adopt.read_step)
             outcome = await run_calls(self.plan.adopt, self.session, self.names, lacks=lacks)
-        except FailedForGood as failure:
+        except PermanentError as failure:
             if failure.status == 404:
                 return False
             raise
-        except Passing as failure:
-            failure.arrived = False  # the look-up failed; nothing was submitted by it
+        except TransientError as failure:
+            failure.may_have_been_processed = False  # the look-up failed; nothing was submitted by it
             raise
         identity = self.plan.adopt_id.first(outcome.scope(self.names))
         if identity is None or identity == "":
@@ -178,7 +178,7 @@ class Creation:
         for step in self.plan.on_failure:
             try:
                 await run_calls(CallPlan((step,), None, step.names), self.session, self.names, before=progress)
-            except (FailedForGood, Passing, ValueProblem) as failure:
+            except (PermanentError, TransientError, EvaluationError) as failure:
                 metrics.logger.warning(
                     "clean-up after a failed create did not work: %s", self.session.redact(str(failure))
                 )

@@ -13,7 +13,7 @@ _EMPTY_PAGES = 10  # of a log whose API always promises more
 _LAST_READS = 4  # of the log of a job that is over, when reading it fails
 
 
-class FollowedLog:
+class LogFollower:
     """What is new of one job's log. `read` gives its pages from a token on."""
 
     def __init__(self, read: Callable[[str], AsyncIterator[LogPage]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from yaml_connector._expressions.json_text import parse_json
 
 
-class Splitter(Protocol):
+class LineDecoder(Protocol):
     """Takes text as it comes and gives what is complete; `rest` is what is not, yet."""
 
     rest: str

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 from yaml_connector._expressions.extractions import Extraction, compile_extraction
 from yaml_connector._expressions.filters import as_text, epoch_seconds
 from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
-from yaml_connector._http.client import Session
-from yaml_connector._http.messages import AnswerScope
-from yaml_connector._jobs.line_formats import FORMATS, Splitter
+from yaml_connector._http.client import CallContext
+from yaml_connector._http.messages import ResponseScope
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
 from yaml_connector._jobs.reading import Lacks, lacking
 from yaml_connector._jobs.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
 from yaml_connector._spec.sections import Logs
-from yaml_connector.errors import CallError, Passing, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, TransientError
 
 _PAGE = 1000  # lines handed on at a time
 
@@ -154,8 +154,9 @@ def _on_line(raw: Any) -> Extraction | None:
     return compile_extraction(raw, root="line") if raw is not None else None
 
 
-async def read_logs(plan: LogsPlan, session: Session, names: dict[str, Any], token: str) -> AsyncIterator[LogPage]:
-    """Read the log from a token on, in pages; the last one carries the next token. Raises CallError or ValueProblem."""
+async def read_logs(plan: LogsPlan, session: CallContext, names: dict[str, Any], token: str) -> AsyncIterator[LogPage]:
+    """Read the log from a token on, in pages; the last one carries the next token. Raises CallError or
+    EvaluationError."""
     places = _decode(token)
     reader = _Reader(plan, session, names)
     if plan.before is None:
@@ -197,19 +198,19 @@ async def read_logs(plan: LogsPlan, session: Session, names: dict[str, Any], tok
     yield LogPage(token=_encode(following) if any_more else None, last=True)
 
 
-def _item_key(plan: LogsPlan, session: Session, names: dict[str, Any]) -> str:
+def _item_key(plan: LogsPlan, session: CallContext, names: dict[str, Any]) -> str:
     """An item is recognised by the path of its request, as it is on its first page."""
     assert plan.item is not None
-    scope = AnswerScope(names, page={"token": None, "lines": 0})
+    scope = ResponseScope(names, page={"token": None, "lines": 0})
     try:
         path = plan.item.request.locate(scope)
-    except ValueProblem:
+    except EvaluationError:
         path = json.dumps(names["item"], sort_keys=True, default=str)
     return hashlib.sha256(path.encode()).hexdigest()[:12]
 
 
-def _strange_token() -> ValueProblem:
-    return ValueProblem("this log token is none that the connector gave; start again without one")
+def _strange_token() -> EvaluationError:
+    return EvaluationError("this log token is none that the connector gave; start again without one")
 
 
 def _encode(places: dict[str, Any]) -> str:
@@ -232,7 +233,7 @@ def _decode(token: str) -> dict[str, Any]:
 class _Reader:
     """Reads one page of a source. `more` says afterwards if there is more, `skipped` if its request was not made."""
 
-    def __init__(self, plan: LogsPlan, session: Session, names: dict[str, Any]) -> None:
+    def __init__(self, plan: LogsPlan, session: CallContext, names: dict[str, Any]) -> None:
         self.plan = plan
         self.session = session
         self.more = False
@@ -270,7 +271,7 @@ class _Reader:
         lines = self.plan.lines if self.plan.format == "json" else None
         return lacking(lines, self.plan.source.read_step) if lines is not None else None
 
-    def _new_items(self, scope: AnswerScope, place: Place, outcome: Outcome) -> list[Any]:
+    def _new_items(self, scope: ResponseScope, place: Place, outcome: Outcome) -> list[Any]:
         """The items of this page that were not given yet; moves the place on."""
         plan = self.plan
         whole = plan.next is None
@@ -315,13 +316,13 @@ class _Reader:
         if last.when is not None and not last.when.evaluate(scope):
             self.skipped = True
             return
-        splitter: Splitter = FORMATS[plan.format]()
+        splitter: LineDecoder = FORMATS[plan.format]()
         skip, batch, new = place.read, [], 0
         limit = self.session.connection.spec.max_response
         broken = False
         try:
             async with self.session.stream(last.request, scope, last.judge, max_time=plan.max_time) as answer:
-                scope = AnswerScope(scope, answer)
+                scope = ResponseScope(scope, answer)
                 async for text in answer.texts():
                     items = splitter.feed(text)
                     if skip:
@@ -333,7 +334,7 @@ class _Reader:
                         del batch[:_PAGE]
                     if splitter.held > limit:
                         what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
-                        raise Passing(f"{answer.method} {answer.url} {what}", arrived=False)
+                        raise TransientError(f"{answer.method} {answer.url} {what}", may_have_been_processed=False)
         except CallError:
             if not new and not batch:
                 raise
@@ -350,18 +351,18 @@ class _Reader:
         self.more = bool(new) or broken or (bool(rest) and changed)
         place.tail = len(rest) if rest and not broken else -1
 
-    def _page(self, items: list[Any], scope: AnswerScope, place: Place) -> LogPage:
+    def _page(self, items: list[Any], scope: ResponseScope, place: Place) -> LogPage:
         lines = self._lines(items, scope)
         place.given += len(lines)
         place.read += len(items)
         return LogPage(lines)
 
-    def _lines(self, items: list[Any], scope: AnswerScope) -> list[LogLine]:
+    def _lines(self, items: list[Any], scope: ResponseScope) -> list[LogLine]:
         plan = self.plan
         if all(part is None for part in (plan.keep, plan.message, plan.timestamp, plan.level)):
             return [LogLine(text) for text in self._redacted([_unended(as_text(item)) for item in items])]
         texts, times, levels = [], [], []
-        on_line = AnswerScope(scope, scope.answer)
+        on_line = ResponseScope(scope, scope.answer)
         for item in items:
             on_line["line"] = item
             if plan.keep is not None and not plan.keep.evaluate(on_line):
@@ -385,7 +386,7 @@ def _unended(text: str) -> str:
 def _time(value: Any) -> float | None:
     try:
         return None if value is None else epoch_seconds(value)
-    except ValueProblem:
+    except EvaluationError:
         return None
 
 

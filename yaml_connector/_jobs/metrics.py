@@ -36,7 +36,7 @@ UNREADABLE_SECONDS = Histogram(
     buckets=_OUTAGES,
 )
 ADOPTED = Counter("yaml_connector_adopted_total", "Jobs that create found and took over", ["task_type"])
-DOUBTFUL = Counter(
+AMBIGUOUS_CREATES = Counter(
     "yaml_connector_doubtful_creates_total",
     "Creates of which it was not known whether they arrived",
     ["task_type", "outcome"],

@@ -11,19 +11,19 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.filters import as_text, to_json
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
-from yaml_connector._http.client import Session
-from yaml_connector._http.messages import AnswerScope
+from yaml_connector._http.client import CallContext
+from yaml_connector._http.messages import ResponseScope
 from yaml_connector._http.response_policy import retry_after
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
-from yaml_connector._jobs.cache import Remembered
-from yaml_connector._jobs.compiled_spec import GetPlan, RulePlan, SpecPlan
+from yaml_connector._jobs.cache import JobState
+from yaml_connector._jobs.compiled_spec import CompiledSpec, GetPlan, RulePlan
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.reading import lacking
 from yaml_connector._jobs.steps import CallPlan, Outcome, run_calls
 from yaml_connector._spec import TERMINAL_PHASES
 from yaml_connector._spec.sections import Poll as PollSettings
-from yaml_connector.errors import CallError, Passing, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, TransientError
 
 _PAUSE_AFTER_429 = 10.0
 _MESSAGE_LENGTH = 2000
@@ -51,7 +51,7 @@ class Poll:
     """One get call of one job."""
 
     def __init__(
-        self, plan: SpecPlan, meta: JobMeta, memory: Remembered, session: Session, names: dict[str, Any]
+        self, plan: CompiledSpec, meta: JobMeta, memory: JobState, session: CallContext, names: dict[str, Any]
     ) -> None:
         self.plan = plan
         self.get: GetPlan = plan.get or _NO_GET
@@ -74,7 +74,7 @@ class Poll:
                     outcome = batched
                 else:
                     await run_calls(self.get.calls, self.session, self.names, lacks=self._lacks, progress=outcome)
-                self._heed(outcome.answer)
+                self._respect_retry_after(outcome.answer)
                 status = self._read(outcome)
             if status.phase == "SUCCEEDED":
                 await self._succeeded(status, outcome)
@@ -88,7 +88,7 @@ class Poll:
         readable_again(self.plan, self.memory)
         return status
 
-    def _heed(self, answer: Any) -> None:
+    def _respect_retry_after(self, answer: Any) -> None:
         """Do not ask again before the API wants it."""
         wait = retry_after(answer) if answer is not None and hasattr(answer.headers, "get") else None
         if wait:
@@ -124,7 +124,7 @@ class Poll:
 
     # --- the phase --------------------------------------------------------------------------------------------------
 
-    def _phase(self, scope: AnswerScope) -> tuple[str | None, RulePlan | None, str, bool]:
+    def _phase(self, scope: ResponseScope) -> tuple[str | None, RulePlan | None, str, bool]:
         """The phase, the rule that gave it and the state that it mapped (without a phase: what was there instead), and
         whether a rule lacked the JSON that it reads."""
         unmapped: list[str] = []
@@ -152,7 +152,7 @@ class Poll:
             unmapped.append(f"{shown} at {rule.path.text}")
         return None, None, "; ".join(unmapped) or "no rule holds", lacks_json
 
-    def _lacks(self, scope: AnswerScope) -> bool:
+    def _lacks(self, scope: ResponseScope) -> bool:
         """Does this answer lack JSON that the phase is read from, or the outputs of a job that is over?"""
         phase, _, _, lacks_json = self._phase(scope)
         if phase is None:
@@ -166,7 +166,7 @@ class Poll:
             return None
         try:
             value = extraction.first(scope)
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             metrics.logger.debug("get.message of %s: %s", self.meta.name, problem)
             return None
         return None if value is None or value == "" else self.session.shorten(as_text(value), _MESSAGE_LENGTH)
@@ -177,7 +177,7 @@ class Poll:
         try:
             info = self.get.info.evaluate(scope)
             to_json(info)
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             metrics.logger.debug("get.info of %s: %s", self.meta.name, problem)
             return {}
         return self.session.redact_tree(info) if isinstance(info, Mapping) else {}
@@ -194,7 +194,7 @@ class Poll:
         """Read the outputs of a job that is over."""
         try:
             await self._read_outputs(status, outcome)
-        except (CallError, ValueProblem):
+        except (CallError, EvaluationError):
             self.memory.phase = "RUNNING"  # whatever was known before: the job is over, and its result is not there
             raise
 
@@ -212,7 +212,7 @@ class Poll:
             kind_ = parse_type(type_text)
             try:
                 value = self._output(name, kind_, scope)
-            except ValueProblem as problem:
+            except EvaluationError as problem:
                 problems.append(str(problem))
                 continue
             status.outputs[name] = (kind_, self.session.redact_tree(value))
@@ -224,7 +224,7 @@ class Poll:
                 f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH
             )
 
-    def _outputs_lack(self, scope: AnswerScope) -> bool:
+    def _outputs_lack(self, scope: ResponseScope) -> bool:
         """Does this answer lack JSON that a declared output is read from?"""
         calls = self.plan.result or self.get.calls
         for name, kind in self.meta.outputs:
@@ -241,23 +241,23 @@ class Poll:
     def _output(self, name: str, kind: ValueType, scope: Any) -> Any:
         found = self._extraction(name)
         if found is None:
-            raise ValueProblem(f"the spec says nothing of the output {name!r}")
+            raise EvaluationError(f"the spec says nothing of the output {name!r}")
         extraction, model = found
         where = extraction.text or "its value"
         scope["output"] = {"name": name, "type": str(kind)}
         try:
             value = extraction.value(scope) if kind.name in ("list", "dict", "any") else extraction.first(scope)
-        except ValueProblem as problem:
-            raise ValueProblem(f"the output {name!r}: {problem}") from None
+        except EvaluationError as problem:
+            raise EvaluationError(f"the output {name!r}: {problem}") from None
         if value is None:
             if model.has_default:
                 value = model.default
             elif not kind.optional and not (kind.name == "any" and extraction.is_path and extraction.every(scope)):
-                raise ValueProblem(f"the output {name!r} is not at {where}, and has no default")
+                raise EvaluationError(f"the output {name!r} is not at {where}, and has no default")
         try:
             return convert(value, kind)
-        except ValueProblem as problem:
-            raise ValueProblem(f"the output {name!r} at {where}: {problem}") from None
+        except EvaluationError as problem:
+            raise EvaluationError(f"the output {name!r} at {where}: {problem}") from None
 
 
 def _said(rule: RulePlan | None, state: str) -> str:
@@ -272,11 +272,11 @@ def _is_no_json(answer: Any) -> bool:
     return answer is not None and not answer.is_json and 200 <= answer.status < 300
 
 
-def _no_json(answer: Any) -> Passing:
+def _no_json(answer: Any) -> TransientError:
     kind = answer.headers.get("Content-Type") or "no content type"
-    return Passing(
+    return TransientError(
         f"{answer.method} {answer.url} answered {answer.status} with no JSON ({kind})",
-        arrived=True,
+        may_have_been_processed=True,
         status=answer.status,
     )
 
@@ -310,7 +310,7 @@ def links_of(get: GetPlan, scope: Scope, *, all_links: bool) -> list[tuple[str, 
             url = link.url.first(scope)
             if url:
                 found.append((as_text(link.name.evaluate(scope)), as_text(url)))
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             metrics.logger.debug("a link has no value: %s", problem)
     return found
 
@@ -320,18 +320,18 @@ def static_links(get: GetPlan, names: Mapping[str, Any]) -> list[tuple[str, str]
     return links_of(get, names, all_links=False)
 
 
-def readable_again(plan: SpecPlan, memory: Remembered) -> None:
+def readable_again(plan: CompiledSpec, memory: JobState) -> None:
     """The job was read, or nobody asks for it any more."""
     if memory.unreadable_since is not None:
         _counts_no_more(plan, memory, memory.unreadable_since)
     memory.unreadable_since = None
 
 
-def _counts_no_more(plan: SpecPlan, memory: Remembered, since: float) -> None:
+def _counts_no_more(plan: CompiledSpec, memory: JobState, since: float) -> None:
     metrics.no_longer_unreadable(plan.spec.task_type_name, memory, clock().time() - since)
 
 
-def unreadable(plan: SpecPlan, memory: Remembered, failure: Exception, links: list[tuple[str, str]]) -> Status:
+def unreadable(plan: CompiledSpec, memory: JobState, failure: Exception, links: list[tuple[str, str]]) -> Status:
     """The status of a job that could not be read: the last phase known, until the tolerance is over."""
     settings = plan.spec.get.poll if plan.spec.get else PollSettings()
     now = clock().time()

@@ -9,10 +9,10 @@ from typing import Any
 
 from yaml_connector._expressions.extractions import Extraction
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._http.messages import AnswerScope
-from yaml_connector.errors import ValueProblem
+from yaml_connector._http.messages import ResponseScope
+from yaml_connector.errors import EvaluationError
 
-Lacks = Callable[[AnswerScope], bool]
+Lacks = Callable[[ResponseScope], bool]
 _NOTHING: tuple[Any, ...] = (None, "", [])
 
 
@@ -32,15 +32,15 @@ def lacking(extraction: Extraction, step: str | None) -> Lacks:
     if not any(name[0] == "body" for name in extraction.names) and not reads_fields(extraction.names, step):
         return lambda scope: False
 
-    def lacks(scope: AnswerScope) -> bool:
+    def lacks(scope: ResponseScope) -> bool:
         try:
             return has_content(scope) and extraction.first(scope) in _NOTHING
-        except ValueProblem:  # whatever it wanted of the body
+        except EvaluationError:  # whatever it wanted of the body
             return True
 
     return lacks
 
 
-def has_content(scope: AnswerScope) -> bool:
+def has_content(scope: ResponseScope) -> bool:
     """Is there anything in the answer?"""
     return scope.answer is not None and bool(scope.answer.content)

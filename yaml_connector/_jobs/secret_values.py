@@ -9,7 +9,7 @@ from typing import Any
 from yaml_connector._expressions.compile import Value, compile_text, parse_text
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._spec.interface import Secret
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 
 class Secrets:
@@ -29,7 +29,7 @@ class Secrets:
     def values(self, from_task: Mapping[str, Any], scope: Scope) -> dict[str, str | None]:
         """Every secret's value, None for a missing one that is not required.
 
-        Raises ValueProblem that names the missing ones and the ways to give them.
+        Raises EvaluationError that names the missing ones and the ways to give them.
         """
         values: dict[str, str | None] = {}
         missing = []
@@ -43,7 +43,7 @@ class Secrets:
                 missing.append(self._how_to_give(name, model))
             values[name] = str(given) if given is not None else None
         if missing:
-            raise ValueProblem("; ".join(missing))
+            raise EvaluationError("; ".join(missing))
         return values
 
     def _how_to_give(self, name: str, model: Secret) -> str:
@@ -57,7 +57,7 @@ class Secrets:
     def _from_file(self, name: str, scope: Scope) -> str | None:
         path = str(self._files[name].evaluate(scope))
         if ".." in path.split("/"):
-            raise ValueProblem(f"the secret {name!r}: its file may not hold '..'")
+            raise EvaluationError(f"the secret {name!r}: its file may not hold '..'")
         try:
             state = os.stat(path)
             stamp = (state.st_mtime_ns, state.st_size, state.st_ino)

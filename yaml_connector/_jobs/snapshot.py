@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 _LARGEST_PIN = 4 * 2**20
 _RAW = -15  # deflate alone: the digest tells a wrong one
 # What specs usually hold, the most usual last; a packed spec refers to it. Never change it: the jobs that are under way
 # could not be read any more.
-_USUAL = (
+_ZLIB_DICTIONARY = (
     b'"follow":"read":"each":"optional":true,"if":"save":{"steps":[{"name":"error":"body.error is defined","retry_if":'
     b'"success":["2xx",409],"form":{"text":"url":"timeout":"30s","follow_redirects":false,"auth":false,"public_hosts":'
     b'"allowed_hosts":["rate_limit":{"requests":10,"per":"1s"},"retry":{"max_attempts":3,"error_message":"deadline":"9s",'
@@ -41,7 +41,7 @@ _USUAL = (
 )
 
 
-def pin_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:
+def snapshot_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:
     """The parts of a spec that later calls need, packed, with their digest."""
     names = ("connection", "secrets", "outputs", "get", "result", "delete", "logs")
     kept = {
@@ -52,7 +52,7 @@ def pin_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:
     }
     text = json.dumps(kept, sort_keys=False, separators=(",", ":"), ensure_ascii=False).encode()
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
-    packer = zlib.compressobj(9, zlib.DEFLATED, _RAW, zdict=_USUAL)
+    packer = zlib.compressobj(9, zlib.DEFLATED, _RAW, zdict=_ZLIB_DICTIONARY)
     return digest, base64.b64encode(packer.compress(text) + packer.flush()).decode()
 
 
@@ -67,11 +67,11 @@ def _undescribed(section: str, value: Any) -> Any:
     }
 
 
-def unpin_spec(pin: str) -> ConnectorSpec:
-    """The spec as it was when the job was created; raises ValueProblem if it cannot be read any more."""
+def restore_spec(pin: str) -> ConnectorSpec:
+    """The spec as it was when the job was created; raises EvaluationError if it cannot be read any more."""
     try:
-        unpacker = zlib.decompressobj(_RAW, _USUAL)
+        unpacker = zlib.decompressobj(_RAW, _ZLIB_DICTIONARY)
         text = unpacker.decompress(base64.b64decode(pin, validate=True), _LARGEST_PIN)
         return ConnectorSpec.model_validate(json.loads(text))
     except (ValueError, zlib.error, binascii.Error, RecursionError) as error:
-        raise ValueProblem(f"the spec that was kept with the job cannot be read ({type(error).__name__})") from None
+        raise EvaluationError(f"the spec that was kept with the job cannot be read ({type(error).__name__})") from None

@@ -10,16 +10,16 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Value
 from yaml_connector._expressions.extractions import Extraction, compile_extraction, compile_extractions
 from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.hosts import resolve_url
-from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.messages import Response, ResponseScope
 from yaml_connector._http.request_template import RequestPlan, compile_request
-from yaml_connector._http.response_policy import Judge
+from yaml_connector._http.response_policy import SuccessCriteria
 from yaml_connector._jobs.reading import Lacks
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector.errors import CallError, Passing
+from yaml_connector.errors import CallError, TransientError
 
-Unsure = Callable[[Passing], Awaitable[bool]]
+Unsure = Callable[[TransientError], Awaitable[bool]]
 _NO_NAMES: frozenset[Reference] = frozenset()
 
 
@@ -31,7 +31,7 @@ class StepPlan:
     when: Expression | None
     request: RequestPlan
     follow_request: RequestPlan | None
-    judge: Judge
+    judge: SuccessCriteria
     save: Value | None
     save_names: tuple[str, ...]
     optional: bool
@@ -59,7 +59,7 @@ class EachAnswer:
     """The answers of a step with `each`: every name is a list, the saves are lists by name. `names` are the saves that
     the spec names: they are there without any item, too."""
 
-    def __init__(self, answers: list[Answer], names: Iterable[str]) -> None:
+    def __init__(self, answers: list[Response], names: Iterable[str]) -> None:
         self.answers = answers
         self.method = answers[-1].method if answers else "GET"
         self.status = [answer.status for answer in answers]
@@ -92,15 +92,15 @@ class Outcome:
     answer: Any = None
     cursor: str | None = None
     went_through: int = 0
-    _seen: AnswerScope | None = None  # the scope of the step that is read
+    _seen: ResponseScope | None = None  # the scope of the step that is read
 
-    def scope(self, names: dict[str, Any], **more: Any) -> AnswerScope:
+    def scope(self, names: dict[str, Any], **more: Any) -> ResponseScope:
         """What extractions of this call see."""
         if self._seen is not None and not more:
             return self._seen
-        return AnswerScope(names, self.answer, steps=self.steps, **more)
+        return ResponseScope(names, self.answer, steps=self.steps, **more)
 
-    def reads(self, answer: Any, scope: AnswerScope) -> None:
+    def reads(self, answer: Any, scope: ResponseScope) -> None:
         """This is the answer that is read, of the step that had this scope."""
         self.answer = scope.answer = answer
         self._seen = scope
@@ -141,7 +141,7 @@ def compile_step(
         when=when,
         request=request,
         follow_request=_follow_request(step.request) if follow else None,
-        judge=Judge(
+        judge=SuccessCriteria(
             success=frozenset(map(str, step.success)) if step.success else default_success,
             error=error,
             retry_if=retry_if,
@@ -173,7 +173,7 @@ def _condition(source: str | bool | None) -> Expression | None:
 
 async def run_calls(
     plan: CallPlan,
-    session: Session,
+    session: CallContext,
     names: dict[str, Any],
     *,
     unsure: Unsure | None = None,
@@ -186,14 +186,14 @@ async def run_calls(
     read from it; `before` are steps that are in sight too; `progress` is filled step by step, for those who need to
     know how far a failed call came.
 
-    Raises FailedForGood, Passing or ValueProblem; steps that are optional are skipped instead.
+    Raises PermanentError, TransientError or EvaluationError; steps that are optional are skipped instead.
     """
     outcome = progress if progress is not None else Outcome()
     if before is not None:
         outcome.steps.update(before.steps)
     last: Any = None
     for number, step in enumerate(plan.steps):
-        scope = AnswerScope(names, last, steps=outcome.steps)
+        scope = ResponseScope(names, last, steps=outcome.steps)
         if step.when is not None and not step.when.evaluate(scope):
             continue
         is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
@@ -202,7 +202,7 @@ async def run_calls(
             if step.each is None:
                 answer: Any = await _run_step(step, session, scope, unsure, asked, outcome)
             else:
-                items = [AnswerScope(scope, scope.answer, item=item) for item in step.each.every(scope)]
+                items = [ResponseScope(scope, scope.answer, item=item) for item in step.each.every(scope)]
                 answers = [await _run_step(step, session, each, unsure, asked, outcome) for each in items]
                 answer = EachAnswer(answers, step.save_names)
         except CallError:
@@ -218,31 +218,31 @@ async def run_calls(
     return outcome
 
 
-def _asking(step: StepPlan, lacks: Lacks, scope: AnswerScope) -> Callable[[Answer], bool]:
-    def asked(answer: Answer) -> bool:
+def _asking(step: StepPlan, lacks: Lacks, scope: ResponseScope) -> Callable[[Response], bool]:
+    def asked(answer: Response) -> bool:
         steps = scope["steps"] if step.name is None else {**scope["steps"], step.name: answer}
-        return lacks(AnswerScope(scope, answer, steps=steps))
+        return lacks(ResponseScope(scope, answer, steps=steps))
 
     return asked
 
 
 async def _run_step(
     step: StepPlan,
-    session: Session,
-    scope: AnswerScope,
+    session: CallContext,
+    scope: ResponseScope,
     unsure: Unsure | None,
-    lacks: Callable[[Answer], bool] | None,
+    lacks: Callable[[Response], bool] | None,
     outcome: Outcome,
-) -> Answer:
+) -> Response:
     began = clock().monotonic() if step.follow is not None else 0.0
     answer = await session.send(step.request, scope, step.judge, unsure=unsure, lacks=lacks)
     if step.follow is not None and step.follow_request is not None:
-        while (link := step.follow.first(AnswerScope(scope, answer))) is not None and link != "":
+        while (link := step.follow.first(ResponseScope(scope, answer))) is not None and link != "":
             url = outcome.cursor = resolve_url(answer.url, str(link))
             if clock().monotonic() - began >= step.follow_for:
                 break
-            followed = AnswerScope(scope, answer, follow_url=url)
+            followed = ResponseScope(scope, answer, follow_url=url)
             answer = await session.send(step.follow_request, followed, step.judge, lacks=lacks)
     if step.save is not None:
-        answer.saved = step.save.evaluate(AnswerScope(scope, answer)) or {}
+        answer.saved = step.save.evaluate(ResponseScope(scope, answer)) or {}
     return answer

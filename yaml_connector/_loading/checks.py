@@ -10,14 +10,14 @@ from typing import Any
 from yaml_connector._expressions.compile import compile_text, compile_tree, find_templates, has_template
 from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
 from yaml_connector._expressions.jinja import Reference, compile_condition
-from yaml_connector._loading.document import Document, Path, Stop, show_path
+from yaml_connector._loading.document import Document, Path, TooManyDiagnostics, show_path
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
-from yaml_connector._loading.unjudged import unjudged
+from yaml_connector._loading.unjudged import missing_error_condition
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, Slot, slots
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Logs, Rule
-from yaml_connector.errors import ValueProblem, did_you_mean, short
+from yaml_connector.errors import EvaluationError, did_you_mean, short
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
@@ -27,7 +27,7 @@ _MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt"})
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
     """Check a spec that fits the models; what is wrong goes to the document's problems. `partial`: it is a part of the
     document's, so that only what stands there can be wrong, not what is missing."""
-    with suppress(Stop):
+    with suppress(TooManyDiagnostics):
         _Checker(spec, document, partial).run()
 
 
@@ -67,7 +67,7 @@ class _Checker:
         try:
             if mark.kind == "condition":
                 if isinstance(value, str) and has_template(value):
-                    raise ValueProblem("a condition is a bare expression: leave ${{ and }} out")
+                    raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
                 found = compile_condition(value).names
             elif mark.kind == "extraction":
                 found = compile_extraction(value, root=root).names
@@ -81,7 +81,7 @@ class _Checker:
             else:
                 self.tree(path, value, names)
                 return
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             self.problem(path, str(problem))
             return
         self.see(path, found, names)
@@ -97,7 +97,7 @@ class _Checker:
         elif isinstance(value, str) and has_template(value):
             try:
                 found = compile_text(value).names
-            except ValueProblem as problem:
+            except EvaluationError as problem:
                 self.problem(path, str(problem))
                 return
             self.see(path, found, names)
@@ -117,7 +117,7 @@ class _Checker:
         self.counted.add(value)
         try:
             lengths = [end - start for start, end in find_templates(value)] or [len(value)]
-        except ValueProblem:
+        except EvaluationError:
             return  # compiling it finds the same, soon
         self.expressions += len(lengths)
         self.characters += sum(lengths)
@@ -127,7 +127,7 @@ class _Checker:
                 f"the templates, paths and conditions up to here are more than {MOST_EXPRESSIONS} different ones, or "
                 f"longer than {MOST_CHARACTERS} characters",
             )
-            raise Stop
+            raise TooManyDiagnostics
 
     def see(self, path: Path, references: Iterable[Reference], names: Names) -> None:
         self.used.update(references)
@@ -203,7 +203,7 @@ class _Checker:
     def _names_of(self, text: str) -> frozenset[Reference]:
         try:
             return compile_tree(text).names
-        except ValueProblem:
+        except EvaluationError:
             return frozenset()
 
     def calls(self, section: Calls, path: Path, names: Names, *, needs_method: bool = False, **more: Any) -> Names:
@@ -349,7 +349,7 @@ class _Checker:
                 self.warn(("get", "phase"), "no rule gives FAILED: a job that fails would run for ever")
             if "SUCCEEDED" not in reached:
                 self.warn(("get", "phase"), "no rule gives SUCCEEDED: no job would ever end well")
-        for path, message in unjudged(spec):
+        for path, message in missing_error_condition(spec):
             self.warn(path, message)
         used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}
         if ("secrets",) not in self.used:

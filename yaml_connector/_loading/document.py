@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from yaml_connector.errors import Problem, short_name
+from yaml_connector.errors import Diagnostic, short_name
 
 LARGEST_FILE = 2**20  # bytes
 DEEPEST = 100
@@ -47,7 +47,7 @@ class Document:
     data: Any = None
     values: dict[Path, Position] = field(default_factory=dict)
     keys: dict[Path, Position] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
     text: str = ""
 
     def position(self, path: Path, *, key: bool = False) -> Position:
@@ -65,35 +65,35 @@ class Document:
         """Forget where things stand, which is most of a document's memory; it is read again when somebody asks."""
         self.values, self.keys = {}, {}
 
-    def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Problem:
+    def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Diagnostic:
         """A problem at a path of this file."""
         return self._problem(self.position(path, key=key), path, message, severity)
 
-    def _problem(self, position: Position, path: Path, message: str, severity: str) -> Problem:
+    def _problem(self, position: Position, path: Path, message: str, severity: str) -> Diagnostic:
         text = " ".join(message.splitlines())
         if len(text) > _LONGEST_MESSAGE:
             text = text[: _LONGEST_MESSAGE - 3] + "..."
-        return Problem(self.file, *position, show_path(path), text, severity)
+        return Diagnostic(self.file, *position, show_path(path), text, severity)
 
     def note(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> None:
-        """Add a problem at a path to the file's problems; raises Stop when these are too many."""
+        """Add a problem at a path to the file's problems; raises TooManyDiagnostics when these are too many."""
         self.note_at(self.position(path, key=key), path, message, severity)
 
     def note_at(self, position: Position, path: Path, message: str, severity: str = "error") -> None:
-        """Add a problem at a position to the file's problems; raises Stop when these are too many."""
+        """Add a problem at a position to the file's problems; raises TooManyDiagnostics when these are too many."""
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(self._problem(position, path, message, severity))
             return
         broken = any(problem.severity == "error" for problem in self.problems)
         self.problems.append(self._more("error" if broken else "warning"))
-        raise Stop
+        raise TooManyDiagnostics
 
-    def first_of(self, problems: Iterable[Problem]) -> list[Problem]:
+    def first_of(self, problems: Iterable[Diagnostic]) -> list[Diagnostic]:
         """These problems of the file in its order; of too many the first ones, and last that there are more."""
         ordered = sorted(problems)
         return ordered if len(ordered) <= MOST_PROBLEMS else [*ordered[:MOST_PROBLEMS], self._more("error")]
 
-    def _more(self, severity: str) -> Problem:
+    def _more(self, severity: str) -> Diagnostic:
         end = self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
         message = f"there are more problems than the {MOST_PROBLEMS} reported here; mend these first"
         return self._problem(end, (), message, severity)
@@ -107,7 +107,7 @@ def show_path(path: Path) -> str:
     return text
 
 
-class Stop(Exception):
+class TooManyDiagnostics(Exception):
     """Looking for more problems makes no sense: what is wrong has been noted."""
 
 
@@ -117,7 +117,7 @@ def parse(content: bytes, file: str) -> Document:
     document = Document(file)
     try:
         _Parser(document, content).run()
-    except Stop:
+    except TooManyDiagnostics:
         document.data = None
     return document
 
@@ -142,7 +142,7 @@ class _Parser:
 
     def fail(self, line: int, column: int, message: str) -> None:
         self.note(line, column, (), message)
-        raise Stop
+        raise TooManyDiagnostics
 
     def note(self, line: int, column: int, path: Path, message: str) -> None:
         self.document.note_at((line, column), path, message)

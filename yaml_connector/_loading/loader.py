@@ -13,10 +13,10 @@ from pathlib import Path
 
 from yaml_connector._loading.checks import check_spec
 from yaml_connector._loading.document import LARGEST_FILE, Document, parse
-from yaml_connector._loading.partial import part_that_fits
+from yaml_connector._loading.partial import prune_invalid
 from yaml_connector._loading.validation import build
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.errors import Problem, SpecError
+from yaml_connector.errors import Diagnostic, SpecError
 
 SPEC_PATH_VARIABLE = "YAML_CONNECTOR_PATH"
 DEFAULT_FOLDER = "connectors.d"
@@ -29,7 +29,7 @@ class LoadedSpec:
     spec: ConnectorSpec
     file: str
     document: Document
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def specs_path(path: str | os.PathLike[str] | None = None) -> str:
@@ -42,18 +42,18 @@ def load(path: str | os.PathLike[str] | None = None) -> list[LoadedSpec]:
 
     Raises SpecError with every problem of every file, also when two specs have one task type and version.
     """
-    loaded, problems = examine([specs_path(path)])
+    loaded, problems = load_all([specs_path(path)])
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise SpecError(errors)
     return loaded
 
 
-def examine(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Problem]]:
+def load_all(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Diagnostic]]:
     """Load what can be loaded, and give all problems, warnings too."""
     loaded: list[LoadedSpec] = []
-    problems: list[Problem] = []
-    with garbage_left():
+    problems: list[Diagnostic] = []
+    with gc_disabled():
         for path in paths:
             for file in spec_files(path, problems):
                 spec, found = read_spec(file)
@@ -65,7 +65,7 @@ def examine(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Problem]]:
 
 
 @contextmanager
-def garbage_left() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Python does not look for garbage meanwhile. For making much that stays: looking through it again and again takes
     as long as a third of the work, and finds next to nothing."""
     was_on = gc.isenabled()
@@ -77,13 +77,13 @@ def garbage_left() -> Iterator[None]:
             gc.enable()
 
 
-def spec_files(path: str, problems: list[Problem]) -> list[str]:
+def spec_files(path: str, problems: list[Diagnostic]) -> list[str]:
     """The spec files that a path stands for; a path that stands for none is a problem."""
     where = Path(path)
     if where.is_file():
         return [str(path)]
     if not where.is_dir():
-        problems.append(Problem(str(path), 1, 1, "", _nowhere(path)))
+        problems.append(Diagnostic(str(path), 1, 1, "", _nowhere(path)))
         return []
     files = sorted(
         str(file)
@@ -94,7 +94,7 @@ def spec_files(path: str, problems: list[Problem]) -> list[str]:
         and not file.is_dir()
     )
     if not files:
-        problems.append(Problem(str(path), 1, 1, "", "there is no spec (*.yaml) in this folder"))
+        problems.append(Diagnostic(str(path), 1, 1, "", "there is no spec (*.yaml) in this folder"))
     return files
 
 
@@ -114,20 +114,20 @@ def read_file(file: str) -> bytes | OSError:
         return error
 
 
-def read_spec(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+def read_spec(file: str) -> tuple[LoadedSpec | None, list[Diagnostic]]:
     """The spec in a file, if it can be used, and its problems in the order of the file."""
     return load_text(read_file(file), file)
 
 
-def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, list[Diagnostic]]:
     """Load one spec from its content; gives it, if it can be used, and its problems in the order of the file."""
     if isinstance(content, OSError):
-        return None, [Problem(file, 1, 1, "", f"cannot be read: {content.strerror}")]
+        return None, [Diagnostic(file, 1, 1, "", f"cannot be read: {content.strerror}")]
     document = parse(content, file)
     spec = None if document.problems and document.data is None else build(ConnectorSpec, document)
     if spec is not None:
         check_spec(spec, document)
-    elif (part := part_that_fits(document.data, len(document.text))) is not None:
+    elif (part := prune_invalid(document.data, len(document.text))) is not None:
         check_spec(part, document, partial=True)
     problems = sorted(document.problems)
     if spec is None or any(problem.severity == "error" for problem in problems):
@@ -147,7 +147,7 @@ def _nowhere(path: str) -> str:
     return "this is neither a file nor a folder"
 
 
-def _duplicates(loaded: list[LoadedSpec]) -> list[Problem]:
+def _duplicates(loaded: list[LoadedSpec]) -> list[Diagnostic]:
     first: dict[tuple[str, int], LoadedSpec] = {}
     problems = []
     for item in loaded:

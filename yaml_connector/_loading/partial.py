@@ -14,7 +14,7 @@ from yaml_connector._spec import ConnectorSpec
 
 _MOST_ROUNDS = 6  # taking something out may leave a part that does not fit without it
 _LARGEST = 200_000  # characters; of a larger file the problems come in two goes
-_STAND_INS: dict[str, Any] = {
+_PLACEHOLDERS: dict[str, Any] = {
     "spec_version": 1,
     "task_type_name": "x",
     "connection": {"base_url": "https://host"},
@@ -26,7 +26,7 @@ _STAND_INS: dict[str, Any] = {
 _NAMED: dict[str, Any] = {"config": {"type": "any", "default": None}, "inputs": "any", "secrets": {}}
 
 
-def part_that_fits(data: Any, length: int) -> ConnectorSpec | None:
+def prune_invalid(data: Any, length: int) -> ConnectorSpec | None:
     """The spec without what does not fit the models; None if there is nothing left to check. `length` is the file's."""
     if not isinstance(data, dict) or length > _LARGEST:
         return None
@@ -38,14 +38,14 @@ def part_that_fits(data: Any, length: int) -> ConnectorSpec | None:
             for item in error.errors(include_url=False, include_context=False, include_input=False):
                 location = [part for part in item["loc"] if part != "[key]"]
                 path = walk(data, location)
-                if item["type"] == "missing" and location[-1] in _STAND_INS:
-                    _at(data, path)[location[-1]] = deepcopy(_STAND_INS[str(location[-1])])
+                if item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
+                    _at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
                 elif path:
-                    _take_out(data, path)
+                    _remove(data, path)
     return None
 
 
-def _take_out(data: dict[str, Any], path: Path) -> None:
+def _remove(data: dict[str, Any], path: Path) -> None:
     """Remove what stands at a path; an item goes with its whole list, or what comes after it would stand elsewhere."""
     root = str(path[0])
     if root in _NAMED and len(path) > 1 and isinstance(data[root], dict):

@@ -16,7 +16,7 @@ _FLAGS = frozenset({"ok", "success", "succeeded", "successful", "is_success", "i
 _LONGEST = 60  # characters of a condition that a message quotes
 
 
-def unjudged(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
+def missing_error_condition(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
     """The path of each section that has no `error` where a section like it asks for a flag in the body, and what would
     come of it. What reads is compared with get, delete with create, and a look-up with both."""
     create, get = ("create", _flag_condition(spec.create)), ("get", _flag_condition(spec.get))

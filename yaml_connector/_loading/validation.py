@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
-from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, Stop
+from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, TooManyDiagnostics
 from yaml_connector.errors import did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,13 +29,13 @@ _MOST_FOUND = 10 * MOST_PROBLEMS  # of pydantic's errors; several may be one pro
 def build(model: type[M], document: Document) -> M | None:
     """Validate the document's data as `model`; what is wrong goes to the document's problems, and None comes back."""
     if not isinstance(document.data, dict):
-        with suppress(Stop):
+        with suppress(TooManyDiagnostics):
             document.note((), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1")
         return None
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        with suppress(Stop):
+        with suppress(TooManyDiagnostics):
             _note(model, document, error)
         return None
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
 from yaml_connector._expressions.value_types import parse_duration, parse_size
-from yaml_connector.errors import ValueProblem, short
+from yaml_connector.errors import EvaluationError, short
 
 
 class Model(BaseModel):
@@ -33,7 +33,7 @@ def _duration(value: Any) -> float:
         raise ValueError(f"{short(value)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
     try:
         return parse_duration(value)
-    except ValueProblem as problem:
+    except EvaluationError as problem:
         raise ValueError(str(problem)) from None
 
 
@@ -42,7 +42,7 @@ def _size(value: Any) -> int:
         raise ValueError(f"{short(value)} is no size; write it as 512KiB or 10MiB")
     try:
         return parse_size(value)
-    except ValueProblem as problem:
+    except EvaluationError as problem:
         raise ValueError(str(problem)) from None
 
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from yaml_connector._expressions.value_types import SCALARS, UnknownType, ValueType, check_config, parse_type
 from yaml_connector._spec.fields import Extract, Model, Text
-from yaml_connector.errors import ValueProblem, short
+from yaml_connector.errors import EvaluationError, short
 
 RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
 
@@ -23,7 +23,7 @@ def _type(value: Any) -> Any:
         return parse_type(value)
     except UnknownType as problem:
         raise PydanticCustomError("unknown_type", "there is no such type", {"text": problem.text}) from None
-    except ValueProblem as problem:
+    except EvaluationError as problem:
         raise ValueError(str(problem)) from None
 
 
@@ -79,22 +79,22 @@ class ConfigField(Model):
         return "default" not in self.model_fields_set and not self.type.optional
 
     def check(self, value: Any) -> Any:
-        """The value as the language sees it; raises ValueProblem with the rule that it breaks."""
+        """The value as the language sees it; raises EvaluationError with the rule that it breaks."""
         checked = check_config(value, self.type)
         if checked is None:
             return None
         if self.enum is not None:
             allowed = [check_config(item, self.type) for item in self.enum]
             if not any(checked == item and type(checked) is type(item) for item in allowed):
-                raise ValueProblem(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
+                raise EvaluationError(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
         if self.minimum is None and self.maximum is None:
             return checked
         for item in checked if isinstance(checked, list) else [checked]:
             if isinstance(item, int | float) and not isinstance(item, bool):
                 if self.minimum is not None and item < self.minimum:
-                    raise ValueProblem(f"{item!r} is less than the minimum {self.minimum}")
+                    raise EvaluationError(f"{item!r} is less than the minimum {self.minimum}")
                 if self.maximum is not None and item > self.maximum:
-                    raise ValueProblem(f"{item!r} is more than the maximum {self.maximum}")
+                    raise EvaluationError(f"{item!r} is more than the maximum {self.maximum}")
         return checked
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class ConfigField(Model):
             for value in values:
                 try:
                     (self.check if label == "the default" else lambda item: check_config(item, self.type))(value)
-                except ValueProblem as problem:
+                except EvaluationError as problem:
                     raise ValueError(f"{label}: {problem}") from None
         if (
             "default" in self.model_fields_set

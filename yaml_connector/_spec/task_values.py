@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.errors import ConfigError, ValueProblem, did_you_mean
+from yaml_connector.errors import ConfigError, EvaluationError, did_you_mean
 
 
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, 
             continue
         try:
             config[name] = field.check(given.get(name, field.default))
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             problems.append(f"config field {name!r}: {problem}")
     if problems:
         raise ConfigError("; ".join(problems))

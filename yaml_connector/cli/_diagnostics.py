@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from yaml_connector.errors import Problem
+    from yaml_connector.errors import Diagnostic
 
 _WIDTH = 110  # of a source line; of a longer one the part around the problem is shown
 
@@ -34,7 +34,7 @@ class Sources:
         return lines[number - 1] if 0 < number <= len(lines) else None
 
 
-def problem_text(problem: Problem, sources: Sources) -> str:
+def problem_text(problem: Diagnostic, sources: Sources) -> str:
     """`file:line:column: path: message`, then the source line with a caret below the place."""
     colour = "yellow" if problem.severity == "warning" else "red"
     where = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
@@ -76,12 +76,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
-def problem_data(problem: Problem) -> dict[str, Any]:
+def problem_data(problem: Diagnostic) -> dict[str, Any]:
     """A problem as JSON can hold it."""
     return {name: getattr(problem, name) for name in ("file", "line", "column", "path", "message", "severity")}
 
 
-def github_annotation(problem: Problem) -> str:
+def github_annotation(problem: Diagnostic) -> str:
     """A problem as GitHub shows it beside the line in a pull request."""
     level = "warning" if problem.severity == "warning" else "error"
     place = f"file={_property(problem.file)},line={problem.line},col={problem.column}"
@@ -102,12 +102,12 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def echo_problems(problems: Iterable[Problem], sources: Sources) -> None:
+def echo_problems(problems: Iterable[Diagnostic], sources: Sources) -> None:
     """Print problems for people."""
     for problem in problems:
         click.echo(problem_text(problem, sources))
 
 
-def errors_of(problems: Iterable[Problem]) -> Iterator[Problem]:
+def errors_of(problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Those that are no warnings."""
     return (problem for problem in problems if problem.severity == "error")

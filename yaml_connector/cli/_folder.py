@@ -13,7 +13,7 @@ from yaml_connector.cli._diagnostics import Sources, errors_of, problem_text
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec
-    from yaml_connector.errors import Problem
+    from yaml_connector.errors import Diagnostic
 
 
 def good_specs(paths: Sequence[str]) -> list[LoadedSpec]:
@@ -21,16 +21,16 @@ def good_specs(paths: Sequence[str]) -> list[LoadedSpec]:
 
     If one cannot be used, all problems are shown, as `validate` does, and the command ends with 1.
     """
-    from yaml_connector._loading.loader import examine
+    from yaml_connector._loading.loader import load_all
     from yaml_connector.cli.validate import find_files
 
     files = find_files(paths)
-    loaded, problems = examine(files.specs)
+    loaded, problems = load_all(files.specs)
     end_with([*files.problems, *errors_of(problems)])
     return sorted(loaded, key=lambda item: (item.spec.task_type_name, item.spec.task_type_version))
 
 
-def end_with(problems: Iterable[Problem]) -> None:
+def end_with(problems: Iterable[Diagnostic]) -> None:
     """Show problems and end the command with 1; without a problem, go on."""
     sources = Sources()
     shown = [problem_text(problem, sources) for problem in problems]

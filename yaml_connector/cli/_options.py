@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.errors import ConfigError, SpecError, ValueProblem, YamlConnectorError, did_you_mean
+from yaml_connector.errors import ConfigError, EvaluationError, SpecError, YamlConnectorError, did_you_mean
 
 if TYPE_CHECKING:
     from yaml_connector._expressions.value_types import ValueType
@@ -65,12 +65,12 @@ def find_spec(name: str) -> LoadedSpec:
 
     Raises SpecError, or ConfigError that says which names there are and where they were looked for.
     """
-    from yaml_connector._loading.loader import examine, load, specs_path
+    from yaml_connector._loading.loader import load, load_all, specs_path
 
     if os.path.isfile(name) or name.endswith((".yaml", ".yml")):
         return load(name)[0]
     folder = specs_path()
-    loaded, problems = examine([folder])
+    loaded, problems = load_all([folder])
     found = [item for item in loaded if item.spec.task_type_name == name]
     if found:
         return max(found, key=lambda item: item.spec.task_type_version)
@@ -83,7 +83,7 @@ def find_spec(name: str) -> LoadedSpec:
     raise ConfigError(f"there is no spec {name!r} in {folder}{tail}; a file is named by its path")
 
 
-class Wrong:
+class UsageErrors:
     """What is missing or wrong on a command line: all of it is found before anything is said."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Wrong:
             raise click.UsageError("\n  ".join(self.lines))
 
 
-def pairs(given: Iterable[str], option: str, wrong: Wrong) -> dict[str, str]:
+def pairs(given: Iterable[str], option: str, wrong: UsageErrors) -> dict[str, str]:
     """`NAME=VALUE` texts as a mapping; others are noted."""
     found = {}
     for text in given:
@@ -113,7 +113,7 @@ def pairs(given: Iterable[str], option: str, wrong: Wrong) -> dict[str, str]:
     return found
 
 
-def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, Any]:
+def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, Any]:
     """The whole config, checked; what is missing or wrong is noted."""
     from yaml_connector._spec.task_values import complete_config
 
@@ -127,7 +127,7 @@ def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dic
         return {}
 
 
-def given_inputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, Any]:
+def given_inputs(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, Any]:
     """The inputs, checked against the spec's, if it has any; what is missing or wrong is noted."""
     from yaml_connector._expressions.value_types import check_config, parse_type
 
@@ -145,7 +145,7 @@ def given_inputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dic
     for name, field in spec.inputs.items():
         try:
             inputs[name] = check_config(typed_value(values[name], field.type), field.type) if name in values else None
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             wrong.note(f"the input {name!r}: {problem}")
     return inputs
 
@@ -161,7 +161,7 @@ def typed_value(text: str, kind: ValueType) -> Any:
     return text if document.problems else document.data
 
 
-def given_outputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, str]:
+def given_outputs(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, str]:
     """The declared outputs, name to type: the spec's, and with `"*"` the command line's too; wrong ones are noted."""
     from yaml_connector._expressions.value_types import parse_type
 
@@ -172,12 +172,12 @@ def given_outputs(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> di
             continue
         try:
             outputs[name] = str(parse_type(kind))
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             wrong.note(f"the output {name!r}: {problem}")
     return outputs
 
 
-def given_secrets(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> dict[str, str]:
+def given_secrets(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, str]:
     """Secret values from variables and files, for a value itself never stands on a command line; wrong ones are noted,
     and stand for an empty text."""
     values = {}
@@ -187,20 +187,20 @@ def given_secrets(spec: ConnectorSpec, given: Iterable[str], wrong: Wrong) -> di
             continue
         try:
             values[name] = _secret_value(source, f"{name}=env:VARIABLE or {name}=file:PATH")
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             wrong.note(f"the secret {name!r}: {problem}")
             values[name] = ""
     return values
 
 
 def _secret_value(source: str, ways: str) -> str:
-    """The value that `env:VARIABLE` or `file:PATH` names; raises ValueProblem, which never quotes the source: it may be
-    the value itself."""
+    """The value that `env:VARIABLE` or `file:PATH` names; raises EvaluationError, which never quotes the source: it
+    may be the value itself."""
     kind, _, where = source.partition(":")
     if kind == "env" and where:
         value = os.environ.get(where)
         if value is None:
-            raise ValueProblem(f"the variable {where} is not set")
+            raise EvaluationError(f"the variable {where} is not set")
         return value
     if kind == "file" and where:
         try:
@@ -208,11 +208,11 @@ def _secret_value(source: str, ways: str) -> str:
                 return handle.read(2**20).rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            raise ValueProblem(f"{where} cannot be read: {reason}") from None
-    raise ValueProblem(f"say where its value is: {ways}")
+            raise EvaluationError(f"{where} cannot be read: {reason}") from None
+    raise EvaluationError(f"say where its value is: {ways}")
 
 
-def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: Wrong) -> None:
+def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: UsageErrors) -> None:
     """Note the required secrets that nobody gives here, each with what to add to the command line. Those that were
     given wrongly have been noted."""
     for name, secret in spec.secrets.items():
@@ -222,7 +222,7 @@ def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: W
             wrong.note(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{tail}")
 
 
-def given_task(spec: ConnectorSpec, given: Iterable[str], run: str, wrong: Wrong) -> dict[str, Any]:
+def given_task(spec: ConnectorSpec, given: Iterable[str], run: str, wrong: UsageErrors) -> dict[str, Any]:
     """`task.*` of a run from the terminal; `run` makes its key. Wrong names are noted."""
     from yaml_connector._loading.document import parse
     from yaml_connector._loading.references import TASK_NAMES

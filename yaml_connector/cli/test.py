@@ -11,7 +11,7 @@ from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, p
 from yaml_connector.cli.validate import find_files
 
 if TYPE_CHECKING:
-    from yaml_connector.errors import Problem
+    from yaml_connector.errors import Diagnostic
     from yaml_connector.testing.loader import LoadedTests, ReadSpec
     from yaml_connector.testing.runner import FileResult
 
@@ -113,13 +113,13 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
+def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Diagnostic]]:
     """The contract tests that paths stand for: files, those that are for a spec, those in folders."""
     from yaml_connector._loading.loader import specs_path
-    from yaml_connector.errors import Problem
+    from yaml_connector.errors import Diagnostic
 
     files: list[str] = []
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     for path in paths or (specs_path(),):
         found = find_files([path])
         files += found.tests
@@ -129,11 +129,11 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Problem]]:
         message = "there is no contract test (*.test.yaml) in this folder"
         if os.path.isfile(path):
             message = f"there is no contract test {os.path.splitext(path)[0]}.test.yaml beside this spec"
-        problems.append(Problem(path, 1, 1, "", message))
+        problems.append(Diagnostic(path, 1, 1, "", message))
     return list({os.path.realpath(file): file for file in files}.values()), problems
 
 
-def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | None, list[Problem]]:
+def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | None, list[Diagnostic]]:
     from yaml_connector._loading.loader import read_file
     from yaml_connector.testing.loader import load_tests
     from yaml_connector.testing.runner import run_tests

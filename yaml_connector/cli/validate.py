@@ -14,7 +14,7 @@ from yaml_connector.cli._diagnostics import Sources, count, echo_problems, error
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec
-    from yaml_connector.errors import Problem
+    from yaml_connector.errors import Diagnostic
     from yaml_connector.testing.loader import ReadSpec
 
 STDIN = "<stdin>"
@@ -78,7 +78,7 @@ class Checked:
 
     specs: int = 0
     test_files: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +88,7 @@ class Found:
 
     specs: list[str] = field(default_factory=list)
     tests: list[str] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
 
 
 def find_files(paths: Sequence[str]) -> Found:
@@ -117,16 +117,16 @@ def find_files(paths: Sequence[str]) -> Found:
 
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
-    from yaml_connector._loading.loader import examine, load_text, read_file, read_spec
+    from yaml_connector._loading.loader import load_all, load_text, read_file, read_spec
 
     named = [path for path in paths if path != "-"]
     files = find_files(named) if named or stdin is None else Found()
     checked = Checked(len(files.specs), len(files.tests), files.problems)
-    loaded, problems = examine(files.specs)
+    loaded, problems = load_all(files.specs)
     known = {os.path.realpath(item.file): item for item in loaded}
     examined = {os.path.realpath(file) for file in files.specs}
 
-    def spec_of(file: str) -> tuple[LoadedSpec | None, list[Problem]]:
+    def spec_of(file: str) -> tuple[LoadedSpec | None, list[Diagnostic]]:
         real = os.path.realpath(file)
         return (known.get(real), []) if real in examined else read_spec(file)
 
@@ -146,7 +146,7 @@ def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     return checked
 
 
-def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) -> list[Problem]:
+def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) -> list[Diagnostic]:
     """What is wrong with files of contract tests, and with the specs that they are about."""
     from yaml_connector.testing.loader import load_tests, value_problems
 

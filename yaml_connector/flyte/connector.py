@@ -32,14 +32,14 @@ from yaml_connector._loading.loader import LoadedSpec, load
 from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.flyte.files import open_file
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
-from yaml_connector.flyte.task_context import TaskNames
+from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
 
 @dataclass
-class KeptJob(ResourceMeta):
+class JobResourceMeta(ResourceMeta):
     """The job as Flyte keeps it."""
 
     meta: JobMeta
@@ -48,14 +48,14 @@ class KeptJob(ResourceMeta):
         return self.meta.encode()
 
     @classmethod
-    def decode(cls, data: bytes) -> KeptJob:
+    def decode(cls, data: bytes) -> JobResourceMeta:
         return cls(JobMeta.decode(data))
 
 
-class YamlConnector(AsyncConnector[KeptJob]):
+class YamlConnector(AsyncConnector[JobResourceMeta]):
     """Drives the jobs of one spec for Flyte."""
 
-    metadata_type = KeptJob
+    metadata_type = JobResourceMeta
 
     def __init__(
         self, loaded: LoadedSpec, *, transport: Transport | None = None, environment: Mapping[str, str] | None = None
@@ -75,31 +75,31 @@ class YamlConnector(AsyncConnector[KeptJob]):
         inputs: dict[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,
         **kwargs: Any,
-    ) -> KeptJob:
+    ) -> JobResourceMeta:
         """Submit the job (section 7)."""
         try:
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
-            return KeptJob(JobMeta(failed=str(error)))
+            return JobResourceMeta(JobMeta(failed=str(error)))
         values = CreateValues(
             inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,
-            task=TaskNames(task_template, output_prefix, task_execution_metadata),
+            task=TaskContext(task_template, output_prefix, task_execution_metadata),
             secrets=kwargs,
             outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
         )
-        return KeptJob(await self.jobs.create(values))
+        return JobResourceMeta(await self.jobs.create(values))
 
-    async def get(self, resource_meta: KeptJob, **kwargs: Any) -> Resource:
+    async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """How the job is doing (section 8). Never raises."""
         status = await self.jobs.get(resource_meta.meta, kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
-    async def delete(self, resource_meta: KeptJob, **kwargs: Any) -> None:
+    async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job (section 9)."""
         await self.jobs.delete(resource_meta.meta, kwargs)
 
-    async def get_logs(self, resource_meta: KeptJob, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
+    async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """The log from a token on (section 9): bodies with lines, then a header with the next token."""
         async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
             if page.lines:
@@ -209,4 +209,4 @@ def flyte_line(line: LogLine) -> FlyteLogLine:
     return flyte
 
 
-__all__ = ["KeptJob", "YamlConnector", "YamlConnectorError", "register", "register_spec"]
+__all__ = ["JobResourceMeta", "YamlConnector", "YamlConnectorError", "register", "register_spec"]

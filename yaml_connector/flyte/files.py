@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 _CHUNK = 1024 * 1024
 _STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs")
@@ -27,7 +27,7 @@ def guard(secret_files: Iterable[str]) -> None:
 
 
 async def open_file(uri: str) -> AsyncIterator[bytes]:
-    """The content of a file, piece by piece; raises ValueProblem if it cannot be read."""
+    """The content of a file, piece by piece; raises EvaluationError if it cannot be read."""
     from flyte.io import File
 
     if _guarded is not None:
@@ -37,7 +37,7 @@ async def open_file(uri: str) -> AsyncIterator[bytes]:
             while chunk := await handle.read(_CHUNK):
                 yield bytes(chunk)
     except OSError as error:
-        raise ValueProblem(f"the file {uri} cannot be read: {error.strerror or error}") from None
+        raise EvaluationError(f"the file {uri} cannot be read: {error.strerror or error}") from None
 
 
 def _check(uri: str, secret_files: list[str]) -> None:
@@ -46,7 +46,7 @@ def _check(uri: str, secret_files: list[str]) -> None:
         return
     path = rest if separator and scheme == "file" else uri
     if "::" in path or "://" in path:
-        raise ValueProblem(f"the file {uri} cannot be read: a file input is in a store ({', '.join(_STORES)})")
+        raise EvaluationError(f"the file {uri} cannot be read: a file input is in a store ({', '.join(_STORES)})")
     real = Path(os.path.realpath(path))
     home = Path(os.path.realpath(os.path.expanduser("~")))
     hidden = real.is_relative_to(home) and any(part.startswith(".") for part in real.relative_to(home).parts)
@@ -57,4 +57,4 @@ def _check(uri: str, secret_files: list[str]) -> None:
         or any(real.is_relative_to(folder) for folder in _SYSTEM)
         or any(str(real).startswith(start) for start in secret_files)
     ):
-        raise ValueProblem(f"the file {uri} is one of the connector's own machine, and is no task's input")
+        raise EvaluationError(f"the file {uri} is one of the connector's own machine, and is no task's input")

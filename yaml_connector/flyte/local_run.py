@@ -25,12 +25,12 @@ from flyteidl2.core.identifier_pb2 import (
 )
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-from yaml_connector._jobs.follower import FollowedLog
+from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.poll import Status
 from yaml_connector.errors import CallError, YamlConnectorError
-from yaml_connector.flyte.connector import KeptJob, YamlConnector
+from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
 from yaml_connector.flyte.literals import OutputValue
-from yaml_connector.flyte.task_context import TaskNames
+from yaml_connector.flyte.task_context import TaskContext
 
 if TYPE_CHECKING:
     from yaml_connector.flyte.task import YamlConnectorTask
@@ -78,7 +78,7 @@ class _LocalJob:
         self.interrupted = False
         self.execution = self._execution()
         self.loop = asyncio.get_running_loop()
-        self.created: Future[KeptJob] = Future()  # whoever ends the run waits for it, in whichever thread
+        self.created: Future[JobResourceMeta] = Future()  # whoever ends the run waits for it, in whichever thread
         self.created.set_running_or_notify_cancel()
 
     async def run(self, inputs: dict[str, Any]) -> Any:
@@ -98,12 +98,12 @@ class _LocalJob:
         _open_jobs.pop(id(self), None)
         return self._end(status)
 
-    async def _create(self, inputs: dict[str, Any]) -> KeptJob:
+    async def _create(self, inputs: dict[str, Any]) -> JobResourceMeta:
         """Submit the job. Once begun this goes on to its end: an interrupted run must know which job to cancel."""
         template = get_proto_task(self.task, self._serialization(), self.context)
         prefix = self.context.raw_data_path.path
 
-        async def create() -> KeptJob:
+        async def create() -> JobResourceMeta:
             try:
                 kept = await self.connector.create(template, prefix, inputs, self.execution, **self.secrets)
             except BaseException as error:
@@ -139,11 +139,11 @@ class _LocalJob:
 
     # --- following ----------------------------------------------------------------------------------------------------
 
-    async def _follow(self, kept: KeptJob) -> Status:
+    async def _follow(self, kept: JobResourceMeta) -> Status:
         settings = self.connector.loaded.spec.get
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
-        log = FollowedLog(lambda token: self.connector.jobs.logs(kept.meta, token))
+        log = LogFollower(lambda token: self.connector.jobs.logs(kept.meta, token))
         self.progress(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
         while True:
             status = await self.connector.jobs.get(kept.meta, self.secrets)
@@ -167,7 +167,7 @@ class _LocalJob:
                 _seen_links.add((name, url))
                 self.progress(f"{name}: {url}")
 
-    async def _show_logs(self, kept: KeptJob, log: FollowedLog, *, last: bool) -> None:
+    async def _show_logs(self, kept: JobResourceMeta, log: LogFollower, *, last: bool) -> None:
         """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
         the run."""
         self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
@@ -211,7 +211,7 @@ class _LocalJob:
         _open_jobs.pop(id(self), None)
         self.say_once(outcome)
 
-    async def _known(self) -> KeptJob:
+    async def _known(self) -> JobResourceMeta:
         """The job, once its create is over; raises what create raised, or TimeoutError."""
         if not self.created.done() and self.loop.is_running():
             self.say_once("interrupted while the job is submitted: it is cancelled as soon as that is over")
@@ -219,7 +219,7 @@ class _LocalJob:
             await asyncio.wait([asyncio.wrap_future(self.created)], timeout=longest)
         return self.created.result(timeout=0)
 
-    async def _delete(self, kept: KeptJob) -> str:
+    async def _delete(self, kept: JobResourceMeta) -> str:
         if kept.meta.failed is not None:
             return f"not submitted: {kept.meta.failed}"
         self.say_once(f"interrupted: cancelling the job {kept.meta.id}")
@@ -233,7 +233,7 @@ class _LocalJob:
         """What a user needs to look for the job of a run that ends before its job does."""
         if self.created.done() and self.created.exception() is None:
             return f"the job {self.created.result().meta.id} is not cancelled"
-        key = TaskNames(TaskTemplate(), "", self.execution)["key"]
+        key = TaskContext(TaskTemplate(), "", self.execution)["key"]
         return f"it is unknown whether the job was submitted (task.key {key})"
 
     def say_once(self, text: str) -> None:

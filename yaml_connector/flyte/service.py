@@ -9,7 +9,7 @@ import os
 
 import click
 
-from yaml_connector._loading.loader import garbage_left, specs_path
+from yaml_connector._loading.loader import gc_disabled, specs_path
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.flyte.connector import register
 from yaml_connector.flyte.files import guard
@@ -22,7 +22,7 @@ def start() -> None:
     Raises click.ClickException, with which `c0` ends with exit code 1. (A SystemExit would not do: `c0` imports this
     module in a thread, which alone would end.)
     """
-    with garbage_left():
+    with gc_disabled():
         _register()
         gc.freeze()  # what is loaded now stays: looking through it again and again for garbage is a tenth of a call
     logger = logging.getLogger("yaml_connector")

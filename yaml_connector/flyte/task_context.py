@@ -13,7 +13,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from yaml_connector._expressions.filters import slug
 
 
-class TaskNames(Mapping[str, Any]):
+class TaskContext(Mapping[str, Any]):
     """`task.*`. `metadata` may be missing, or without an execution: then the task runs on its own, and its key is as
     good as random."""
 
@@ -57,7 +57,7 @@ class TaskNames(Mapping[str, Any]):
         }
 
 
-_NAMES: dict[str, Callable[[TaskNames], Any]] = {
+_NAMES: dict[str, Callable[[TaskContext], Any]] = {
     "name": lambda task: task.template.id.name,
     "type": lambda task: task.template.type,
     "project": lambda task: task._run("project"),

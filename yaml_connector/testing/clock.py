@@ -9,7 +9,7 @@ from yaml_connector._clock import Clock
 START = 1767225600.0  # 2026-01-01T00:00:00Z
 
 
-class HandClock(Clock):
+class FakeClock(Clock):
     """Moves by `move` and by nothing else."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from yaml_connector._expressions.filters import as_text, epoch_seconds
 from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._http.redact import Redactor
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 
 class _Nothing:
@@ -75,7 +75,7 @@ def _matches(expected: str, found: Any) -> bool:
     if isinstance(found, datetime):
         try:
             return bool(epoch_seconds(expected) == found.timestamp())
-        except ValueProblem:
+        except EvaluationError:
             pass
     pattern = regex_of(expected)
     if pattern is None or found is None or found is NOTHING:

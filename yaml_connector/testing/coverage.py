@@ -14,7 +14,7 @@ from yaml_connector._expressions.compile import Value
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._http.request_template import RequestPlan
-from yaml_connector._jobs.compiled_spec import RulePlan, SpecPlan
+from yaml_connector._jobs.compiled_spec import CompiledSpec, RulePlan
 from yaml_connector._jobs.steps import CallPlan, StepPlan
 from yaml_connector._loading.document import Path, show_path
 from yaml_connector._loading.loader import LoadedSpec
@@ -52,7 +52,7 @@ class Coverage:
         """This place was reached."""
         self._reached.add(place)
 
-    def watch(self, plan: SpecPlan) -> None:
+    def watch(self, plan: CompiledSpec) -> None:
         """Note from now on what is reached of a connector's plan."""
         plan.create = self._calls(plan.create, "create")
         plan.adopt = self._calls(plan.adopt, "create", "adopt") if plan.adopt else None

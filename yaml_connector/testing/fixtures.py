@@ -12,7 +12,7 @@ from yaml_connector._expressions.value_types import check_config, parse_type
 from yaml_connector._loading.document import Document, Path
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
-from yaml_connector.errors import ConfigError, Problem, ValueProblem, did_you_mean
+from yaml_connector.errors import ConfigError, Diagnostic, EvaluationError, did_you_mean
 from yaml_connector.testing.model import Container, ContractTests, Fields, Generate, Test
 
 
@@ -30,7 +30,7 @@ class Given:
 
 def given_of(
     tests: ContractTests, index: int, spec: ConnectorSpec, document: Document
-) -> tuple[Given | None, list[Problem]]:
+) -> tuple[Given | None, list[Diagnostic]]:
     """What test number `index` gives, or what is wrong with that, each at its place in the file."""
     return _Merge(tests, index, spec, document).run()
 
@@ -42,9 +42,9 @@ class _Merge:
         self.index = index
         self.spec = spec
         self.document = document
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
 
-    def run(self) -> tuple[Given | None, list[Problem]]:
+    def run(self) -> tuple[Given | None, list[Diagnostic]]:
         config, inputs, secrets, env = (
             {**getattr(self.defaults, name), **getattr(self.test, name)}
             for name in ("config", "inputs", "secrets", "env")
@@ -97,7 +97,7 @@ class _Merge:
             if name in inputs:
                 try:
                     checked[name] = check_config(inputs[name], field.type)
-                except ValueProblem as problem:
+                except EvaluationError as problem:
                     self.problem("inputs", name, f"the input {name!r}: {problem}")
         return checked
 
@@ -110,7 +110,7 @@ class _Merge:
         for name, kind in outputs.items():
             try:
                 parse_type(kind)
-            except ValueProblem as problem:
+            except EvaluationError as problem:
                 self.problem("outputs", name, str(problem))
         return outputs
 

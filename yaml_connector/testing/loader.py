@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, parse
 from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file, read_spec
 from yaml_connector._loading.validation import build, describe
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Diagnostic
 from yaml_connector.testing.fixtures import given_of
 from yaml_connector.testing.model import ContractTests
 
-ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Problem]]]
+ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Diagnostic]]]
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class LoadedTests:
     document: Document
     loaded: LoadedSpec | None
     spec_file: str
-    spec_problems: list[Problem] = field(default_factory=list)
+    spec_problems: list[Diagnostic] = field(default_factory=list)
 
 
 def load_tests(
     content: bytes | OSError, file: str, spec_of: ReadSpec = read_spec
-) -> tuple[LoadedTests | None, list[Problem]]:
+) -> tuple[LoadedTests | None, list[Diagnostic]]:
     """Load one file of contract tests from its content. Gives it if its tests can be run or be named, and its problems
     in the order of the file; the spec's own problems stay with the spec."""
     if isinstance(content, OSError):
-        return None, [Problem(file, 1, 1, "", f"cannot be read: {content.strerror}")]
+        return None, [Diagnostic(file, 1, 1, "", f"cannot be read: {content.strerror}")]
     if not content.strip():
-        return None, [Problem(file, 1, 1, "", "the file is empty; a contract test is a mapping with tests")]
+        return None, [Diagnostic(file, 1, 1, "", "the file is empty; a contract test is a mapping with tests")]
     document = parse(content, file)
     if document.data is not None and not isinstance(document.data, dict):
         message = f"must be a mapping, not {describe(document.data)}; a contract test is a mapping with tests"
@@ -76,11 +76,11 @@ def tests_of(spec_file: str) -> list[str]:
     return found
 
 
-def value_problems(loaded: LoadedTests) -> list[Problem]:
+def value_problems(loaded: LoadedTests) -> list[Diagnostic]:
     """What is wrong with the values that the tests give, in the order of the file."""
     if loaded.loaded is None:
         return []
-    found: set[Problem] = set()
+    found: set[Diagnostic] = set()
     for index in range(len(loaded.tests.tests)):
         found.update(given_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1])
         if len(found) > MOST_PROBLEMS:
@@ -103,7 +103,7 @@ def _same_name(file: str) -> list[str]:
     return [f"{stem}.yaml", f"{stem}.yml"]
 
 
-def _repeated_names(tests: ContractTests, document: Document) -> list[Problem]:
+def _repeated_names(tests: ContractTests, document: Document) -> list[Diagnostic]:
     first: dict[str, int] = {}
     problems = []
     for index, test in enumerate(tests.tests):

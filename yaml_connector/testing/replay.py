@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 
 from yaml_connector._expressions.filters import as_text
-from yaml_connector.testing.clock import HandClock
+from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
 from yaml_connector.testing.matching import Sent, request_differences
 from yaml_connector.testing.recorded import Exchange, RecordedRequest, RecordedResponse
@@ -27,11 +27,11 @@ class Mismatch:
     out_of_order: bool = False
 
 
-class ExchangeBook(httpx.AsyncBaseTransport):
+class ReplayTransport(httpx.AsyncBaseTransport):
     """Answers with what was recorded. What does not fit is kept in `mismatch`, and the code under test meets a
     connection that is refused: it must not be able to take the mistake for an answer."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._exchanges: Sequence[Exchange] = ()
         self._next = 0  # the exchange that comes next

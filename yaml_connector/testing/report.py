@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from yaml_connector._expressions.value_types import as_plain
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Diagnostic
 from yaml_connector.testing.compare import NOTHING, show
 from yaml_connector.testing.coverage import Coverage, Unreached
 from yaml_connector.testing.runner import Failure, FileResult
@@ -123,7 +123,7 @@ def _failure_data(failure: Failure) -> dict[str, Any]:
     }
 
 
-def junit(results: Iterable[FileResult], problems: Iterable[Problem] = ()) -> ElementTree[Element]:
+def junit(results: Iterable[FileResult], problems: Iterable[Diagnostic] = ()) -> ElementTree[Element]:
     """All results as JUnit XML: one suite for each file, one more for the files that cannot be used."""
     root = Element("testsuites")
     for result in results:

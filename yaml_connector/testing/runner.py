@@ -20,14 +20,14 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import static_links
 from yaml_connector._loading.document import Path
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector.errors import Problem, ValueProblem, YamlConnectorError
-from yaml_connector.testing.clock import HandClock
+from yaml_connector.errors import Diagnostic, EvaluationError, YamlConnectorError
+from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
 from yaml_connector.testing.coverage import Coverage
 from yaml_connector.testing.fixtures import Given, given_of, made_secrets
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
-from yaml_connector.testing.replay import ExchangeBook
+from yaml_connector.testing.replay import ReplayTransport
 
 _CHUNK = 64 * 1024
 
@@ -123,8 +123,8 @@ class _Run:
         self.index = index
         self.test: Test = loaded.tests.tests[index]
         self.coverage = coverage
-        self.clock = HandClock()
-        self.book = ExchangeBook(self.clock)
+        self.clock = FakeClock()
+        self.book = ReplayTransport(self.clock)
         self.secrets: dict[str, str] = {}
         self.kept: bytes | None = None
         self.token = ""
@@ -176,7 +176,7 @@ class _Run:
                 while chunk := handle.read(_CHUNK):
                     yield chunk
         except OSError as error:
-            raise ValueProblem(f"the file {uri} cannot be read: {error.strerror}") from None
+            raise EvaluationError(f"the file {uri} cannot be read: {error.strerror}") from None
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
@@ -287,6 +287,6 @@ class _Run:
         return Failure(self.loaded.file, line, column, what, call, exchange, found, outcome)
 
 
-def _of_problem(problem: Problem) -> Failure:
+def _of_problem(problem: Diagnostic) -> Failure:
     text = f"{problem.path}: {problem.message}" if problem.path else problem.message
     return Failure(problem.file, problem.line, problem.column, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.integration.faults.fault_server import FAULTS
 
 # call -> meaning of the fault -> what comes out of the call while the fault lasts.
-#   raised     the call raises; create: Passing, so Flyte comes again, and then there is one job
+#   raised     the call raises; create: TransientError, so Flyte comes again, and then there is one job
 #   failed     the job is FAILED at once, and there is no job at the API
 #   unknown    the job is FAILED, "it is unknown whether the job was submitted", after one POST
 #   adopted    the job that the fault hid is found and taken over

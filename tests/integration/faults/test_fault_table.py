@@ -16,7 +16,7 @@ from tests.integration.faults.fault_outcomes import NOT_TOLD_APART, expected
 from tests.integration.faults.fault_rig import DEADLINE, Rig, rig, spec
 from tests.integration.faults.fault_server import FAULTS
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector.errors import CallError, Passing
+from yaml_connector.errors import CallError, TransientError
 
 SLACK = 1.5  # seconds that a busy machine may add
 AT_ONCE = 8
@@ -41,7 +41,7 @@ async def creates(rig_: Rig, cell: Cell, method: str, path: str, fault: str, tim
     meta: JobMeta | None = None
     try:
         meta = await rig_.create()
-    except Passing as failure:
+    except TransientError as failure:
         cell.outcome, cell.message = "raised", str(failure)
     except Exception as failure:
         cell.outcome, cell.message = "raised for good", repr(failure)

@@ -13,8 +13,8 @@ from prometheus_client import REGISTRY
 
 from tests.integration.faults.fault_rig import DEADLINE, PAGES, Rig, rig, spec
 from tests.support.fake_api import loaded
-from yaml_connector._http.transport import AiohttpTransport, WireError, WireRequest
-from yaml_connector.errors import CallError, Passing
+from yaml_connector._http.transport import AiohttpTransport, HttpRequest, TransportError
+from yaml_connector.errors import CallError, TransientError
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -47,11 +47,11 @@ def test_a_request_that_waits_for_a_place_in_a_full_pool_is_surely_not_sent() ->
             await made.fail("silent", "POST", "/jobs")
 
             async def send(timeout: float) -> bool:
-                request = WireRequest("POST", f"http://127.0.0.1:{made.server.port}/jobs", {}, b'{"key": "k"}')
-                with pytest.raises(WireError) as raised:
+                request = HttpRequest("POST", f"http://127.0.0.1:{made.server.port}/jobs", {}, b'{"key": "k"}')
+                with pytest.raises(TransportError) as raised:
                     async with transport.exchange(request, timeout):
                         pass
-                return raised.value.arrived
+                return raised.value.may_have_been_processed
 
             hangs = asyncio.create_task(send(2.0))
             for _ in range(100):
@@ -108,7 +108,7 @@ def test_a_token_answer_without_end_costs_no_memory(fault: str) -> None:
         async with rig(spec()) as (made, _):
             await made.fail(fault, "POST", "/token")
             tracemalloc.start()
-            with pytest.raises(Passing, match=r"max_response|broke off"):
+            with pytest.raises(TransientError, match=r"max_response|broke off"):
                 await made.create()
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
@@ -184,6 +184,6 @@ def test_a_job_can_be_followed_through_the_log_by_its_execution(caplog: pytest.L
     with caplog.at_level("DEBUG", "yaml_connector"):
         run(main())
     lines = [record.getMessage() for record in caplog.records if "execution=k1" in record.getMessage()]
-    for call, outcome in (("create", "submitted"), ("get", "RUNNING"), ("delete", "FailedForGood")):
+    for call, outcome in (("create", "submitted"), ("get", "RUNNING"), ("delete", "PermanentError")):
         assert any(f"call={call} " in line and f"outcome={outcome} " in line for line in lines), lines
     assert any("None -> RUNNING" in line for line in lines)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_api import Driver, FakeApi, reply
-from yaml_connector._http.transport import AiohttpTransport, WireError, WireRequest
-from yaml_connector.errors import CallError, ValueProblem
+from yaml_connector._http.transport import AiohttpTransport, HttpRequest, TransportError
+from yaml_connector.errors import CallError, EvaluationError
 
 CORPUS = [
     tuple(line.split(" -> "))
@@ -61,7 +61,7 @@ class Anything(FakeApi):
 def drive(api: FakeApi, **sections: Any) -> None:
     sections.setdefault("connection", CONNECTION)
     driver = Driver(api, **sections)
-    with suppress(CallError, ValueProblem):
+    with suppress(CallError, EvaluationError):
         driver.create()
         driver.get()
 
@@ -106,7 +106,7 @@ class TestACorpusOfUrls:
         allowed = [*CONNECTION["allowed_hosts"], "api.test:443"]
         connection = {**CONNECTION, "base_url": "${{ config.base }}", "allowed_hosts": allowed}
         driver = Driver(api, connection=connection, config={"base": "str"})
-        with suppress(CallError, ValueProblem):
+        with suppress(CallError, EvaluationError):
             driver.create(config={"base": url})
         if expected == "no" and not url.startswith("http://"):
             assert not api.sent
@@ -138,10 +138,10 @@ ADDRESSES = (
 def test_a_name_that_resolves_to_a_link_local_or_metadata_address_is_refused(address: str) -> None:
     async def main() -> None:
         transport = AiohttpTransport(max_connections=1, resolver=Resolver(address))
-        with pytest.raises(WireError, match="refused") as raised:
-            async with transport.exchange(WireRequest("GET", "http://api.test/"), 1.0):
+        with pytest.raises(TransportError, match="refused") as raised:
+            async with transport.exchange(HttpRequest("GET", "http://api.test/"), 1.0):
                 pass
-        assert not raised.value.arrived
+        assert not raised.value.may_have_been_processed
         await transport.close()
 
     asyncio.run(main())

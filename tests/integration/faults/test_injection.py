@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tests.support.fake_api import FakeApi
 from tests.support.sending import Sender, built
 from yaml_connector._expressions.filters import as_text
-from yaml_connector._http.transport import WireRequest
-from yaml_connector.errors import CallError, ValueProblem
+from yaml_connector._http.transport import HttpRequest
+from yaml_connector.errors import CallError, EvaluationError
 
 WORDS = [
     ".",
@@ -66,11 +66,11 @@ VALUES = st.recursive(
 SECRETS = {"key": "planted-injection-key"}
 
 
-def build(request: Mapping[str, Any], value: Any) -> WireRequest | None:
+def build(request: Mapping[str, Any], value: Any) -> HttpRequest | None:
     """The request with this input; None if it is refused. Whatever else it raises is a bug."""
     try:
         return built(request, inputs={"x": value}, config={"x": value}, secrets=SECRETS, env={}, task={}, steps={})
-    except ValueProblem:
+    except EvaluationError:
         return None
 
 
@@ -184,7 +184,7 @@ def test_as_text_it_is_the_body(value: Any) -> None:
     assert made.body == b"" if value is None else made.body == as_text(value).encode()
 
 
-def raw_heads(made: WireRequest) -> list[bytes]:
+def raw_heads(made: HttpRequest) -> list[bytes]:
     """The head of each part, by the boundary alone."""
     assert isinstance(made.body, bytes)
     boundary = made.headers["Content-Type"].partition("boundary=")[2].encode()
@@ -257,7 +257,7 @@ def test_it_sends_no_credentials_elsewhere(place: str, value: str) -> None:
 
     auth = {"type": "bearer", "token": "${{ secrets.key }}"}
     hosts = ["api.test", "*.api.test"]
-    with suppress(ValueProblem, CallError):
+    with suppress(EvaluationError, CallError):
         Sender(Api(), secrets=SECRETS, config={"x": value}, base_url=base, allowed_hosts=hosts, auth=auth).send(request)
     for asked in seen:
         assert asked.url.host == "api.test" or asked.url.host.endswith(".api.test")

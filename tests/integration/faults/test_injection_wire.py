@@ -13,7 +13,7 @@ import pytest
 from tests.integration.faults.test_injection import SECRETS, WORDS
 from tests.support.sending import Sender
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector.errors import CallError, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError
 
 SMUGGLED = "x\r\nContent-Length: 0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: evil.test\r\n\r\n"
 PLACES: dict[str, dict[str, Any]] = {
@@ -78,7 +78,7 @@ async def send_all(place: str) -> dict[str, list[bytes]]:
             auth={"type": "bearer", "token": "${{ secrets.key }}"},
         )
         sender.session = lambda word=word, make=sender.session, **given: with_inputs(make(**given), word)  # type: ignore[method-assign,misc]
-        with suppress(ValueProblem, CallError):
+        with suppress(EvaluationError, CallError):
             await sender.send_now(PLACES[place])
         await transport.close()
         await server.stop()

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.fake_api import BASE, FakeApi, job, reply, run
 from tests.support.sending import Sender
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector.errors import FailedForGood
+from yaml_connector.errors import PermanentError
 
 SECRETS = pytest.mark.parametrize("secret", ["two  spaces", "a line\nand another", "a tab\tin it"])
 
@@ -18,7 +18,7 @@ SECRETS = pytest.mark.parametrize("secret", ["two  spaces", "a line\nand another
 @SECRETS
 def test_a_secret_with_white_space_is_masked_in_the_text_of_an_error(secret: str) -> None:
     api = FakeApi({"GET /": reply(403, text=f"you sent\n{secret}\n!")})
-    with pytest.raises(FailedForGood, match=r"answered 403: you sent \*\*\* !$"):
+    with pytest.raises(PermanentError, match=r"answered 403: you sent \*\*\* !$"):
         Sender(api, secrets={"key": secret}).send()
 
 
@@ -50,7 +50,7 @@ def test_no_object_shows_a_secret_in_its_repr() -> None:
     meta = run(driver.connector.create(values))
     run(driver.connector.get(meta, {"key": secret}))
     assert len(seen) == 2
-    session = Session(driver.connector.plan.connection, config={}, secrets={"key": secret})
+    session = CallContext(driver.connector.plan.connection, config={}, secrets={"key": secret})
     objects = [values, meta, session, driver.connector.memory, vars(driver.connector.memory), *seen]
     objects += [part for exchange in seen for part in (exchange.request, exchange.answer)]
     assert [type(item) for item in objects if secret in repr(item)] == []

@@ -1,8 +1,8 @@
 """Loads what nobody would write, and sees that nothing but problems comes out, each time soon.
 
-``python tests/fuzz/fuzz.py [--cases 20000] [--first 0] [--kind data] [--keep FOLDER]``: every case is made from its
-number, so a finding is made again with ``--first NUMBER --cases 1``. `--keep` writes each finding's input to a file,
-for `tests/unit/loading/corpus`, which the tests replay. The exit code is 1 if there are findings.
+``python -m tests.integration.fuzz.fuzz [--cases 20000] [--first 0] [--kind data] [--keep FOLDER]``: every case is
+made from its number, so a finding is made again with ``--first NUMBER --cases 1``. `--keep` writes each finding's input
+to a file, for `tests/unit/loading/corpus`, which the tests replay. The exit code is 1 if there are findings.
 """
 
 from __future__ import annotations
@@ -19,14 +19,9 @@ from random import Random
 from types import FrameType
 from typing import Any
 
+from tests.integration.fuzz import mutate
 from tests.support.paths import CATALOG, ROOT
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "load")]
-
-import mutate  # noqa: E402 - the way to the tests' helpers comes first
-
-from tests.unit.loading.loading_holds import (  # noqa: E402
+from tests.unit.loading.loading_holds import (
     LONGEST,
     contract_holds,
     expression_holds,
@@ -41,7 +36,7 @@ SHARES = {"data": 4, "expression": 3, "raw": 2, "path": 2, "text": 2, "tests": 1
 def kinds() -> dict[str, Callable[[Random], tuple[Callable[[Any], None], Any]]]:
     """How the cases of each kind are made: the check, and what it is given."""
     files = sorted([*(CATALOG).glob("*.yaml"), *(ROOT / "connectors.d").glob("*.yaml")])
-    corpus = [file.read_bytes() for file in sorted((HERE.parent / "load" / "corpus").glob("*.yaml"))]
+    corpus = [file.read_bytes() for file in sorted((ROOT / "tests" / "unit" / "loading" / "corpus").glob("*.yaml"))]
     specs = [file.read_bytes() for file in files if not file.name.endswith(".test.yaml")]
     tests = [file.read_bytes() for file in files if file.name.endswith(".test.yaml")]
     spec_texts, spec_data = mutate.seeds_of(specs)

@@ -1,7 +1,7 @@
 """Load, faults and kills: many jobs over five specs through `c0`, which is killed again and again.
 
-``python tests/soak/soak.py [--jobs 1000] [--kills 100] [--rate 0.05]`` prints its figures; the exit code is 1 if one of
-them is not as it must be. One of the five backends never answers.
+``python -m tests.integration.soak.soak [--jobs 1000] [--kills 100] [--rate 0.05]`` prints its figures; the exit code
+is 1 if one of them is not as it must be. One of the five backends never answers.
 """
 
 from __future__ import annotations
@@ -22,19 +22,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "faults"), str(HERE)]
+import grpc
+import psutil
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskRequest, TaskCategory
+from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub
 
-import grpc  # noqa: E402 - the way to the tests' helpers comes first
-import psutil  # noqa: E402
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskRequest, TaskCategory  # noqa: E402
-from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub  # noqa: E402
-
-from tests.integration.faults.fault_rig import BATCH, CREATES, GET  # noqa: E402
-from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_cancelled  # noqa: E402
-from tests.support.flyte_side import ENDS, metadata_of, state, template_of  # noqa: E402
-from tests.support.real_processes import Process, accepts, c0_command, clean_environment, free_ports  # noqa: E402
-from yaml_connector import task_from_spec  # noqa: E402
+from tests.integration.faults.fault_rig import BATCH, CREATES, GET
+from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_cancelled
+from tests.support.flyte_side import ENDS, metadata_of, state, template_of
+from tests.support.real_processes import Process, accepts, c0_command, clean_environment, free_ports
+from yaml_connector import task_from_spec
 
 FLYTES_PATIENCE = 10.0
 AT_ONCE = 100

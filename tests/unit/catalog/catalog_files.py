@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import CATALOG, CORNERS, ROOT
-from yaml_connector._loading.loader import LoadedSpec, examine, read_file
+from yaml_connector._loading.loader import LoadedSpec, load_all, read_file
 from yaml_connector.testing.loader import LoadedTests, load_tests
 from yaml_connector.testing.model import Call, Test
 from yaml_connector.testing.recorded import Exchange
@@ -19,7 +19,7 @@ FOLDERS = (ROOT / "connectors.d", CATALOG, CORNERS)
 @cache
 def specs(folder: Path) -> tuple[LoadedSpec, ...]:
     """All specs of a folder; they must be good ones."""
-    loaded, problems = examine([str(folder)])
+    loaded, problems = load_all([str(folder)])
     assert [str(problem) for problem in problems if problem.severity == "error"] == []
     return tuple(loaded)
 

@@ -20,7 +20,7 @@ from tests.support.paths import CORNERS
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
-from yaml_connector.errors import Passing
+from yaml_connector.errors import TransientError
 
 SPEC = CORNERS / "tls.yaml"
 Signer = tuple[x509.Name, ec.EllipticCurvePrivateKey]
@@ -117,7 +117,7 @@ def test_no_more_connections_are_open_at_once_than_allowed(folder: Path) -> None
 def test_a_server_of_another_authority_is_not_trusted(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "ca")
-    with pytest.raises(Passing, match="its certificate is not trusted"):
+    with pytest.raises(TransientError, match="its certificate is not trusted"):
         messages(folder, service)
 
 
@@ -132,7 +132,7 @@ def test_without_verifying_any_server_is_trusted(folder: Path) -> None:
 def test_a_client_of_another_authority_is_refused(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "client", certificate(folder, "other-ca"))
-    with pytest.raises(Passing, match=r"PUT https://127\.0\.0\.1:"):
+    with pytest.raises(TransientError, match=r"PUT https://127\.0\.0\.1:"):
         messages(folder, service)
 
 

@@ -22,7 +22,7 @@ def spec(here: Path) -> Path:
     return Path(shutil.copy(ROOT / "connectors.d" / "batch_job.yaml", here / "batch_job.yaml"))
 
 
-def written(spec: Path) -> dict[str, Any]:
+def render_value(spec: Path) -> dict[str, Any]:
     text = spec.with_suffix(".test.yaml").read_text(encoding="utf-8")
     assert not any(key in text for key in USER_KEYS.values())
     assert text.startswith("# Recorded by `yaml-connector record batch_job`")
@@ -36,7 +36,7 @@ def test_a_recorded_success_passes_right_away(live: Command, spec: Path) -> None
     assert "wrote batch_job.test.yaml" in done.stdout
     assert "Before you commit it, look for" in done.stdout
     assert live("test", "batch_job.yaml").returncode == 0
-    found = written(spec)
+    found = render_value(spec)
     assert found["defaults"]["secrets"] == {"api_key": "test-api-key"}
     calls = found["tests"][0]["calls"]
     first = calls[0]["create"]["exchanges"][0]
@@ -56,7 +56,7 @@ def test_a_recorded_failure_passes_too_and_may_have_a_name(live: Command, spec: 
 def test_a_refused_create_is_recorded_as_a_failed_job(live: Command, spec: Path) -> None:
     done = live("record", "batch_job.yaml", "--input", "name=x", "--secret", "api_key=env:WRONG_KEY")
     assert done.returncode == 0, done.stderr
-    assert written(spec)["tests"][0]["calls"][0]["create"]["expect"]["phase"] == "FAILED"
+    assert render_value(spec)["tests"][0]["calls"][0]["create"]["expect"]["phase"] == "FAILED"
     assert live("test", "batch_job.yaml").returncode == 0
 
 
@@ -77,7 +77,7 @@ def test_gets_that_a_spec_spaces_out_are_spaced_out_in_the_test(live: Command, s
     text = spec.read_text(encoding="utf-8").replace("  message: $.detail", "  poll: {min_interval: 300ms}")
     spec.write_text(text, encoding="utf-8")
     assert live("record", "batch_job.yaml", "--input", "name=ops", *ALICE).returncode == 0
-    assert any("after" in call for call in written(spec)["tests"][0]["calls"])
+    assert any("after" in call for call in render_value(spec)["tests"][0]["calls"])
     assert live("test", "batch_job.yaml").returncode == 0
 
 

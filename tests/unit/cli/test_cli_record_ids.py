@@ -13,7 +13,7 @@ from tests.support.real_api import Received, running_api
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
 from yaml_connector.cli._live.interactive_run import CallRecord
-from yaml_connector.cli._live.recorder import WatchedConnector
+from yaml_connector.cli._live.recorder import RecordingJobClient
 from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
 
 SPEC = """
@@ -76,7 +76,7 @@ def test_the_first_line_says_what_was_replaced(command: Command, here: Path, num
 
 def test_a_delete_expects_nothing(tmp_path: Path) -> None:
     (tmp_path / "ids.yaml").write_text(SPEC % ("http://127.0.0.1:1", "$.id"), encoding="utf-8")
-    connector = WatchedConnector(load(tmp_path / "ids.yaml")[0])
+    connector = RecordingJobClient(load(tmp_path / "ids.yaml")[0])
     values = CreateValues({}, {}, {"key": "run-1"}, {}, {})
     records = [CallRecord("delete", [], 0.0)]
     data = contract_test(Scrubber(connector, values, records), values, records, "ids.yaml", "a job is cancelled")

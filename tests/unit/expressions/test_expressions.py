@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tests.unit.expressions.evaluating import JSON, in_answer, in_request
 from yaml_connector._expressions.compile import compile_tree, parse_text
 from yaml_connector._expressions.jinja import compile_condition
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 BOTH = pytest.mark.parametrize("evaluate", [in_request, in_answer], ids=["request", "answer"])
 
 
 def problem(evaluate: Any, text: str, **scope: Any) -> str:
-    with pytest.raises(ValueProblem) as raised:
+    with pytest.raises(EvaluationError) as raised:
         evaluate(text, **scope)
     return str(raised.value)
 
@@ -108,7 +108,7 @@ class TestAWholeTemplate:
     def test_gives_data_and_nothing_else(self, evaluate: Any, source: str) -> None:
         try:
             found = evaluate("${{ " + source + " }}", x=[1])
-        except ValueProblem:
+        except EvaluationError:
             return
         assert found is None
 
@@ -202,7 +202,7 @@ class TestWhereATemplateEnds:
         ],
     )
     def test_that_is_wrong_says_where_and_what(self, text: str, message: str) -> None:
-        with pytest.raises(ValueProblem) as raised:
+        with pytest.raises(EvaluationError) as raised:
             parse_text(text)
         assert message in str(raised.value)
 
@@ -260,7 +260,7 @@ class TestWhatIsMissingInARequest:
 
     def test_is_found_deep_in_a_body_too(self) -> None:
         tree = compile_tree({"a": [{"b": "x ${{ inputs.nmae }}"}]})
-        with pytest.raises(ValueProblem, match="'nmae' does not exist"):
+        with pytest.raises(EvaluationError, match="'nmae' does not exist"):
             tree.evaluate(self.SCOPE)
 
 

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_api import START, HandClock
+from tests.support.fake_api import START, FakeClock
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,7 +37,7 @@ def value(expression: str, **scope: Any) -> Any:
 
 
 def problem(expression: str, **scope: Any) -> str:
-    with pytest.raises(ValueProblem) as raised:
+    with pytest.raises(EvaluationError) as raised:
         value(expression, **scope)
     return str(raised.value)
 
@@ -290,7 +290,7 @@ def test_now_is_epoch_seconds_of_the_clock_in_force() -> None:
     import contextvars
 
     def call() -> None:
-        use_clock(HandClock())
+        use_clock(FakeClock())
         assert value("now()") == START
 
     contextvars.copy_context().run(call)

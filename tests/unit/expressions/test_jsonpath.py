@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
 from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import ABSENT
+from yaml_connector._expressions.jinja import UNDEFINED
 from yaml_connector._expressions.jsonpath import _plain_steps, compile_path
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 NAMES = st.sampled_from(
     ["a", "b", "items", "a-b", "len", "keys", "0", "", "é", "a b", "$", "x.y", "where", "parent", "_x", "A1", "sorted"]
@@ -111,7 +111,7 @@ def test_a_path_that_can_match_several_places_gives_a_list_any_other_the_value(p
     ],
 )
 def test_a_syntax_error_is_a_problem_that_shows_the_path_and_says_where(path: str) -> None:
-    with pytest.raises(ValueProblem) as raised:
+    with pytest.raises(EvaluationError) as raised:
         compile_path(path)
     message = str(raised.value)
     assert message.startswith(f"{path!r} is no JSONPath: ")
@@ -133,7 +133,7 @@ def test_an_unlikely_path_takes_no_long() -> None:
     ):
         try:
             compile_path(path).find(BODY)
-        except ValueProblem:
+        except EvaluationError:
             continue
     assert time.perf_counter() - started < 10
 
@@ -183,15 +183,15 @@ class TestAnExtraction:
     def test_of_an_answer_without_a_body_finds_nothing(self) -> None:
         for raw, every in (("$.id", []), ("$.items[*]", []), ("$", []), ("${{ body.id }}", [])):
             extraction = compile_extraction(raw)
-            assert extraction.first({"body": ABSENT}) is None
-            assert extraction.every({"body": ABSENT}) == every
+            assert extraction.first({"body": UNDEFINED}) is None
+            assert extraction.every({"body": UNDEFINED}) == every
 
     def test_may_read_a_line_instead(self) -> None:
         assert compile_extraction("$.m", root="line").first({"line": {"m": 1}, "body": {"m": 2}}) == 1
 
     @pytest.mark.parametrize("raw", ["$.a[", "${{ a", "${{ + }}", ["${{ + }}"], {"a": "${{ + }}"}])
     def test_that_is_wrong_is_a_problem(self, raw: Any) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             compile_extraction(raw)
 
 

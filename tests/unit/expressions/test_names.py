@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from tests.unit.expressions.evaluating import JSON, in_answer, in_request
 from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.jinja import compile_expression
-from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.messages import Response, ResponseScope
 
 
 class TestAMapping:
@@ -24,13 +24,15 @@ class TestAMapping:
                 assert evaluate("${{ (" + source + ") is defined }}", x={}) is False
 
     def test_of_headers_does_not_care_for_case(self) -> None:
-        answer = Answer("GET", "u", 200, CIMultiDict({"Content-Type": "x/y"}), b"")
+        answer = Response("GET", "u", 200, CIMultiDict({"Content-Type": "x/y"}), b"")
         for source in ("headers['content-type']", "headers['CONTENT-TYPE']", "headers['content-' ~ 'type']"):
-            assert compile_text("${{ " + source + " }}", answer=True).evaluate(AnswerScope({}, answer)) == "x/y"
-        assert compile_text("${{ headers }}", answer=True).evaluate(AnswerScope({}, answer)) == {"Content-Type": "x/y"}
+            assert compile_text("${{ " + source + " }}", answer=True).evaluate(ResponseScope({}, answer)) == "x/y"
+        assert compile_text("${{ headers }}", answer=True).evaluate(ResponseScope({}, answer)) == {
+            "Content-Type": "x/y"
+        }
 
     def test_of_an_answer_shows_the_names_of_the_page_and_no_other(self) -> None:
-        answer = Answer("GET", "https://u", 201, CIMultiDict(), b'{"a": 1}')
+        answer = Response("GET", "https://u", 201, CIMultiDict(), b'{"a": 1}')
         answer.saved = {"s": 1}
         for name, expected in (
             ("status", 201),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.jinja import compile_expression
-from yaml_connector._http.messages import Answer
-from yaml_connector.errors import ValueProblem
+from yaml_connector._http.messages import Response
+from yaml_connector.errors import EvaluationError
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -30,12 +30,12 @@ class Canary:
 def values_of(source: str, **scope: Any) -> list[Any]:
     """What an expression gives in both dialects; an error gives nothing."""
     scope = {"body": {"a": "text", "l": [1], "items": [1], "m": {"k": 1}}, "inputs": {"s": "text"}, "steps": {}, "canary": Canary(),
-             "answer": Answer("GET", "https://api.test", 200, {}, b"{}"), **scope}  # type: ignore[arg-type]  # fmt: skip
+             "answer": Response("GET", "https://api.test", 200, {}, b"{}"), **scope}  # type: ignore[arg-type]  # fmt: skip
     found = []
     for answer in (True, False):
         try:
             found.append(compile_text("${{ " + source + " }}", answer=answer).evaluate(scope))
-        except ValueProblem:
+        except EvaluationError:
             continue
     return found
 
@@ -159,13 +159,13 @@ def test_no_nesting_takes_long_or_brings_anything_else_than_a_problem(source: st
     for answer in (True, False):
         try:
             compile_expression(source, answer=answer).evaluate({"a": {"b": "x"}})
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             assert str(problem)
     assert time.process_time() - started < 4
 
 
 def test_an_expression_has_a_greatest_length() -> None:
-    with pytest.raises(ValueProblem, match="may not be longer than 10000 characters"):
+    with pytest.raises(EvaluationError, match="may not be longer than 10000 characters"):
         compile_expression("1" + "+1" * 5000, answer=True)
 
 

@@ -13,7 +13,7 @@ from yaml_connector._expressions.jinja import compile_condition, compile_express
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec.requests import Request
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -50,7 +50,7 @@ def test_any_text_is_one_segment_of_a_path(text: str) -> None:
     plan = compile_request(Request.model_validate("GET /jobs/${{ job.id }}/cancel"))
     scope = {"job": {"id": text}}
     if text in (".", ".."):
-        with pytest.raises(ValueProblem, match="may not hold the segments"):
+        with pytest.raises(EvaluationError, match="may not hold the segments"):
             plan.build(scope, "http://h")
         return
     path = plan.build(scope, "http://h").url.removeprefix("http://h")
@@ -61,7 +61,7 @@ def test_any_text_is_one_segment_of_a_path(text: str) -> None:
 
 def test_an_empty_segment_is_an_error() -> None:
     plan = compile_request(Request.model_validate("DELETE /jobs/${{ inputs.x }}"))
-    with pytest.raises(ValueProblem, match="is empty, and would leave out a segment of the path"):
+    with pytest.raises(EvaluationError, match="is empty, and would leave out a segment of the path"):
         plan.build({"inputs": {"x": ""}}, "http://h")
 
 
@@ -80,7 +80,7 @@ def test_a_key_whose_template_is_null_is_left_out_and_a_literal_null_is_kept() -
     ],
 )
 def test_what_has_no_value_says_why(text: str, sentence: str) -> None:
-    with pytest.raises(ValueProblem, match=sentence):
+    with pytest.raises(EvaluationError, match=sentence):
         compile_text(text).evaluate({"inputs": {"n": None, "m": {"a": 1}}})
 
 

@@ -22,7 +22,7 @@ from yaml_connector._expressions.value_types import (
     parse_type,
 )
 from yaml_connector._spec.interface import ConfigField
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 TYPES = st.recursive(
     st.sampled_from(SCALARS),
@@ -85,7 +85,7 @@ class TestAType:
         ids=lambda text: str(text)[:20],
     )
     def test_that_is_none_says_what_is(self, text: str, message: str) -> None:
-        with pytest.raises(ValueProblem) as raised:
+        with pytest.raises(EvaluationError) as raised:
             parse_type(text)
         assert message in str(raised.value)
 
@@ -100,7 +100,7 @@ class TestDurationsAndSizes:
 
     @pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5S", "-5s", "5m30s", "1e3s", "5min", "١s x", "5.s", ".5s"])
     def test_that_are_none_say_how(self, text: str) -> None:
-        with pytest.raises(ValueProblem, match="is no duration; write it as 500ms, 10s, 5m, 24h or 7d"):
+        with pytest.raises(EvaluationError, match="is no duration; write it as 500ms, 10s, 5m, 24h or 7d"):
             parse_duration(text)
 
     @pytest.mark.parametrize(("text", "size"), [("0B", 0), ("512KiB", 524288), ("10MiB", 10485760), ("1GiB", 2**30)])
@@ -109,7 +109,7 @@ class TestDurationsAndSizes:
 
     @pytest.mark.parametrize("text", ["10", "10MB", "1.5MiB", "10 MiB", "-1B", "mib"])
     def test_of_bytes_that_are_none_say_how(self, text: str) -> None:
-        with pytest.raises(ValueProblem, match="is no size; write it as 512KiB or 10MiB"):
+        with pytest.raises(EvaluationError, match="is no size; write it as 512KiB or 10MiB"):
             parse_size(text)
 
     @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ class TestDurationsAndSizes:
 
     @pytest.mark.parametrize("value", [True, None, [], "P", "PT", "P1", "five", ""])
     def test_are_none_of_these(self, value: Any) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             duration_seconds(value)
 
 
@@ -143,7 +143,7 @@ class TestWhatAnApiAnswered:
         kind = parse_type(text)
         try:
             found = convert(value, kind)
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             assert len(str(problem)) < 2000
             return
         assert fits(found, kind)
@@ -166,11 +166,11 @@ class TestWhatAnApiAnswered:
         for name in SCALARS:
             assert convert(None, parse_type(f"{name}?")) is None
             if name != "any":
-                with pytest.raises(ValueProblem, match=f"None is no {name}"):
+                with pytest.raises(EvaluationError, match=f"None is no {name}"):
                     convert(None, parse_type(name))
 
     def test_that_is_long_is_shown_in_short(self) -> None:
-        with pytest.raises(ValueProblem) as raised:
+        with pytest.raises(EvaluationError) as raised:
             convert("x" * 5000, parse_type("int"))
         assert len(str(raised.value)) < 120
 
@@ -194,7 +194,7 @@ class TestConfig:
     def test_is_json_afterwards_or_a_problem_and_nothing_else(self, value: Any, text: str) -> None:
         try:
             checked = check_config(value, parse_type(text))
-        except ValueProblem:
+        except EvaluationError:
             return
         assert json.loads(json.dumps(checked, allow_nan=False)) == checked
 
@@ -261,7 +261,7 @@ class TestConfig:
         ],
     )
     def test_of_another_type_is_a_problem(self, kind: str, value: Any) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             check_config(value, parse_type(kind))
 
 
@@ -273,11 +273,11 @@ class TestAConfigField:
         cpus = self.field(type="int", minimum=1, maximum=64)
         assert [cpus.check(number) for number in (1, 64)] == [1, 64]
         for number, message in ((0, "0 is less than the minimum 1"), (65, "65 is more than the maximum 64")):
-            with pytest.raises(ValueProblem, match=message):
+            with pytest.raises(EvaluationError, match=message):
                 cpus.check(number)
-        with pytest.raises(ValueProblem, match="'x' is not allowed; allowed: 'a', 'b'"):
+        with pytest.raises(EvaluationError, match="'x' is not allowed; allowed: 'a', 'b'"):
             self.field(type="str", enum=["a", "b"]).check("x")
-        with pytest.raises(ValueProblem, match="5 is more than the maximum 4"):
+        with pytest.raises(EvaluationError, match="5 is more than the maximum 4"):
             self.field(type="list[int]", maximum=4).check([1, 5])
 
     @pytest.mark.parametrize(

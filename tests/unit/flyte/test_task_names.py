@@ -18,8 +18,8 @@ from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
 
 from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._loading.references import TASK_NAMES
-from yaml_connector.errors import ValueProblem
-from yaml_connector.flyte.task_context import TaskNames, task_key
+from yaml_connector.errors import EvaluationError
+from yaml_connector.flyte.task_context import TaskContext, task_key
 
 TEMPLATE = TaskTemplate(
     type="x",
@@ -35,10 +35,10 @@ EXECUTION = TaskExecutionIdentifier(
 METADATA = TaskExecutionMetadata(
     task_execution_id=EXECUTION, namespace="p-d", labels={"l": "1"}, annotations={"n": "2"}
 )
-TASK = TaskNames(TEMPLATE, "s3://out", METADATA)
+TASK = TaskContext(TEMPLATE, "s3://out", METADATA)
 
 
-def text(template: str, task: TaskNames = TASK) -> Any:
+def text(template: str, task: TaskContext = TASK) -> Any:
     return compile_text(template).evaluate({"task": task})
 
 
@@ -67,17 +67,17 @@ def test_every_name_has_its_value() -> None:
 
 
 def test_without_an_execution_the_names_are_the_templates_and_the_key_stays_the_same() -> None:
-    task = TaskNames(TEMPLATE, "", None)
+    task = TaskContext(TEMPLATE, "", None)
     assert (task["project"], task["domain"], task["execution_id"], task["attempt"]) == ("own", "own-domain", "", 0)
     assert (task["labels"], task["annotations"], task["namespace"]) == ({}, {}, "")
     assert task["key"].startswith("local-")
     assert task["key"] == task["key"]
-    assert task["key"] != TaskNames(TEMPLATE, "", None)["key"]
+    assert task["key"] != TaskContext(TEMPLATE, "", None)["key"]
 
 
 def test_a_run_without_a_project_leaves_the_tasks_own() -> None:
     bare = TaskExecutionMetadata(task_execution_id=TaskExecutionIdentifier(retry_attempt=1))
-    task = TaskNames(TEMPLATE, "", bare)
+    task = TaskContext(TEMPLATE, "", bare)
     assert (task["project"], task["domain"], task["attempt"]) == ("own", "own-domain", 1)
 
 
@@ -108,7 +108,7 @@ def test_expressions_see_a_mapping(template: str, value: Any) -> None:
 
 
 def test_a_name_that_is_not_there_is_an_error_that_names_the_closest_one() -> None:
-    with pytest.raises(ValueProblem, match="'nam' does not exist; did you mean name"):
+    with pytest.raises(EvaluationError, match="'nam' does not exist; did you mean name"):
         text("${{ task.nam }}")
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.support.fake_api import START
 from tests.unit.http.token_api import TOKEN, Tokens, used
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 
 class TestAJwt:
@@ -70,7 +70,7 @@ class TestAJwt:
         sender = Tokens().sender(
             {"type": "jwt", "algorithm": algorithm, "key": "${{ secrets.k }}"}, secrets={"k": "no-key-at-all"}
         )
-        with pytest.raises(ValueProblem, match=f"cannot be signed with {algorithm}") as raised:
+        with pytest.raises(EvaluationError, match=f"cannot be signed with {algorithm}") as raised:
             used(sender)
         assert "no-key" not in str(raised.value)
 
@@ -124,11 +124,11 @@ class TestGoogle:
         sender = tokens.sender(
             {"type": "google", "key": "${{ secrets.k }}"}, secrets={"k": self.account(token_uri="https://evil.test/")}
         )
-        with pytest.raises(ValueProblem, match=r"the host evil\.test is not allowed"):
+        with pytest.raises(EvaluationError, match=r"the host evil\.test is not allowed"):
             used(sender)
 
     @pytest.mark.parametrize("key", ["no json", "{}", '{"private_key": "x"}', "[1]"])
     def test_with_a_key_that_is_none_is_an_error_that_does_not_show_it(self, key: str) -> None:
-        with pytest.raises(ValueProblem, match="no service account's JSON") as raised:
+        with pytest.raises(EvaluationError, match="no service account's JSON") as raised:
             used(Tokens().sender({"type": "google", "key": "${{ secrets.k }}"}, secrets={"k": key}))
         assert "private_key" not in str(raised.value)

@@ -14,7 +14,7 @@ import pytest
 from tests.support.fake_api import FakeApi, reply
 from tests.support.sending import Sender
 from yaml_connector._http.auth import aws_host
-from yaml_connector.errors import FailedForGood, ValueProblem
+from yaml_connector.errors import EvaluationError, PermanentError
 
 KEY = {"secrets": {"k": "s3cr3t-value"}}
 BEARER = {"type": "bearer", "token": "${{ secrets.k }}"}
@@ -80,14 +80,14 @@ def test_a_header_of_the_requests_own_in_another_case_is_not_sent_twice() -> Non
 
 
 def test_a_token_with_a_line_break_is_an_error() -> None:
-    with pytest.raises(ValueProblem, match="line break"):
+    with pytest.raises(EvaluationError, match="line break"):
         sent_with(BEARER, secrets={"k": "token\r\nX-Evil: 1"})
 
 
 @pytest.mark.parametrize("auth", [BEARER, BASIC])
 def test_a_401_that_no_new_token_can_mend_is_not_sent_again(auth: dict[str, Any]) -> None:
     api = FakeApi({"GET /": 401})
-    with pytest.raises(FailedForGood, match="answered 401"):
+    with pytest.raises(PermanentError, match="answered 401"):
         Sender(api, auth=auth, **KEY).send()
     assert len(api.sent) == 1
 
@@ -95,7 +95,7 @@ def test_a_401_that_no_new_token_can_mend_is_not_sent_again(auth: dict[str, Any]
 def test_the_basic_pair_is_a_secret_too() -> None:
     pair = base64.b64encode(b"user:s3cr3t-value").decode()
     api = FakeApi({"GET /": reply(400, text=f"bad header: Basic {pair}")})
-    with pytest.raises(FailedForGood) as raised:
+    with pytest.raises(PermanentError) as raised:
         Sender(api, auth=BASIC, **KEY).send()
     assert pair not in str(raised.value)
 
@@ -174,7 +174,9 @@ class TestSigV4:
     def test_takes_service_and_region_from_the_spec_before_the_host(self) -> None:
         sent = self.sent("api.internal.test", "GET /", service="execute-api", region="us-east-1")
         assert "/us-east-1/execute-api/aws4_request" in sent.headers["Authorization"]
-        with pytest.raises(ValueProblem, match=r"name service and region, the host api\.internal\.test does not tell"):
+        with pytest.raises(
+            EvaluationError, match=r"name service and region, the host api\.internal\.test does not tell"
+        ):
             self.sent("api.internal.test", "GET /")
 
     @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ class TestSigV4:
             assert "Credential=CHAINKEY/" in api.sent[0].headers["Authorization"]
 
     def test_cannot_sign_what_it_cannot_read(self) -> None:
-        with pytest.raises(ValueProblem, match="cannot sign a streamed body"):
+        with pytest.raises(EvaluationError, match="cannot sign a streamed body"):
             self.sent("glue.eu-west-1.amazonaws.com", {"method": "PUT", "path": "/x", "file": "s3://f"})
 
 

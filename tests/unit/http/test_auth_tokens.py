@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, reply, run
 from tests.unit.http.token_api import OAUTH, TOKEN, Tokens, used
-from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 KINDS = pytest.mark.parametrize("auth", [OAUTH, TOKEN], ids=["oauth2", "token"])
 
@@ -70,7 +70,7 @@ class TestAToken:
     def test_is_fetched_anew_only_once_after_a_401(self, auth: dict[str, Any]) -> None:
         tokens = Tokens(expires_in=3600)
         tokens.good = set()
-        with pytest.raises(FailedForGood, match=r"GET https://api\.test/ answered 401"):
+        with pytest.raises(PermanentError, match=r"GET https://api\.test/ answered 401"):
             used(tokens.sender(auth))
         assert tokens.given == 2
         assert [request.method for request in tokens.api.sent].count("GET") == 2
@@ -132,7 +132,7 @@ class TestAToken:
     def test_is_masked_from_then_on(self, auth: dict[str, Any]) -> None:
         tokens = Tokens(access_token="very-long-token", token="very-long-token")
         tokens.api.routes["GET /"] = [reply(400, text="what is very-long-token?")]
-        with pytest.raises(FailedForGood, match=r"what is \*\*\*\?"):
+        with pytest.raises(PermanentError, match=r"what is \*\*\*\?"):
             tokens.sender(auth).send()
 
     @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ class TestAToken:
         tokens = Tokens()
         for route in ("POST https://login.test/token", "POST /login"):
             tokens.api.routes[route] = [failure]
-        with pytest.raises(Passing) as raised:
+        with pytest.raises(TransientError) as raised:
             tokens.sender(auth).send("POST /jobs")
-        assert not raised.value.arrived
+        assert not raised.value.may_have_been_processed
         assert "s3cr3t" not in str(raised.value)
         assert all("/jobs" not in call for call in tokens.api.calls)
 
@@ -154,7 +154,7 @@ class TestAToken:
         tokens = Tokens()
         for route in ("POST https://login.test/token", "POST /login"):
             tokens.api.routes[route] = [reply(401, json={"error": "invalid_client"})]
-        with pytest.raises(FailedForGood, match="answered 401: invalid_client"):
+        with pytest.raises(PermanentError, match="answered 401: invalid_client"):
             tokens.sender(auth).send()
 
     def test_goes_on_after_a_fetch_that_failed(self, auth: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ class TestAToken:
         tokens = Tokens()
         for route in ("POST https://login.test/token", "POST /login"):
             tokens.api.routes[route] = [reply(200, content=b" " * 5000)]
-        with pytest.raises(Passing, match="max_response"):
+        with pytest.raises(TransientError, match="max_response"):
             tokens.sender(auth, max_response="1KiB").send()
 
 
@@ -196,7 +196,7 @@ class TestClientCredentials:
 
     def test_go_to_no_host_that_is_not_allowed(self) -> None:
         tokens = Tokens()
-        with pytest.raises(ValueProblem, match=r"the host login\.test is not allowed"):
+        with pytest.raises(EvaluationError, match=r"the host login\.test is not allowed"):
             tokens.sender(OAUTH, allowed_hosts=None).send()
         assert not tokens.api.sent
 

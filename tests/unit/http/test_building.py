@@ -16,7 +16,7 @@ from tests.support.sending import Sender, built
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec.requests import Request
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 TEXT = st.text(min_size=1, max_size=20)
 AWKWARD = st.text(st.sampled_from("a./%2eE?#&=+ \\:@;é\u2028\0\r\n\t~*'\"<>[]{}|^`"), min_size=1, max_size=8)
@@ -33,7 +33,7 @@ class TestAPath:
     def test_holds_any_text_as_one_segment(self, text: str) -> None:
         for template in ("/a/${{ x }}/b", "a/${{ x }}/b"):
             if text in (".", ".."):
-                with pytest.raises(ValueProblem, match=r"'\.' and '\.\.'"):
+                with pytest.raises(EvaluationError, match=r"'\.' and '\.\.'"):
                     built({"path": template}, x=text)
             else:
                 url = built({"path": template}, x=text).url
@@ -44,29 +44,29 @@ class TestAPath:
     def test_never_changes_its_shape_whatever_is_put_together(self, one: str, two: str) -> None:
         try:
             url = built({"path": "/a/v-${{ x }}${{ y }}/${{ x }}.json"}, x=one, y=two).url
-        except ValueProblem:
+        except EvaluationError:
             assert one == "."  # `..json` is a name, `..` alone is not
             return
         assert as_server(url) == ["", "a", f"v-{one}{two}", f"{one}.json"]
 
     def test_may_not_get_dots_from_several_templates(self) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             built({"path": "/a/${{ x }}${{ x }}/b"}, x=".")
 
     def test_keeps_dots_that_are_encoded_already_as_text(self) -> None:
         assert as_server(built({"path": "/a/${{ x }}"}, x="%2e%2e").url)[-1] == "%2e%2e"
 
     def test_may_not_have_dots_of_the_specs_own(self) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             built({"path": "/a/../${{ x }}"}, x="b")
 
     def test_may_not_lose_a_segment_to_an_empty_value(self) -> None:
         for template in ("/a/${{ x }}", "/a/${{ x }}/b", "/a/${{ x }}?q=1"):
-            with pytest.raises(ValueProblem, match=r"\$\{\{ x \}\} is empty"):
+            with pytest.raises(EvaluationError, match=r"\$\{\{ x \}\} is empty"):
                 built({"path": template}, x="")
 
     def test_may_not_hold_null(self) -> None:
-        with pytest.raises(ValueProblem, match="is null"):
+        with pytest.raises(EvaluationError, match="is null"):
             built({"path": "/a/${{ x }}"}, x=None)
 
     @given(st.lists(AWKWARD.filter(lambda text: "/" not in text and text not in (".", "..")), min_size=1, max_size=4))
@@ -75,7 +75,7 @@ class TestAPath:
 
     @pytest.mark.parametrize("text", ["..", "a/../b", "./a", "a/."])
     def test_has_no_dots_from_the_filter_path_either(self, text: str) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             built({"path": "/${{ x | path }}"}, x=text)
 
     @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ class TestAQuery:
         assert parse_url(built({"url": f"{BASE}/a#part", "query": {"y": 1}}).url).url == f"{BASE}/a?y=1"
 
     def test_must_be_a_mapping(self) -> None:
-        with pytest.raises(ValueProblem, match="query must be a mapping, not str"):
+        with pytest.raises(EvaluationError, match="query must be a mapping, not str"):
             built({"path": "/", "query": "${{ x }}"}, x="a=1")
 
 
 class TestHeaders:
     @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "a\nb", "\r", "a\0b"])
     def test_with_a_line_break_are_an_error(self, text: str) -> None:
-        with pytest.raises(ValueProblem, match="the value of the header X-A holds a line break"):
+        with pytest.raises(EvaluationError, match="the value of the header X-A holds a line break"):
             built({"path": "/", "headers": {"X-A": "v ${{ x }}"}}, x=text)
 
     @pytest.mark.parametrize("name", ["X A", "X:A", "X\r\nEvil", "", "Ü"])
     def test_with_a_name_that_is_none_are_an_error(self, name: str) -> None:
-        with pytest.raises(ValueProblem, match="is no name of a header"):
+        with pytest.raises(EvaluationError, match="is no name of a header"):
             built({"path": "/", "headers": "${{ h }}"}, h={name: "v"})
 
     @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ class TestHeaders:
     def test_that_one_template_gives_follow_one_rule_in_a_request_and_in_the_connection(
         self, given: Any, told: str
     ) -> None:
-        with pytest.raises(ValueProblem, match=told):
+        with pytest.raises(EvaluationError, match=told):
             built({"path": "/", "headers": "${{ config.h }}"}, config={"h": given})
         api = FakeApi({"GET /": 200})
-        with pytest.raises(ValueProblem, match=told):
+        with pytest.raises(EvaluationError, match=told):
             Sender(api, headers="${{ config.h }}", config={"h": given}).send()
         assert api.sent == []
 
@@ -160,7 +160,7 @@ class TestHeaders:
         sender = Sender(api, headers="${{ config.h }}", query="${{ config.q }}", config={"h": {"X-A": "b"}, "q": None})
         sender.send({"path": "/", "headers": {"X-C": "d"}})
         assert (api.sent[0].headers["X-A"], api.sent[0].headers["X-C"], api.sent[0].url.query) == ("b", "d", b"")
-        with pytest.raises(ValueProblem, match="query must be a mapping, not str"):
+        with pytest.raises(EvaluationError, match="query must be a mapping, not str"):
             Sender(api, query="${{ config.q }}", config={"q": "a=b"}).send()
 
     def test_are_text_and_null_leaves_one_out(self) -> None:
@@ -211,7 +211,7 @@ class TestABody:
         assert content({"json": None}) == b"null"
 
     def test_of_json_that_json_cannot_hold_is_an_error(self) -> None:
-        with pytest.raises(ValueProblem, match="has no JSON form"):
+        with pytest.raises(EvaluationError, match="has no JSON form"):
             content({"json": {"a": "${{ x }}"}}, x=float("nan"))
 
     def test_that_utf8_cannot_hold_is_an_error(self) -> None:
@@ -224,7 +224,7 @@ class TestABody:
             {"headers": {"A": "${{ x }}"}},
             {"path": "/${{ x }}"},
         ):
-            with pytest.raises(ValueProblem, match="UTF-8"):
+            with pytest.raises(EvaluationError, match="UTF-8"):
                 built({"method": "POST", "path": "/", **body}, x="\ud800")
 
     @given(st.dictionaries(TEXT | AWKWARD, SCALARS.filter(lambda value: value is not None), max_size=4))
@@ -296,7 +296,7 @@ class TestMultipart:
             lines = request.body.split(b"\r\n")
             assert not any(line.startswith(b"X-Evil") for line in lines)
             assert lines[1].count(b'"') == 4
-        with pytest.raises(ValueProblem, match="line break"):
+        with pytest.raises(EvaluationError, match="line break"):
             built(
                 {"method": "POST", "path": "/", "multipart": {"a": {"content_type": "${{ x }}", "content": ""}}},
                 x="a\r\nb",
@@ -317,7 +317,7 @@ class TestMultipart:
 class TestAMethod:
     def test_may_be_a_template(self) -> None:
         assert built({"method": "${{ m }}", "path": "/"}, m="put").method == "PUT"
-        with pytest.raises(ValueProblem, match="'BREW' is no method"):
+        with pytest.raises(EvaluationError, match="'BREW' is no method"):
             built({"method": "${{ m }}", "path": "/"}, m="brew")
 
 
@@ -343,5 +343,5 @@ class TestAUrl:
 
     @pytest.mark.parametrize("url", ["//evil.test/x", "\\\\evil.test", "/\\evil.test"])
     def test_that_is_neither_absolute_nor_a_path_is_an_error(self, url: str) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             built({"url": "${{ u }}"}, u=url)

@@ -14,7 +14,7 @@ from yarl import URL
 from tests.support.fake_api import FakeApi
 from tests.support.sending import Sender
 from yaml_connector._http.hosts import is_forbidden_address, normal_host, parse_pattern, parse_url, resolve_url
-from yaml_connector.errors import CallError, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError
 
 ALLOWED = {
     "allowed_hosts": [
@@ -138,7 +138,7 @@ def send(api: FakeApi, url: str) -> None:
 )
 def test_any_other_host_is_refused_before_anything_is_sent(url: str) -> None:
     api = FakeApi()
-    with contextlib.suppress(ValueProblem, CallError):
+    with contextlib.suppress(EvaluationError, CallError):
         send(api, url)
     assert {request.url.host for request in api.sent} <= {"api.test"}
     assert not [request for request in api.sent if request.url.scheme != "https" or request.url.port]
@@ -153,7 +153,7 @@ def test_any_other_host_is_refused_before_anything_is_sent(url: str) -> None:
 def test_every_parser_reads_the_same_host_in_what_is_sent(rest: str, start: str) -> None:
     try:
         target = parse_url(resolve_url("https://api.test/", start + rest))
-    except ValueProblem:
+    except EvaluationError:
         return
     for host in (urlsplit(target.url).hostname, URL(target.url, encoded=True).raw_host):
         assert host == target.host
@@ -185,7 +185,7 @@ class TestAPattern:
         ],
     )
     def test_that_is_none_is_an_error(self, text: str) -> None:
-        with pytest.raises(ValueProblem):
+        with pytest.raises(EvaluationError):
             parse_pattern(text)
 
     @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ class TestAPattern:
 
 
 def test_a_message_about_a_host_says_where_to_add_it() -> None:
-    with pytest.raises(ValueProblem) as raised:
+    with pytest.raises(EvaluationError) as raised:
         send(FakeApi(), "https://api.tset/")
     for part in (
         "the host api.tset is not allowed; no request was sent",
@@ -220,7 +220,7 @@ def test_a_message_about_a_host_says_where_to_add_it() -> None:
 
 
 def test_an_unencrypted_url_of_an_allowed_host_is_refused_unless_its_port_is_named() -> None:
-    with pytest.raises(ValueProblem, match="not encrypted"):
+    with pytest.raises(EvaluationError, match="not encrypted"):
         send(FakeApi(), "http://a.acme.test/")
     api = FakeApi({"GET http://port.test:81/": 200})
     send(api, "http://port.test:81/")
@@ -242,7 +242,7 @@ class TestABaseUrlWithConfig:
             "evil.test?.acme.test",
             "acme.test",
         ):
-            with pytest.raises(ValueProblem):
+            with pytest.raises(EvaluationError):
                 self.sender(api, "https://${{ config.h }}", ["*.acme.test"], h=host).send()
         assert len(api.sent) == 1
 

@@ -18,9 +18,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.support.fake_api import run
 from tests.support.sending import Sender
 from yaml_connector._clock import Clock
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.messages import Response
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector.errors import FailedForGood, Passing
+from yaml_connector.errors import PermanentError, TransientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -56,7 +56,9 @@ async def raw(handler: Raw) -> AsyncIterator[str]:
         server.close()
 
 
-async def ask(url: str, request: Any = "GET /", step: Any = None, *, resolver: Any = None, **connection: Any) -> Answer:
+async def ask(
+    url: str, request: Any = "GET /", step: Any = None, *, resolver: Any = None, **connection: Any
+) -> Response:
     """One request over real sockets, without a second attempt."""
     transport = AiohttpTransport(max_connections=10, resolver=resolver)
     connection = {"retry": {"max_attempts": 1}, "timeout": "300ms", **connection}
@@ -66,8 +68,8 @@ async def ask(url: str, request: Any = "GET /", step: Any = None, *, resolver: A
         await transport.close()
 
 
-async def failure(url: str, *args: Any, **connection: Any) -> Passing:
-    with pytest.raises(Passing) as raised:
+async def failure(url: str, *args: Any, **connection: Any) -> TransientError:
+    with pytest.raises(TransientError) as raised:
         await ask(url, *args, **connection)
     return raised.value
 
@@ -167,9 +169,9 @@ class TestAServerThat:
                 started = time.monotonic()
                 found = await failure(url)
                 assert time.monotonic() - started < 1
-                assert found.arrived is False  # of a GET
+                assert found.may_have_been_processed is False  # of a GET
                 assert "gave no complete answer within 0.3 s" in str(found)
-                assert (await failure(url, "POST /")).arrived
+                assert (await failure(url, "POST /")).may_have_been_processed
 
         run(main())
 
@@ -180,7 +182,7 @@ class TestAServerThat:
         async def main() -> None:
             async with raw(reset) as url:
                 found = await failure(url, "POST /")
-                assert (found.arrived, "broke off" in str(found)) == (True, True)
+                assert (found.may_have_been_processed, "broke off" in str(found)) == (True, True)
 
         run(main())
 
@@ -194,7 +196,7 @@ class TestAServerThat:
 
         async def main() -> None:
             async with raw(handler) as url:
-                assert (await failure(url, f"{method} /jobs")).arrived
+                assert (await failure(url, f"{method} /jobs")).may_have_been_processed
             assert connections == 1
 
         run(main(), Clock())
@@ -232,7 +234,7 @@ class TestAServerThat:
         async def main() -> None:
             async with raw(broken) as url:
                 found = await failure(url, "POST /")
-                assert found.arrived
+                assert found.may_have_been_processed
                 assert str(found).startswith(f"POST {url}/ ")
 
         run(main())
@@ -254,7 +256,7 @@ class TestAServerThat:
 
     def test_is_not_there_surely_did_not_act(self) -> None:
         found = run(failure(f"http://127.0.0.1:{closed_port()}", "POST /"))
-        assert not found.arrived
+        assert not found.may_have_been_processed
         assert "cannot be connected to: " in str(found)
 
     def test_speaks_no_tls_surely_did_not_act(self) -> None:
@@ -264,7 +266,7 @@ class TestAServerThat:
         async def main() -> None:
             async with serving(plain) as url:
                 found = await failure(url.replace("http://", "https://"), "POST /")
-                assert not found.arrived
+                assert not found.may_have_been_processed
                 assert "cannot be connected to" in str(found)
 
         run(main())
@@ -332,7 +334,7 @@ class TestAServerThat:
                         ("/circle", "redirected more than 10 times"),
                         ("/far", "redirects elsewhere"),
                     ):
-                        with pytest.raises(FailedForGood, match=message):
+                        with pytest.raises(PermanentError, match=message):
                             await ask(url, f"GET {path}", follow_redirects=True, timeout="5s")
 
         run(main())
@@ -352,7 +354,7 @@ class _Resolver(AbstractResolver):
 
 def test_a_name_that_resolves_to_a_metadata_address_is_refused() -> None:
     found = run(failure("http://innocent.test", "POST /", resolver=_Resolver("169.254.169.254")))
-    assert not found.arrived
+    assert not found.may_have_been_processed
     assert "link-local or metadata address" in str(found)
 
 
@@ -366,7 +368,11 @@ def test_a_pool_that_is_full_surely_sent_nothing() -> None:
             transport = AiohttpTransport(max_connections=1)
             sender = Sender(transport, base_url=url, clock=Clock(), retry={"max_attempts": 1}, timeout="300ms")
             found = await asyncio.gather(*(sender.send_now("POST /") for _ in range(3)), return_exceptions=True)
-            assert sorted(error.arrived for error in found if isinstance(error, Passing)) == [False, False, True]
+            assert sorted(error.may_have_been_processed for error in found if isinstance(error, TransientError)) == [
+                False,
+                False,
+                True,
+            ]
             await transport.close()
 
     run(main())

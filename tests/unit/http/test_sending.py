@@ -11,20 +11,20 @@ import pytest
 
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, reply, run
 from tests.support.sending import Sender
-from yaml_connector.errors import FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 
 class TestAnAnswerIsJudgedInThisOrder:
     @pytest.mark.parametrize("status", [200, 404, 503])
     def test_error_true_on_any_status_fails_for_good(self, status: int) -> None:
         api = FakeApi({"GET /": reply(status, json={"failed": True, "message": "why"})})
-        with pytest.raises(FailedForGood, match=f"GET https://api.test/ answered {status}: why"):
+        with pytest.raises(PermanentError, match=f"GET https://api.test/ answered {status}: why"):
             Sender(api).send(step={"error": "body.failed", "success": ["2xx", 404], "retry_if": "true"})
         assert len(api.sent) == 1
 
     def test_error_that_is_a_text_is_the_message(self) -> None:
         api = FakeApi({"GET /": {"error_code": 17, "why": "quota"}})
-        with pytest.raises(FailedForGood, match="answered 200: code 17"):
+        with pytest.raises(PermanentError, match="answered 200: code 17"):
             Sender(api).send(step={"error": "'code ' ~ body.error_code if body.error_code"})
 
     @pytest.mark.parametrize("error", ["body.error", "body.n == 1", "body.message", "''", "none", "0"])
@@ -44,9 +44,9 @@ class TestAnAnswerIsJudgedInThisOrder:
             ({}, {"retry_if": "body.code == 'Throttling'"}),
         ):
             api.sent.clear()
-            with pytest.raises(Passing) as raised:
+            with pytest.raises(TransientError) as raised:
                 Sender(api, **connection).send("POST /", step=fields)
-            assert (len(api.sent), raised.value.arrived, raised.value.status) == (3, False, 400)
+            assert (len(api.sent), raised.value.may_have_been_processed, raised.value.status) == (3, False, 400)
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
     def test_a_status_of_the_retry_table_is_passing(self, status: int) -> None:
@@ -54,15 +54,15 @@ class TestAnAnswerIsJudgedInThisOrder:
         assert Sender(api).send().body == {"ok": 1}
 
     def test_the_table_may_be_the_specs_own(self) -> None:
-        with pytest.raises(FailedForGood):
+        with pytest.raises(PermanentError):
             Sender(FakeApi({"GET /": 503}), retry={"status_codes": [418]}).send()
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             Sender(FakeApi({"GET /": 418}), retry={"status_codes": [418]}).send()
 
     @pytest.mark.parametrize("status", [100 + 201, 302, 304, 400, 401, 403, 404, 405, 409, 422, 501, 505, 599])
     def test_anything_else_fails_for_good(self, status: int) -> None:
         api = FakeApi({"GET /": status})
-        with pytest.raises(FailedForGood) as raised:
+        with pytest.raises(PermanentError) as raised:
             Sender(api).send()
         assert (len(api.sent), raised.value.status) == (1, status)
 
@@ -91,7 +91,7 @@ class TestRetries:
             sender = Sender(
                 FakeApi({"GET /": 503}), retry={"max_attempts": 6, "initial_delay": "100ms", "max_delay": "400ms"}
             )
-            with pytest.raises(Passing):
+            with pytest.raises(TransientError):
                 sender.send()
             waits.append(sender.clock.slept)
         for number, most in enumerate([0.1, 0.2, 0.4, 0.4, 0.4]):
@@ -107,7 +107,7 @@ class TestRetries:
 
     def test_do_not_start_if_the_wait_ends_past_the_deadline(self) -> None:
         sender = Sender(FakeApi({"GET /": [reply(503, headers={"Retry-After": "9"}), 200]}))
-        with pytest.raises(Passing) as raised:
+        with pytest.raises(TransientError) as raised:
             sender.send()
         assert (sender.clock.slept, raised.value.retry_after) == ([], 9.0)
 
@@ -120,14 +120,14 @@ class TestRetries:
             return SILENT
 
         sender = Sender(FakeApi({"GET /": slow}), deadline="9s", timeout="5s", retry={"initial_delay": "0s"})
-        with pytest.raises(Passing, match="gave no complete answer"):
+        with pytest.raises(TransientError, match="gave no complete answer"):
             sender.send()
         assert timeouts == [5.0, 4.0]
 
     def test_are_as_many_as_the_spec_says(self) -> None:
         for attempts in (1, 2, 5):
             api = FakeApi({"GET /": 503})
-            with pytest.raises(Passing):
+            with pytest.raises(TransientError):
                 Sender(api, retry={"max_attempts": attempts, "initial_delay": "1ms"}).send()
             assert len(api.sent) == attempts
 
@@ -141,12 +141,12 @@ class TestRetries:
 
     def test_ask_whether_a_doubtful_request_is_sent_again_but_never_for_a_get(self) -> None:
         from yaml_connector._http.request_template import compile_request
-        from yaml_connector._http.response_policy import Judge
+        from yaml_connector._http.response_policy import SuccessCriteria
         from yaml_connector._spec.requests import Request
 
         asked: list[str] = []
 
-        async def never(failure: Passing) -> bool:
+        async def never(failure: TransientError) -> bool:
             asked.append(str(failure))
             return False
 
@@ -156,9 +156,9 @@ class TestRetries:
 
             async def call(sender: Sender = sender, method: str = method) -> None:
                 plan = compile_request(Request.model_validate(f"{method} /"))
-                await sender.session().send(plan, {}, Judge(), unsure=never)
+                await sender.session().send(plan, {}, SuccessCriteria(), unsure=never)
 
-            with pytest.raises(Passing):
+            with pytest.raises(TransientError):
                 run(call(), sender.clock)
             assert len(api.sent) == count
         assert len(asked) == 3
@@ -180,7 +180,7 @@ class TestTheMessage:
         ],
     )
     def test_is_the_apis_own_from_the_usual_places(self, body: Any, message: str) -> None:
-        with pytest.raises(FailedForGood) as raised:
+        with pytest.raises(PermanentError) as raised:
             Sender(FakeApi({"GET /": reply(400, json=body)})).send()
         assert str(raised.value) == f"GET https://api.test/ answered 400: {message}"
 
@@ -191,17 +191,17 @@ class TestTheMessage:
             "${{ body.fault.text }}",
             "${{ headers['x-none'] | default(body.fault.text, true) }}",
         ):
-            with pytest.raises(FailedForGood, match=r"answered 400: a$"):
+            with pytest.raises(PermanentError, match=r"answered 400: a$"):
                 Sender(api, error_message=path).send()
 
     def test_is_500_characters_of_the_text_at_most(self) -> None:
-        with pytest.raises(FailedForGood) as raised:
+        with pytest.raises(PermanentError) as raised:
             Sender(FakeApi({"GET /": reply(400, text="one\n two  " + "x" * 5000)})).send()
         assert "answered 400: one two xxx" in str(raised.value)
         assert len(str(raised.value)) < 600
 
     def test_of_an_empty_answer_is_its_status(self) -> None:
-        with pytest.raises(FailedForGood, match=r"GET https://api\.test/ answered 400$"):
+        with pytest.raises(PermanentError, match=r"GET https://api\.test/ answered 400$"):
             Sender(FakeApi({"GET /": 400})).send()
 
     def test_holds_no_secret_of_the_url_or_the_answer(self) -> None:
@@ -212,7 +212,7 @@ class TestTheMessage:
             reply(503, text="planted-secret"),
         ):
             api.routes["GET /"] = [failure]
-            with pytest.raises((FailedForGood, Passing)) as raised:
+            with pytest.raises((PermanentError, TransientError)) as raised:
                 Sender(api, secrets={"k": "planted-secret"}).send({"path": "/", "query": {"key": "${{ secrets.k }}"}})
             assert "GET https://api.test/?key=***" in str(raised.value)
             assert "planted" not in str(raised.value)
@@ -222,7 +222,7 @@ class TestTheMessage:
 class TestRedirects:
     def test_are_not_followed_unless_asked_for(self) -> None:
         api = FakeApi({"GET /": reply(302, headers={"Location": "/x"})})
-        with pytest.raises(FailedForGood, match="answered 302"):
+        with pytest.raises(PermanentError, match="answered 302"):
             Sender(api).send()
         assert len(api.sent) == 1
 
@@ -245,7 +245,7 @@ class TestRedirects:
 
     def test_in_a_circle_fail_for_good(self) -> None:
         api = FakeApi({"GET /": reply(302, headers={"Location": "/"})})
-        with pytest.raises(FailedForGood, match="redirected more than 10 times"):
+        with pytest.raises(PermanentError, match="redirected more than 10 times"):
             Sender(api, follow_redirects=True).send()
         assert len(api.sent) == 10
 
@@ -255,7 +255,7 @@ class TestRedirects:
     )
     def test_to_elsewhere_fail_for_good_before_anything_is_sent(self, location: str) -> None:
         api = FakeApi({"GET /": reply(302, headers={"Location": location})})
-        with pytest.raises(FailedForGood, match=r"GET https://api\.test/ redirects elsewhere"):
+        with pytest.raises(PermanentError, match=r"GET https://api\.test/ redirects elsewhere"):
             Sender(api, follow_redirects=True).send()
         assert len(api.sent) == 1
 
@@ -308,13 +308,13 @@ def test_a_rate_limit_spreads_requests_and_raises_where_there_is_no_room() -> No
     sender.send()
     sender.send(deadline=5)
     sender.send()
-    with pytest.raises(Passing, match="the rate limit"):
+    with pytest.raises(TransientError, match="the rate limit"):
         sender.send(deadline=1)
 
 
 def test_a_value_that_cannot_be_made_is_no_call() -> None:
     api = FakeApi()
-    with pytest.raises(ValueProblem):
+    with pytest.raises(EvaluationError):
         Sender(api).send("GET /${{ config.nope }}")
     assert not api.sent
 
@@ -345,5 +345,5 @@ class TestAnAnswer:
 
     def test_longer_than_the_most_is_passing(self) -> None:
         api = FakeApi({"GET /": reply(200, content=b"x" * 2000)})
-        with pytest.raises(Passing, match=r"more than 0\.000977 MiB \(max_response\)"):
+        with pytest.raises(TransientError, match=r"more than 0\.000977 MiB \(max_response\)"):
             Sender(api, max_response="1KiB").send()

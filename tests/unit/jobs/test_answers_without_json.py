@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_api import FakeApi, job, reply
-from yaml_connector.errors import Passing
+from yaml_connector.errors import TransientError
 
 HTML = reply(200, html="<!doctype html><title>Sign in</title>")
 BROKEN_JSON = reply(200, content=b'{"id": 7, "state": "do')
@@ -136,7 +136,7 @@ def test_a_look_up_that_gives_a_page_is_not_taken_for_no_job(page: Any, found: s
     api = FakeApi({"GET /find": {"found": "7", "jobs": [{"name": "n", "id": "7"}]}})
     driver = job(api, create=create)
     api.routes["GET /find"] = [page]
-    with pytest.raises(Passing, match="answered 200 with no JSON"):
+    with pytest.raises(TransientError, match="answered 200 with no JSON"):
         driver.create()
     assert set(api.calls) == {"GET /find"}
 
@@ -147,7 +147,7 @@ def test_a_log_that_gives_a_page_is_asked_for_again_and_else_raised(page: Any, l
     logs = {"request": "GET /logs", "lines": lines}
     driver = job({"GET /logs": [page, {"lines": ["one"]}, page]}, logs=logs)
     assert driver.logs()[0] == ["one"]
-    with pytest.raises(Passing, match="answered 200 with no JSON"):
+    with pytest.raises(TransientError, match="answered 200 with no JSON"):
         driver.logs()
 
 
@@ -161,5 +161,5 @@ def test_the_items_of_a_log_are_not_none_because_a_gateway_answered(page: Any) -
     }
     driver = job({"GET /pods": [page, {"pods": ["a"]}, page], "GET /pods/a/logs": {"lines": ["one"]}}, logs=logs)
     assert driver.logs()[0] == ["one"]
-    with pytest.raises(Passing, match="answered 200 with no JSON"):
+    with pytest.raises(TransientError, match="answered 200 with no JSON"):
         driver.logs()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, Driver, FakeApi, reply
-from yaml_connector.errors import Passing
+from yaml_connector.errors import TransientError
 
 CREATE: dict[str, Any] = {"request": {"method": "POST", "path": "/jobs", "json": {"a": 1}}, "job_id": "$.id"}
 IDEMPOTENT = {**CREATE, "idempotent": True}
@@ -48,9 +48,9 @@ class TestAPassingFailureThatSurelyDidNotArrive:
 
     def test_is_raised_when_it_stays_so(self, create: dict[str, Any], failure: Any) -> None:
         api = driver(create, failure, GET_find={"found": None})
-        with pytest.raises(Passing) as raised:
+        with pytest.raises(TransientError) as raised:
             api.create()
-        assert not raised.value.arrived
+        assert not raised.value.may_have_been_processed
         assert api.api.calls.count("POST /jobs") == 3
 
 
@@ -63,7 +63,7 @@ class TestAPassingFailureThatMayHaveArrived:
 
     def test_is_raised_if_idempotent_and_it_stays_so(self, failure: Any) -> None:
         api = driver(IDEMPOTENT, failure)
-        with pytest.raises(Passing, match=r"POST https://api\.test/jobs"):
+        with pytest.raises(TransientError, match=r"POST https://api\.test/jobs"):
             api.create()
         assert len(api.api.sent) == 3
 
@@ -90,7 +90,7 @@ class TestAPassingFailureThatMayHaveArrived:
 
     def test_is_raised_with_adopt_if_it_stays_so(self, failure: Any) -> None:
         api = driver(ADOPT, failure, GET_find={"found": None})
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             api.create()
 
     def test_fails_the_job_with_neither(self, failure: Any) -> None:
@@ -171,13 +171,13 @@ class TestAdopt:
     @pytest.mark.parametrize("failure", [SILENT, BROKEN, 500, 503])
     def test_a_look_up_that_fails_in_passing_is_raised_and_nothing_is_submitted(self, failure: Any) -> None:
         api = driver(ADOPT, GOOD, GET_find=failure)
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             api.create()
         assert set(api.api.calls) == {"GET /find"}
 
     def test_a_look_up_after_a_doubtful_create_that_fails_is_raised_so_that_the_next_create_looks_first(self) -> None:
         api = driver(ADOPT, SILENT, GET_find=[{"found": None}, 503])
-        with pytest.raises(Passing, match="/find"):
+        with pytest.raises(TransientError, match="/find"):
             api.create()
         assert api.api.calls.count("POST /jobs") == 1
 
@@ -208,7 +208,7 @@ class TestStepsOfCreate:
 
     def test_a_passing_failure_cleans_nothing_up(self) -> None:
         api = driver({**self.STEPS, "idempotent": True}, 503, POST_files={"file": "f1"})
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             api.create()
         assert "DELETE /files/f1" not in api.api.calls
 
@@ -219,7 +219,7 @@ class TestStepsOfCreate:
             "job_id": "$.id",
         }
         api = driver(create, GOOD, GET_queue=failure)
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             api.create()
         assert api.api.calls == ["GET /queue"] * 3
 
@@ -239,7 +239,7 @@ class TestStepsOfCreate:
 
 def test_no_attempt_goes_on_past_the_deadline() -> None:
     api = driver(IDEMPOTENT, [reply(503, headers={"Retry-After": "8"}), reply(503, headers={"Retry-After": "8"}), GOOD])
-    with pytest.raises(Passing):
+    with pytest.raises(TransientError):
         api.create()
     assert api.clock.slept == [8.0]
     assert len(api.api.sent) == 2

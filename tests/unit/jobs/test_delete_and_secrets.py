@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.fake_api import SILENT, Driver, FakeApi, job, reply
-from yaml_connector.errors import CallError, FailedForGood, Passing, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 DELETE: dict[str, Any] = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}}
 SECRET: dict[str, Any] = {
@@ -26,18 +26,18 @@ class TestDelete:
 
     @pytest.mark.parametrize("status", [400, 401, 403, 405, 422])
     def test_that_fails_is_raised(self, status: int) -> None:
-        with pytest.raises(FailedForGood, match=f"DELETE https://api.test/jobs/7 answered {status}"):
+        with pytest.raises(PermanentError, match=f"DELETE https://api.test/jobs/7 answered {status}"):
             job({"DELETE /jobs/7": status}, **DELETE).delete()
 
     @pytest.mark.parametrize("failure", [SILENT, 429, 500, 503])
     def test_that_fails_in_passing_is_sent_again_and_then_raised(self, failure: Any) -> None:
         driver = job({"DELETE /jobs/7": failure}, **DELETE)
-        with pytest.raises(Passing):
+        with pytest.raises(TransientError):
             driver.delete()
         assert len(driver.api.sent) == 3
 
     def test_has_a_success_of_the_specs_own(self) -> None:
-        with pytest.raises(FailedForGood):
+        with pytest.raises(PermanentError):
             job({"DELETE /jobs/7": 404}, delete={**DELETE["delete"], "success": ["2xx"]}).delete()
 
     def test_without_the_section_does_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -68,7 +68,7 @@ class TestDelete:
         )
         for given in ("a", ".."):
             driver.create(secrets={"k": "planted-secret"}, inputs={"x": given})
-            with pytest.raises((CallError, ValueProblem)) as raised:
+            with pytest.raises((CallError, EvaluationError)) as raised:
                 driver.delete({"k": "planted-secret"})
             assert "planted" not in str(raised.value)
             assert "***" in str(raised.value)
@@ -160,5 +160,5 @@ def test_a_log_that_fails_is_raised_without_secrets() -> None:
         logs={"request": "GET /logs", "lines": "$.l[*]"},
     )
     driver.create(secrets={"k": "planted-secret"})
-    with pytest.raises(FailedForGood, match=r"answered 403: no, \*\*\*"):
+    with pytest.raises(PermanentError, match=r"answered 403: no, \*\*\*"):
         driver.logs()

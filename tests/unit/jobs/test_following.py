@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from yaml_connector._jobs.follower import FollowedLog
+from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.logs import LogLine, LogPage
-from yaml_connector.errors import Passing
+from yaml_connector.errors import TransientError
 
-Answers = Callable[[str], list[LogPage] | Passing]
+Answers = Callable[[str], list[LogPage] | TransientError]
 
 
 def page(*texts: str, token: str | None = None, unfinished: bool = False) -> LogPage:
@@ -25,12 +25,12 @@ class Followed:
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
         self.asked: list[str] = []
-        self.log = FollowedLog(self._read)
+        self.log = LogFollower(self._read)
 
     async def _read(self, token: str) -> AsyncIterator[LogPage]:
         self.asked.append(token)
         found = self.answers(token)
-        if isinstance(found, Passing):
+        if isinstance(found, TransientError):
             raise found
         for each in found:
             yield each
@@ -80,20 +80,20 @@ def test_an_api_that_promises_more_for_ever_is_left_after_some_empty_pages() -> 
 
 
 def test_a_log_that_cannot_be_read_is_asked_for_again_the_next_time() -> None:
-    followed = Followed(lambda token: Passing("broke off", arrived=True))
+    followed = Followed(lambda token: TransientError("broke off", may_have_been_processed=True))
     assert followed.news() == []
     followed.answers = lambda token: [page("one")]
     assert followed.news() == ["one"]
 
 
 def test_what_is_left_at_the_end_is_asked_for_again_at_once() -> None:
-    failures = iter([Passing("broke off", arrived=True)])
+    failures = iter([TransientError("broke off", may_have_been_processed=True)])
     followed = Followed(lambda token: next(failures, None) or [page("one")])
     assert followed.news(last=True) == ["one"]
 
 
 def test_what_is_left_at_the_end_and_cannot_be_read_is_an_error() -> None:
-    followed = Followed(lambda token: Passing("broke off", arrived=True))
-    with pytest.raises(Passing, match="broke off"):
+    followed = Followed(lambda token: TransientError("broke off", may_have_been_processed=True))
+    with pytest.raises(TransientError, match="broke off"):
         followed.news(last=True)
     assert len(followed.asked) == 4

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.fake_api import BROKEN, Driver, job, reply, run
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector.errors import CallError, Passing
+from yaml_connector.errors import CallError, TransientError
 
 TEXT: dict[str, Any] = {"format": "text"}
 # Two ways through the connector: line by line as it comes, and (with `more`) the whole answer at once.
@@ -190,7 +190,7 @@ class TestAStream:
     def test_that_breaks_off_before_anything_new_is_raised(self) -> None:
         driver = logs_of([stream("one\n"), *[stream("one\ntw", BROKEN)] * 3], **TEXT)
         _, token = driver.logs()
-        with pytest.raises(Passing, match="broke off"):
+        with pytest.raises(TransientError, match="broke off"):
             driver.logs(token or "")
 
     def test_that_is_quiet_up_to_the_deadline_is_no_failure(self) -> None:
@@ -241,7 +241,7 @@ class TestAStream:
         while token is not None:
             try:
                 lines, token = driver.logs(token)
-            except Passing:
+            except TransientError:
                 continue
             found += lines
         assert found == lines_of(text)

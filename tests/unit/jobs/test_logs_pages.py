@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_api import BROKEN, Driver, FakeApi, job, reply
-from yaml_connector.errors import CallError, FailedForGood, ValueProblem
+from yaml_connector.errors import CallError, EvaluationError, PermanentError
 
 PAGED: dict[str, Any] = {
     "request": {"path": "/jobs/${{ job.id }}/logs", "query": {"cursor": "${{ page.token }}"}},
@@ -93,7 +93,7 @@ class TestPages:
         assert everything(driver) == ["1", "2", "3", "4"]
 
     def test_that_fail_are_raised(self) -> None:
-        with pytest.raises(FailedForGood, match="answered 403"):
+        with pytest.raises(PermanentError, match="answered 403"):
             logs_of({"GET /jobs/7/logs": 403}, **PAGED).logs()
         with pytest.raises(CallError, match="no JSON"):
             logs_of({"GET /jobs/7/logs": reply(200, text="plain")}, **PAGED).logs()
@@ -223,7 +223,7 @@ class TestEach:
         assert self.driver([]).logs() == ([], None)
 
     def test_item_that_fails_is_raised(self) -> None:
-        with pytest.raises(FailedForGood, match="/pods/b/logs answered 403"):
+        with pytest.raises(PermanentError, match="/pods/b/logs answered 403"):
             self.driver(["a", "b"], a={"lines": []}, b=403).logs()
 
     @settings(max_examples=40)
@@ -300,7 +300,7 @@ class TestATokenThatTheConnectorNeverGave:
         ],
     )
     def test_is_refused(self, token: str) -> None:
-        with pytest.raises(ValueProblem, match="this log token is none that the connector gave"):
+        with pytest.raises(EvaluationError, match="this log token is none that the connector gave"):
             logs_of({"GET /jobs/7/logs": {"lines": ["a"]}}, lines="$.lines[*]").logs(token)
 
 

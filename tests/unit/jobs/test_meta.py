@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.support.fake_api import Driver, FakeApi, job, loaded, reply, run, spec_data
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.snapshot import pin_spec, unpin_spec
-from yaml_connector.errors import ValueProblem
+from yaml_connector._jobs.snapshot import restore_spec, snapshot_spec
+from yaml_connector.errors import EvaluationError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -205,10 +205,10 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
 
     def test_a_pin_of_a_usual_spec_is_small_and_gives_the_spec_back(self) -> None:
         data = spec_data(connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "t"}})
-        digest, pin = pin_spec(data)
+        digest, pin = snapshot_spec(data)
         assert len(pin) < 150
         assert len(digest) == 16
-        assert unpin_spec(pin).connection == loaded(data).spec.connection
+        assert restore_spec(pin).connection == loaded(data).spec.connection
 
     def test_a_pin_is_bounded(self) -> None:
         import base64
@@ -216,5 +216,5 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
 
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
         bomb = base64.b64encode(packer.compress(b"[" * 50_000_000) + packer.flush()).decode()
-        with pytest.raises(ValueProblem, match="cannot be read"):
-            unpin_spec(bomb)
+        with pytest.raises(EvaluationError, match="cannot be read"):
+            restore_spec(bomb)

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 from tests.support.fake_api import FakeApi, job
-from yaml_connector._jobs.cache import Memory
+from yaml_connector._jobs.cache import JobCache
 
 _names = count(1)
 
@@ -56,7 +56,7 @@ def test_a_job_that_is_forgotten_counts_no_more() -> None:
 
 def test_a_job_that_makes_room_for_another_counts_no_more() -> None:
     driver = unreadable()
-    driver.connector.memory = Memory(most=1)
+    driver.connector.memory = JobCache(most=1)
     driver.api.routes["GET /jobs/7"] = [403]
     for number in range(5):
         driver.create(task={"key": f"other-{number}"})

@@ -11,7 +11,7 @@ from yaml_connector._expressions.jinja import compile_condition
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._loading.loader import LoadedSpec, load_text
-from yaml_connector.errors import Problem, ValueProblem
+from yaml_connector.errors import Diagnostic, EvaluationError
 from yaml_connector.testing.loader import load_tests, value_problems
 
 LONGEST = 5  # seconds for one case; nearly all take milliseconds
@@ -36,7 +36,7 @@ def contract_holds(content: bytes) -> None:
         problems_hold(value_problems(loaded), content)
 
 
-def problems_hold(problems: list[Problem], content: bytes) -> None:
+def problems_hold(problems: list[Diagnostic], content: bytes) -> None:
     assert problems == sorted(problems)
     assert len(problems) <= 201
     last = 1 + content.count(b"\n") + content.count(b"\r") + content.count(b"\x85") + content.count(b"\xe2\x80")
@@ -50,20 +50,20 @@ def problems_hold(problems: list[Problem], content: bytes) -> None:
 
 
 def expression_holds(text: str) -> None:
-    """An expression is compiled, or a ValueProblem says why not; so it is inside a text and as a condition."""
+    """An expression is compiled, or a EvaluationError says why not; so it is inside a text and as a condition."""
     for compile_it in (compile_condition, compile_extraction, compile_text):
         source = text if compile_it is compile_condition else "${{" + text + "}}"
-        with suppress(ValueProblem):
+        with suppress(EvaluationError):
             compile_it(source)
 
 
 def path_holds(text: str) -> None:
-    """A JSONPath is compiled and finds something or nothing, or a ValueProblem says why not."""
-    with suppress(ValueProblem):
+    """A JSONPath is compiled and finds something or nothing, or a EvaluationError says why not."""
+    with suppress(EvaluationError):
         compile_path(text).find({"a": [{"b": 1, "a-b": "x"}, {"b": "y-z"}, None], "b": {"a": [3, 1, 2]}})
 
 
 def type_holds(text: str) -> None:
-    """A type is one, or a ValueProblem says why not."""
-    with suppress(ValueProblem):
+    """A type is one, or a EvaluationError says why not."""
+    with suppress(EvaluationError):
         parse_type(text)

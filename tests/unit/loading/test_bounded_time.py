@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.unit.loading.large_files import LARGE, spec
 from yaml_connector._loading.loader import load_text
 
@@ -20,8 +20,8 @@ MEGABYTES = 400
 @pytest.fixture(scope="module")
 def run() -> dict[str, Any]:
     """What loading every large file took, in a process of its own that gets no more memory than allowed."""
-    command = [sys.executable, str(Path(__file__).with_name("large_files.py")), "--limit", str(2 * MEGABYTES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    command = [sys.executable, "-m", "tests.unit.loading.large_files", "--limit", str(2 * MEGABYTES)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["name"]: line for line in lines} | {"error": done.stderr}
 

@@ -27,8 +27,8 @@ def test_as_contract_tests_too(file: Path) -> None:
 
 
 def test_new_cases_of_every_kind_give_nothing_else() -> None:
-    command = [sys.executable, str(ROOT / "tests" / "integration" / "fuzz" / "fuzz.py"), "--cases", "2000"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-m", "tests.integration.fuzz.fuzz", "--cases", "2000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -237,7 +237,7 @@ def test_an_error_that_is_not_expected_fails(folder: Folder, kind: str) -> None:
     request = {"method": "POST", "path": "/jobs/7/cancel"} if kind == "delete" else LOGS
     call = {kind: {"exchanges": [{"request": request, "response": {"status": 403, "json": {"message": "not yours"}}}]}}
     failure = the_failure(folder.run(CREATE, call))
-    assert failure.what.startswith("raised FailedForGood: ")
+    assert failure.what.startswith("raised PermanentError: ")
     assert failure.what.endswith("answered 403: not yours")
     call[kind]["expect"] = {"error": "/403: not yours$/"}
     assert folder.run(CREATE, call).passed
@@ -246,7 +246,9 @@ def test_an_error_that_is_not_expected_fails(folder: Folder, kind: str) -> None:
 def test_what_a_call_raised_is_told_beside_a_mismatch(folder: Folder) -> None:
     failure = the_failure(folder.run(CREATE, {"delete": {"exchanges": [{"request": "POST /other"}]}}))
     assert failure.outcome is not None
-    assert failure.outcome.startswith("raised Passing: POST https://batch.test/jobs/7/cancel cannot be connected to")
+    assert failure.outcome.startswith(
+        "raised TransientError: POST https://batch.test/jobs/7/cancel cannot be connected to"
+    )
 
 
 def test_an_error_that_does_not_come_fails(folder: Folder) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import fromstring
 
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, get, state
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Diagnostic
 from yaml_connector.testing.compare import NOTHING, show
 from yaml_connector.testing.report import as_data, counts, junit, totals, unreached, unreached_data, unreached_lines
 
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_left_out_of_the_data(folder: Folder) -> None:
 def test_the_xml_has_a_suite_for_each_file_and_one_for_problems(folder: Folder) -> None:
     result = folder.run_file(two_tests(folder))
     buffer = io.BytesIO()
-    junit([result], [Problem("a.yaml", 3, 1, "get", "is \x1b wrong")]).write(buffer, encoding="utf-8")
+    junit([result], [Diagnostic("a.yaml", 3, 1, "get", "is \x1b wrong")]).write(buffer, encoding="utf-8")
     root = fromstring(buffer.getvalue())
     suites = root.findall("testsuite")
     assert [(suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites] == [

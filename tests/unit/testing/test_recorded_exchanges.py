@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, differing, get, state, the_failure
-from yaml_connector.testing.clock import HandClock
+from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.recorded import Exchange
-from yaml_connector.testing.replay import ExchangeBook
+from yaml_connector.testing.replay import ReplayTransport
 
 
 def exchange(path: str = "/jobs/7", response: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_headers_come_in_any_number_and_type() -> None:
         "request": "GET /x",
         "response": {"headers": {"X-Number": 3, "X-Empty": None, "Set-Cookie": ["a=1", "b=2"], "X-Text": "Zürich"}},
     }
-    book = ExchangeBook(HandClock())
+    book = ReplayTransport(FakeClock())
     book.open([Exchange.model_validate(recorded)])
     request = httpx.Request("GET", "https://batch.test/x", extensions={"timeout": {"read": 5}})
     headers = asyncio.run(book.handle_async_request(request)).headers

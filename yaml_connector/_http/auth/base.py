@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from yaml_connector._expressions.jinja import Scope
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, header_map
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.transport import HttpRequest
 from yaml_connector.errors import ConfigError
 
-Fetch = Callable[[RequestPlan, Scope], Awaitable[Answer]]
+Fetch = Callable[[RequestPlan, Scope], Awaitable[Response]]
 Learn = Callable[[str], None]
 
 
@@ -22,20 +22,20 @@ class AuthCall(Protocol):
 
     token: Any
 
-    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Answer:
+    async def login(self, plan: RequestPlan, scope: Scope, *, needs_json: bool = True) -> Response:
         """Send a login request, without credentials of its own; its failures are raised."""
 
     def redact(self, text: str) -> str:
         """The text without any secret."""
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """From here on this value is a secret, too."""
 
 
 class Auth(Protocol):
     """Puts credentials on requests."""
 
-    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> Awaitable[None] | None:
+    def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> Awaitable[None] | None:
         """Add the credentials to a request that is otherwise complete: at once, or when what is given back has been
         awaited."""
 
@@ -52,7 +52,7 @@ def token_header(token: str, header: str = "Authorization", prefix: str = "Beare
     return header_map({header: f"{prefix} {token}" if prefix else token})
 
 
-def put(request: WireRequest, headers: dict[str, str]) -> None:
+def put(request: HttpRequest, headers: dict[str, str]) -> None:
     """Set headers, in place of the request's own of the same name in any case."""
     names = {name.lower() for name in headers}
     for name in [name for name in request.headers if name.lower() in names]:

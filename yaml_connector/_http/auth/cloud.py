@@ -17,10 +17,10 @@ from yaml_connector._http.auth.base import AuthCall, Static, need
 from yaml_connector._http.auth.tokens import Fetched, evaluate_all, lifetime_of, need_token
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.transport import HttpRequest
 from yaml_connector._spec import connection as spec
 from yaml_connector._spec.requests import Request
-from yaml_connector.errors import Passing, ValueProblem
+from yaml_connector.errors import EvaluationError, TransientError
 
 
 class SigV4(Static):
@@ -34,19 +34,19 @@ class SigV4(Static):
         self._fields = {name: compile_text(value) for name in names if (value := getattr(model, name)) is not None}
         self._chain: Any = None
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         values = evaluate_all(self._fields, scope)
         target = parse_url(request.url)
         service, region = aws_host(target.host)
         service, region = values.get("service") or service, values.get("region") or region
         if not service or not region:
-            raise ValueProblem(f"aws_sigv4: name service and region, the host {target.host} does not tell them")
+            raise EvaluationError(f"aws_sigv4: name service and region, the host {target.host} does not tell them")
         credentials = await self._keys(values)
         for secret in (credentials.secret_key, credentials.token):
             if secret:
-                call.learn(secret)
+                call.add_secret(secret)
         if callable(request.body):
-            raise ValueProblem("aws_sigv4 cannot sign a streamed body")
+            raise EvaluationError("aws_sigv4 cannot sign a streamed body")
         auth_module, request_module = need("botocore.auth", "aws"), need("botocore.awsrequest", "aws")
         kind = auth_module.S3SigV4Auth if service == "s3" else auth_module.SigV4Auth
         signed = request_module.AWSRequest(
@@ -70,7 +70,7 @@ class SigV4(Static):
             session = need("botocore.session", "aws").Session()
             self._chain = await asyncio.to_thread(session.get_credentials)
         if self._chain is None:
-            raise ValueProblem("aws_sigv4: there are no keys in the spec, and botocore's own chain finds none")
+            raise EvaluationError("aws_sigv4: there are no keys in the spec, and botocore's own chain finds none")
         return await asyncio.to_thread(self._chain.get_frozen_credentials)
 
 
@@ -126,7 +126,7 @@ class Google(Fetched):
         try:
             return await asyncio.to_thread(default)
         except Exception as error:
-            raise Passing(f"google-auth gives no token: {error}", arrived=False) from None
+            raise TransientError(f"google-auth gives no token: {error}", may_have_been_processed=False) from None
 
     async def _service_account(self, key: Any, scopes: list[str], call: AuthCall) -> tuple[Any, float | None]:
         module, jwt = need("google.oauth2.service_account", "google"), need("google.auth.jwt", "google")
@@ -143,10 +143,10 @@ class Google(Fetched):
             }
             assertion = jwt.encode(credentials.signer, claims).decode()
         except Exception as error:  # its kinds are many, and a message may quote the key
-            raise ValueProblem(
+            raise EvaluationError(
                 f"the key is no service account's JSON that google-auth takes ({type(error).__name__})"
             ) from None
-        call.learn(assertion)
+        call.add_secret(assertion)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         answer = await call.login(_GOOGLE_LOGIN, {"token_url": info["token_uri"], "form": form})
         body = answer.body if isinstance(answer.body, dict) else {}

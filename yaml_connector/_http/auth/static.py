@@ -10,7 +10,7 @@ from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._http.auth.base import AuthCall, Learn, Static, put, token_header
 from yaml_connector._http.request_template import header_map
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.transport import HttpRequest
 from yaml_connector._http.urls import add_query
 from yaml_connector._spec import connection as spec
 
@@ -22,7 +22,7 @@ class Bearer(Static):
         self._token = compile_text(model.token)
         self._last: tuple[Any, dict[str, str]] = (None, {})
 
-    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         token = self._token.evaluate(scope)
         if token is not None:
             last, headers = self._last
@@ -39,10 +39,10 @@ class Basic(Static):
         self._username = compile_text(model.username)
         self._password = compile_text(model.password)
 
-    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         username, password = self._username.evaluate(scope), self._password.evaluate(scope)
         if username is not None and password is not None:
-            pair = basic_header(as_text(username), as_text(password), call.learn)
+            pair = basic_header(as_text(username), as_text(password), call.add_secret)
             put(request, {"Authorization": pair})
 
 
@@ -61,7 +61,7 @@ class ApiKey(Static):
         self._value = compile_text(model.value)
         self._in_query = model.place == "query"
 
-    def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         value = self._value.evaluate(scope)
         if value is None:
             return

@@ -18,12 +18,12 @@ from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import Scope
 from yaml_connector._http.auth.base import AuthCall, need, put, token_header
 from yaml_connector._http.auth.static import basic_header
-from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.messages import Response, ResponseScope
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import WireRequest
+from yaml_connector._http.transport import HttpRequest
 from yaml_connector._spec import connection as spec
 from yaml_connector._spec.requests import Request
-from yaml_connector.errors import Passing, ValueProblem
+from yaml_connector.errors import EvaluationError, TransientError
 
 _EARLY = 60.0  # seconds before its end that a token is renewed, at most a quarter of its life
 _MOST_TOKENS = 10_000
@@ -98,7 +98,7 @@ class Fetched:
             return None
         token = await self._cache.get(_credentials_key(scope, credentials), lambda: self._fetch(scope, call))
         if isinstance(token, str):
-            call.learn(token)
+            call.add_secret(token)
         call.token = token
         return token
 
@@ -108,7 +108,7 @@ class Fetched:
             self._cache.forget(_credentials_key(scope, credentials), call.token)
         return credentials is not None
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         token = await self._token(scope, call)
         if token is not None:
             put(request, token_header(as_text(token)))
@@ -127,10 +127,10 @@ def lifetime_of(value: Any) -> float | None:
         return None
 
 
-def need_token(token: Any, answer: Answer, call: AuthCall) -> str:
+def need_token(token: Any, answer: Response, call: AuthCall) -> str:
     if token is None or token == "":
         message = f"{answer.method} {answer.url} answered {answer.status} without a token"
-        raise Passing(call.redact(message), arrived=False)
+        raise TransientError(call.redact(message), may_have_been_processed=False)
     return as_text(token)
 
 
@@ -160,7 +160,7 @@ class ClientCredentials(Fetched):
         headers = {"Accept": "application/json"}
         client_id, secret = as_text(values["client_id"]), as_text(values["client_secret"])
         if self._basic:
-            headers["Authorization"] = basic_header(quote(client_id, safe=""), quote(secret, safe=""), call.learn)
+            headers["Authorization"] = basic_header(quote(client_id, safe=""), quote(secret, safe=""), call.add_secret)
         else:
             form |= {"client_id": client_id, "client_secret": secret}
         scopes = values["scopes"]
@@ -191,18 +191,18 @@ class SignedJwt:
         return {"key": as_text(key), "key_id": key_id, "claims": self._claims.evaluate(scope)}
 
     def make(self, scope: Scope) -> str:
-        """A token that is valid from now on; raises ValueProblem if the key does not fit."""
+        """A token that is valid from now on; raises EvaluationError if the key does not fit."""
         jwt = need("jwt", "jwt")
         values = self.values(scope)
         if values is None:
-            raise ValueProblem("the key of the JWT is missing")
+            raise EvaluationError("the key of the JWT is missing")
         now = int(clock().time())
         claims = {"iat": now, "exp": now + int(self._model.lifetime), **(values["claims"] or {})}
         headers = {"kid": as_text(values["key_id"])} if values["key_id"] is not None else None
         try:
             return str(jwt.encode(claims, values["key"], algorithm=self._model.algorithm, headers=headers))
         except Exception as error:  # its kinds are many, and a message may quote the key
-            raise ValueProblem(
+            raise EvaluationError(
                 f"the JWT cannot be signed with {self._model.algorithm} and this key ({type(error).__name__})"
             ) from None
 
@@ -258,12 +258,12 @@ class Token(Fetched):
         login = dict(scope)
         if self._jwt is not None:
             login["jwt"] = self._jwt.make(scope)
-            call.learn(login["jwt"])
+            call.add_secret(login["jwt"])
         answer = await call.login(self._plan, login, needs_json=self._token_path.is_path)
-        read = AnswerScope(scope, answer)
+        read = ResponseScope(scope, answer)
         return need_token(self._token_path.first(read), answer, call), lifetime_of(self._expires_in.first(read))
 
-    async def sign(self, request: WireRequest, scope: Scope, call: AuthCall) -> None:
+    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
         token = await self._token(scope, call)
         if token is not None:
             header, prefix = as_text(self._header.evaluate(scope)), self._prefix.evaluate(scope)

@@ -13,12 +13,12 @@ from typing import Any, Protocol, TypeVar
 
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.follower import FollowedLog
+from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.logs import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
-from yaml_connector.cli._live.recorder import WatchedConnector, WireExchange
-from yaml_connector.errors import CallError, Passing, YamlConnectorError
+from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
+from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
@@ -62,7 +62,7 @@ class Drive:
 
     def __init__(
         self,
-        connector: WatchedConnector,
+        connector: RecordingJobClient,
         values: CreateValues,
         audience: Audience,
         *,
@@ -143,7 +143,7 @@ class Drive:
         for attempt in range(1, _CREATES + 1):
             try:
                 meta = JobMeta.decode((await self.connector.create(self.values)).encode())
-            except Passing as failure:
+            except TransientError as failure:
                 self._done("create", error=str(failure))
                 if attempt == _CREATES or self.interrupts:
                     raise
@@ -166,7 +166,7 @@ class Drive:
         settings = self.connector.spec.get
         least = settings.poll.min_interval if settings else 0.0
         pause = _FIRST_PAUSE
-        log = FollowedLog(lambda token: self._read_log(meta, token))
+        log = LogFollower(lambda token: self._read_log(meta, token))
         while True:
             self.status = await self.connector.get(meta, self.values.secrets)
             self._got(self.status)
@@ -210,7 +210,7 @@ class Drive:
                 self.links.add(link)
                 self._tell("link", f"{link[0]}: {link[1]}")
 
-    async def _show_log(self, log: FollowedLog, *, last: bool) -> None:
+    async def _show_log(self, log: LogFollower, *, last: bool) -> None:
         """The lines that are new. A log that cannot be read does not disturb the run."""
         try:
             async with contextlib.aclosing(log.news(last=last)) as news:

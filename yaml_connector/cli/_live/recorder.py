@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.messages import Headers
 from yaml_connector._http.redact import MASK, redactor_for
-from yaml_connector._http.transport import Transport, WireError, WireRequest, WireResponse
+from yaml_connector._http.transport import HttpRequest, HttpResponse, Transport, TransportError
 from yaml_connector._jobs.client import Connector
-from yaml_connector._jobs.compiled_spec import SpecPlan
+from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector.errors import ValueProblem
+from yaml_connector.errors import EvaluationError
 
 _NEVER_SHOWN = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token", "x-api-key"}
@@ -28,25 +28,25 @@ _LONGEST_BODY = 2000
 class WireExchange:
     """One request as it was sent, and what came back: an answer, or what happened instead."""
 
-    request: WireRequest
+    request: HttpRequest
     status: int | None = None
     headers: Headers | None = None
     content: bytes = b""
     failure: str | None = None
-    arrived: bool = True
+    may_have_been_processed: bool = True
 
 
 @dataclass
-class Recording(Transport):
+class RecordingTransport(Transport):
     """A transport that keeps every exchange of the one it wraps."""
 
     inner: Transport
     exchanges: list[WireExchange] = field(default_factory=list)
 
     @asynccontextmanager
-    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
         """One exchange, kept as it goes by."""
-        kept = WireExchange(WireRequest(request.method, request.url, dict(request.headers), request.body))
+        kept = WireExchange(HttpRequest(request.method, request.url, dict(request.headers), request.body))
         self.exchanges.append(kept)
         try:
             async with self.inner.exchange(request, timeout) as response:
@@ -57,9 +57,9 @@ class Recording(Transport):
                         kept.content += chunk
                         yield chunk
 
-                yield WireResponse(response.status, response.headers, chunks())
-        except WireError as error:
-            kept.failure, kept.arrived = error.reason, error.arrived
+                yield HttpResponse(response.status, response.headers, chunks())
+        except TransportError as error:
+            kept.failure, kept.may_have_been_processed = error.reason, error.may_have_been_processed
             raise
 
     async def close(self) -> None:
@@ -67,20 +67,20 @@ class Recording(Transport):
         await self.inner.close()
 
 
-class WatchedConnector(Connector):
+class RecordingJobClient(Connector):
     """A connector that keeps its exchanges."""
 
     def __init__(self, loaded: LoadedSpec, given: Iterable[str] = ()) -> None:
         super().__init__(loaded, files=open_local)
-        self._sessions: list[Session] = []
+        self._sessions: list[CallContext] = []
         self._given = frozenset(value for value in given if value)
         self._names = _credential_headers(loaded)
         self.plan_text = loaded.document.text
         connection = self.plan.connection
-        self.recording = Recording(connection.transport)
+        self.recording = RecordingTransport(connection.transport)
         connection.transport = self.recording
 
-    def _session(self, plan: SpecPlan, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> Session:
+    def _session(self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> CallContext:
         session = super()._session(plan, config, secrets)
         self._sessions = [*self._sessions[-20:], session]
         self._given |= frozenset(value for value in secrets.values() if value)
@@ -148,10 +148,10 @@ async def open_local(uri: str) -> AsyncIterator[bytes]:
     """The content of a file input: from the terminal, a file of this machine."""
     path = uri.removeprefix("file://")
     if "://" in path:
-        raise ValueProblem(f"the file {uri} cannot be read here: from the terminal only local files can be given")
+        raise EvaluationError(f"the file {uri} cannot be read here: from the terminal only local files can be given")
     try:
         with open(path, "rb") as handle:  # noqa: ASYNC230 - a file of this machine
             while chunk := handle.read(_CHUNK):
                 yield chunk
     except OSError as error:
-        raise ValueProblem(f"the file {uri} cannot be read: {error.strerror}") from None
+        raise EvaluationError(f"the file {uri} cannot be read: {error.strerror}") from None

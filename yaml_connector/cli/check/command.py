@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._options import Wrong, find_spec, given_config, given_secrets, pairs
+from yaml_connector.cli._options import UsageErrors, find_spec, given_config, given_secrets, pairs
 
 if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
@@ -51,7 +51,7 @@ def check(
     from yaml_connector.cli.check.preflight import Preflight
 
     loaded = find_spec(spec)
-    wrong = Wrong()
+    wrong = UsageErrors()
     known_config, known_secrets = _config(loaded.spec, config, wrong), given_secrets(loaded.spec, secrets, wrong)
     wrong.tell()
     flight = Preflight(loaded, known_config, known_secrets)
@@ -68,9 +68,9 @@ def check(
     ctx.exit(0 if flight.good else 1)
 
 
-def _config(spec: ConnectorSpec, given: tuple[str, ...], wrong: Wrong) -> dict[str, object]:
+def _config(spec: ConnectorSpec, given: tuple[str, ...], wrong: UsageErrors) -> dict[str, object]:
     """The config as far as it is given: only the fields that the connection uses matter here."""
-    named = pairs(given, "--config", Wrong())
+    named = pairs(given, "--config", UsageErrors())
     known = {name: field for name, field in spec.config.items() if name in named or not field.required}
     return given_config(spec.model_copy(update={"config": known}), given, wrong)
 

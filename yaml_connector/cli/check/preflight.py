@@ -13,17 +13,17 @@ from typing import Any
 
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.jinja import compile_condition
-from yaml_connector._http.client import Session
+from yaml_connector._http.client import CallContext
 from yaml_connector._http.connection import Place
 from yaml_connector._http.hosts import is_forbidden_address
-from yaml_connector._http.messages import Answer, AnswerScope
+from yaml_connector._http.messages import Response, ResponseScope
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.response_policy import Judge, api_message
+from yaml_connector._http.response_policy import SuccessCriteria, api_message
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import slots
-from yaml_connector.cli._live.recorder import WatchedConnector
-from yaml_connector.errors import CallError, ValueProblem, YamlConnectorError
+from yaml_connector.cli._live.recorder import RecordingJobClient
+from yaml_connector.errors import CallError, EvaluationError, YamlConnectorError
 
 _PATIENCE = 10.0  # seconds for each step
 _ANSWER = 200  # characters of an answer that are shown
@@ -52,7 +52,7 @@ class Preflight:
         self.given = secrets
         self.steps: list[Step] = []
         self.exchanged: list[str] = []
-        self.connector = WatchedConnector(loaded, secrets.values())
+        self.connector = RecordingJobClient(loaded, secrets.values())
 
     @property
     def good(self) -> bool:
@@ -87,7 +87,7 @@ class Preflight:
     def _base_url(self) -> Place:
         try:
             place = self.connector.plan.connection.place(self.config)
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             raise self._wrong("base_url", f"{problem} (a config field is given with --config NAME=VALUE)") from None
         self._good("base_url", place.base_url)
         return place
@@ -133,7 +133,7 @@ class Preflight:
                 _, writer = await asyncio.open_connection(
                     place.target.host, place.target.port, ssl=context, server_hostname=place.target.host
                 )
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             raise self._wrong("TLS", str(problem)) from None
         except ssl.SSLCertVerificationError as error:
             raise self._wrong("TLS", f"the certificate is not trusted: {error.verify_message}") from None
@@ -153,7 +153,7 @@ class Preflight:
         names: dict[str, Any] = {"inputs": {}, "config": self.config, "task": {}}
         try:
             values = self.connector.plan.secrets.values(self.given, names)
-        except ValueProblem as problem:
+        except EvaluationError as problem:
             hint = " (here: --secret NAME=env:VARIABLE)" if "is missing" in str(problem) else ""
             raise self._wrong("secrets", f"{problem}{hint}") from None
         origins = [f"{name} from {self._origin(name)}" for name, value in values.items() if value]
@@ -178,7 +178,7 @@ class Preflight:
         session = connector._session(connector.plan, self.config, secrets)
         names: dict[str, Any] = {"config": self.config, "secrets": secrets, "env": os.environ}
         try:
-            answer = await session.send(compile_request(request), names, Judge())
+            answer = await session.send(compile_request(request), names, SuccessCriteria())
         except (CallError, YamlConnectorError) as error:
             detail = str(error)
             if getattr(error, "status", None) in (401, 403):
@@ -192,11 +192,11 @@ class Preflight:
         detail = f"{answer.method} {answer.url} answered {answer.status}: {shown or '(nothing)'}"
         self._good("credentials", detail, self._called_wrong(session, answer))
 
-    def _called_wrong(self, session: Session, answer: Answer) -> str | None:
+    def _called_wrong(self, session: CallContext, answer: Response) -> str | None:
         """What the first `error` of the spec's sections that calls this answer a failure says of it. Only those count
         that ask for fields of the body alone, one of which is there: others may be meant for their own call."""
         body = answer.body if isinstance(answer.body, dict) else {}
-        read = AnswerScope({}, answer)
+        read = ResponseScope({}, answer)
         for path, mark, value in slots(self.loaded.spec):
             if path[-1] != "error" or mark is None or mark.kind != "condition" or value is None:
                 continue
@@ -206,9 +206,9 @@ class Preflight:
                 continue
             try:
                 error = condition.evaluate(read)
-            except ValueProblem:
+            except EvaluationError:
                 continue
             if error:
-                text = session.one_line(api_message(session, answer, read) if error is True else as_text(error))
+                text = session.single_line(api_message(session, answer, read) if error is True else as_text(error))
                 return f"by {show_path(path)} this answer is a failure: {text}"
         return None

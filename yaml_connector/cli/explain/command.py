@@ -49,7 +49,7 @@ def explain(what: str, tests: bool, form: str) -> None:
 
 def _named(what: str, tests: bool) -> Field | LoadedSpec:
     """The field of this path, else the spec of this task type; wrong usage, which says which there are, if neither."""
-    from yaml_connector._loading.loader import examine, specs_path
+    from yaml_connector._loading.loader import load_all, specs_path
     from yaml_connector.cli.explain.fields import field_of
 
     try:
@@ -58,7 +58,7 @@ def _named(what: str, tests: bool) -> Field | LoadedSpec:
         if tests:
             raise
         folder = specs_path()
-        loaded, _ = examine([folder])
+        loaded, _ = load_all([folder])
         named = [item for item in loaded if item.spec.task_type_name == what]
         if named:
             return max(named, key=lambda item: item.spec.task_type_version)

@@ -14,7 +14,7 @@ from yaml_connector.cli.run.command import Timeline, echo_end, job_values
 if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
     from yaml_connector.cli._live.interactive_run import CallRecord, Ended
-    from yaml_connector.cli._live.recorder import WatchedConnector
+    from yaml_connector.cli._live.recorder import RecordingJobClient
 
 _HEADER = """\
 # Recorded by `yaml-connector record {task_type}`: {replaced} are replaced.
@@ -51,9 +51,9 @@ def record(
     import asyncio
 
     from yaml_connector.cli._live.interactive_run import Drive
-    from yaml_connector.cli._live.recorder import WatchedConnector
+    from yaml_connector.cli._live.recorder import RecordingJobClient
     from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
-    from yaml_connector.cli.record.relax import loosen
+    from yaml_connector.cli.record.relax import relax
 
     loaded = find_spec(spec)
     file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
@@ -62,8 +62,8 @@ def record(
     values = job_values(loaded.spec, given)
     calls: list[CallRecord] = []
 
-    async def drive() -> tuple[Ended, WatchedConnector]:
-        connector = WatchedConnector(loaded, values.secrets.values())
+    async def drive() -> tuple[Ended, RecordingJobClient]:
+        connector = RecordingJobClient(loaded, values.secrets.values())
         drive = Drive(connector, values, Timeline(quiet=False), remember=calls.append)
         return await drive.run(), connector
 
@@ -77,7 +77,7 @@ def record(
     title = name or f"ends as {ended.status.phase}"
     scrub = Scrubber(connector, values, calls)
     data = contract_test(scrub, values, calls, beside, title)
-    text, loosened, failing = loosen(data, file, scrub.short)
+    text, loosened, failing = relax(data, file, scrub.short)
     replaced = "secrets, times and the job's id" if scrub.replaces_id else "secrets and times"
     with open(file, "w", encoding="utf-8") as handle:
         handle.write(_HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced) + text)

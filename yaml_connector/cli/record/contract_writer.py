@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from yaml_connector._expressions.value_types import as_plain
-from yaml_connector._http.messages import Answer
+from yaml_connector._http.messages import Response
 from yaml_connector._http.redact import MASK
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector.cli._live.interactive_run import CallRecord
-from yaml_connector.cli._live.recorder import WatchedConnector, WireExchange
+from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _SHORTEST = 4  # characters of a secret that is looked for in texts: a shorter one is a part of too many words
@@ -33,7 +33,7 @@ class Scrubber:
     `short` are the secrets that are too short to be found in a text, value to name.
     """
 
-    def __init__(self, connector: WatchedConnector, values: CreateValues, records: Iterable[CallRecord]) -> None:
+    def __init__(self, connector: RecordingJobClient, values: CreateValues, records: Iterable[CallRecord]) -> None:
         self.connector = connector
         self.secrets = self._stand_ins(values.secrets)
         self.words: dict[str, str] = {}
@@ -128,7 +128,7 @@ def _task(scrub: Scrubber, values: CreateValues, used: set[str]) -> dict[str, An
     return {name: value for name, value in task.items() if name not in ("key", "type") and value is not None}
 
 
-def _calls(scrub: Scrubber, connector: WatchedConnector, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
+def _calls(scrub: Scrubber, connector: RecordingJobClient, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
     settings = connector.spec.get
     paced = settings is not None and settings.poll.min_interval > 0
     before: dict[str, Any] | None = None
@@ -156,7 +156,7 @@ def _calls(scrub: Scrubber, connector: WatchedConnector, records: list[CallRecor
         yield call
 
 
-def _exchange(scrub: Scrubber, connector: WatchedConnector, exchange: WireExchange) -> dict[str, Any]:
+def _exchange(scrub: Scrubber, connector: RecordingJobClient, exchange: WireExchange) -> dict[str, Any]:
     request: dict[str, Any] = {"method": exchange.request.method, "url": scrub.text(exchange.request.url)}
     headers = {}
     for name, value in exchange.request.headers.items():
@@ -174,7 +174,7 @@ def _exchange(scrub: Scrubber, connector: WatchedConnector, exchange: WireExchan
     response: dict[str, Any] = {}
     if exchange.failure is not None:
         late = "within" in exchange.failure
-        response["fault"] = "timeout" if late else "reset" if exchange.arrived else "refused"
+        response["fault"] = "timeout" if late else "reset" if exchange.may_have_been_processed else "refused"
         return {"request": request, "response": response}
     if exchange.status != 200:
         response["status"] = exchange.status
@@ -186,7 +186,7 @@ def _exchange(scrub: Scrubber, connector: WatchedConnector, exchange: WireExchan
     return {"request": request, "response": response}
 
 
-def _is_telling(connector: WatchedConnector, name: str) -> bool:
+def _is_telling(connector: RecordingJobClient, name: str) -> bool:
     if connector.is_credential(name):
         return False
     lower = name.lower()
@@ -209,7 +209,7 @@ def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
 
 def _answer(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
     assert exchange.headers is not None
-    answer = Answer("", "", exchange.status or 0, exchange.headers, exchange.content)
+    answer = Response("", "", exchange.status or 0, exchange.headers, exchange.content)
     if answer.is_json:
         return {"json": scrub.tree(answer.body)}
     if "\ufffd" in answer.text:  # no text, but there may be secrets in it all the same

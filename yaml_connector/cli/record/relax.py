@@ -37,7 +37,7 @@ _Dumper.add_representer(str, _text)
 _Dumper.add_multi_representer(str, _text)  # names of headers
 
 
-def loosen(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[str, list[str], str | None]:
+def relax(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[str, list[str], str | None]:
     """The text of a test file that passes; what had to be loosened for that, and why; and what still fails, if anything
     does.
 

@@ -11,7 +11,7 @@ import click
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import (
     JobOptions,
-    Wrong,
+    UsageErrors,
     find_spec,
     given_config,
     given_inputs,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from yaml_connector._jobs.create import CreateValues
     from yaml_connector._spec import ConnectorSpec
     from yaml_connector.cli._live.interactive_run import Ended
-    from yaml_connector.cli._live.recorder import WatchedConnector
+    from yaml_connector.cli._live.recorder import RecordingJobClient
 
 _COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RETRYABLE_FAILED": "red", "ABORTED": "yellow"}
 
@@ -66,20 +66,20 @@ def run(
     import asyncio
 
     from yaml_connector.cli._live.interactive_run import Drive
-    from yaml_connector.cli._live.recorder import WatchedConnector
+    from yaml_connector.cli._live.recorder import RecordingJobClient
 
     loaded = find_spec(spec)
     values = job_values(loaded.spec, given, needs_secrets=not dry_run)
     as_json = as_json or form == "json"
     if dry_run:
-        from yaml_connector.cli.run.dry_run import would_send
+        from yaml_connector.cli.run.dry_run import preview_create
 
-        found = asyncio.run(would_send(loaded, values))
+        found = asyncio.run(preview_create(loaded, values))
         click.echo(json.dumps(found.data(), indent=2, ensure_ascii=False) if as_json else printable(found.text()))
         ctx.exit(0 if found.problem is None else 1)
 
-    async def drive() -> tuple[Ended, WatchedConnector]:
-        connector = WatchedConnector(loaded, values.secrets.values())
+    async def drive() -> tuple[Ended, RecordingJobClient]:
+        connector = RecordingJobClient(loaded, values.secrets.values())
         return await Drive(connector, values, Timeline(quiet=as_json), verbose=verbose).run(), connector
 
     ended, connector = asyncio.run(drive())
@@ -96,7 +96,7 @@ def job_values(spec: ConnectorSpec, given: JobOptions, *, needs_secrets: bool = 
 
     from yaml_connector._jobs.create import CreateValues
 
-    wrong = Wrong()
+    wrong = UsageErrors()
     values = CreateValues(
         given_inputs(spec, given.inputs, wrong),
         given_config(spec, given.config, wrong),
@@ -130,7 +130,7 @@ class Timeline:
             click.echo(f"{when}  {mark}{shown}", err=self.quiet)
 
 
-def ended_data(ended: Ended, connector: WatchedConnector) -> dict[str, Any]:
+def ended_data(ended: Ended, connector: RecordingJobClient) -> dict[str, Any]:
     """The end of a run for programs."""
     from yaml_connector._expressions.value_types import as_plain
 
@@ -151,7 +151,7 @@ def ended_data(ended: Ended, connector: WatchedConnector) -> dict[str, Any]:
     return redacted
 
 
-def echo_end(ended: Ended, connector: WatchedConnector) -> None:
+def echo_end(ended: Ended, connector: RecordingJobClient) -> None:
     """The end of a run for people: the outputs, if there are any."""
     data = ended_data(ended, connector)
     if data["outputs"]:

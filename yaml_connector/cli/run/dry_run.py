@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._http.redact import MASK
-from yaml_connector._http.transport import Transport, WireRequest, WireResponse
+from yaml_connector._http.transport import HttpRequest, HttpResponse, Transport
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.connection import ApiKeyAuth, BasicAuth, ClientCredentialsAuth, TokenAuth
-from yaml_connector.cli._live.recorder import WatchedConnector, WireExchange
+from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
 from yaml_connector.errors import YamlConnectorError
 
 
@@ -50,16 +50,16 @@ class _Nowhere(Transport):
     """A transport that sends nothing."""
 
     @asynccontextmanager
-    async def exchange(self, request: WireRequest, timeout: float) -> AsyncIterator[WireResponse]:
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
         raise _Caught
         yield  # pragma: no cover - a generator needs one
 
 
-async def would_send(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
+async def preview_create(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
     """Build the look-up of `adopt`, if there is one, and the first request of create; nothing is sent."""
     found = WouldSend()
     for lookup in (True, False):
-        connector = WatchedConnector(loaded, values.secrets.values())
+        connector = RecordingJobClient(loaded, values.secrets.values())
         if lookup and connector.plan.adopt is None:
             continue
         if not lookup:
@@ -85,7 +85,7 @@ async def would_send(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
     return found
 
 
-def _shown(connector: WatchedConnector, exchange: WireExchange, spec: ConnectorSpec) -> dict[str, Any]:
+def _shown(connector: RecordingJobClient, exchange: WireExchange, spec: ConnectorSpec) -> dict[str, Any]:
     request = exchange.request
     body = request.body
     text = "" if not body else body.decode("utf-8", "replace") if isinstance(body, bytes) else "(a file, streamed)"

@@ -21,7 +21,7 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
 from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.errors import Problem
+from yaml_connector.errors import Diagnostic
 from yaml_connector.flyte.stub_runtime import TaskOptions
 from yaml_connector.flyte.task import class_stem
 
@@ -33,7 +33,7 @@ _PARAMETERS = ("self", "name", "plugin_config", "inputs", "outputs", "kwargs")
 _ANY = "_t.Any"
 
 
-def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Problem]:
+def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Diagnostic]:
     """What keeps specs from being Python classes: two of one name, and names that no parameter or field can have."""
     first: dict[str, LoadedSpec] = {}
     for item in loaded:
