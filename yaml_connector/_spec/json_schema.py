@@ -7,18 +7,8 @@ from typing import Any
 
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.value_types import duration_text
+from yaml_connector._spec.phases import PHASES
 from yaml_connector._spec.sections import ConnectorSpec
-
-_PHASES = {
-    "QUEUED": "It waits for its turn.",
-    "WAITING_FOR_RESOURCES": "It waits for machines.",
-    "INITIALIZING": "Its machines are made ready.",
-    "RUNNING": "It runs, or is about to end.",
-    "SUCCEEDED": "It ended well: the outputs are read.",
-    "FAILED": "It ended badly, and would so again.",
-    "RETRYABLE_FAILED": "It ended badly for a reason that may pass: Flyte tries again, if the task allows it.",
-    "ABORTED": "Somebody cancelled it.",
-}
 
 
 def connector_schema() -> dict[str, Any]:
@@ -47,9 +37,9 @@ def _explain_phases(rule: dict[str, Any]) -> None:
     table = rule["map"]["anyOf"][0]
     states = table.pop("additionalProperties")
     del table["propertyNames"]
-    table["properties"] = {phase: {"description": text, **states} for phase, text in _PHASES.items()}
+    table["properties"] = {phase: {"description": info.meaning, **states} for phase, info in PHASES.items()}
     table["additionalProperties"] = False
-    rule["is"]["anyOf"][0]["enumDescriptions"] = list(_PHASES.values())
+    rule["is"]["anyOf"][0]["enumDescriptions"] = [info.meaning for info in PHASES.values()]
 
 
 _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,21 +11,10 @@ from yaml_connector._expressions.filters import as_text
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, Text
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
-from yaml_connector._spec.requests import Calls, NamedStep, Request, Step
+from yaml_connector._spec.phases import Phase
+from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector.errors import short
 
-Phase = Literal[
-    "QUEUED",
-    "WAITING_FOR_RESOURCES",
-    "INITIALIZING",
-    "RUNNING",
-    "SUCCEEDED",
-    "FAILED",
-    "RETRYABLE_FAILED",
-    "ABORTED",
-]
-PHASES: tuple[str, ...] = get_args(Phase)
-TERMINAL_PHASES = frozenset({"SUCCEEDED", "FAILED", "RETRYABLE_FAILED", "ABORTED"})
 Scalar = str | int | float | bool | None
 
 
@@ -210,6 +199,3 @@ class ConnectorSpec(Model):
             if name in self.secrets:
                 raise ValueError(f"a secret cannot be called {name!r}: Flyte passes something else by that name")
         return self
-
-
-__all__ = ["PHASES", "TERMINAL_PHASES", "ConnectorSpec", "NamedStep", "Phase", "Step"]

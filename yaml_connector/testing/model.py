@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from yaml_connector._spec.fields import Duration, Model
-from yaml_connector._spec.sections import Phase
+from yaml_connector._spec.phases import Phase
 from yaml_connector.testing.recorded import Exchange, empty
 
 CALLS = ("create", "get", "logs", "delete")

@@ -176,7 +176,7 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
         "submitted", "QUEUED", "RUNNING", "✓ SUCCEEDED", "✗ FAILED", "■ ABORTED",
     ]  # fmt: skip
     assert page.texts("dt") == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED"]
-    assert page.texts("dd")[3] == "The job failed. It is not tried again.$.state is error"
+    assert page.texts("dd")[3] == "The job has failed; Flyte does not try again.$.state is error"
     article = page.texts("article")[0]
     assert "A local run has no store: there the value of my-api-key is in the variable MY_API_KEY." in article
     steps = "".join(page.texts("ol"))
@@ -275,7 +275,7 @@ def test_markdown_has_the_same_and_its_tables_are_tables(command: Command, here:
         "<td><code>flyte.io.File | None</code></td>",
         "<td><strong>required</strong></td>",
         "<td><code>False</code></td>",
-        "<td><code>RUNNING</code></td>\n<td>The job runs.</td>\n<td><code>$.state is running</code></td>",
+        "<td><code>RUNNING</code></td>\n<td>The job is running.</td>\n<td><code>$.state is running</code></td>",
         '<pre><code class="language-python">import flyte\n',
         "├─▶ RUNNING",
     ):

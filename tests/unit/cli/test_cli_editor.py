@@ -108,7 +108,7 @@ def test_a_field_that_may_hold_anything_is_inserted_with_an_example(editor: Edit
         ("  idempotent@: true", "The API makes one job of the same create sent twice. Default: false"),
         ("  job_id@: $.id", "Becomes \\`job.id\\`, a string."),
         ("    map@:\n", "A phase to the states that mean it."),
-        ("      ABORTED@: [cancelled]", "Somebody cancelled it."),
+        ("      ABORTED@: [cancelled]", "The job was cancelled."),
         ("  api_key@: {env", "A secret: its value comes from the task"),
         ("delete@:", "Cancel the job."),
     ],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from yaml_connector._expressions.value_types import ValueType, duration_text
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
+from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.requests import Calls
 from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of, variable_of
 from yaml_connector.cli._description.picture import phase_lines, phase_reasons
@@ -18,16 +18,6 @@ from yaml_connector.cli._description.snippet import call_line, command_line, sec
 from yaml_connector.cli._description.words import request_text
 from yaml_connector.cli._diagnostics import printable
 
-_MEANINGS = {
-    "QUEUED": "The API has the job and has not started it.",
-    "WAITING_FOR_RESOURCES": "The job waits for machines or a quota.",
-    "INITIALIZING": "The job is being set up.",
-    "RUNNING": "The job runs.",
-    "SUCCEEDED": "The job is done, and its outputs are there.",
-    "FAILED": "The job failed. It is not tried again.",
-    "RETRYABLE_FAILED": "The job failed, and is tried again as often as the task's retries say.",
-    "ABORTED": "The job was cancelled.",
-}
 _PYTHON = {
     "any": "yaml_connector.Json",
     "datetime": "datetime.datetime",
@@ -241,7 +231,7 @@ def _phases(spec: ConnectorSpec) -> Iterator[Phase]:
     rules = spec.get.phase if spec.get else []
     said = f"{rules[0].path} is " if len(rules) == 1 and rules[0].path is not None else ""
     for phase, reasons in phase_reasons(spec).items():
-        yield Phase(phase, _MEANINGS[phase], [_line(_in_words(f"{said}{reason}")) for reason in reasons])
+        yield Phase(phase, PHASES[phase].meaning, [_line(_in_words(f"{said}{reason}")) for reason in reasons])
 
 
 def _otherwise(spec: ConnectorSpec) -> str:

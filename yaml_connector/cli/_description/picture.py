@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from yaml_connector._expressions.filters import as_text
 from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 
-SIGNS = {"SUCCEEDED": "✓", "FAILED": "✗", "RETRYABLE_FAILED": "↻", "ABORTED": "■"}
-
 
 def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
     """Each phase that the spec can give, with what leads to it, in the order of a job's life."""
@@ -41,7 +39,7 @@ def phase_lines(spec: ConnectorSpec) -> Iterator[str]:
         yield "│"
     for number, phase in enumerate(ends):
         last = number == len(ends) - 1
-        name = f"{SIGNS[phase]} {phase}"
+        name = f"{PHASES[phase].sign} {phase}"
         yield from _branch("└─▶" if last else "├─▶", name, reasons[phase], width, " " if last else "│")
     if spec.get is not None and not any(rule.phase is not None and rule.when is None for rule in spec.get.phase):
         yield "anything else: RUNNING, and the message names what the API said"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from yaml_connector._spec import PHASES
 from yaml_connector.cli._description.page import Connector
-from yaml_connector.cli._description.picture import SIGNS
 
 _LEFT, _BUS, _RIGHT = 1, 196, 223  # where the columns begin, and the line between them
 _WIDTH, _HEIGHT, _ROW = 176, 34, 52  # of a box; from one to the next
@@ -45,7 +45,7 @@ def drawn(connector: Connector) -> dict[str, Any]:
 
 def _column(names: list[str], x: int, rows: int) -> list[Box]:
     top = (rows - len(names)) * _ROW // 2 + 1
-    signs = {name: f"{SIGNS[name]} {name}" for name in names if name in SIGNS}
+    signs = {name: f"{info.sign} {name}" for name, info in PHASES.items() if info.sign}
     return [Box(name, signs.get(name, name), x, top + number * _ROW) for number, name in enumerate(names)]
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from yaml_connector.cli._live.interactive_run import Ended
     from yaml_connector.cli._live.recorder import RecordingJobClient
 
-_COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RETRYABLE_FAILED": "red", "ABORTED": "yellow"}
-
 
 @click.command(short_help="Run one real job, without Flyte.")
 @click.argument("spec", metavar="SPEC")
@@ -122,8 +120,11 @@ class Timeline:
         error."""
         if self.quiet and kind not in ("note", "wire"):
             return
+        from yaml_connector._spec import PHASES
+
         mark = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}.get(kind, "")
-        colour = _COLOURS.get(text.split(":")[0]) if kind == "phase" else None
+        phase = PHASES.get(text.split(":")[0]) if kind == "phase" else None
+        colour = phase.colour if phase else None
         for line in printable(text).split("\n"):
             shown = click.style(line, fg=colour, bold=kind == "phase") if kind in ("phase", "note") else line
             when = click.style(f"{time.monotonic() - self.began:6.1f} s", dim=True)
