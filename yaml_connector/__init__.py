@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from yaml_connector.errors import SpecError as SpecError
     from yaml_connector.errors import YamlConnectorError as YamlConnectorError
     from yaml_connector.flyte.connector import YamlConnector as YamlConnector
-    from yaml_connector.flyte.connector import register as register
     from yaml_connector.flyte.environment import YamlConnectorEnvironment as YamlConnectorEnvironment
     from yaml_connector.flyte.environment import task_files as task_files
     from yaml_connector.flyte.literals import Json as Json
+    from yaml_connector.flyte.registry import register as register
     from yaml_connector.flyte.task import task_from_spec as task_from_spec
     from yaml_connector.flyte.task import task_plugin as task_plugin
 
@@ -32,7 +32,7 @@ _WHERE = {
     "YamlConnectorEnvironment": "flyte.environment",
     "YamlConnectorError": "errors",
     "load": "_loading.loader",
-    "register": "flyte.connector",
+    "register": "flyte.registry",
     "task_files": "flyte.environment",
     "task_from_spec": "flyte.task",
     "task_plugin": "flyte.task",

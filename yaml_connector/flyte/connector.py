@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
+from flyte.connectors import AsyncConnector, Resource, ResourceMeta
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
     GetTaskLogsResponseBody,
@@ -28,8 +28,8 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
-from yaml_connector._loading.loader import LoadedSpec, load
-from yaml_connector.errors import ConfigError, YamlConnectorError
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.files import open_file
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.flyte.task_context import TaskContext
@@ -109,39 +109,6 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
 
 
-def register(path: str | None = None, *, environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
-    """Load specs and register one connector for each with Flyte (section 11). `environment` is the connectors'
-    (default: the process's, as it is at each call). Raises SpecError.
-
-    Registering the same spec again replaces it, as a module that is imported twice would.
-    """
-    return [register_spec(loaded, environment) for loaded in load(path)]
-
-
-def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
-    """Register the connector of one loaded spec; one that is there already for the very same spec stays."""
-    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
-    known = _registered.get(key)
-    if known is not None and known.loaded.document.data == loaded.document.data:
-        return known
-    connector = YamlConnector(loaded, environment=environment)
-    if known is None:
-        ConnectorRegistry.register(connector)
-    else:  # listed already; registering anew would list it twice
-        ConnectorRegistry._REGISTRY = {**ConnectorRegistry._REGISTRY, _registry_key(connector): connector}
-    _registered[key] = connector
-    return connector
-
-
-_registered: dict[tuple[str, int], YamlConnector] = {}
-
-
-def _registry_key(connector: YamlConnector) -> Any:
-    from flyte.connectors._connector import ConnectorRegistryKey
-
-    return ConnectorRegistryKey(connector.task_type_name, connector.task_type_version)
-
-
 def read_config(template: TaskTemplate) -> dict[str, Any]:
     """The config that the task plugin put into the template; raises ConfigError if that is none."""
     given = template.custom.fields.get(CONFIG_KEY)
@@ -207,6 +174,3 @@ def flyte_line(line: LogLine) -> FlyteLogLine:
     if line.timestamp is not None:
         flyte.timestamp.FromMicroseconds(round(line.timestamp * 1e6))
     return flyte
-
-
-__all__ = ["JobResourceMeta", "YamlConnector", "YamlConnectorError", "register", "register_spec"]

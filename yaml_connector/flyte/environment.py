@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import flyte
-from flyte.app import ConnectorEnvironment, Scaling
-from flyte.app._types import Port
+from flyte.app import ConnectorEnvironment, Port, Scaling
 from flyte.models import SerializationContext
 
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load

@@ -8,14 +8,15 @@ import atexit
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import flyte
 import flyte.errors
-from flyte._context import internal_ctx
-from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.connectors import ConnectorRegistry
+from flyte.extend import TaskTemplate
 from flyte.models import SerializationContext
 from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.identifier_pb2 import (
@@ -23,32 +24,35 @@ from flyteidl2.core.identifier_pb2 import (
     TaskExecutionIdentifier,
     WorkflowExecutionIdentifier,
 )
-from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateMessage
 
 from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.poll import Status
 from yaml_connector.errors import CallError, YamlConnectorError
+from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
 from yaml_connector.flyte.literals import OutputValue
 from yaml_connector.flyte.task_context import TaskContext
 
-if TYPE_CHECKING:
-    from yaml_connector.flyte.task import YamlConnectorTask
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 
 
-async def run_locally(task: YamlConnectorTask, inputs: dict[str, Any]) -> Any:
-    """Submit the task's job, follow it, and give its outputs as Flyte's local controller expects them.
+Task = TaskTemplate[..., Any, Any]
+
+
+async def run_locally(task: Task, inputs: dict[str, Any], secret_names: Mapping[str, str]) -> Any:
+    """Submit the task's job, follow it, and return its outputs as Flyte's local controller expects them.
+
+    `secret_names` are the task's secrets with their names in Flyte's store; their values come from the environment.
 
     Raises a recoverable error for RETRYABLE_FAILED (the task's `retries` apply) and one that is not for the other ends.
     """
-    context = internal_ctx().data.task_context
-    if context is None:
+    context = flyte.ctx()
+    if not context:
         raise RuntimeError("a task runs within a Flyte run: use flyte.run(...) or `flyte run --local`")
     connector = ConnectorRegistry.get_connector(task.task_type, task.task_type_version)
     assert isinstance(connector, YamlConnector)
-    secrets = {name: _secret_from_environment(name, key) for name, key in task.connector_secrets.items()}
+    secrets = {name: _secret_from_environment(name, key) for name, key in secret_names.items()}
     job = _LocalJob(task, connector, secrets, context)
     return await job.run(inputs)
 
@@ -65,9 +69,7 @@ def _secret_from_environment(name: str, key: str) -> str:
 
 
 class _LocalJob:
-    def __init__(
-        self, task: YamlConnectorTask, connector: YamlConnector, secrets: dict[str, str], context: Any
-    ) -> None:
+    def __init__(self, task: Task, connector: YamlConnector, secrets: dict[str, str], context: Any) -> None:
         self.task = task
         self.connector = connector
         self.secrets = secrets
@@ -159,9 +161,7 @@ class _LocalJob:
         if seen != self.shown:
             self.shown = seen
             self.progress(status.phase + (f": {status.message}" if status.message else ""))
-        tracker = internal_ctx().data.tracker
-        if status.links and tracker is not None:
-            tracker.record_log_links(action_id=self.context.action.name, log_links=status.links)
+        show_links(self.context.action.name, status.links)
         for name, url in status.links:
             if (name, url) not in _seen_links:
                 _seen_links.add((name, url))
@@ -183,7 +183,7 @@ class _LocalJob:
             self.say(text)
 
     def say(self, text: str) -> None:
-        if internal_ctx().data.tracker is None:
+        if not in_progress_display():
             click.echo(f"{self.task.name} [{time.monotonic() - self.began:5.1f} s] {text}", err=True)
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class _LocalJob:
         """What a user needs to look for the job of a run that ends before its job does."""
         if self.created.done() and self.created.exception() is None:
             return f"the job {self.created.result().meta.id} is not cancelled"
-        key = TaskContext(TaskTemplate(), "", self.execution)["key"]
+        key = TaskContext(TaskTemplateMessage(), "", self.execution)["key"]
         return f"it is unknown whether the job was submitted (task.key {key})"
 
     def say_once(self, text: str) -> None:

@@ -11,8 +11,8 @@ import click
 
 from yaml_connector._loading.loader import gc_disabled, specs_path
 from yaml_connector.errors import ConfigError, SpecError
-from yaml_connector.flyte.connector import register
 from yaml_connector.flyte.files import guard
+from yaml_connector.flyte.registry import register
 from yaml_connector.flyte.shutdown import stop_on_sigterm
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 import grpc
-from flyte._internal.runtime.convert import convert_from_native_to_inputs
-from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.models import SerializationContext
 from flyteidl2.connector.connector_pb2 import (
     CreateTaskRequest,
@@ -32,6 +30,7 @@ from flyteidl2.core.identifier_pb2 import (
 )
 from flyteidl2.core.security_pb2 import Connection
 
+from yaml_connector.flyte._internals import convert_from_native_to_inputs, get_proto_task
 from yaml_connector.flyte.task import YamlConnectorTask
 
 _ENDS = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.RETRYABLE_FAILED, TaskExecution.ABORTED)

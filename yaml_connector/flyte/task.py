@@ -24,9 +24,10 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import ConfigError, closest, did_you_mean
 from yaml_connector.flyte.config_class import config_from, config_values, make_config
-from yaml_connector.flyte.connector import CONFIG_KEY, register_spec
+from yaml_connector.flyte.connector import CONFIG_KEY
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
+from yaml_connector.flyte.registry import register_spec
 
 _OF_FLYTE = frozenset(field.name for field in dataclasses.fields(TaskTemplate) if field.init)
 _OF_PLUGINS = frozenset({"self", "name", "plugin_config", "inputs", "outputs", "connector_secrets", "kwargs"})
@@ -105,7 +106,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
 
     async def execute(self, **kwargs: Any) -> Any:
         """Run the job from this process (a local run)."""
-        return await run_locally(self, kwargs)
+        return await run_locally(self, kwargs, self.connector_secrets)
 
 
 def secret_parameters(spec: ConnectorSpec) -> list[str]:

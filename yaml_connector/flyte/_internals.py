@@ -1,0 +1,75 @@
+"""Every private name of Flyte that this package uses, with its purpose.
+
+Flyte may change these names in any minor release. So the rest of the package imports them from here only (ruff's
+banned-api sees to that), the dependency is pinned below the next minor release, and `test_internals.py` and
+`test_flyte_facts_*.py` hold what is expected of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flyte._context import internal_ctx
+from flyte._internal.runtime.convert import convert_from_native_to_inputs
+from flyte._internal.runtime.task_serde import get_proto_task
+from flyte.connectors import AsyncConnector, ConnectorRegistry
+from flyte.connectors import utils as _connector_utils
+from flyte.connectors._connector import ConnectorRegistryKey, FlyteConnectorNotFound
+from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataService
+
+
+def in_progress_display() -> bool:
+    """Does Flyte show a local run in its own progress display? Then nothing else should be printed."""
+    return internal_ctx().data.tracker is not None
+
+
+def show_links(action: str, links: Sequence[tuple[str, str]]) -> None:
+    """Show the links of a local run's action (name, URL) in Flyte's progress display, if there is one."""
+    tracker = internal_ctx().data.tracker
+    if links and tracker is not None:
+        tracker.record_log_links(action_id=action, log_links=list(links))
+
+
+def load_installed_connectors() -> None:
+    """Import the connectors of other packages, from the entry points of the group `flyte.connectors`, as `c0` does."""
+    _connector_utils._load_connectors(None)
+
+
+def put_connector(connector: AsyncConnector[Any]) -> None:
+    """Register a connector, in place of the one of the same task type and version if there is one.
+
+    Flyte's own `register` would list a replaced connector twice. Calls from other threads always find one of the two.
+    """
+    _unlist(connector.task_type_name, connector.task_type_version)
+    ConnectorRegistry.register(connector, override=True)
+
+
+def remove_connector(task_type: str, version: int) -> None:
+    """Unregister the connector of a task type and version: later calls for it are answered with NOT_FOUND."""
+    _unlist(task_type, version)
+    ConnectorRegistry._REGISTRY.pop(ConnectorRegistryKey(task_type, version), None)
+
+
+def _unlist(task_type: str, version: int) -> None:
+    for name, listed in list(ConnectorRegistry._METADATA.items()):
+        for category in listed.supported_task_categories:
+            if (category.name, category.version) == (task_type, version):
+                listed.supported_task_categories.remove(category)
+                break
+        if not listed.supported_task_categories:
+            del ConnectorRegistry._METADATA[name]
+
+
+__all__ = [
+    "AsyncConnectorService",  # the servicer that looks up the connector and converts literals
+    "ConnectorMetadataService",  # the servicer that lists the connectors
+    "FlyteConnectorNotFound",  # raised for a task type that no connector is registered for
+    "convert_from_native_to_inputs",  # Python values as the literals of a CreateTask
+    "get_proto_task",  # a task as the template that Flyte's backend sends
+    "in_progress_display",
+    "load_installed_connectors",
+    "put_connector",
+    "remove_connector",
+    "show_links",
+]

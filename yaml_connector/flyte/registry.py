@@ -1,0 +1,41 @@
+"""Which connectors Flyte finds: one for each spec that is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from yaml_connector._loading.loader import LoadedSpec, load
+from yaml_connector.flyte._internals import put_connector, remove_connector
+from yaml_connector.flyte.connector import YamlConnector
+
+_registered: dict[tuple[str, int], YamlConnector] = {}
+
+
+def register(path: str | None = None, *, environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
+    """Load specs and register one connector for each with Flyte. Raises SpecError.
+
+    `path` is a spec or a folder of specs (default: YAML_CONNECTOR_PATH, else connectors.d), `environment` is what the
+    connectors read variables from (default: the process's environment, as it is at each call). A spec whose task type
+    and version are registered already replaces the older one.
+    """
+    return [register_spec(loaded, environment) for loaded in load(path)]
+
+
+def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
+    """Register the connector of one loaded spec, and return it. An identical spec keeps the connector that it has."""
+    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
+    known = _registered.get(key)
+    if known is not None and known.loaded.document.data == loaded.document.data:
+        return known
+    connector = YamlConnector(loaded, environment=environment)
+    put_connector(connector)
+    _registered[key] = connector
+    return connector
+
+
+def unregister(connector: YamlConnector) -> None:
+    """Remove a connector, unless another one has taken its place."""
+    key = (connector.task_type_name, connector.task_type_version)
+    if _registered.get(key) is connector:
+        del _registered[key]
+        remove_connector(*key)

@@ -1,0 +1,1 @@
+"""Old names: only modules that an older `yaml-connector stubs` wrote import this package."""
