@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, TooManyDiagnostics
+from yaml_connector._spec.auth import AUTH_KINDS
 from yaml_connector.errors import did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
@@ -99,7 +100,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         tag = item["ctx"].get("tag")
         shown = (*path, "type") if isinstance(value, dict) else path
         if tag is None:
-            allowed = tags or _auth_types()
+            allowed = tags or list(AUTH_KINDS)
             message = f"is required; allowed: {', '.join(allowed)}"
         else:
             message = _not_allowed(tag, tags)
@@ -125,12 +126,6 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
 def _not_allowed(value: Any, allowed: list[str]) -> str:
     name = value if isinstance(value, str) else short(value)
     return f"{short(value)} is not allowed" + did_you_mean(name, allowed)
-
-
-def _auth_types() -> list[str]:
-    from yaml_connector._spec.connection import Auth
-
-    return [get_args(member.model_fields["type"].annotation)[0] for member in get_args(get_args(Auth)[0])]
 
 
 def walk(data: Any, location: list[Any]) -> Path:

@@ -2,101 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Size, Text, Tree, TreeMap, UrlText
+from yaml_connector._spec.auth import Auth
+from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Size, Text, TreeMap, UrlText
 from yaml_connector._spec.requests import Request
-
-
-class BearerAuth(Model):
-    """`Authorization: Bearer TOKEN`."""
-
-    type: Literal["bearer"]
-    token: Annotated[Text, Field(description="The token.")]
-
-
-class BasicAuth(Model):
-    """HTTP basic authentication."""
-
-    type: Literal["basic"]
-    username: Annotated[Text, Field(description="The user's name.")]
-    password: Annotated[Text, Field(description="The password.")]
-
-
-class ApiKeyAuth(Model):
-    """A key in a header or in the query."""
-
-    type: Literal["api_key"]
-    name: Annotated[Text, Field(description="The header's or parameter's name.")]
-    place: Annotated[Literal["header", "query"], Field(alias="in", description="Where the key goes.")]
-    value: Annotated[Text, Field(description="The key.")]
-
-
-class ClientCredentialsAuth(Model):
-    """OAuth 2 client credentials: a token is fetched first."""
-
-    type: Literal["oauth2_client_credentials"]
-    token_url: Annotated[Text, Field(description="Where the token is fetched.")]
-    client_id: Annotated[Text, Field(description="The client's id.")]
-    client_secret: Annotated[Text, Field(description="The client's secret.")]
-    scopes: Annotated[Tree, Field(description="A list of scopes, or one text.")] = None
-    params: Annotated[TreeMap | None, Field(description="Further parameters of the token request.")] = None
-    send_as: Annotated[Literal["basic", "body"], Field(description="How id and secret are sent.")] = "basic"
-
-
-class SignedToken(Model):
-    """A signed JWT: `iat` and `exp` are added to its claims."""
-
-    algorithm: Annotated[str, Field(description="RS256, ES256, HS256 ...")] = "RS256"
-    key: Annotated[Text, Field(description="The private key in PEM, or the shared secret.")]
-    key_id: Annotated[Text | None, Field(description="`kid` of the header.")] = None
-    claims: Annotated[TreeMap, Field(description="The claims.")] = Field(default_factory=dict)
-    lifetime: Annotated[Duration, Field(description="`exp` is this long after `iat`.")] = 3600.0
-
-
-class TokenAuth(Model):
-    """Log in first: a request gives the token."""
-
-    type: Literal["token"]
-    request: Annotated[Request, Field(description="The login request.")]
-    token: Annotated[Extract, Field(description="Where the token stands in the answer.")]
-    expires_in: Annotated[Extract, Field(description="Its lifetime in seconds; without: until a 401.")] = None
-    header: Annotated[Text, Field(description="The header that carries the token.")] = "Authorization"
-    prefix: Annotated[Text, Field(description="What stands before the token in the header.")] = "Bearer"
-    jwt: Annotated[SignedToken | None, Field(description="A signed JWT for the request: `${{ jwt }}`.")] = None
-
-
-class JwtAuth(SignedToken):
-    """A signed JWT as the bearer token."""
-
-    type: Literal["jwt"]
-
-
-class SigV4Auth(Model):
-    """AWS signature version 4, by botocore's signer."""
-
-    type: Literal["aws_sigv4"]
-    service: Annotated[Text | None, Field(description="Default: the one in the host.")] = None
-    region: Annotated[Text | None, Field(description="Default: the one in the host.")] = None
-    access_key_id: Annotated[Text | None, Field(description="Without keys: botocore's own chain.")] = None
-    secret_access_key: Annotated[Text | None, Field(description="Without keys: botocore's own chain.")] = None
-    session_token: Annotated[Text | None, Field(description="Of temporary keys.")] = None
-
-
-class GoogleAuth(Model):
-    """A Google access token, by google-auth."""
-
-    type: Literal["google"]
-    scopes: Annotated[Tree, Field(description="OAuth scopes; default: cloud-platform.")] = None
-    key: Annotated[Text | None, Field(description="A service account's JSON; default: its own chain.")] = None
-
-
-Auth = Annotated[
-    BearerAuth | BasicAuth | ApiKeyAuth | ClientCredentialsAuth | TokenAuth | JwtAuth | SigV4Auth | GoogleAuth,
-    Field(discriminator="type"),
-]
 
 
 class Retry(Model):

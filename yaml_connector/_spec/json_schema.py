@@ -55,7 +55,6 @@ _REQUESTS = {
     "Result": "GET /jobs/${{ job.id }}/result",
     "Delete": "POST /jobs/${{ job.id }}/cancel",
     "Logs": "GET /jobs/${{ job.id }}/logs",
-    "TokenAuth": "POST /login",
 }
 
 _ANY = ["string", "number", "boolean", "array", "object", "null"]

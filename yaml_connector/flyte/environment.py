@@ -18,7 +18,6 @@ from flyte.models import SerializationContext
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_EXTRAS = {"aws_sigv4": "aws", "google": "google", "jwt": "jwt", "token": "jwt"}
 
 
 @dataclass
@@ -112,8 +111,8 @@ def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec]) -> Any:
 
 def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
     """An image that has what these specs need: the package itself, or only what it depends on if it is shipped."""
-    kinds = {getattr(item.spec.connection.auth, "type", None) for item in loaded}
-    extras = sorted({extra for kind, extra in _EXTRAS.items() if kind in kinds})
+    kinds = [item.spec.connection.auth for item in loaded]
+    extras = sorted({kind.extra for kind in kinds if kind is not None and kind.extra is not None})
     base = flyte.Image.from_debian_base()
     if _is_shipped(here):
         try:

@@ -45,8 +45,11 @@ def test_a_duration_and_its_default_are_written_as_in_a_spec(command: Command) -
 @pytest.mark.parametrize(
     ("path", "description"),
     [
-        ("connection.auth.token", "Log in first: a request gives the token."),
-        ("connection.auth.token.expires_in", "Its lifetime in seconds; without: until a 401."),
+        ("connection.auth.token", "Log in first: a request returns the token."),
+        (
+            "connection.auth.token.expires_in",
+            "The token's lifetime in seconds. Without it, the token is used until a 401.",
+        ),
         ("secrets.env", "A variable of the connector's environment."),
         ("secrets.api_key.env", "A variable of the connector's environment."),
         ("config.cpus.minimum", "The smallest number allowed."),

@@ -10,7 +10,7 @@ import yaml
 from tests.support.command_line import Command
 from tests.support.paths import ROOT
 from yaml_connector._loading.loader import load
-from yaml_connector.cli._auth_kinds import AUTHS
+from yaml_connector.cli.new.draft import AUTH_CHOICES
 
 RENDERS = str(ROOT / "tests" / "unit" / "cli" / "openapi" / "renders.yaml")
 
@@ -23,7 +23,7 @@ def checked(command: Command, folder: str = "connectors.d") -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("auth", AUTHS)
+@pytest.mark.parametrize("auth", AUTH_CHOICES)
 def test_what_is_written_passes_with_every_kind_of_credentials(command: Command, auth: str) -> None:
     done = command("new", "render_job", "--base-url", "https://render.acme.com/v1", "--auth", auth)
     assert done.returncode == 0, done.stderr

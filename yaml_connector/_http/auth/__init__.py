@@ -14,7 +14,7 @@ from yaml_connector._http.auth.base import Auth
 from yaml_connector._http.auth.cloud import Google, SigV4, aws_host
 from yaml_connector._http.auth.static import ApiKey, Basic, Bearer
 from yaml_connector._http.auth.tokens import ClientCredentials, Jwt, Token, TokenCache
-from yaml_connector._spec import connection as spec
+from yaml_connector._spec import auth as spec
 
 _KINDS: dict[type[Any], Callable[[Any], Auth]] = {
     spec.BearerAuth: Bearer,

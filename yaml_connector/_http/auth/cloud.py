@@ -18,7 +18,7 @@ from yaml_connector._http.auth.tokens import Fetched, evaluate_all, lifetime_of,
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.transport import HttpRequest
-from yaml_connector._spec import connection as spec
+from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 

@@ -12,7 +12,7 @@ from yaml_connector._http.auth.base import AuthCall, Learn, Static, put, token_h
 from yaml_connector._http.request_template import header_map
 from yaml_connector._http.transport import HttpRequest
 from yaml_connector._http.urls import add_query
-from yaml_connector._spec import connection as spec
+from yaml_connector._spec import auth as spec
 
 
 class Bearer(Static):

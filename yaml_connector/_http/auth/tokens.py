@@ -21,7 +21,7 @@ from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.messages import Response, ResponseScope
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.transport import HttpRequest
-from yaml_connector._spec import connection as spec
+from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 

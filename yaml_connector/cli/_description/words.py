@@ -15,17 +15,6 @@ from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector.cli._description.author_words import limits_of, sources_of
 from yaml_connector.cli._description.picture import phase_lines
 
-_AUTH = {
-    "bearer": "a bearer token",
-    "basic": "user name and password",
-    "api_key": "an API key",
-    "oauth2_client_credentials": "an OAuth 2 token, fetched with client credentials",
-    "token": "a token, after a login",
-    "jwt": "a signed JWT",
-    "aws_sigv4": "an AWS signature (version 4)",
-    "google": "a Google access token",
-}
-
 _LONGEST, _LONGEST_BODY = 90, 300  # characters of a value that are shown
 
 
@@ -64,7 +53,7 @@ def _where(spec: ConnectorSpec) -> Iterator[str]:
     else:
         names = sorted(str(name[1]) for name in names_in(connection) if name[0] == "secrets" and len(name) > 1)
         used = f" ({', '.join(f'secret {name}' for name in names)})" if names else ""
-        yield f"with {_AUTH[connection.auth.type]}{used}"
+        yield f"with {connection.auth.words}{used}"
     codes = ", ".join(map(str, connection.retry.status_codes))
     attempt, whole = duration_text(connection.timeout), duration_text(connection.deadline)
     yield f"One attempt takes at most {attempt}, a whole call {whole}"

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli._auth_kinds import AUTHS
 from yaml_connector.cli._files import place
+from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from yaml_connector.cli.new.draft import Draft
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -23,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 @click.command(short_help="Write a first spec and its contract test.")
 @click.argument("name", required=False)
 @click.option("--base-url", help="Where the API is: https://api.acme.com/v1")
-@click.option("--auth", type=click.Choice(list(AUTHS)), help="The kind of credentials; default: bearer.")
+@click.option("--auth", type=click.Choice(list(AUTH_CHOICES)), help="The kind of credentials; default: bearer.")
 @click.option("--create", "create", metavar="'POST /jobs'", help="The call that submits a job.")
 @click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that asks how it is doing.")
 @click.option(
@@ -111,8 +109,6 @@ def _asked(
     logs: str | None,
 ) -> Draft:
     """A draft of what is given; on a terminal, what is not is asked for."""
-    from yaml_connector.cli.new.draft import Draft
-
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     missing = [option for option, text in (("NAME", name), ("--base-url", base_url)) if not text]
     if missing and not asks:
@@ -129,9 +125,9 @@ def _asked(
     name = value(name, "Name of the task type", "my_job", check_name) or ""
     base_url = value(base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
     if auth is None and asks:
-        for kind, about in AUTHS.items():
-            click.echo(f"  {kind:<10} {about.about}")
-        auth = click.prompt("Credentials", type=click.Choice(list(AUTHS)), default="bearer", show_choices=False)
+        for choice, kind in AUTH_CHOICES.items():
+            click.echo(f"  {choice:<10} {kind.words if kind else 'no credentials'}")
+        auth = click.prompt("Credentials", type=click.Choice(list(AUTH_CHOICES)), default="bearer", show_choices=False)
     created = value(create, "Call that submits a job", "POST /jobs", check_call) or ""
     below = created.split(" ", 1)[1].rstrip("/") + "/{id}"
     cancel = f"POST {below}/cancel" if asks or create is None else "none"

@@ -12,7 +12,7 @@ _BASE = "https://api.test"
 
 def test_text(draft: Draft) -> str:
     """The test file."""
-    kind = draft.auth_kind
+    kind = draft.auth_example
     lines = [
         "# Answers as the API's documentation has them. `yaml-connector record` writes such a test from a real job.",
         "defaults:",
@@ -69,7 +69,7 @@ def _create(draft: Draft) -> list[str]:
     if body or draft.empty_body:
         shown = {name: str(value) for name, value in body.items()} if draft.body == "form" else body
         sent += f", {draft.body}: {quoted(shown)}"
-    login = draft.auth_kind.filled(draft.auth_kind.login, {**draft.auth_values, "base_url": _BASE})
+    login = draft.auth_example.filled(draft.auth_example.login, {**draft.auth_values, "base_url": _BASE})
     return [
         "      - create:",
         "          exchanges:",

@@ -7,8 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector.cli._auth_kinds import AUTHS, AuthKind
+from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
 
+# The choices of `new --auth`, each with its model.
+AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
+    "none": None,
+    **{name.removesuffix("_client_credentials"): kind for name, kind in AUTH_KINDS.items()},
+}
 _STATES: dict[str, list[Any]] = {
     "QUEUED": ["queued"],
     "RUNNING": ["running"],
@@ -74,9 +79,10 @@ class Draft:
         return {name: self.param(name) for name in names} | self.fields
 
     @property
-    def auth_kind(self) -> AuthKind:
-        """Its kind of credentials."""
-        return AUTHS[self.auth]
+    def auth_example(self) -> AuthExample:
+        """What is written for its kind of credentials; nothing without any."""
+        kind = AUTH_CHOICES[self.auth]
+        return kind.example if kind is not None else AuthExample()
 
     @property
     def variable(self) -> str:
@@ -100,7 +106,7 @@ class Draft:
 def spec_text(draft: Draft) -> str:
     """The spec."""
     base_url = f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}"
-    kind = draft.auth_kind
+    kind = draft.auth_example
     lines = [
         "# `yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection.",
         "spec_version: 1",

@@ -12,7 +12,6 @@ from yaml_connector._http.transport import HttpRequest, HttpResponse, Transport
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.connection import ApiKeyAuth, BasicAuth, ClientCredentialsAuth, TokenAuth
 from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
 from yaml_connector.errors import YamlConnectorError
 
@@ -78,9 +77,9 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
     steps = len(loaded.spec.create.steps or [])
     if steps > 1:
         found.more.append(f"up to {steps - 1} more follow, made from the answers")
-    login = _login(loaded.spec)
-    if login:
-        found.more.append(login)
+    auth = loaded.spec.connection.auth
+    if auth is not None and auth.login_request is not None:
+        found.more.append(f"a token is fetched first: {auth.login_request}")
     found.more.append("nothing was sent")
     return found
 
@@ -92,33 +91,11 @@ def _shown(connector: RecordingJobClient, exchange: WireExchange, spec: Connecto
     headers = {name: MASK if connector.is_credential(name) else value for name, value in request.headers.items()}
     url = request.url
     auth = spec.connection.auth
-    if isinstance(auth, ApiKeyAuth) and auth.place == "query":
-        url += f"{'&' if '?' in url else '?'}{auth.name}={MASK}"
-    else:
-        headers = {**_auth_header(spec), **headers}
+    if auth is not None:
+        headers = {**auth.masked_headers(MASK), **headers}
+        for name, value in auth.masked_query(MASK).items():
+            url += f"{'&' if '?' in url else '?'}{name}={value}"
     shown: dict[str, Any] = connector.redact_tree(
         {"method": request.method, "url": url, "headers": headers, "body": text}
     )
     return shown
-
-
-def _auth_header(spec: ConnectorSpec) -> dict[str, str]:
-    auth = spec.connection.auth
-    if auth is None:
-        return {}
-    if isinstance(auth, BasicAuth):
-        return {"Authorization": f"Basic {MASK}"}
-    if isinstance(auth, ApiKeyAuth):
-        return {auth.name: MASK}
-    if isinstance(auth, TokenAuth):
-        return {auth.header: f"{auth.prefix} {MASK}".strip()}
-    return {"Authorization": MASK if auth.type == "aws_sigv4" else f"Bearer {MASK}"}
-
-
-def _login(spec: ConnectorSpec) -> str | None:
-    auth = spec.connection.auth
-    if isinstance(auth, ClientCredentialsAuth):
-        return f"a token is fetched first, from {auth.token_url}"
-    if isinstance(auth, TokenAuth):
-        return f"a login goes first: {auth.request.method or 'GET'} {auth.request.path or auth.request.url}"
-    return None

@@ -1,0 +1,285 @@
+"""Kinds of credentials: a model for each, with everything else that is said or written about it.
+
+A new kind is a model here, in `Auth` below, and its runtime class in `_http/auth/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from yaml_connector._spec.fields import Duration, Extract, Model, Text, Tree, TreeMap
+from yaml_connector._spec.requests import Request
+
+
+@dataclass(frozen=True)
+class AuthExample:
+    """What `new` writes for a kind of credentials: the lines of the spec, and the login of its contract test.
+
+    In its texts `<base_url>` is the spec's base URL, and `<name>` the value that a draft, else `defaults`, has under
+    that name. `secrets` are names, each with the YAML of a value for tests; `hosts` are further allowed hosts.
+    """
+
+    lines: tuple[str, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
+    hosts: tuple[str, ...] = ()
+    login: tuple[str, ...] = ()
+
+    def filled(self, lines: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+        """Return the lines with every `<name>` replaced."""
+        found = []
+        for line in lines:
+            for name, value in {**dict(self.defaults), **values}.items():
+                line = line.replace(f"<{name}>", value)
+            found.append(line)
+        return found
+
+
+class AuthModel(Model):
+    """The base of all kinds: `words` name it for people, `extra` is the pip extra that has its library."""
+
+    words: ClassVar[str]
+    extra: ClassVar[str | None] = None
+    example: ClassVar[AuthExample]
+
+    def masked_headers(self, mask: str) -> dict[str, str]:
+        """Return the headers that carry the credentials, with `mask` in place of the secret part."""
+        return {"Authorization": f"Bearer {mask}"}
+
+    def masked_query(self, mask: str) -> dict[str, str]:
+        """Return the query parameters that carry the credentials, with `mask` in place of the secret."""
+        return {}
+
+    @property
+    def login_request(self) -> str | None:
+        """The request that fetches the token, in words; None if the kind sends none of its own."""
+        return None
+
+
+_USER = (("username", "test-username"), ("password", "test-password"))
+_KEY = (("api_key", "test-api_key"),)
+
+
+class BearerAuth(AuthModel):
+    """`Authorization: Bearer TOKEN`."""
+
+    words = "a bearer token"
+    example = AuthExample(('auth: {type: bearer, token: "${{ secrets.api_key }}"}',), _KEY)
+
+    type: Literal["bearer"]
+    token: Annotated[Text, Field(description="The token.")]
+
+
+class BasicAuth(AuthModel):
+    """HTTP basic authentication."""
+
+    words = "a user name and a password"
+    example = AuthExample(
+        ('auth: {type: basic, username: "${{ secrets.username }}", password: "${{ secrets.password }}"}',), _USER
+    )
+
+    type: Literal["basic"]
+    username: Annotated[Text, Field(description="The user name.")]
+    password: Annotated[Text, Field(description="The password.")]
+
+    def masked_headers(self, mask: str) -> dict[str, str]:
+        return {"Authorization": f"Basic {mask}"}
+
+
+class ApiKeyAuth(AuthModel):
+    """An API key in a header or in the query."""
+
+    words = "an API key"
+    example = AuthExample(
+        ('auth: {type: api_key, in: <in>, name: "<name>", value: "${{ secrets.api_key }}"}',),
+        _KEY,
+        (("in", "header"), ("name", "X-API-Key")),
+    )
+
+    type: Literal["api_key"]
+    name: Annotated[Text, Field(description="The name of the header or query parameter.")]
+    place: Annotated[Literal["header", "query"], Field(alias="in", description="Where the key is sent.")]
+    value: Annotated[Text, Field(description="The key.")]
+
+    def masked_headers(self, mask: str) -> dict[str, str]:
+        return {self.name: mask} if self.place == "header" else {}
+
+    def masked_query(self, mask: str) -> dict[str, str]:
+        return {self.name: mask} if self.place == "query" else {}
+
+
+class ClientCredentialsAuth(AuthModel):
+    """OAuth 2 client credentials: a token is fetched first."""
+
+    words = "an OAuth 2 token, fetched with client credentials"
+    example = AuthExample(
+        (
+            "auth:",
+            "  type: oauth2_client_credentials",
+            '  token_url: "<token_url>"',
+            "  client_id: ${{ secrets.client_id }}",
+            "  client_secret: ${{ secrets.client_secret }}",
+        ),
+        (("client_id", "test-client_id"), ("client_secret", "test-client_secret")),
+        (("token_url", "<base_url>/oauth/token"),),
+        login=(
+            '- request: {method: POST, url: "<token_url>"}',
+            "  response: {json: {access_token: test-token, expires_in: 3600}}",
+        ),
+    )
+
+    type: Literal["oauth2_client_credentials"]
+    token_url: Annotated[Text, Field(description="The URL of the token endpoint.")]
+    client_id: Annotated[Text, Field(description="The client id.")]
+    client_secret: Annotated[Text, Field(description="The client secret.")]
+    scopes: Annotated[Tree, Field(description="A list of scopes, or one string.")] = None
+    params: Annotated[TreeMap | None, Field(description="Further parameters of the token request.")] = None
+    send_as: Annotated[
+        Literal["basic", "body"],
+        Field(description="How client id and secret are sent: in a basic auth header, or in the body."),
+    ] = "basic"
+
+    @property
+    def login_request(self) -> str:
+        return f"POST {self.token_url}"
+
+
+class SignedToken(Model):
+    """A signed JWT: `iat` and `exp` are added to its claims."""
+
+    algorithm: Annotated[str, Field(description="The signature algorithm: RS256, ES256, HS256 ...")] = "RS256"
+    key: Annotated[Text, Field(description="The private key in PEM, or the shared secret.")]
+    key_id: Annotated[Text | None, Field(description="The `kid` of the JWT's header.")] = None
+    claims: Annotated[TreeMap, Field(description="The claims.")] = Field(default_factory=dict)
+    lifetime: Annotated[Duration, Field(description="The time from `iat` to `exp`.")] = 3600.0
+
+
+class TokenAuth(AuthModel):
+    """Log in first: a request returns the token."""
+
+    words = "a token from a login"
+    extra = "jwt"
+    example = AuthExample(
+        (
+            "auth:",
+            "  type: token",
+            "  request:",
+            "    method: POST",
+            "    path: <login>",
+            '    json: {username: "${{ secrets.username }}", password: "${{ secrets.password }}"}',
+            "  token: $.token",
+        ),
+        _USER,
+        (("login", "/login"),),
+        login=(
+            "- request:",
+            "    method: POST",
+            '    url: "<base_url><login>"',
+            "    json: {username: test-username, password: test-password}",
+            "  response: {json: {token: test-token}}",
+        ),
+    )
+
+    type: Literal["token"]
+    request: Annotated[Request, Field(description="The login request.", examples=["POST /login"])]
+    token: Annotated[Extract, Field(description="Where the token is in the response.")]
+    expires_in: Annotated[
+        Extract, Field(description="The token's lifetime in seconds. Without it, the token is used until a 401.")
+    ] = None
+    header: Annotated[Text, Field(description="The header that carries the token.")] = "Authorization"
+    prefix: Annotated[Text, Field(description="The word before the token in the header.")] = "Bearer"
+    jwt: Annotated[
+        SignedToken | None, Field(description="A signed JWT, which the login request can send as `${{ jwt }}`.")
+    ] = None
+
+    def masked_headers(self, mask: str) -> dict[str, str]:
+        return {self.header: f"{self.prefix} {mask}".strip()}
+
+    @property
+    def login_request(self) -> str:
+        return f"{self.request.method or 'GET'} {self.request.path or self.request.url}"
+
+
+class JwtAuth(SignedToken, AuthModel):
+    """A signed JWT as the bearer token."""
+
+    words = "a signed JWT"
+    extra = "jwt"
+    example = AuthExample(
+        ('auth: {type: jwt, algorithm: RS256, key: "${{ secrets.private_key }}", claims: {iss: my-client}}',),
+        (("private_key", "{generate: rsa}"),),
+    )
+
+    type: Literal["jwt"]
+
+
+class SigV4Auth(AuthModel):
+    """AWS signature version 4, made by botocore."""
+
+    words = "an AWS signature (version 4)"
+    extra = "aws"
+    example = AuthExample(
+        (
+            "auth:",
+            "  type: aws_sigv4",
+            "  service: execute-api",
+            "  region: eu-central-1",
+            "  access_key_id: ${{ secrets.access_key_id }}",
+            "  secret_access_key: ${{ secrets.secret_access_key }}",
+        ),
+        (("access_key_id", "test-access_key_id"), ("secret_access_key", "test-secret_access_key")),
+    )
+
+    type: Literal["aws_sigv4"]
+    service: Annotated[Text | None, Field(description="The AWS service. Default: the one in the host name.")] = None
+    region: Annotated[Text | None, Field(description="The AWS region. Default: the one in the host name.")] = None
+    access_key_id: Annotated[
+        Text | None,
+        Field(description="The access key. Without keys, botocore looks for them: environment, profile, role."),
+    ] = None
+    secret_access_key: Annotated[Text | None, Field(description="The secret key that belongs to it.")] = None
+    session_token: Annotated[Text | None, Field(description="The session token of temporary keys.")] = None
+
+    def masked_headers(self, mask: str) -> dict[str, str]:
+        return {"Authorization": mask}
+
+
+class GoogleAuth(AuthModel):
+    """A Google access token, fetched by google-auth."""
+
+    words = "a Google access token"
+    extra = "google"
+    example = AuthExample(
+        ('auth: {type: google, key: "${{ secrets.service_account }}"}',),
+        (("service_account", "{generate: google_service_account}"),),
+        hosts=("oauth2.googleapis.com",),
+        login=(
+            '- request: {method: POST, url: "https://oauth2.googleapis.com/token"}',
+            "  response: {json: {access_token: test-token, expires_in: 3600}}",
+        ),
+    )
+
+    type: Literal["google"]
+    scopes: Annotated[Tree, Field(description="OAuth scopes. Default: cloud-platform.")] = None
+    key: Annotated[
+        Text | None,
+        Field(description="The JSON of a service account's key. Default: the credentials that google-auth finds."),
+    ] = None
+
+
+Auth = Annotated[
+    BearerAuth | BasicAuth | ApiKeyAuth | ClientCredentialsAuth | TokenAuth | JwtAuth | SigV4Auth | GoogleAuth,
+    Field(discriminator="type"),
+]
+
+
+def _by_type() -> dict[str, type[Any]]:
+    return {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in get_args(get_args(Auth)[0])}
+
+
+AUTH_KINDS: dict[str, type[AuthModel]] = _by_type()
+"""The model of each kind, by its `type`."""
