@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from yaml_connector._expressions.value_types import ValueType
-from yaml_connector._spec import PHASES, auth, connection, interface, requests, sections
+from yaml_connector._spec import PHASES, auth, connection, interface, requests, sections, task_fields
 from yaml_connector._spec.fields import Model, Slot
 from yaml_connector.cli.explain.fields import Field, field_of
 from yaml_connector.testing import model as contract_models
@@ -22,7 +22,7 @@ from yaml_connector.testing import model as contract_models
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 CALLS = "delete"  # the section that has what all calls have, and nothing else
-_MODULES = (auth, connection, interface, requests, sections, contract_models)
+_MODULES = (auth, connection, interface, requests, sections, task_fields, contract_models)
 _TEMPLATES = {
     "text": "template",
     "any value": "any value, with templates",

@@ -18,9 +18,9 @@ from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.value_types import SCALARS
 from yaml_connector._loading import checks, document
-from yaml_connector._loading.references import TASK_NAMES
 from yaml_connector._spec import PHASES
 from yaml_connector._spec.json_schema import connector_schema
+from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.cli.explain.fields import every_field, field_of
 from yaml_connector.cli.main import cli
 from yaml_connector.testing.json_schema import contract_schema

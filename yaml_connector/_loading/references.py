@@ -12,25 +12,10 @@ from yaml_connector._expressions.jinja import REQUEST, Reference, compile_condit
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, slots
 from yaml_connector._spec.requests import Step
+from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.errors import did_you_mean, short, short_name
 
 ANSWER_NAMES = ("status", "headers", "body", "text", "url")
-TASK_NAMES = (
-    "name",
-    "type",
-    "project",
-    "domain",
-    "version",
-    "execution_id",
-    "attempt",
-    "namespace",
-    "labels",
-    "annotations",
-    "output_prefix",
-    "container",
-    "sql",
-    "key",
-)
 Children = Mapping[str, Any] | None  # what may follow a name; None: anything
 
 
@@ -89,14 +74,12 @@ class SpecNames:
     def __init__(self, spec: ConnectorSpec) -> None:
         config = dict.fromkeys(spec.config)
         inputs = None if spec.inputs is None else dict.fromkeys(spec.inputs)
-        task: dict[str, Children] = dict.fromkeys(TASK_NAMES)
-        task["container"] = dict.fromkeys(("image", "args", "env"))
         secrets = dict.fromkeys(spec.secrets)
         kept = saved_names(spec.create.save)
         adopted = saved_names(spec.create.adopt.save) if spec.create.adopt else {}
         job = None if kept is None or adopted is None else {"id": None, "created_at": None, **kept, **adopted}
         self.connection = Names({"config": config, "secrets": secrets, "env": None})
-        self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": task})
+        self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": TASK_NAMES})
         self.with_secrets = self.base.plus(secrets=secrets)
         self.job: Children = job
 

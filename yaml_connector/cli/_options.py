@@ -225,24 +225,9 @@ def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: U
 def given_task(spec: ConnectorSpec, given: Iterable[str], run: str, wrong: UsageErrors) -> dict[str, Any]:
     """`task.*` of a run from the terminal; `run` makes its key. Wrong names are noted."""
     from yaml_connector._loading.document import parse
-    from yaml_connector._loading.references import TASK_NAMES
+    from yaml_connector._spec.task_fields import TASK_NAMES, local_task
 
-    task: dict[str, Any] = {
-        "name": f"{spec.task_type_name}_run",
-        "type": spec.task_type_name,
-        "project": "local",
-        "domain": "local",
-        "version": "1",
-        "execution_id": run,
-        "attempt": 0,
-        "namespace": "local",
-        "labels": {},
-        "annotations": {},
-        "output_prefix": f"file:///tmp/{run}",
-        "container": {"image": "", "args": [], "env": {}},
-        "sql": None,
-        "key": run,
-    }
+    task = local_task(spec.task_type_name, run)
     for name, text in pairs(given, "--task", wrong).items():
         parts = name.removeprefix("task.").split(".")
         if parts[0] not in TASK_NAMES:

@@ -11,9 +11,10 @@ from typing import Any
 from yaml_connector._expressions.value_types import check_config, parse_type
 from yaml_connector._loading.document import Document, Path
 from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.task_fields import Container
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import ConfigError, Diagnostic, EvaluationError, did_you_mean
-from yaml_connector.testing.model import Container, ContractTests, Fields, Generate, Test
+from yaml_connector.testing.model import ContractTests, Fields, Generate, Test
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from yaml_connector._spec.fields import Duration, Model
 from yaml_connector._spec.phases import Phase
+from yaml_connector._spec.task_fields import Task
 from yaml_connector.testing.recorded import Exchange, empty
 
 CALLS = ("create", "get", "logs", "delete")
@@ -143,35 +144,6 @@ class Generate(Model):
         Literal["rsa", "google_service_account"],
         Field(description="A private RSA key in PEM, or the JSON text of a Google service account with such a key."),
     ]
-
-
-class Container(Model):
-    """The container of the task."""
-
-    image: Annotated[str, Field(description="Its image.")] = "registry.test/image:1"
-    args: Annotated[list[str], Field(description="Its arguments.")] = Field(default_factory=list)
-    env: Annotated[dict[str, str], Field(description="Its environment.")] = Field(default_factory=dict)
-
-
-class Task(Model):
-    """`task.*` of section 3."""
-
-    name: str = "test-task"
-    type: str = ""  # the spec's task_type_name
-    project: str = "test-project"
-    domain: str = "test-domain"
-    version: str = "test-version"
-    execution_id: str = "test-execution"
-    attempt: Annotated[int, Field(ge=0)] = 0
-    namespace: str = "test-namespace"
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
-    output_prefix: str = "s3://test-bucket/test-execution/0"
-    container: Container = Field(default_factory=Container)
-    sql: str | None = None
-    key: Annotated[str, Field(description="What makes this attempt of this task different from every other.")] = (
-        "test-key"
-    )
 
 
 class Fields(Model):

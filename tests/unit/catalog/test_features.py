@@ -18,9 +18,10 @@ from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.jinja import compile_condition
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.value_types import SCALARS, ValueType
-from yaml_connector._loading.references import ANSWER_NAMES, TASK_NAMES
+from yaml_connector._loading.references import ANSWER_NAMES
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, slots
+from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.testing.model import Call, ContractTests
 from yaml_connector.testing.recorded import RecordedResponse
 

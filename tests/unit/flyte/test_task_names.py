@@ -17,7 +17,7 @@ from flyteidl2.core.literals_pb2 import KeyValuePair
 from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
 
 from yaml_connector._expressions.compile import compile_text, compile_tree
-from yaml_connector._loading.references import TASK_NAMES
+from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte.task_context import TaskContext, task_key
 
