@@ -317,7 +317,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the secret ...: the variable ... is not set": lambda _: command(
         "run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=env:NONE"
     ),
-    "the secret ...: say where its value is: ...=env:VARIABLE or ...=file:PATH": (
+    "the secret ...: write it as ...=env:VARIABLE or ...=file:PATH": (
         lambda _: command("run", BATCH_JOB, "--input", "name=x", "--secret", "api_key=4711")
     ),
     "... needs: --input ...": lambda _: command("run", BATCH_JOB),

@@ -1,1 +1,1 @@
-"""The command `yaml-connector` (section 11): one module a command, one line for each in `main`."""
+"""The command `yaml-connector`: a command is NAME.py, or NAME/command.py when it has parts; `main` lists them."""

@@ -1,4 +1,4 @@
-"""Problems as the commands print them: for people, for programs, and for GitHub's annotations."""
+"""Diagnostics as commands print them: as text, as JSON, and as annotations of a GitHub workflow."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ import click
 if TYPE_CHECKING:
     from yaml_connector.errors import Diagnostic
 
-_WIDTH = 110  # of a source line; of a longer one the part around the problem is shown
+_WIDTH = 110  # of a source line; of a longer one only the part around the problem is shown
 
 
 class Sources:
-    """The lines of the files that problems are in; each file is read once, when it is first needed."""
+    """The source lines of files with problems. A file is read once, when its first line is needed.
 
-    def __init__(self, known: dict[str, str] | None = None) -> None:
-        self._lines = {file: text.splitlines() for file, text in (known or {}).items()}
+    `contents` has the text of what is not a file, such as the standard input.
+    """
+
+    def __init__(self, contents: dict[str, str] | None = None) -> None:
+        self._lines = {file: text.splitlines() for file, text in (contents or {}).items()}
 
     def line(self, file: str, number: int) -> str | None:
-        """A line of a file, from 1; None if there is none."""
+        """Return a line, counted from 1; None if there is none."""
         if file not in self._lines:
             from yaml_connector._loading.loader import read_file
 
@@ -35,7 +38,7 @@ class Sources:
 
 
 def problem_text(problem: Diagnostic, sources: Sources) -> str:
-    """`file:line:column: path: message`, then the source line with a caret below the place."""
+    """Return `file:line:column: path: message`, then the source line with a caret below the column."""
     colour = "yellow" if problem.severity == "warning" else "red"
     where = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
     label = click.style("warning: ", fg=colour) if problem.severity == "warning" else ""
@@ -51,8 +54,8 @@ def problem_text(problem: Diagnostic, sources: Sources) -> str:
 
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:
-    """The part of a line to show, and what of it stands before the place."""
-    width = text_width(_WIDTH, beside=14)  # the number of the line, and what shows that it is cut
+    """Return the part of a line to show, and the part of that before the column."""
+    width = text_width(_WIDTH, beside=14)  # the line number, and the dots of a line that is cut
     start = max(0, column - width // 2) if len(source) > width else 0
     cut = "..." if start else ""
     end = start + width
@@ -61,7 +64,7 @@ def _excerpt(source: str, column: int) -> tuple[str, str]:
 
 
 def text_width(most: int, *, beside: int = 0) -> int:
-    """How wide a text may be so that it fits the terminal with what stands beside it; `most` where there is none."""
+    """Return the width for text that shares a terminal line with `beside` columns; `most` without a terminal."""
     if not sys.stdout.isatty():
         return most
     return max(20, min(most, shutil.get_terminal_size().columns - beside))
@@ -72,17 +75,17 @@ def _columns(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    """The text without what would steer a terminal."""
+    """Return the text with terminal control characters replaced by spaces."""
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 def problem_data(problem: Diagnostic) -> dict[str, Any]:
-    """A problem as JSON can hold it."""
+    """Return a problem as JSON can hold it."""
     return {name: getattr(problem, name) for name in ("file", "line", "column", "path", "message", "severity")}
 
 
 def github_annotation(problem: Diagnostic) -> str:
-    """A problem as GitHub shows it beside the line in a pull request."""
+    """Return the workflow command that makes GitHub show a problem beside its line in a pull request."""
     level = "warning" if problem.severity == "warning" else "error"
     place = f"file={_property(problem.file)},line={problem.line},col={problem.column}"
     message = f"{problem.path}: {problem.message}" if problem.path else problem.message
@@ -97,17 +100,26 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def count(number: int, what: str) -> str:
-    """`1 problem`, `2 problems`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """Return `1 problem`, `2 problems`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def echo_problems(problems: Iterable[Diagnostic], sources: Sources) -> None:
-    """Print problems for people."""
+    """Print problems as text."""
     for problem in problems:
         click.echo(problem_text(problem, sources))
 
 
 def errors_of(problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Those that are no warnings."""
+    """Yield the problems that are not warnings."""
     return (problem for problem in problems if problem.severity == "error")
+
+
+def exit_with(problems: Iterable[Diagnostic]) -> None:
+    """Print problems to the standard error and end the command with 1; return if there are none."""
+    sources = Sources()
+    shown = [problem_text(problem, sources) for problem in problems]
+    if shown:
+        click.echo("\n".join(shown), err=True)
+        raise click.exceptions.Exit(1)

@@ -1,41 +1,103 @@
-"""Putting new specs into a folder, so that an editor completes and explains their fields at once (section 2)."""
+"""Files that commands find and write: specs and contract tests of paths, new specs with their schema, output."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from yaml_connector.cli._diagnostics import errors_of, exit_with
 from yaml_connector.errors import ConfigError
 
+if TYPE_CHECKING:
+    from yaml_connector._loading.loader import LoadedSpec
+    from yaml_connector.errors import Diagnostic
+
 _MODELINE = "# yaml-language-server: $schema="
-_OWN = ".schema"  # the folder of the schemas, where the project has none beside the folder of the specs
+_SCHEMA_FOLDER = ".schema"  # beside the specs, if the project has no schemas of its own
 
 
-def place(folder: Path, files: Mapping[str, str], *, force: bool) -> Path:
-    """Write specs, their contract tests and what those read, name to text, into a folder, and say so. A spec or test
-    begins with the line that names its schema to editors, and the schema is there. Gives the path of the spec.
+@dataclass
+class FoundFiles:
+    """The files that paths name, each once, and a problem for each path that names none."""
 
-    Raises ConfigError if one of the files is there already.
+    specs: list[str] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+def find_files(paths: Sequence[str]) -> FoundFiles:
+    """Return the specs and contract tests of paths: those in a folder, a spec with the tests for it, or a test.
+
+    Without paths the default path of specs is searched.
+    """
+    from yaml_connector._loading.loader import is_test_file, spec_files, specs_path
+    from yaml_connector.testing.loader import test_files, tests_of
+
+    found = FoundFiles()
+    for path in paths or [specs_path()]:
+        if os.path.isdir(path):
+            tests = test_files(path)
+            found.tests += tests
+            found.specs += spec_files(path, [] if tests else found.problems)
+        elif is_test_file(os.path.basename(path)) and os.path.exists(path):
+            found.tests.append(path)
+        else:
+            specs = spec_files(path, found.problems)
+            found.specs += specs
+            found.tests += [test for spec in specs for test in tests_of(spec)]
+    for files in (found.specs, found.tests):
+        files[:] = {os.path.realpath(file): file for file in reversed(files)}.values()
+        files.reverse()
+    return found
+
+
+def load_specs(paths: Sequence[str]) -> list[LoadedSpec]:
+    """Load the specs of paths, sorted by task type and version. Any error ends the command, as `validate` shows it."""
+    from yaml_connector._loading.loader import load_all
+
+    files = find_files(paths)
+    loaded, problems = load_all(files.specs)
+    exit_with([*files.problems, *errors_of(problems)])
+    return sorted(loaded, key=lambda item: (item.spec.task_type_name, item.spec.task_type_version))
+
+
+def write_output(text: str, output: str) -> None:
+    """Write what a command made to a file, and say so, or to the standard output (`-`)."""
+    if output == "-":
+        sys.stdout.buffer.write(text.encode())
+        return
+    Path(output).write_bytes(text.encode())
+    click.echo(f"wrote {output}")
+
+
+def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool) -> Path:
+    """Write specs, their contract tests, and the files those read into a folder; return the path of the spec.
+
+    `files` maps names to contents. A spec or test starts with the line that tells editors where its schema is, and
+    the schema is written if the project has none. Raises ConfigError if a file exists and `force` is not set.
     """
     targets = {folder / name: text for name, text in files.items()}
-    there = [str(target) for target in targets if target.exists()]
-    if there and not force:
-        raise ConfigError(f"{', '.join(there)}: there already (--force writes over)")
+    existing = [str(target) for target in targets if target.exists()]
+    if existing and not force:
+        raise ConfigError(f"{', '.join(existing)} already exists; overwrite with --force")
     folder.mkdir(parents=True, exist_ok=True)
     for target, text in targets.items():
         if target.suffix == ".yaml":
-            own = text.partition("\n")[2] if text.startswith(_MODELINE) else text
-            text = f"{_MODELINE}{_schema(target)}\n{own}"
+            content = text.partition("\n")[2] if text.startswith(_MODELINE) else text
+            text = f"{_MODELINE}{_schema(target)}\n{content}"
         target.write_text(text, encoding="utf-8")
         click.echo(f"wrote {target}")
     return next(target for target in targets if target.suffix == ".yaml" and ".test." not in target.name)
 
 
 def _schema(target: Path) -> str:
-    """Where the schema of a file is, as seen from there: the project's in `../schema`, or one that is written, as it is
-    today, into `.schema` beside the file."""
+    """Return the path of a file's schema, relative to the file: the project's in `../schema`, else one written now."""
     name = "connector-test.v1.json" if ".test." in target.name else "connector.v1.json"
     if (target.absolute().parent.parent / "schema" / name).is_file():
         return f"../schema/{name}"
@@ -43,7 +105,7 @@ def _schema(target: Path) -> str:
         from yaml_connector.testing.json_schema import schema_text
     else:
         from yaml_connector._spec.json_schema import schema_text
-    own = target.parent / _OWN
-    own.mkdir(exist_ok=True)
-    (own / name).write_text(schema_text(), encoding="utf-8")
-    return f"{_OWN}/{name}"
+    folder = target.parent / _SCHEMA_FOLDER
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(schema_text(), encoding="utf-8")
+    return f"{_SCHEMA_FOLDER}/{name}"

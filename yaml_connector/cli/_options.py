@@ -1,4 +1,4 @@
-"""What the command line gives a job: the spec by name or path, inputs, config, secrets, read by the spec's types."""
+"""Options that commands share, and the values of a job that they hold, read by the types of the spec."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ from yaml_connector.errors import ConfigError, EvaluationError, SpecError, YamlC
 
 if TYPE_CHECKING:
     from yaml_connector._expressions.value_types import ValueType
+    from yaml_connector._jobs.create import CreateValues
     from yaml_connector._loading.loader import LoadedSpec
     from yaml_connector._spec import ConnectorSpec
 
 
+format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
+secret_option = click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=env:VARIABLE|file:PATH",
+    help="Where to read the secret; default: the spec's `env`, then `file`.",
+)
+config_option = click.option("--config", "config", multiple=True, metavar="NAME=VALUE", help="A config field.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show requests and responses, with secrets masked.")
+
+
 @dataclass(frozen=True)
 class JobOptions:
-    """What the options of a command say of a job, as it was typed."""
+    """The options that describe a job, as they were typed."""
 
     inputs: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
@@ -30,12 +45,12 @@ class JobOptions:
 
 
 def job_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of the commands that run a job; the command gets them as one: `given`."""
+    """Add the options that describe a job to a command, which gets them as one argument `job`."""
 
     @wraps(command)
     def function(*arguments: Any, **options: Any) -> None:
-        given = JobOptions(**{field.name: options.pop(field.name) for field in fields(JobOptions)})
-        command(*arguments, given=given, **options)
+        job = JobOptions(**{field.name: options.pop(field.name) for field in fields(JobOptions)})
+        command(*arguments, job=job, **options)
 
     for option in (
         click.option(
@@ -43,17 +58,11 @@ def job_options(command: Callable[..., None]) -> Callable[..., None]:
             "outputs",
             multiple=True,
             metavar="NAME=TYPE",
-            help='A declared output, where the spec says "*".',
+            help='An output of the task, if the spec allows any ("*").',
         ),
         click.option("--task", "task", multiple=True, metavar="NAME=VALUE", help="A value of `task.*`: task.sql=..."),
-        click.option(
-            "--secret",
-            "secrets",
-            multiple=True,
-            metavar="NAME=env:VARIABLE|file:PATH",
-            help="Where a secret's value is; else the spec's own env and file count.",
-        ),
-        click.option("--config", "config", multiple=True, metavar="NAME=VALUE", help="A config field."),
+        secret_option,
+        config_option,
         click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input."),
     ):
         function = option(function)
@@ -61,10 +70,7 @@ def job_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def find_spec(name: str) -> LoadedSpec:
-    """A spec by the path of its file, or by its task type where specs are looked for.
-
-    Raises SpecError, or ConfigError that says which names there are and where they were looked for.
-    """
+    """Return a spec by the path of its file, or by its task type. Raises SpecError, or ConfigError with all names."""
     from yaml_connector._loading.loader import load, load_all, specs_path
 
     if os.path.isfile(name) or name.endswith((".yaml", ".yml")):
@@ -84,75 +90,97 @@ def find_spec(name: str) -> LoadedSpec:
 
 
 class UsageErrors:
-    """What is missing or wrong on a command line: all of it is found before anything is said."""
+    """Collects what is missing or wrong on a command line, so that one message names all of it."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self._messages: list[str] = []
 
-    def note(self, line: str) -> None:
-        """One thing more."""
-        self.lines.append(line)
+    def add(self, message: str) -> None:
+        """Add one message."""
+        self._messages.append(message)
 
-    def tell(self) -> None:
-        """Wrong usage if anything was noted: a line for each."""
-        if len(self.lines) > 1:
-            self.lines.insert(0, f"{len(self.lines)} things are missing or wrong")
-        if self.lines:
-            raise click.UsageError("\n  ".join(self.lines))
+    def raise_if_any(self) -> None:
+        """Raise click.UsageError with a line for each message, if there are any."""
+        if len(self._messages) > 1:
+            self._messages.insert(0, f"{len(self._messages)} things are missing or wrong")
+        if self._messages:
+            raise click.UsageError("\n  ".join(self._messages))
 
 
-def pairs(given: Iterable[str], option: str, wrong: UsageErrors) -> dict[str, str]:
-    """`NAME=VALUE` texts as a mapping; others are noted."""
+def create_values(spec: ConnectorSpec, job: JobOptions, *, needs_secrets: bool = True) -> CreateValues:
+    """Return what Flyte would send with create. Raises click.UsageError that names all that is missing or wrong."""
+    import uuid
+
+    from yaml_connector._jobs.create import CreateValues
+
+    errors = UsageErrors()
+    values = CreateValues(
+        read_inputs(spec, job.inputs, errors),
+        read_config(spec, job.config, errors),
+        read_task(spec, job.task, f"run-{uuid.uuid4().hex[:16]}", errors),
+        read_secrets(spec, job.secrets, errors),
+        read_outputs(spec, job.outputs, errors),
+    )
+    if needs_secrets:
+        require_secrets(spec, values.secrets, errors)
+    errors.raise_if_any()
+    return values
+
+
+def pairs(given: Iterable[str], option: str, errors: UsageErrors) -> dict[str, str]:
+    """Return arguments `NAME=VALUE` as a mapping."""
     found = {}
     for text in given:
         name, equals, value = text.partition("=")
         if name and equals:
             found[name.strip()] = value
         else:
-            wrong.note(f"{option} {text!r}: write it as NAME=VALUE")
+            errors.add(f"{option} {text!r}: write it as NAME=VALUE")
     return found
 
 
-def given_config(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, Any]:
-    """The whole config, checked; what is missing or wrong is noted."""
+def read_config(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, Any]:
+    """Return the checked config, with its defaults."""
     from yaml_connector._spec.task_values import complete_config
 
-    values = pairs(given, "--config", wrong)
+    values = pairs(given, "--config", errors)
     kinds = {name: field.type for name, field in spec.config.items()}
     typed = {name: typed_value(text, kinds[name]) if name in kinds else text for name, text in values.items()}
     try:
         return complete_config(spec, typed)
     except YamlConnectorError as problem:
-        wrong.note(f"{problem} (--config NAME=VALUE)")
+        errors.add(f"{problem} (--config NAME=VALUE)")
         return {}
 
 
-def given_inputs(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, Any]:
-    """The inputs, checked against the spec's, if it has any; what is missing or wrong is noted."""
+def read_inputs(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, Any]:
+    """Return the inputs, checked if the spec declares them; optional ones that are not given are None."""
     from yaml_connector._expressions.value_types import check_config, parse_type
 
-    values = pairs(given, "--input", wrong)
+    values = pairs(given, "--input", errors)
     if spec.inputs is None:
         return {name: typed_value(text, parse_type("any")) for name, text in values.items()}
     for name in values:
         if name not in spec.inputs:
-            wrong.note(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
+            errors.add(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
     missing = [name for name, field in spec.inputs.items() if name not in values and not field.type.optional]
     if missing:
         wanted = " ".join(f"--input {name}=<{spec.inputs[name].type}>" for name in missing)
-        wrong.note(f"{spec.task_type_name} needs: {wanted}")
+        errors.add(f"{spec.task_type_name} needs: {wanted}")
     inputs = {}
     for name, field in spec.inputs.items():
         try:
             inputs[name] = check_config(typed_value(values[name], field.type), field.type) if name in values else None
         except EvaluationError as problem:
-            wrong.note(f"the input {name!r}: {problem}")
+            errors.add(f"the input {name!r}: {problem}")
     return inputs
 
 
 def typed_value(text: str, kind: ValueType) -> Any:
-    """A value as the command line spells it: a text is itself, everything else is YAML (`[a, b]`, `3`, `true`). What is
-    no YAML stays a text, which is a value of no other type."""
+    """Return a value as its type is written on a command line: strings as they are, the rest as YAML (`[a, b]`, `3`).
+
+    Invalid YAML stays a string, which the type then rejects.
+    """
     if kind.name in ("str", "datetime", "file", "dir", "dataframe"):
         return None if kind.optional and text == "null" else text
     from yaml_connector._loading.document import parse
@@ -161,41 +189,45 @@ def typed_value(text: str, kind: ValueType) -> Any:
     return text if document.problems else document.data
 
 
-def given_outputs(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, str]:
-    """The declared outputs, name to type: the spec's, and with `"*"` the command line's too; wrong ones are noted."""
+def read_outputs(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, str]:
+    """Return the outputs of the task, name to type: the spec's, and with `"*"` those of the command line."""
     from yaml_connector._expressions.value_types import parse_type
 
     outputs = {name: str(field.type) for name, field in spec.outputs.items() if name != "*"}
-    for name, kind in pairs(given, "--output", wrong).items():
+    for name, kind in pairs(given, "--output", errors).items():
         if name not in outputs and "*" not in spec.outputs:
-            wrong.note(f"the spec has no output {name!r}{did_you_mean(name, spec.outputs)}")
+            errors.add(f"the spec has no output {name!r}{did_you_mean(name, spec.outputs)}")
             continue
         try:
             outputs[name] = str(parse_type(kind))
         except EvaluationError as problem:
-            wrong.note(f"the output {name!r}: {problem}")
+            errors.add(f"the output {name!r}: {problem}")
     return outputs
 
 
-def given_secrets(spec: ConnectorSpec, given: Iterable[str], wrong: UsageErrors) -> dict[str, str]:
-    """Secret values from variables and files, for a value itself never stands on a command line; wrong ones are noted,
-    and stand for an empty text."""
+def read_secrets(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, str]:
+    """Return secret values, read from variables and files, because a command line is visible to other users.
+
+    One that cannot be read is "", so that it does not count as missing, too.
+    """
     values = {}
-    for name, source in pairs(given, "--secret", wrong).items():
+    for name, source in pairs(given, "--secret", errors).items():
         if name not in spec.secrets:
-            wrong.note(f"the spec has no secret {name!r}{did_you_mean(name, spec.secrets)}")
+            errors.add(f"the spec has no secret {name!r}{did_you_mean(name, spec.secrets)}")
             continue
         try:
             values[name] = _secret_value(source, f"{name}=env:VARIABLE or {name}=file:PATH")
         except EvaluationError as problem:
-            wrong.note(f"the secret {name!r}: {problem}")
+            errors.add(f"the secret {name!r}: {problem}")
             values[name] = ""
     return values
 
 
 def _secret_value(source: str, ways: str) -> str:
-    """The value that `env:VARIABLE` or `file:PATH` names; raises EvaluationError, which never quotes the source: it
-    may be the value itself."""
+    """Return the value that `env:VARIABLE` or `file:PATH` names.
+
+    Raises EvaluationError, which never quotes the source: somebody may have typed the value itself.
+    """
     kind, _, where = source.partition(":")
     if kind == "env" and where:
         value = os.environ.get(where)
@@ -207,37 +239,36 @@ def _secret_value(source: str, ways: str) -> str:
             with open(where, encoding="utf-8") as handle:
                 return handle.read(2**20).rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise EvaluationError(f"{where} cannot be read: {reason}") from None
-    raise EvaluationError(f"say where its value is: {ways}")
+    raise EvaluationError(f"write it as {ways}")
 
 
-def note_missing_secrets(spec: ConnectorSpec, given: Mapping[str, str], wrong: UsageErrors) -> None:
-    """Note the required secrets that nobody gives here, each with what to add to the command line. Those that were
-    given wrongly have been noted."""
+def require_secrets(spec: ConnectorSpec, given: Mapping[str, str], errors: UsageErrors) -> None:
+    """Add an error for each required secret that is not given, with what to add to the command line."""
     for name, secret in spec.secrets.items():
         own = os.environ.get(secret.env) if secret.env else None
         if secret.required and name not in given and not own and secret.file is None:
             tail = f", or set {secret.env}" if secret.env else ""
-            wrong.note(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{tail}")
+            errors.add(f"the secret {name!r} is missing: --secret {name}=env:VARIABLE{tail}")
 
 
-def given_task(spec: ConnectorSpec, given: Iterable[str], run: str, wrong: UsageErrors) -> dict[str, Any]:
-    """`task.*` of a run from the terminal; `run` makes its key. Wrong names are noted."""
+def read_task(spec: ConnectorSpec, given: Iterable[str], run: str, errors: UsageErrors) -> dict[str, Any]:
+    """Return `task.*` of a run from the terminal; `run` is its key and execution id."""
     from yaml_connector._loading.document import parse
     from yaml_connector._spec.task_fields import TASK_NAMES, local_task
 
     task = local_task(spec.task_type_name, run)
-    for name, text in pairs(given, "--task", wrong).items():
+    for name, text in pairs(given, "--task", errors).items():
         parts = name.removeprefix("task.").split(".")
         if parts[0] not in TASK_NAMES:
-            wrong.note(f"there is no task.{parts[0]}{did_you_mean(parts[0], TASK_NAMES)}")
+            errors.add(f"there is no task.{parts[0]}{did_you_mean(parts[0], TASK_NAMES)}")
             continue
         place: Any = task
         for part in parts[:-1]:
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            wrong.note(f"--task {name}: task.{'.'.join(parts[:-1])} holds no names")
+            errors.add(f"--task {name}: task.{'.'.join(parts[:-1])} has no fields")
             continue
         old = place.get(parts[-1])
         place[parts[-1]] = text if isinstance(old, str) or parts[-1] == "sql" else parse(text.encode(), "value").data

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Run the tour in a checkout.")
+@click.command()
 @click.pass_context
 def demo(ctx: click.Context) -> None:
     """Run the tour in a checkout: job service, connector service, jobs over gRPC, a local run.

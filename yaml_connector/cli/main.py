@@ -1,36 +1,61 @@
-"""The command line's entry: `yaml-connector`, also as `flyte yaml-connector` (section 11).
+"""Entry point of the command line: `yaml-connector`, also as `flyte yaml-connector`.
 
-Exit codes: 0 good, also with warnings; 1 problems found; 2 wrong usage. Only click is imported here; what a command
-needs is imported when it runs.
+Exit codes: 0 success, also with warnings; 1 problems found; 2 wrong usage. Importing this module loads only click; a
+command's module is imported when the command is looked up.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
-from yaml_connector.cli.catalog import catalog
-from yaml_connector.cli.check.command import check
-from yaml_connector.cli.demo import demo
-from yaml_connector.cli.docs.command import docs
-from yaml_connector.cli.explain.command import explain
-from yaml_connector.cli.new.command import new
-from yaml_connector.cli.record.command import record
-from yaml_connector.cli.run.command import run
-from yaml_connector.cli.schema import schema
-from yaml_connector.cli.stubs.command import stubs
-from yaml_connector.cli.test import test
-from yaml_connector.cli.validate import validate
 from yaml_connector.errors import YamlConnectorError
 
+# Each command with its module in this package and its line in `--help`.
+_COMMANDS = {
+    "catalog": ("catalog", "Find and copy specs of well-known job APIs."),
+    "check": ("check.command", "Check the live API before the first job."),
+    "demo": ("demo", "Run the tour in a checkout."),
+    "docs": ("docs.command", "Write a page for workflow authors."),
+    "explain": ("explain.command", "Explain a field, or a whole spec."),
+    "new": ("new.command", "Write a first spec and its contract test."),
+    "record": ("record.command", "Run one job and write a test of it."),
+    "run": ("run.command", "Run one real job, without Flyte."),
+    "schema": ("schema", "Print the JSON Schema for editors."),
+    "stubs": ("stubs.command", "Write typed tasks for editors and mypy."),
+    "test": ("test", "Run contract tests with recorded responses."),
+    "validate": ("validate", "Check specs and their contract tests."),
+}
 
-class _Commands(click.Group):
-    """A group whose commands end with a message, never with a traceback, when the input is bad."""
+
+class CommandGroup(click.Group):
+    """A group that imports its commands on demand and reports bad input as a message, without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*self.commands, *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing its module; None if there is no such command."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name in _COMMANDS:
+            module, short_help = _COMMANDS[cmd_name]
+            command = getattr(import_module(f"yaml_connector.cli.{module}"), cmd_name)
+            command.short_help = short_help
+            self.add_command(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, so that `--help` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in sorted(_COMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; turn the errors of bad input into click's, which are printed as a message."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
@@ -44,12 +69,12 @@ class _Commands(click.Group):
             raise click.ClickException(f"{error.filename}: {error.strerror}" if named else str(error)) from None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="yaml-connector")
 def cli() -> None:
     """One YAML file makes a Flyte connector: check it, test it, try it.
 
-    Specs are looked for in the paths given, else in YAML_CONNECTOR_PATH, else in connectors.d.
+    Specs are read from the paths given, else from YAML_CONNECTOR_PATH, else from connectors.d.
 
     \b
     Example:
@@ -57,28 +82,11 @@ def cli() -> None:
     """
 
 
-for _command in (
-    validate,
-    test,
-    schema,
-    run,
-    check,
-    explain,
-    record,
-    catalog,
-    demo,
-    new,
-    docs,
-    stubs,
-):
-    cli.add_command(_command)
-
-
 def main() -> None:
-    """The console script: runs the command and exits with its code."""
+    """Run the command line and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another one
+            stream.reconfigure(errors="replace")  # a character that the terminal lacks must not end the command
     cli(prog_name="yaml-connector")
 
 

@@ -1,16 +1,16 @@
-"""`yaml-connector schema`: what editors complete and explain from (section 2)."""
+"""`yaml-connector schema`: print the JSON Schema that editors use."""
 
 from __future__ import annotations
 
 import click
 
 
-@click.command(short_help="Print the JSON Schema for editors.")
-@click.option("--tests", is_flag=True, help="Of contract tests (NAME.test.yaml) in place of specs.")
+@click.command()
+@click.option("--tests", is_flag=True, help="The schema of contract tests (NAME.test.yaml).")
 def schema(tests: bool) -> None:
-    """Print the JSON Schema of specs, or of contract tests, made from what checks them.
+    """Print the JSON Schema of specs, or of contract tests.
 
-    An editor with a YAML language server completes and explains every field once a file begins with
+    An editor with a YAML language server completes and explains every field of a file that starts with
     `# yaml-language-server: $schema=PATH`.
 
     \b

@@ -1,4 +1,4 @@
-"""`yaml-connector test`: run contract tests (sections 10 and 11)."""
+"""`yaml-connector test`: run contract tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, printable, problem_data
-from yaml_connector.cli.validate import find_files
+from yaml_connector.cli._files import find_files
+from yaml_connector.cli._options import format_option
 
 if TYPE_CHECKING:
     from yaml_connector.errors import Diagnostic
@@ -16,27 +17,20 @@ if TYPE_CHECKING:
     from yaml_connector.testing.runner import FileResult
 
 
-@click.command(short_help="Run contract tests against recorded answers.")
+@click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
-@click.option("-k", "part", metavar="TEXT", help="Only the tests with this text in their name, in any case.")
-@click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JUnit XML, too.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people or for programs.",
-)
-@click.option("--watch", is_flag=True, help="Run them again whenever a spec or a test changes, until Ctrl-C.")
+@click.option("-k", "part", metavar="TEXT", help="Run only tests with TEXT in their name; case does not matter.")
+@click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Also write JUnit XML.")
+@format_option
+@click.option("--watch", is_flag=True, help="Run again whenever a spec or a test changes, until Ctrl-C.")
 @click.pass_context
 def test(
     ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: str | None, form: str, watch: bool
 ) -> None:
-    """Run contract tests: the connector against recorded answers, with a clock of its own.
+    """Run contract tests: the connector with recorded responses and a simulated clock.
 
-    PATHS are contract tests (NAME.test.yaml), specs (all tests beside a spec that are for it are run), or folders. Exit
-    code 1 if a test fails. The report names what of each spec none of its tests reached.
+    PATHS are contract tests (NAME.test.yaml), specs (the tests beside a spec that name it are run), or folders. Exit
+    code 1 if a test fails. The report lists the parts of each spec that no test reached.
 
     \b
     Examples:
@@ -47,7 +41,7 @@ def test(
     """
     import logging
 
-    logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # what a test provokes is no news
+    logging.getLogger("yaml_connector").addHandler(logging.NullHandler())  # tests provoke failures on purpose
     if watch:
         from yaml_connector._loading.watch import whenever_changed
 
@@ -57,7 +51,10 @@ def test(
 
 
 def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: str, *, again: bool = False) -> bool:
-    """Run the tests and report; did all pass? `again`: more runs will follow, so that no test is no wrong usage."""
+    """Run the tests, print the report, and return whether all passed.
+
+    `again`: this run is one of many (--watch), so a TEXT that no test matches yet is not wrong usage.
+    """
     from functools import cache
 
     from yaml_connector._loading.loader import read_spec
@@ -75,7 +72,7 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
                 _echo(result)
     if part is not None and not results and not problems and not again:
         raise click.UsageError(f"no test has {part!r} in its name")
-    problems = list(dict.fromkeys(problems))  # a mistake in a spec is found with each file of its tests
+    problems = list(dict.fromkeys(problems))  # a spec's problem is found once for each of its test files
     places = report.unreached(results) if part is None else []
     if form == "json":
         import json
@@ -98,7 +95,7 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
 
 
 def _watched(paths: tuple[str, ...]) -> list[str]:
-    """The folders and files whose change may change a result."""
+    """Return the folders and files to watch."""
     from yaml_connector._loading.loader import specs_path
 
     named = paths or (specs_path(),)
@@ -114,7 +111,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Diagnostic]]:
-    """The contract tests that paths stand for: files, those that are for a spec, those in folders."""
+    """Return the contract tests of paths, and a problem for each path that has none."""
     from yaml_connector._loading.loader import specs_path
     from yaml_connector.errors import Diagnostic
 

@@ -1,4 +1,4 @@
-"""`yaml-connector validate`: check specs and contract tests without running anything (sections 2 and 11)."""
+"""`yaml-connector validate`: check specs and contract tests without running anything."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import Sources, count, echo_problems, errors_of, github_annotation, problem_data
+from yaml_connector.cli._files import FoundFiles, find_files
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 STDIN = "<stdin>"
 
 
-@click.command(short_help="Check specs and their contract tests.")
+@click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
     "--format",
@@ -28,15 +29,15 @@ STDIN = "<stdin>"
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="For people, for programs, or as annotations of a GitHub workflow.",
+    help="Output format; github: annotations of a workflow.",
 )
-@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.pass_context
 def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
     """Check specs, and the contract tests beside them, without running anything.
 
-    PATHS are specs, each with the tests that are for it, contract tests, folders, or - for the standard input. Exit
-    code 1 if there is a problem.
+    PATHS are specs (the tests for a spec are checked with it), contract tests, folders, or - for the standard input.
+    Exit code 1 if there is an error.
 
     \b
     Examples:
@@ -74,7 +75,7 @@ def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool
 
 @dataclass
 class Checked:
-    """What was checked, how many files of which kind, and what was found, file by file."""
+    """How many files of each kind were checked, and their problems, file by file; `sources` has the standard input."""
 
     specs: int = 0
     test_files: int = 0
@@ -82,45 +83,12 @@ class Checked:
     sources: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Found:
-    """The files that paths stand for, each once, and the paths that stand for none."""
-
-    specs: list[str] = field(default_factory=list)
-    tests: list[str] = field(default_factory=list)
-    problems: list[Diagnostic] = field(default_factory=list)
-
-
-def find_files(paths: Sequence[str]) -> Found:
-    """The specs and contract tests that paths stand for; without a path, where specs are looked for. With a spec come
-    the tests beside it that are for it."""
-    from yaml_connector._loading.loader import is_test_file, spec_files, specs_path
-    from yaml_connector.testing.loader import test_files, tests_of
-
-    found = Found()
-    for path in paths or [specs_path()]:
-        if os.path.isdir(path):
-            tests = test_files(path)
-            found.tests += tests
-            found.specs += spec_files(path, [] if tests else found.problems)
-        elif is_test_file(os.path.basename(path)) and os.path.exists(path):
-            found.tests.append(path)
-        else:
-            specs = spec_files(path, found.problems)
-            found.specs += specs
-            found.tests += [test for spec in specs for test in tests_of(spec)]
-    for files in (found.specs, found.tests):
-        files[:] = {os.path.realpath(file): file for file in reversed(files)}.values()
-        files.reverse()
-    return found
-
-
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
-    """Check every spec and contract test that the paths stand for; `stdin` is the content behind `-`."""
+    """Check the specs and contract tests of paths; `stdin` is the content of the path `-`."""
     from yaml_connector._loading.loader import load_all, load_text, read_file, read_spec
 
     named = [path for path in paths if path != "-"]
-    files = find_files(named) if named or stdin is None else Found()
+    files = find_files(named) if named or stdin is None else FoundFiles()
     checked = Checked(len(files.specs), len(files.tests), files.problems)
     loaded, problems = load_all(files.specs)
     known = {os.path.realpath(item.file): item for item in loaded}
@@ -147,7 +115,7 @@ def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
 
 
 def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) -> list[Diagnostic]:
-    """What is wrong with files of contract tests, and with the specs that they are about."""
+    """Return the problems of contract tests, and the errors of their specs."""
     from yaml_connector.testing.loader import load_tests, value_problems
 
     problems = []
@@ -161,7 +129,7 @@ def _problems_of_tests(contents: dict[str, bytes | OSError], spec_of: ReadSpec) 
 
 
 def _is_test(content: bytes) -> bool:
-    """Is this the text of a contract test, not of a spec?"""
+    """Tell a contract test from a spec by its text."""
     import re
 
     return re.search(rb"^tests[ \t]*:", content, re.MULTILINE) is not None

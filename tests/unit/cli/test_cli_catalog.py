@@ -46,7 +46,7 @@ def test_a_spec_is_copied_with_its_test_and_what_they_read(command: Command) -> 
     assert command("test", "connectors.d").returncode == 0
     again = command("catalog", "add", "openai_batch")
     assert again.returncode == 1
-    assert "there already (--force writes over)" in again.stderr
+    assert "already exists; overwrite with --force" in again.stderr
 
 
 def schema_of(file: Path) -> Path:

@@ -97,15 +97,15 @@ def test_a_document_that_is_none_is_told_without_a_traceback(command: Command, c
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["my job", "--base-url", "https://a.b"], "'my job' is no name"),
-        (["job", "--base-url", "a.b"], "'a.b' is no base URL"),
+        (["my job", "--base-url", "https://a.b"], "'my job' is not a valid name"),
+        (["job", "--base-url", "a.b"], "'a.b' is not a base URL"),
         ([], "give NAME and --base-url (on a terminal they are asked for)"),
         (["job"], "give --base-url (on a terminal"),
         (["job", "--base-url", "https://a.b", "--create", "POST /jobs?x=1"], "goes into `query` of the spec"),
-        (["job", "--base-url", "https://a.b", "--create", "PSOT /jobs"], "--create: 'PSOT' is no method"),
+        (["job", "--base-url", "https://a.b", "--create", "PSOT /jobs"], "--create: 'PSOT' is not a method"),
         (
             ["job", "--base-url", "https://a.b", "--get", "GET /jobs"],
-            "--get: 'GET /jobs': where does the job's id stand",
+            "--get: 'GET /jobs': write {id} where the path has the job's id",
         ),
         (["job", "--base-url", "https://a.b", "--logs", "GET /{job-id}"], "or the name of a config field"),
         (["job", "--base-url", "https://a.b", "--create", "/jobs"], "write it as a method and a path"),
@@ -122,5 +122,5 @@ def test_files_that_are_there_are_not_written_over(command: Command) -> None:
     assert command(*arguments).returncode == 0
     again = command(*arguments)
     assert again.returncode == 1
-    assert "connectors.d/job.yaml, connectors.d/job.test.yaml: there already" in again.stderr
+    assert "connectors.d/job.yaml, connectors.d/job.test.yaml already exists" in again.stderr
     assert command(*arguments, "--force").returncode == 0

@@ -1,4 +1,4 @@
-"""`yaml-connector record`: which ids are replaced, and why a request is loosened."""
+"""`yaml-connector record`: which ids are replaced, and why a request is relaxed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_id_is_replaced_only_where_it_can_be_found_again(
 ) -> None:
     done, found = recorded(command, here, job_id, answer)
     assert found["tests"][0]["calls"][0]["create"]["expect"] == {"job_id": kept}
-    assert "loosened" not in done.stdout
+    assert "relaxed" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_delete_expects_nothing(tmp_path: Path) -> None:
     assert data["tests"] == [{"name": "a job is cancelled", "calls": [{"delete": {}}]}]
 
 
-def test_a_secret_that_is_too_short_is_the_reason_for_a_loosened_request(command: Command, here: Path) -> None:
+def test_a_secret_that_is_too_short_is_the_reason_for_a_relaxed_request(command: Command, here: Path) -> None:
     done, found = recorded(command, here, "$.id", {"id": 7}, user="ops")
-    reason = "json.user may be anything, for the secret user is too short to be told from other text"
-    assert f"  loosened: call 1 (create), request 1: {reason}\n" in done.stdout
+    reason = "json.user accepts any value, because the secret user is too short to be found in text"
+    assert f"  relaxed: call 1 (create), request 1: {reason}\n" in done.stdout
     assert "expect" in found["tests"][0]["calls"][0]["create"]

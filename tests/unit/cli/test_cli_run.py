@@ -80,7 +80,7 @@ def test_a_secret_can_be_read_from_a_file(live: Command, tmp_path: Path, environ
         (["batch_job", "--input", "name=x", "--config", "timeout_seconds=soon"], "'timeout_seconds': 'soon' is no int"),
         (["batch_job", "--input", "name=x", "--config", "timeout=1"], "no config field 'timeout'"),
         (["batch_job", "--input", "name=x"], "the secret 'api_key' is missing: --secret api_key=env:VARIABLE"),
-        (["batch_job", "--input", "name=x", "--secret", "api_key=abc"], "say where its value is"),
+        (["batch_job", "--input", "name=x", "--secret", "api_key=abc"], "write it as api_key=env:VARIABLE or"),
         (["batch_job", "--input", "name=x", "--secret", "api_key=env:NOT_THERE"], "NOT_THERE is not set"),
         (["batch_job", "--input", "name=x", "--secret", "api_key=file:none"], "none cannot be read"),
         (["batch_job", "--input", "name=x", "--secret", "key=env:HOME"], "no secret 'key'"),

@@ -233,7 +233,7 @@ def test_without_paths_the_specs_are_looked_for_as_always_and_check_says_when_th
     shutil.copytree(ROOT / "connectors.d", here / "connectors.d")
     missing = command("stubs", "--check")
     assert missing.returncode == 1
-    assert "connector_tasks.py is not there: run `yaml-connector stubs`" in missing.stderr
+    assert "connector_tasks.py does not exist: run `yaml-connector stubs`" in missing.stderr
     written = command("stubs")
     assert (written.returncode, written.stdout, written.stderr) == (0, "wrote connector_tasks.py\n", "")
     assert '"""Configuration of a task: Batch Job."""' in (here / "connector_tasks.py").read_text(encoding="utf-8")
@@ -254,7 +254,7 @@ def test_what_somebody_else_wrote_is_not_written_over(command: Command, here: Pa
     (here / "mine.py").write_text("x = 1\n", encoding="utf-8")
     done = command("stubs", str(ROOT / "connectors.d"), "--output", "mine.py")
     assert done.returncode == 1
-    assert "mine.py is there already, and `yaml-connector stubs` did not write it" in done.stderr
+    assert "mine.py already exists, and was not written by `yaml-connector stubs`" in done.stderr
     assert (here / "mine.py").read_text(encoding="utf-8") == "x = 1\n"
     assert command("stubs", str(ROOT / "connectors.d"), "--output", "mine.pyi").returncode == 2
 

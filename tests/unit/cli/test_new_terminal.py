@@ -24,11 +24,16 @@ def checked(folder: Path) -> None:
 def test_all_is_asked_for_and_wrong_answers_are_asked_for_again(tmp_path: Path, auth: str) -> None:
     with Terminal(NEW, tmp_path, clean_environment(tmp_path)) as terminal:
         for question, wrong, told, right in (
-            ("Name of the task type [my_job]: ", "my job", "'my job' is no name", "render"),
-            ("Base URL of the API", "render.acme.com", "is no base URL: https://", "https://render.acme.com/v1/"),
+            ("Name of the task type [my_job]: ", "my job", "'my job' is not a valid name", "render"),
+            (
+                "Base URL of the API",
+                "render.acme.com",
+                "is not a base URL like https://",
+                "https://render.acme.com/v1/",
+            ),
             ("Credentials [bearer]: ", "ldap", "'ldap' is not one of", auth),
             ("Call that submits a job [POST /jobs]: ", "/renders", "write it as a method and a path", "post /renders"),
-            ("how it is doing [GET /renders/{id}]: ", "GET /renders", "where does the job's id stand?", ""),
+            ("reads its state [GET /renders/{id}]: ", "GET /renders", "write {id} where the path has the job's id", ""),
             ("(none: leave out) [POST /renders/{id}/cancel]: ", "none/", "write it as a method and a path", "none"),
             (
                 "reads its log (none: leave out) [none]: ",

@@ -1,4 +1,4 @@
-"""`yaml-connector check`: is the live API where the spec says, and does it take the credentials? (sections 4 and 11)"""
+"""`yaml-connector check`: check that the live API is where the spec says and accepts the credentials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._options import UsageErrors, find_spec, given_config, given_secrets, pairs
+from yaml_connector.cli._options import (
+    UsageErrors,
+    config_option,
+    find_spec,
+    format_option,
+    pairs,
+    read_config,
+    read_secrets,
+    secret_option,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
@@ -18,29 +28,21 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
 _WARNING = ("!", "yellow")
 
 
-@click.command(short_help="Look at the live API before the first job.")
+@click.command()
 @click.argument("spec", metavar="SPEC")
-@click.option("--config", "config", multiple=True, metavar="NAME=VALUE", help="A config field that the URL needs.")
-@click.option(
-    "--secret",
-    "secrets",
-    multiple=True,
-    metavar="NAME=env:VARIABLE|file:PATH",
-    help="Where a secret's value is; else the spec's own env and file count.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Show what is sent and answered, without secrets.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
-)
+@config_option
+@secret_option
+@verbose_option
+@format_option
 @click.pass_context
 def check(
     ctx: click.Context, spec: str, config: tuple[str, ...], secrets: tuple[str, ...], verbose: bool, form: str
 ) -> None:
-    """Look at the live API before the first job: name, connection, TLS, credentials.
+    """Check the live API before the first job: name, connection, TLS, credentials.
 
     SPEC is a task type, or the path of a spec. The credentials are tried with the request `connection.check` of the
-    spec; no job is submitted. Only the status of its answer counts; a ! marks an answer that `error` of another section
-    calls a failure. Exit code 1 if something is wrong.
+    spec; no job is submitted. Only the status of its response counts; a ! marks a response that `error` of another
+    section calls a failure. Config is needed only for the fields that the URL uses. Exit code 1 if something is wrong.
 
     \b
     Example:
@@ -51,28 +53,27 @@ def check(
     from yaml_connector.cli.check.preflight import Preflight
 
     loaded = find_spec(spec)
-    wrong = UsageErrors()
-    known_config, known_secrets = _config(loaded.spec, config, wrong), given_secrets(loaded.spec, secrets, wrong)
-    wrong.tell()
-    flight = Preflight(loaded, known_config, known_secrets)
-    steps = asyncio.run(flight.run())
+    errors = UsageErrors()
+    known_config, known_secrets = _config(loaded.spec, config, errors), read_secrets(loaded.spec, secrets, errors)
+    errors.raise_if_any()
+    preflight = Preflight(loaded, known_config, known_secrets)
+    steps = asyncio.run(preflight.run())
     if form == "json":
-        told = [{"step": s.name, "good": s.good, "detail": s.detail, "warning": s.warning} for s in steps]
-        data = {"good": flight.good, "steps": told}
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        data = [{"step": s.name, "good": s.good, "detail": s.detail, "warning": s.warning} for s in steps]
+        click.echo(json.dumps({"good": preflight.good, "steps": data}, indent=2, ensure_ascii=False))
     else:
         for step in steps:
             _echo(step)
-        for line in flight.exchanged if verbose else ():
+        for line in preflight.exchanged if verbose else ():
             click.echo(printable(f"  {line}"))
-    ctx.exit(0 if flight.good else 1)
+    ctx.exit(0 if preflight.good else 1)
 
 
-def _config(spec: ConnectorSpec, given: tuple[str, ...], wrong: UsageErrors) -> dict[str, object]:
-    """The config as far as it is given: only the fields that the connection uses matter here."""
-    named = pairs(given, "--config", UsageErrors())
-    known = {name: field for name, field in spec.config.items() if name in named or not field.required}
-    return given_config(spec.model_copy(update={"config": known}), given, wrong)
+def _config(spec: ConnectorSpec, given: tuple[str, ...], errors: UsageErrors) -> dict[str, object]:
+    """Return the config as far as it is given: a required field may be missing if the connection does not use it."""
+    names = pairs(given, "--config", UsageErrors())
+    known = {name: field for name, field in spec.config.items() if name in names or not field.required}
+    return read_config(spec.model_copy(update={"config": known}), given, errors)
 
 
 def _echo(step: Step) -> None:

@@ -1,4 +1,4 @@
-"""`yaml-connector explain`: the documentation of a field, or what a spec does, in plain words (section 11)."""
+"""`yaml-connector explain`: print the documentation of a field, or describe a whole spec."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._options import format_option
 from yaml_connector.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -16,18 +17,16 @@ if TYPE_CHECKING:
     from yaml_connector.cli.explain.fields import Field
 
 
-@click.command(short_help="Explain a field, or a whole spec.")
+@click.command()
 @click.argument("what", metavar="[PATH|SPEC]", default="")
-@click.option("--tests", is_flag=True, help="PATH is a field of a contract test in place of a spec.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
-)
+@click.option("--tests", is_flag=True, help="PATH is a field of a contract test.")
+@format_option
 def explain(what: str, tests: bool, form: str) -> None:
     """Explain a field of the language, or a whole spec.
 
-    PATH is a field as messages write it (create.adopt, get.phase.map); without one all sections are listed. SPEC is a
-    task type, or the path of a spec: what is sent, how answers are judged, what is kept with a job, and what a task's
-    author must give.
+    PATH is a field as messages write it (create.adopt, get.phase.map); without PATH all sections are listed. SPEC is a
+    task type, or the path of a spec. The description of a spec says what is sent, how responses are read, what is kept
+    with a job, and what the author of a task provides.
 
     \b
     Examples:
@@ -48,7 +47,7 @@ def explain(what: str, tests: bool, form: str) -> None:
 
 
 def _named(what: str, tests: bool) -> Field | LoadedSpec:
-    """The field of this path, else the spec of this task type; wrong usage, which says which there are, if neither."""
+    """Return the field of this path, else the spec of this task type; raise click.UsageError if there is neither."""
     from yaml_connector._loading.loader import load_all, specs_path
     from yaml_connector.cli.explain.fields import field_of
 
@@ -63,4 +62,4 @@ def _named(what: str, tests: bool) -> Field | LoadedSpec:
         if named:
             return max(named, key=lambda item: item.spec.task_type_version)
         tail = did_you_mean(what, [item.spec.task_type_name for item in loaded], what="there is")
-        raise click.UsageError(f"{no_field.message}\n  nor is there a task type {what!r} in {folder}{tail}") from None
+        raise click.UsageError(f"{no_field.message}\n  there is also no task type {what!r} in {folder}{tail}") from None

@@ -1,4 +1,4 @@
-"""`yaml-connector new`: a first spec and its contract test (section 11)."""
+"""`yaml-connector new`: write a first spec and its contract test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli._files import place
+from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft
 
 if TYPE_CHECKING:
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-@click.command(short_help="Write a first spec and its contract test.")
+@click.command()
 @click.argument("name", required=False)
-@click.option("--base-url", help="Where the API is: https://api.acme.com/v1")
+@click.option("--base-url", help="The API's base URL: https://api.acme.com/v1")
 @click.option("--auth", type=click.Choice(list(AUTH_CHOICES)), help="The kind of credentials; default: bearer.")
 @click.option("--create", "create", metavar="'POST /jobs'", help="The call that submits a job.")
-@click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that asks how it is doing.")
+@click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that reads its state.")
 @click.option(
-    "--delete", "delete", metavar="'POST /jobs/{id}/cancel'", help="The call that cancels it; none: leave out."
+    "--delete", "delete", metavar="'POST /jobs/{id}/cancel'", help="The call that cancels it; `none` for no such call."
 )
 @click.option("--logs", "logs", metavar="'GET /jobs/{id}/logs'", help="The call that reads its log, as text.")
-@click.option("--from", "source", type=(click.Choice(["catalog"]), str), help="Start from a spec: --from catalog slurm")
+@click.option(
+    "--from",
+    "source",
+    type=(click.Choice(["catalog"]), str),
+    help="Copy a spec: --from catalog slurm",
+)
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
-@click.option("--to", "folder", metavar="FOLDER", help="Default: where specs are looked for.")
-@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--to", "folder", metavar="FOLDER", help="Default: the default path of specs.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def new(
     name: str | None,
     base_url: str | None,
@@ -47,9 +52,8 @@ def new(
 ) -> None:
     """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
 
-    On a terminal, what is not given is asked for. In paths, {id} stands for the job's id, and {any_other_name} for a
-    config field of that name. With --from-openapi the calls are found in the document, or are those of --create and
-    --get.
+    On a terminal, missing options are asked for. In paths, {id} is the job's id, and {any_other_name} is a config field
+    of that name. With --from-openapi the calls are found in the document, unless --create and --get name them.
 
     \b
     Examples:
@@ -61,9 +65,9 @@ def new(
 
     target = Path(folder or specs_path())
     if source is not None:
-        from yaml_connector.cli.catalog import copy_to, entry
+        from yaml_connector.catalog import entry
 
-        _say_next(copy_to(entry(source[1]), target, force=force))
+        _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
     for option, text, check in (
         ("NAME", name, check_name),
@@ -89,11 +93,11 @@ def new(
 
 
 def _write(draft: Draft, target: Path, *, force: bool) -> None:
-    from yaml_connector.cli.new.contract_text import test_text
+    from yaml_connector.cli.new.contract_text import contract_text
     from yaml_connector.cli.new.draft import spec_text
 
-    files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": test_text(draft)}
-    _say_next(place(target, files, force=force))
+    files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": contract_text(draft)}
+    _say_next(write_scaffold(target, files, force=force))
     for section, notes in draft.decide.items():
         for note in notes:
             click.echo(f"  decide: {section}: {note}")
@@ -108,7 +112,7 @@ def _asked(
     delete: str | None,
     logs: str | None,
 ) -> Draft:
-    """A draft of what is given; on a terminal, what is not is asked for."""
+    """Return a draft of the options; on a terminal, ask for the missing ones."""
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     missing = [option for option, text in (("NAME", name), ("--base-url", base_url)) if not text]
     if missing and not asks:
@@ -121,7 +125,7 @@ def _asked(
         return check(given or default)
 
     if asks:
-        click.echo("In paths, {id} stands for the job's id. Enter takes what stands in [].")
+        click.echo("In paths, {id} is the job's id. Press Enter for the default in [].")
     name = value(name, "Name of the task type", "my_job", check_name) or ""
     base_url = value(base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
     if auth is None and asks:
@@ -136,7 +140,7 @@ def _asked(
         base_url,
         auth or "bearer",
         create=created,
-        get=value(get, "Call that asks how it is doing", f"GET {below}", check_call_with_id) or "",
+        get=value(get, "Call that reads its state", f"GET {below}", check_call_with_id) or "",
         delete=value(delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
         logs=value(logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
     )
@@ -151,48 +155,44 @@ def _checked(option: str, text: str | None, check: Callable[[str], object]) -> N
 
 
 def check_name(text: str) -> str:
-    """A name of a task type that is also a file's."""
+    """Return a task type name that can also be a file name; raise click.UsageError for another text."""
     if not _NAME.fullmatch(text.strip()):
-        raise click.UsageError(f"{text!r} is no name: letters, digits and _, starting with a letter")
+        raise click.UsageError(f"{text!r} is not a valid name: use letters, digits and _, starting with a letter")
     return text.strip()
 
 
 def check_url(text: str) -> str:
-    """A base URL, without a slash at its end."""
+    """Return a base URL without its trailing slash; raise click.UsageError for another text."""
     if not re.fullmatch(r"https?://[^\s'\"{}@?#/][^\s'\"{}@?#]*", text.strip()):
-        raise click.UsageError(f"{text!r} is no base URL: https://api.acme.com/v1")
+        raise click.UsageError(f"{text!r} is not a base URL like https://api.acme.com/v1")
     return text.strip().rstrip("/")
 
 
 def check_call(text: str) -> str:
-    """A call as `POST /jobs`."""
+    """Return a call like `POST /jobs`; raise click.UsageError for another text."""
     match = re.fullmatch(r"([A-Za-z]+) +(/\S*)", text.strip())
     if match is None:
         raise click.UsageError(f"{text!r}: write it as a method and a path: POST /jobs")
     if "?" in match[2]:
-        raise click.UsageError(
-            f"{text!r}: write the path alone; what stands behind the ? goes into `query` of the spec"
-        )
+        raise click.UsageError(f"{text!r}: write only the path; the part after the ? goes into `query` of the spec")
     wrong = [found for found in re.findall(r"\{([^}]*)\}?", match[2]) if not re.fullmatch(r"[A-Za-z_]\w*", found)]
     if wrong or match[2].count("{") != match[2].count("}"):
-        raise click.UsageError(
-            f"{text!r}: inside {{}} stands id, or the name of a config field (letters, digits and _)"
-        )
+        raise click.UsageError(f"{text!r}: inside {{}} write id, or the name of a config field (letters, digits and _)")
     if match[1].upper() not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        raise click.UsageError(f"{match[1]!r} is no method: GET, POST, PUT, PATCH, DELETE")
+        raise click.UsageError(f"{match[1]!r} is not a method; allowed: GET, POST, PUT, PATCH, DELETE")
     return f"{match[1].upper()} {match[2]}"
 
 
 def check_call_with_id(text: str) -> str:
-    """A call as `GET /jobs/{id}`."""
+    """Return a call like `GET /jobs/{id}`; raise click.UsageError if its path has no {id}."""
     call = check_call(text)
     if not re.search(r"\{[^}]+\}", call):
-        raise click.UsageError(f"{text!r}: where does the job's id stand? write {{id}} there: GET /jobs/{{id}}")
+        raise click.UsageError(f"{text!r}: write {{id}} where the path has the job's id: GET /jobs/{{id}}")
     return call
 
 
 def check_call_or_none(text: str) -> str | None:
-    """A call with an id, or None for `none`."""
+    """Return a call with an id, or None for `none`."""
     return None if text.strip() == "none" else check_call_with_id(text)
 
 

@@ -1,4 +1,4 @@
-"""The contract test of a first spec: a success, a failure, a cancel, a log, with answers made from what is known."""
+"""The contract test of a draft: a success, a failure, a cancel and a log, with responses made from the draft."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from yaml_connector.cli.new.draft import Draft, plain, quoted
 _BASE = "https://api.test"
 
 
-def test_text(draft: Draft) -> str:
-    """The test file."""
+def contract_text(draft: Draft) -> str:
+    """Return the contract test of a draft, as YAML."""
     kind = draft.auth_example
     lines = [
-        "# Answers as the API's documentation has them. `yaml-connector record` writes such a test from a real job.",
+        "# Responses as the API documents them. `yaml-connector record` writes such a test from a real job.",
         "defaults:",
         f"  env: {{{draft.variable}: {_BASE}}}",
     ]
@@ -50,9 +50,6 @@ def test_text(draft: Draft) -> str:
     return "\n".join(lines) + "\n"
 
 
-test_text.__test__ = False  # type: ignore[attr-defined]  # nothing for pytest to collect
-
-
 def _request(draft: Draft, call: str, more: str = "") -> str:
     method, path = call.split(" ", 1)
     return f"            - request: {{method: {method}, url: {quoted(_url(draft, path))}{more}}}"
@@ -83,7 +80,7 @@ def _create(draft: Draft) -> list[str]:
 def _submitted(draft: Draft) -> str:
     if draft.id_path.startswith("${{"):
         return f'headers: {{Location: "{_BASE}/job-1"}}'
-    return f"json: {quoted(answer(draft.id_path, 'job-1'))}"
+    return f"json: {quoted(data_with(draft.id_path, 'job-1'))}"
 
 
 def _get(draft: Draft, phase: str) -> list[str]:
@@ -93,7 +90,7 @@ def _get(draft: Draft, phase: str) -> list[str]:
         "      - get:",
         "          exchanges:",
         _request(draft, draft.get),
-        f"              response: {{json: {quoted(answer(draft.state_path, state))}}}",
+        f"              response: {{json: {quoted(data_with(draft.state_path, state))}}}",
         f"          expect: {{phase: {phase}{outputs}}}",
     ]
 
@@ -108,8 +105,8 @@ def _logs(draft: Draft) -> list[str]:
         content = f"text: {quoted('first' + chr(10) + 'second' + chr(10))}"
     else:
         items, message = draft.log_lines
-        given = [answer(message, line) if message else line for line in lines]
-        content = f"json: {quoted(answer(items.removesuffix('[*]'), given))}"
+        given = [data_with(message, line) if message else line for line in lines]
+        content = f"json: {quoted(data_with(items.removesuffix('[*]'), given))}"
     return [
         "      - logs:",
         "          exchanges:",
@@ -119,8 +116,8 @@ def _logs(draft: Draft) -> list[str]:
     ]
 
 
-def answer(path: str, value: Any) -> Any:
-    """An answer in which a path (`$.jobs[0].state[*]`) finds a value."""
+def data_with(path: str, value: Any) -> Any:
+    """Return data in which a path (`$.jobs[0].state[*]`) finds a value."""
     for part in reversed(re.findall(r"\[(?:\d+|\*)\]|[^.\[\]]+", path.removeprefix("$"))):
         value = [value] if part.startswith("[") else {part: value}
     return value

@@ -1,4 +1,4 @@
-"""`yaml-connector record`: a run that also writes a contract test of what happened (section 11)."""
+"""`yaml-connector record`: run one job and write a contract test of what happened."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._options import JobOptions, find_spec, job_options
-from yaml_connector.cli.run.command import Timeline, echo_end, job_values
+from yaml_connector.cli._options import JobOptions, create_values, find_spec, job_options
 
 if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
@@ -18,31 +17,34 @@ if TYPE_CHECKING:
 
 _HEADER = """\
 # Recorded by `yaml-connector record {task_type}`: {replaced} are replaced.
-# Before you commit it, look for names, addresses and data in the answers that should not be kept,
-# and leave out of `exchanges` and `expect` what no test needs.
+# {check}
+# Remove from `exchanges` and `expect` what the test does not need.
 """
 
 
-@click.command(short_help="Run one job, and write a test of it.")
+_CHECK = "Before you commit it, check the recorded responses for names, addresses and data that should not be kept."
+
+
+@click.command()
 @click.argument("spec", metavar="SPEC")
 @job_options
-@click.option("-o", "--to", metavar="FILE", type=click.Path(dir_okay=False), help="Default: NAME.test.yaml beside it.")
-@click.option("--name", help="What holds, in a sentence; default: how the job ended.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("-o", "--to", metavar="FILE", type=click.Path(dir_okay=False), help="Default: the spec's NAME.test.yaml.")
+@click.option("--name", help="The name of the test; default: how the job ended.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.pass_context
 def record(
     ctx: click.Context,
     spec: str,
-    given: JobOptions,
+    job: JobOptions,
     to: str | None,
     name: str | None,
     force: bool,
 ) -> None:
-    """Run one real job, and write a contract test of what happened, which passes right away.
+    """Run one real job and write a contract test of what happened. The test passes as it is written.
 
-    SPEC is a task type, or the path of a spec. Secrets do not get into the file; times are replaced, and so is the
-    job's id, unless it is a number, shorter than 6 characters, or put together by the spec. Exit code 0 if the test was
-    written and passes, however the job ended.
+    SPEC is a task type, or the path of a spec. Secrets are never written. Times are replaced, and so is the job's id,
+    unless it is a number, shorter than 6 characters, or composed by the spec. Exit code 0 if the test was written and
+    passes, however the job ended.
 
     \b
     Example:
@@ -52,41 +54,41 @@ def record(
 
     from yaml_connector.cli._live.interactive_run import Drive
     from yaml_connector.cli._live.recorder import RecordingJobClient
+    from yaml_connector.cli._live.timeline import Timeline, echo_outputs
     from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
     from yaml_connector.cli.record.relax import relax
 
     loaded = find_spec(spec)
     file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
     if os.path.exists(file) and not force:
-        raise click.UsageError(f"{file} is there already: name another with --to, or write over it with --force")
-    values = job_values(loaded.spec, given)
+        raise click.UsageError(f"{file} already exists; choose another file with --to, or overwrite it with --force")
+    values = create_values(loaded.spec, job)
     calls: list[CallRecord] = []
 
     async def drive() -> tuple[Ended, RecordingJobClient]:
-        connector = RecordingJobClient(loaded, values.secrets.values())
-        drive = Drive(connector, values, Timeline(quiet=False), remember=calls.append)
-        return await drive.run(), connector
+        client = RecordingJobClient(loaded, values.secrets.values())
+        return await Drive(client, values, Timeline(), remember=calls.append).run(), client
 
-    ended, connector = asyncio.run(drive())
-    echo_end(ended, connector)
+    ended, client = asyncio.run(drive())
+    echo_outputs(ended, client)
     folder = os.path.dirname(file) or "."
     beside = os.path.relpath(loaded.file, folder)
-    for field, value in values.inputs.items():  # a test finds files from its own folder
+    for field, value in values.inputs.items():  # paths in a test are relative to its folder
         if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
             values.inputs = {**values.inputs, field: os.path.relpath(value, folder)}
     title = name or f"ends as {ended.status.phase}"
-    scrub = Scrubber(connector, values, calls)
+    scrub = Scrubber(client, values, calls)
     data = contract_test(scrub, values, calls, beside, title)
-    text, loosened, failing = relax(data, file, scrub.short)
+    text, relaxed, failing = relax(data, file, scrub.short)
     replaced = "secrets, times and the job's id" if scrub.replaces_id else "secrets and times"
     with open(file, "w", encoding="utf-8") as handle:
-        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced) + text)
+        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced, check=_CHECK) + text)
     click.echo(f"wrote {file}")
-    for change in loosened:
-        click.echo(printable(f"  loosened: {change}"))
+    for change in relaxed:
+        click.echo(printable(f"  relaxed: {change}"))
     if failing is not None:
         click.echo(printable(f"  it does not pass yet: {failing}"), err=True)
-    click.echo("Before you commit it, look for names, addresses and data in the answers that should not be kept.")
+    click.echo(_CHECK)
     ctx.exit(0 if failing is None else 1)
 
 

@@ -1,4 +1,4 @@
-"""A recorded test that does not pass as it is (a time in a request, a hash of an id) is loosened until it does."""
+"""Relaxes a recorded test until it passes: a request may hold a time, or a hash of an id, that differs each time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def as_yaml(data: dict[str, Any]) -> str:
-    """The data as YAML 1.2 that the language reads back as it is."""
+    """Return data as YAML 1.2 that is read back unchanged."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
 
@@ -34,36 +34,35 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_multi_representer(str, _text)  # names of headers
+_Dumper.add_multi_representer(str, _text)  # header names are a subclass
 
 
 def relax(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[str, list[str], str | None]:
-    """The text of a test file that passes; what had to be loosened for that, and why; and what still fails, if anything
-    does.
+    """Return the text of a test file that passes, each change with its reason, and what still fails (None: nothing).
 
-    `file` is where it will be written: the spec beside it is used. `short` are the secrets that are too short to be
-    replaced, value to name.
+    `file` is where the text will be written: the test uses the spec beside it. `short` maps secrets that are too short
+    to be replaced to their names.
     """
-    loosened: list[str] = []
+    changes: list[str] = []
     failure: Failure | None = None
     for _ in range(_MOST_ROUNDS):
         text = as_yaml(data)
         tests, problems = load_tests(text.encode(), file)
         if tests is None or problems or tests.loaded is None:
             found = [*problems, *(tests.spec_problems if tests else [])]
-            return text, loosened, "; ".join(problem.message for problem in found) or "the spec cannot be used"
+            return text, changes, "; ".join(problem.message for problem in found) or "the spec cannot be used"
         failures = run_tests(tests).results[0].failures
         if not failures:
-            return text, loosened, None
+            return text, changes, None
         failure = failures[0]
-        change = _loosen(data, failure, short)
+        change = _relax(data, failure, short)
         if change is None:
-            return text, loosened, f"{failure.call}: {failure.what}"
-        loosened.append(change)
-    return as_yaml(data), loosened, failure.what if failure else None
+            return text, changes, f"{failure.call}: {failure.what}"
+        changes.append(change)
+    return as_yaml(data), changes, failure.what if failure else None
 
 
-def _loosen(data: dict[str, Any], failure: Failure, short: Mapping[str, str]) -> str | None:
+def _relax(data: dict[str, Any], failure: Failure, short: Mapping[str, str]) -> str | None:
     if failure.call is None or not failure.differences:
         return None
     number = int(re.findall(r"\d+", failure.call)[0]) - 1
@@ -71,24 +70,24 @@ def _loosen(data: dict[str, Any], failure: Failure, short: Mapping[str, str]) ->
     call: dict[str, Any] = data["tests"][0]["calls"][number][kind]
     place = call["expect"] if failure.exchange is None else call["exchanges"][failure.exchange - 1]["request"]
     field, recorded = failure.differences[0].field, failure.differences[0].expected
-    if not _open(place, _parts(field)):
+    if not _accept_any(place, _parts(field)):
         return None
-    where = "expect" if failure.exchange is None else f"request {failure.exchange}"
+    part = "expect" if failure.exchange is None else f"request {failure.exchange}"
     names = [name for value, name in short.items() if isinstance(recorded, str) and value and value in recorded]
-    why = f"the secret {names[0]} is too short to be told from other text" if names else "the test has another value"
-    return f"{failure.call}, {where}: {field} may be anything, for {why}"
+    why = f"the secret {names[0]} is too short to be found in text" if names else "it differed when the test ran"
+    return f"{failure.call}, {part}: {field} accepts any value, because {why}"
 
 
 def _parts(field: str) -> list[str | int]:
-    """`json.items[0]['a b']` as its parts."""
+    """Split `json.items[0]['a b']` into its parts."""
     parts: list[str | int] = []
     for index, quoted, name in re.findall(r"\[(\d+)\]|\['([^']*)'\]|([\w-]+)", field):
         parts.append(int(index) if index else name or quoted)
     return parts
 
 
-def _open(place: Any, parts: list[str | int]) -> bool:
-    """Let the value at this path be anything; False if there is none."""
+def _accept_any(place: Any, parts: list[str | int]) -> bool:
+    """Accept any value at this path; return False if there is no such path."""
     for part in parts[:-1]:
         try:
             place = place[part]

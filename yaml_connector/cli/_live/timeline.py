@@ -1,0 +1,66 @@
+"""What `run` and `record` print of a job: a timeline while it runs, its outputs at the end, all of it as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from yaml_connector._expressions.value_types import as_plain
+from yaml_connector._spec import PHASES
+from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._live.interactive_run import Ended
+from yaml_connector.cli._live.recorder import RecordingJobClient
+
+_LABELS = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}
+
+
+class Timeline:
+    """Prints what happens, each line with the seconds since the start.
+
+    With `quiet` only notes and exchanges are printed, to the standard error: the standard output is for JSON.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._start = time.monotonic()
+        self._quiet = quiet
+
+    def tell(self, kind: str, text: str) -> None:
+        """Print a text of one or more lines; for `kind` see `Audience`."""
+        if self._quiet and kind not in ("note", "wire"):
+            return
+        colour = PHASES[text.split(":")[0]].colour if kind == "phase" else None
+        for line in printable(text).split("\n"):
+            shown = click.style(line, fg=colour, bold=kind == "phase") if kind in ("phase", "note") else line
+            when = click.style(f"{time.monotonic() - self._start:6.1f} s", dim=True)
+            click.echo(f"{when}  {_LABELS.get(kind, '')}{shown}", err=self._quiet)
+
+
+def end_data(ended: Ended, client: RecordingJobClient) -> dict[str, Any]:
+    """Return the end of a run as JSON can hold it, redacted."""
+    status = ended.status
+    data = {
+        "job_id": ended.meta.id or None,
+        "phase": status.phase,
+        "message": status.message,
+        "outputs": {name: as_plain(value) for name, (_, value) in status.outputs.items()},
+        "links": [{"name": name, "url": url} for name, url in status.links],
+        "info": status.info,
+        "log": ended.lines,
+        "phases": [{"seconds": round(at, 1), "phase": phase} for at, phase in ended.phases],
+        "seconds": round(ended.seconds, 1),
+        "left_running": ended.left,
+    }
+    redacted: dict[str, Any] = client.redact_tree(data)
+    return redacted
+
+
+def echo_outputs(ended: Ended, client: RecordingJobClient) -> None:
+    """Print the outputs of a run, if there are any."""
+    outputs = end_data(ended, client)["outputs"]
+    if outputs:
+        click.echo("outputs")
+    for name, value in outputs.items():
+        click.echo(printable(f"  {name} = {json.dumps(value, ensure_ascii=False)}"))
