@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from tests.support.command_line import Command
@@ -84,15 +85,14 @@ def test_an_unknown_name_says_the_closest(command: Command) -> None:
 
 def test_the_built_package_holds_the_whole_catalog(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "yaml_connector", source / "yaml_connector", symlinks=True, ignore=ignore)
-    shutil.copytree(CATALOG, source / "catalog")
-    for file in ("pyproject.toml", "README.md"):
+    shutil.copytree(ROOT / "yaml_connector", source / "yaml_connector", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, source / file)
-    build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build", "--build-lib", "../built"]
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--disable-pip-version-check", "-w", "..", "."]
     subprocess.run(build, cwd=source, capture_output=True, check=True)
-    built = {path.name for path in (tmp_path / "built" / "yaml_connector" / "catalog").iterdir()}
-    assert built == {path.name for path in (CATALOG).iterdir() if path.is_file()}
+    (wheel,) = tmp_path.glob("*.whl")
+    built = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/catalog/" in name}
+    assert built == {path.name for path in CATALOG.iterdir() if path.is_file()}
 
 
 def test_the_tour_says_that_it_needs_a_checkout(command: Command) -> None:
