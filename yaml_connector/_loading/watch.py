@@ -13,15 +13,15 @@ def whenever_changed(paths: Callable[[], Iterable[str]], do: Callable[[], object
     """Do it now, and again after every change of a file or folder that `paths` gives; until Ctrl-C."""
     try:
         while True:
-            before = _stamps(paths())
+            before = stamps(paths())
             do()
-            while _stamps(paths()) == before:
+            while stamps(paths()) == before:
                 time.sleep(_PAUSE)
     except KeyboardInterrupt:
         return
 
 
-def _stamps(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+def stamps(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
     """When each path was changed, and how long it is; nothing of one that is not there."""
     found = {}
     for path in paths:

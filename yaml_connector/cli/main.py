@@ -26,6 +26,7 @@ _COMMANDS = {
     "record": ("record.command", "Run one job and write a test of it."),
     "run": ("run.command", "Run one real job, without Flyte."),
     "schema": ("schema", "Print the JSON Schema for editors."),
+    "serve": ("serve", "Serve the specs to Flyte."),
     "stubs": ("stubs.command", "Write typed tasks for editors and mypy."),
     "test": ("test", "Run contract tests with recorded responses."),
     "validate": ("validate", "Check specs and their contract tests."),

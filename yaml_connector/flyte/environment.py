@@ -1,5 +1,5 @@
-"""Deploying (section 11): a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets
-that they name, and starts `c0`."""
+"""Deployment: a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets that they
+name, and starts the connector service."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flyte.models import SerializationContext
 
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
 
+METRICS_PORT = 9092  # of /metrics and /healthz in the container; Flyte uses this port for metrics, too
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -61,16 +62,17 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
     def container_args(self, serialize_context: SerializationContext) -> list[str]:
-        """`c0` with the module that registers the specs. A bad spec stops the start with all its errors."""
+        """The command that the container runs: `serve`, reachable from outside. A wrong spec stops its start."""
         if self.args is not None:
             return super().container_args(serialize_context)
         port = self.port.port if isinstance(self.port, Port) else self.port
-        args = ["c0", "--port", str(port), "--prometheus_port", "9092", "--modules", "yaml_connector.flyte.service"]
+        args = ["python", "-m", "yaml_connector.flyte.serve", "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104
+        args += ["--http", str(METRICS_PORT)]
         root, declared = serialize_context.root_dir, self._declaring_file
         if root is not None and declared is not None:
             below = os.path.relpath(Path(declared).parent / self.specs, root)
             if below != (self.env_vars or {}).get(SPEC_PATH_VARIABLE):
-                return ["env", f"{SPEC_PATH_VARIABLE}={below}", *args]
+                args += ["--specs", below]
         return args
 
 

@@ -1,7 +1,7 @@
 """File inputs, streamed through Flyte's own file layer: never whole in memory.
 
-In a service the files of its machine are not the task author's: `guard` keeps those that may hold the connector's own
-secrets (its environment in /proc, mounted secrets, cloud credentials) from being sent as somebody's input.
+In a service, task authors have no right to the files of its host: `restrict_local_files` keeps those that may hold
+secrets of the connector (its environment in /proc, mounted secrets, cloud credentials) from being sent as an input.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ _SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/run", "/var/run", 
 _guarded: list[str] | None = None
 
 
-def guard(secret_files: Iterable[str]) -> None:
-    """From here on, this process opens object stores and harmless local files only. `secret_files` are the files of
-    the specs' secrets (a template: all that starts as it does)."""
+def restrict_local_files(secret_files: Iterable[str]) -> None:
+    """Let this process open object stores and harmless local files only, from now on.
+
+    `secret_files` are the files of the specs' secrets; of a template, every path that starts like it is refused.
+    """
     global _guarded
     starts = (text.partition("${{")[0] for text in secret_files)
     _guarded = [*(_guarded or ()), *(os.path.realpath(start) for start in starts if start)]
@@ -57,4 +59,4 @@ def _check(uri: str, secret_files: list[str]) -> None:
         or any(real.is_relative_to(folder) for folder in _SYSTEM)
         or any(str(real).startswith(start) for start in secret_files)
     ):
-        raise EvaluationError(f"the file {uri} is one of the connector's own machine, and is no task's input")
+        raise EvaluationError(f"the file {uri} is on the connector's host and cannot be a task input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from yaml_connector._loading.loader import LoadedSpec, load
 from yaml_connector.flyte._internals import put_connector, remove_connector
@@ -18,19 +18,30 @@ def register(path: str | None = None, *, environment: Mapping[str, str] | None =
     connectors read variables from (default: the process's environment, as it is at each call). A spec whose task type
     and version are registered already replaces the older one.
     """
-    return [register_spec(loaded, environment) for loaded in load(path)]
+    return register_all(load(path), environment)
 
 
 def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
     """Register the connector of one loaded spec, and return it. An identical spec keeps the connector that it has."""
-    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
-    known = _registered.get(key)
+    return register_all([loaded], environment)[0]
+
+
+def register_all(specs: Sequence[LoadedSpec], environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
+    """Register the connectors of loaded specs: all, or none if one cannot be compiled (ConfigError)."""
+    connectors = [_connector_of(loaded, environment) for loaded in specs]
+    for connector in connectors:
+        key = (connector.task_type_name, connector.task_type_version)
+        if _registered.get(key) is not connector:
+            put_connector(connector)
+            _registered[key] = connector
+    return connectors
+
+
+def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None) -> YamlConnector:
+    known = _registered.get((loaded.spec.task_type_name, loaded.spec.task_type_version))
     if known is not None and known.loaded.document.data == loaded.document.data:
         return known
-    connector = YamlConnector(loaded, environment=environment)
-    put_connector(connector)
-    _registered[key] = connector
-    return connector
+    return YamlConnector(loaded, environment=environment)
 
 
 def unregister(connector: YamlConnector) -> None:

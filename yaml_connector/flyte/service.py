@@ -1,55 +1,37 @@
-"""What `c0 --modules yaml_connector.flyte.service` imports: it registers every spec of `YAML_CONNECTOR_PATH` (else of
-`connectors.d`), and stops the start with all their errors if one is wrong."""
+"""The module for Flyte's own entry point: `c0 --modules yaml_connector.flyte.service`.
+
+Importing it registers every spec of YAML_CONNECTOR_PATH (default: connectors.d), since importing a module is all that
+`c0` does with it. Nothing else imports this module. `yaml-connector serve` does the same and more: it reloads specs,
+speaks TLS, and lets calls finish when it is stopped.
+"""
 
 from __future__ import annotations
 
 import gc
-import logging
-import os
 
 import click
 
-from yaml_connector._loading.loader import gc_disabled, specs_path
-from yaml_connector.errors import ConfigError, SpecError
-from yaml_connector.flyte.files import guard
-from yaml_connector.flyte.registry import register
-from yaml_connector.flyte.shutdown import stop_on_sigterm
+from yaml_connector._loading.loader import gc_disabled
+from yaml_connector.flyte._internals import AsyncConnectorService
+from yaml_connector.flyte.served_specs import ServedSpecs, SpecsRejectedError, log_to_stderr
+from yaml_connector.flyte.servicer import guard
 
 
 def start() -> None:
-    """Register the specs; says what is wrong and stops the start if one cannot be used.
+    """Register the specs, and put the guard in front of Flyte's servicer.
 
-    Raises click.ClickException, with which `c0` ends with exit code 1. (A SystemExit would not do: `c0` imports this
-    module in a thread, which alone would end.)
+    Prints every problem and raises click.ClickException if a spec is wrong: `c0` then ends with exit code 1. (It
+    imports this module in a thread of its own, so a SystemExit would end that thread alone.)
     """
-    with gc_disabled():
-        _register()
-        gc.freeze()  # what is loaded now stays: looking through it again and again for garbage is a tenth of a call
-    logger = logging.getLogger("yaml_connector")
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
-    if not logger.isEnabledFor(logging.INFO):  # changes of phase are worth a line each
-        logger.setLevel(logging.INFO)
-    stop_on_sigterm()
-
-
-def _register() -> None:
+    specs = ServedSpecs()
     try:
-        # a copy, since reading the process's own takes its time, and nobody changes it here
-        loaded = [connector.loaded for connector in register(environment=dict(os.environ))]
-    except SpecError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        count = f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}"
-        raise click.ClickException(f"{count} in {specs_path()}: the connector service does not start") from None
-    except ConfigError as error:
-        raise click.ClickException(f"{specs_path()}: {error}") from None
-    guard(secret.file for item in loaded for secret in item.spec.secrets.values() if secret.file)
-    for item in loaded:
-        for warning in item.warnings:
-            click.echo(str(warning), err=True)
+        with gc_disabled():
+            specs.serve(specs.read())
+            gc.freeze()  # the specs stay: collecting them again and again costs a tenth of a call
+    except SpecsRejectedError as error:
+        raise click.ClickException(f"{error}: the connector service does not start") from None
+    log_to_stderr()
+    guard(AsyncConnectorService)
 
 
 start()
-
-__all__ = ["start"]

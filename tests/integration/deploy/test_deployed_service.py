@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.flyte_side import FlyteSide, outputs_of, state
 from tests.support.paths import ROOT
-from tests.support.real_processes import STORE, USER_KEYS, Process, accepts, free_ports, started, wait_until
+from tests.support.real_processes import STORE, USER_KEYS, Process, started
+from tests.support.serving import ready
 from yaml_connector import task_from_spec
 from yaml_connector._loading.loader import load
 
@@ -40,16 +41,9 @@ def test_the_bundle_holds_the_specs_the_package_and_what_the_user_includes(bundl
     assert not [name for name in files if "__pycache__" in name or name.endswith(".pyc")]
 
 
-def test_the_container_starts_c0_with_the_module_that_registers_the_specs(bundle: Any) -> None:
-    assert bundle.args == [
-        "c0",
-        "--port",
-        "8080",
-        "--prometheus_port",
-        "9092",
-        "--modules",
-        "yaml_connector.flyte.service",
-    ]
+def test_the_container_starts_the_connector_service_reachable_from_outside(bundle: Any) -> None:
+    command = "python -m yaml_connector.flyte.serve --host 0.0.0.0 --port 8080 --http 9092"
+    assert bundle.args == command.split()
     assert bundle.command[0] == "fserve"
     assert bundle.env["YAML_CONNECTOR_PATH"] == "connectors.d"
     assert bundle.env["BATCH_URL"].startswith("http://")
@@ -75,8 +69,7 @@ def test_the_image_has_what_the_package_depends_on(bundle: Any) -> None:
 def deployed(bundle: Any, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, int, Path]]:
     """The container's whole command, in an empty folder, with no more in its environment than a container has."""
     folder = tmp_path_factory.mktemp("container")
-    port, metrics = free_ports(2)
-    other = {"8080": str(port), "9092": str(metrics), "{{.rawOutputDataPrefix}}": "s3://bucket/raw"}
+    other = {"8080": "0", "9092": "0", "0.0.0.0": "127.0.0.1", "{{.rawOutputDataPrefix}}": "s3://bucket/raw"}
     command = [other.get(word, word) for word in [*bundle.command, *bundle.args]]
     env = {
         **bundle.env,
@@ -85,13 +78,7 @@ def deployed(bundle: Any, image: Path, tmp_path_factory: pytest.TempPathFactory)
         "HOME": str(folder),
     }
     with started([str(image / command[0]), *command[1:]], cwd=folder, env=env, log=folder / "log") as process:
-
-        def ready() -> bool:
-            assert process.process.poll() is None, process.output
-            return accepts(port)
-
-        wait_until(ready, "the container to start")
-        yield process, port, folder
+        yield process, ready(process).port, folder
 
 
 def test_the_deployed_service_lists_every_task_type(deployed: tuple[Process, int, Path]) -> None:
@@ -101,8 +88,8 @@ def test_the_deployed_service_lists_every_task_type(deployed: tuple[Process, int
 
 
 def test_the_deployed_service_runs_the_package_of_the_bundle(deployed: tuple[Process, int, Path]) -> None:
-    """It was compiled there, when `c0` imported it; the image has no other."""
-    assert list((deployed[2] / "yaml_connector" / "flyte" / "__pycache__").glob("service.*.pyc"))
+    """It was compiled there, when it was imported; the image has no other."""
+    assert list((deployed[2] / "yaml_connector" / "flyte" / "__pycache__").glob("server.*.pyc"))
 
 
 def test_the_deployed_service_runs_a_job_from_its_create_to_its_log(deployed: tuple[Process, int, Path]) -> None:

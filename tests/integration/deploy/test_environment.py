@@ -12,7 +12,8 @@ import flyte
 import pytest
 
 from tests.support.flyte_side import FlyteSide
-from tests.support.real_processes import USER_KEYS, accepts, clean_environment, free_ports, started, wait_until
+from tests.support.real_processes import USER_KEYS, clean_environment, started
+from tests.support.serving import ready
 from yaml_connector import SpecError, YamlConnectorEnvironment
 
 NewProject = Callable[..., Any]
@@ -41,18 +42,13 @@ def app(arguments: str) -> str:
 def started_with(bundle: Any, tmp_path: Path) -> set[str]:
     """The task types of a service that is started from an unpacked bundle, with its arguments and environment."""
     folder = bundle.unpack(tmp_path / "container")
-    port, metrics = free_ports(2)
-    command = [{"8080": str(port), "9092": str(metrics)}.get(word, word) for word in bundle.args]
+    command = [{"8080": "0", "9092": "0", "0.0.0.0": "127.0.0.1"}.get(word, word) for word in bundle.args]
     env = clean_environment(tmp_path, **bundle.env)
-    with started(command, cwd=folder, env=env, log=tmp_path / "log") as process:
-
-        def ready() -> bool:
-            assert process.process.poll() is None, process.output
-            return accepts(port)
-
-        wait_until(ready, "c0 to start")
-        with FlyteSide(port) as calls:
-            return {name for categories in calls.connectors().values() for name, _ in categories}
+    with (
+        started(command, cwd=folder, env=env, log=tmp_path / "log") as process,
+        FlyteSide(ready(process).port) as calls,
+    ):
+        return {name for categories in calls.connectors().values() for name, _ in categories}
 
 
 def test_specs_in_a_folder_further_down_are_shipped_and_found(new_project: NewProject, tmp_path: Path) -> None:
@@ -78,7 +74,7 @@ def test_an_app_below_the_root_folder_finds_its_specs_where_the_bundle_has_them(
     )
     bundle = project.build("services.batch.app", "connector")
     assert {f"services/batch/specs/{name}.yaml" for name in ("one", "two")} <= set(bundle.files)
-    assert bundle.args[:2] == ["env", "YAML_CONNECTOR_PATH=services/batch/specs"]
+    assert bundle.args[-2:] == ["--specs", "services/batch/specs"]
     assert started_with(bundle, tmp_path) == {"one", "two"}
 
 
@@ -87,7 +83,7 @@ def test_the_specs_may_lie_beside_the_app_s_folder_and_one_file_is_enough(new_pr
     project.write({"services/app.py": app("specs='../specs/one.yaml'"), "specs/one.yaml": ONE, "specs/two.yaml": TWO})
     bundle = project.build("services.app", "connector")
     assert [name for name in bundle.files if name.endswith(".yaml")] == ["specs/one.yaml"]
-    assert bundle.args[:2] == ["env", "YAML_CONNECTOR_PATH=specs/one.yaml"]
+    assert bundle.args[-2:] == ["--specs", "specs/one.yaml"]
 
 
 def test_what_the_user_gives_is_kept(new_project: NewProject) -> None:
@@ -161,7 +157,7 @@ def test_arguments_of_the_user_s_own_are_left_as_they_are(tmp_path: Path) -> Non
     context = flyte.models.SerializationContext("v1", root_dir=tmp_path)
     assert environment.container_args(context) == ["c0", "--port", "1"]
     environment = YamlConnectorEnvironment(name="connector", specs=str(tmp_path), port=8081)
-    assert environment.container_args(context)[-7:-4] == ["c0", "--port", "8081"]
+    assert environment.container_args(context)[5:7] == ["--port", "8081"]
 
 
 WORKFLOW = """

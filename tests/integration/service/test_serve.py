@@ -1,0 +1,332 @@
+"""`yaml-connector serve` as a process: calls, health, metrics, TLS, its end, reloading, and what stops its start."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from flyteidl2.connector.connector_pb2 import GetTaskMetricsRequest, ListConnectorsRequest, TaskCategory
+from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub, ConnectorMetadataServiceStub
+from flyteidl2.core.security_pb2 import Connection
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.support.certificates import certificate
+from tests.support.flyte_side import FlyteSide, Job, outputs_of, state
+from tests.support.paths import ROOT
+from tests.support.real_api import RealApi, Received
+from tests.support.real_processes import (
+    STORE,
+    USER_KEYS,
+    Process,
+    accepts,
+    clean_environment,
+    script,
+    started,
+    wait_until,
+)
+from tests.support.serving import Serving, ready, serving
+from yaml_connector import task_from_spec
+
+SPEC = """
+spec_version: 1
+task_type_name: {name}
+connection: {{base_url: "http://127.0.0.1:1"}}
+create: {{request: POST /{path}, job_id: $.id, idempotent: true}}
+"""
+SLOW = """
+spec_version: 1
+task_type_name: slow
+connection: {base_url: "${{ env.REAL_API }}/CASE"}
+create: {request: POST /jobs, job_id: $.id, idempotent: true}
+get: {request: "GET /jobs/${{ job.id }}", phase: {path: $.state, map: {RUNNING: [running], SUCCEEDED: [done]}}}
+"""
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    """A folder with one spec."""
+    folder = tmp_path / "connectors.d"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(SPEC.format(name="one", path="jobs"))
+    return folder
+
+
+def task_types(port: int) -> set[str]:
+    with FlyteSide(port) as calls:
+        return {name for categories in calls.connectors().values() for name, _ in categories}
+
+
+def page(port: int, path: str) -> tuple[int, str, str]:
+    """Status, content type and text."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        return response.status, response.headers["Content-Type"], response.read().decode()
+
+
+def test_a_job_runs_from_its_create_to_its_log(tmp_path: Path, job_service_url: str) -> None:
+    specs = ROOT / "connectors.d"
+    with (
+        serving(tmp_path, specs, "--http", "0", BATCH_URL=job_service_url, BATCH_API_KEY=USER_KEYS["bob"]) as service,
+        FlyteSide(service.port, STORE) as calls,
+    ):
+        assert service.task_types == ["batch_job (0)"]
+        assert calls.connectors() == {"Batch Job": [("batch_job", 0)]}
+        for secrets in ({"api_key": "alice-api-key"}, None):
+            task = task_from_spec(specs / "batch_job.yaml", secrets=secrets)
+            job = calls.create(task, f"serve-{secrets is None}", name="world")
+            resource = calls.until(job)
+            assert state(resource) == "SUCCEEDED", resource.message
+            assert outputs_of(resource)["result"].scalar.primitive.string_value == "Hello, world!"
+        assert [line.message[:5] for line in calls.logs(job)[0]] == [f"[{number}/8]" for number in range(1, 6)]
+        long = calls.create(task, "serve-long", name="sleep-60")
+        calls.until(long, "RUNNING")
+        calls.delete(long)
+        assert state(calls.until(long, "ABORTED")) == "ABORTED"
+
+        status, kind, text = page(service.http, "/metrics")
+        assert (status, kind.split(";")[0]) == (200, "text/plain")
+        assert 'flyte_connector_requests_success_total{operation="create",task_type="batch_job"} 3.0' in text
+        assert 'yaml_connector_phases_total{phase="SUCCEEDED",task_type="batch_job"} 2.0' in text
+        assert page(service.http, "/healthz")[::2] == (200, "ok\n")
+    assert not [key for key in USER_KEYS.values() if key in service.process.output]
+
+
+def test_health_checks_are_answered_as_c0_answers_them(tmp_path: Path, specs: Path) -> None:
+    serves = health_pb2.HealthCheckResponse.SERVING
+    with serving(tmp_path, specs) as service, grpc.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        names = ("", "flyteidl2.connector.AsyncConnectorService", "flyteidl2.connector.ConnectorMetadataService")
+        for name in (*names, "grpc.health.v1.Health"):
+            assert stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == serves
+        with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+            stub.Check(health_pb2.HealthCheckRequest(service="elsewhere"), timeout=10)
+
+
+def test_errors_of_logs_and_metrics_are_words_and_no_traceback(tmp_path: Path, specs: Path) -> None:
+    with serving(tmp_path, specs) as service, FlyteSide(service.port) as calls:
+        task = task_from_spec(specs / "one.yaml")
+        task.task_type = "never_heard_of"
+        with pytest.raises(grpc.RpcError, match="Cannot find connector for task type: never_heard_of") as raised:
+            calls.logs(Job(task, b"{}", Connection()))
+        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+        request = GetTaskMetricsRequest(resource_meta=b"{}", task_category=TaskCategory(name="one"))
+        with pytest.raises(grpc.RpcError, match="the connector does not offer this call") as raised:
+            AsyncConnectorServiceStub(calls.channel).GetTaskMetrics(request, timeout=10)
+        assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert "Traceback" not in service.process.output
+
+
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path, specs: Path) -> None:
+    certificate(tmp_path)
+    files = ("--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key"))
+    with serving(tmp_path, specs, *files) as service:
+        assert "(TLS)" in service.process.output
+        trusted = grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes())
+        with grpc.secure_channel(f"127.0.0.1:{service.port}", trusted) as channel:
+            listed = ConnectorMetadataServiceStub(channel).ListConnectors(ListConnectorsRequest(), timeout=10)
+            assert [connector.name for connector in listed.connectors] == ["one"]
+        with (
+            grpc.insecure_channel(f"127.0.0.1:{service.port}") as channel,
+            pytest.raises(grpc.RpcError, match="UNAVAILABLE"),
+        ):
+            ConnectorMetadataServiceStub(channel).ListConnectors(ListConnectorsRequest(), timeout=10)
+
+
+# --- its end ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_calls_under_way_finish_and_new_ones_are_refused(
+    tmp_path: Path, specs: Path, api: RealApi, number: signal.Signals
+) -> None:
+    case = f"slow-{number.name}"
+    (specs / "slow.yaml").write_text(SLOW.replace("CASE", case))
+    arrived = threading.Event()
+    answer = threading.Event()
+
+    def answers(received: Received) -> Any:
+        arrived.set()
+        return {"id": "j1", "state": "done"} if answer.wait(8) else 504
+
+    async def in_a_thread(received: Received) -> Any:
+        import asyncio
+
+        return await asyncio.to_thread(answers, received)
+
+    api.case(case, in_a_thread)
+    with serving(tmp_path, specs, "--http", "0", REAL_API=api.url) as service:
+        task = task_from_spec(specs / "slow.yaml", name="slow")
+        with FlyteSide(service.port) as calls:
+            made: list[Job] = []
+            caller = threading.Thread(target=lambda: made.append(calls.create(task, "run")))
+            caller.start()
+            assert arrived.wait(10)
+            service.process.send(number)
+            wait_until(lambda: not accepts(service.port), "the port to be closed", 5)
+            with pytest.raises(urllib.request.HTTPError, match="503"):
+                page(service.http, "/healthz")
+            with pytest.raises(grpc.RpcError, match=r"UNAVAILABLE|failed to connect|Socket closed|shut"):
+                calls.get(Job(task, b"{}", Connection()))
+            assert service.process.process.poll() is None, "it ended before its call did"
+            answer.set()
+            caller.join(10)
+        assert service.process.wait(10) == 0, service.process.output
+        assert json.loads(made[0].kept)["id"] == "j1"
+        assert len(api.received(case, "POST")) == 1
+        assert "Traceback" not in service.process.output
+
+
+def test_an_idle_service_ends_at_once(tmp_path: Path, specs: Path) -> None:
+    with serving(tmp_path, specs) as service:
+        began = time.monotonic()
+        service.process.send(signal.SIGTERM)
+        assert service.process.wait(5) == 0, service.process.output
+        assert time.monotonic() - began < 5
+
+
+# --- reloading --------------------------------------------------------------------------------------------------------
+
+Change = Callable[[Serving], None]
+
+
+def by_signal(service: Serving) -> None:
+    service.process.send(signal.SIGHUP)
+
+
+def by_watching(service: Serving) -> None:
+    """The service looks by itself."""
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"), [((), by_signal), (("--watch",), by_watching)], ids=["SIGHUP", "--watch"]
+)
+def test_changed_added_and_removed_specs_are_served_from_then_on(
+    tmp_path: Path, specs: Path, options: tuple[str, ...], changed: Change
+) -> None:
+    two = SPEC.format(name="two", path="jobs")
+    with serving(tmp_path, specs, *options) as service:
+        assert task_types(service.port) == {"one"}
+        (specs / "two.yaml").write_text(two)
+        changed(service)
+        service.process.wait_for(f"reloaded: added: two (0), from {specs / 'two.yaml'}\n")
+        assert task_types(service.port) == {"one", "two"}
+
+        (specs / "one.yaml").write_text(SPEC.format(name="one", path="v2/jobs"))
+        changed(service)
+        service.process.wait_for(f"reloaded: changed: one (0), from {specs / 'one.yaml'}\n")
+
+        (specs / "one.yaml").write_text(SPEC.format(name="one", path="jobs").replace("base_url", "base_ulr"))
+        (specs / "two.yaml").write_text(two.replace("job_id", "job_idd"))
+        changed(service)
+        service.process.wait_for("the specs that were loaded before stay in service\n")
+        for problem in ("did you mean base_url?", "did you mean job_id?"):
+            assert problem in service.process.output
+        assert task_types(service.port) == {"one", "two"}
+
+        (specs / "one.yaml").unlink()
+        (specs / "two.yaml").write_text(two)
+        changed(service)
+        service.process.wait_for("reloaded: removed: one (0)\n")
+        assert task_types(service.port) == {"two"}
+        (tmp_path / "old.yaml").write_text(SPEC.format(name="one", path="jobs"))
+        old = task_from_spec(tmp_path / "old.yaml")
+        with FlyteSide(service.port) as calls, pytest.raises(grpc.RpcError, match="Cannot find connector"):
+            calls.create(old, "gone")
+        assert "Traceback" not in service.process.output
+
+
+def test_a_reload_without_a_change_says_so(tmp_path: Path, specs: Path) -> None:
+    with serving(tmp_path, specs) as service:
+        service.process.send(signal.SIGHUP)
+        service.process.wait_for("reloaded: nothing changed\n")
+
+
+def test_a_job_of_a_changed_spec_goes_on(tmp_path: Path, specs: Path, api: RealApi) -> None:
+    api.case("reloaded", lambda received: {"id": "j1", "state": "done" if "old" in received.raw_path else "odd"})
+    old = SLOW.replace("CASE", "reloaded").replace("/jobs", "/old/jobs")
+    (specs / "slow.yaml").write_text(old)
+    with serving(tmp_path, specs, REAL_API=api.url) as service, FlyteSide(service.port) as calls:
+        job = calls.create(task_from_spec(specs / "slow.yaml"), "reloaded")
+        (specs / "slow.yaml").write_text(old.replace("/old/jobs", "/new/jobs"))
+        service.process.send(signal.SIGHUP)
+        service.process.wait_for("reloaded: changed: slow (0)")
+        assert state(calls.get(job)) == "SUCCEEDED"
+        assert api.received("reloaded", "GET")[-1].parts == ("old", "jobs", "j1")
+
+
+# --- what stops its start ---------------------------------------------------------------------------------------------
+
+
+def ends(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a service that does not start."""
+    command = [script("yaml-connector"), "serve", *arguments]
+    with started(command, cwd=tmp_path, env=clean_environment(tmp_path), log=tmp_path / "log") as process:
+        return process.wait(), process.output
+
+
+@pytest.mark.parametrize("option", ["--port", "--http"])
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, specs: Path, option: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        other = ("--port", "0") if option == "--http" else ()
+        code, output = ends(tmp_path, "--specs", str(specs), *other, option, str(port))
+    assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{port}: the port is in use\n")
+
+
+def test_two_services_do_not_share_a_port(tmp_path: Path, specs: Path) -> None:
+    with serving(tmp_path, specs) as service:
+        code, output = ends(tmp_path, "--specs", str(specs), "--port", str(service.port))
+    assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{service.port}: the port is in use\n")
+
+
+def test_every_problem_of_every_spec_is_printed(tmp_path: Path, specs: Path) -> None:
+    (specs / "two.yaml").write_text(SPEC.format(name="two", path="jobs").replace("base_url", "base_ulr"))
+    (specs / "three.yaml").write_text("spec_version: 1\ntask_type_name: [\n")
+    code, output = ends(tmp_path, "--port", "0")
+    assert code == 1
+    assert "connectors.d/two.yaml:4:" in output
+    assert "did you mean base_url?" in output
+    assert "connectors.d/three.yaml:" in output
+    assert output.splitlines()[-1].endswith("problems in connectors.d: the connector service does not start")
+    assert "Traceback" not in output
+
+
+def test_tls_files_that_cannot_be_used_are_one_sentence(tmp_path: Path, specs: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        certificate(tmp_path / folder)
+    (tmp_path / "text.pem").write_text("no certificate")
+
+    def tls(cert: str, key: str) -> str:
+        code, output = ends(tmp_path, "--specs", str(specs), "--port", "0", "--tls-cert", cert, "--tls-key", key)
+        assert code == 1
+        assert output.count("\n") == 1
+        return output
+
+    assert tls("a/server.pem", "b/server.key") == (
+        "Error: the key b/server.key does not belong to the certificate a/server.pem\n"
+    )
+    assert "a PEM certificate and its PEM key without a password are needed" in tls("text.pem", "a/server.key")
+    assert tls("nowhere.pem", "a/server.key") == "Error: nowhere.pem cannot be read: No such file or directory\n"
+    code, output = ends(tmp_path, "--specs", str(specs), "--tls-cert", "a/server.pem")
+    assert code == 2
+    assert "--tls-cert and --tls-key go together" in output
+
+
+def test_the_module_is_the_same_command(tmp_path: Path, specs: Path) -> None:
+    command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--port", "0", "--host", "127.0.0.1"]
+    env = clean_environment(tmp_path, YAML_CONNECTOR_PATH=str(specs / "one.yaml"))
+    with started(command, cwd=tmp_path, env=env, log=tmp_path / "log") as process:
+        assert ready(process).task_types == ["one (0)"]
+        assert isinstance(process, Process)

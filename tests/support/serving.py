@@ -1,0 +1,42 @@
+"""`yaml-connector serve` in a process of its own. It binds free ports itself and says which: nobody can take them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.real_processes import Process, clean_environment, started
+
+READY = re.compile(r"^serving on \S+:(\d+)(?: \(TLS\))?(?:, health and metrics on \S+:(\d+))?: (.*)$", re.MULTILINE)
+
+
+@dataclass
+class Serving:
+    """The running service: its ports, and the task types that it named when it was ready."""
+
+    process: Process
+    port: int
+    http: int
+    task_types: list[str]
+
+
+def ready(process: Process) -> Serving:
+    """Wait until a service says that it serves."""
+    process.wait_for("serving on ")
+    process.wait_for("\n")
+    found = READY.search(process.output)
+    assert found is not None, process.output
+    return Serving(process, int(found[1]), int(found[2] or 0), found[3].split(", "))
+
+
+@contextmanager
+def serving(folder: Path, specs: Path | str, *options: str, **variables: str) -> Iterator[Serving]:
+    """`serve` with the specs, ready for calls, until the block ends. Its log is in `folder`."""
+    command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", str(specs), "--port", "0", *options]
+    env = clean_environment(folder, **variables)
+    with started(command, cwd=folder, env=env, log=folder / "serve.log") as process:
+        yield ready(process)

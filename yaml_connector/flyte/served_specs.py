@@ -1,0 +1,92 @@
+"""The specs of a service: loaded and registered at its start, and again when their files have changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from yaml_connector._loading.loader import LoadedSpec, load, specs_path
+from yaml_connector.errors import ConfigError, SpecError
+from yaml_connector.flyte.connector import YamlConnector
+from yaml_connector.flyte.files import restrict_local_files
+from yaml_connector.flyte.registry import register_all, unregister
+
+
+class SpecsRejectedError(Exception):
+    """The specs cannot be used. Each problem has been printed; the message sums them up."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update changed: a line for each change, and the connectors that get no new calls any more."""
+
+    lines: list[str]
+    retired: list[YamlConnector]
+
+
+class ServedSpecs:
+    """The connectors of one path, a spec or a folder (default: YAML_CONNECTOR_PATH, else connectors.d)."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = specs_path(path)
+        self._environment = dict(os.environ)  # a copy: reading the process's own costs time, and nobody changes it
+        self._served: dict[str, YamlConnector] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The task types with their versions, sorted: `batch_job (0)`."""
+        return sorted(self._served)
+
+    @property
+    def connectors(self) -> list[YamlConnector]:
+        """The connectors that are served now."""
+        return list(self._served.values())
+
+    def read(self) -> list[LoadedSpec]:
+        """Load the files. Prints every problem and raises SpecsRejectedError if there is an error among them."""
+        try:
+            return load(self.path)
+        except SpecError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            count = len(error.problems)
+            raise SpecsRejectedError(f"{count} problem{'s' if count > 1 else ''} in {self.path}") from None
+
+    def serve(self, loaded: Sequence[LoadedSpec]) -> Changes:
+        """Serve these specs and no others, and print the warnings about those that are new. Raises SpecsRejectedError,
+        and then nothing has changed."""
+        try:
+            connectors = register_all(loaded, self._environment)
+        except ConfigError as error:
+            raise SpecsRejectedError(f"{self.path}: {error}") from None
+        restrict_local_files(secret.file for item in loaded for secret in item.spec.secrets.values() if secret.file)
+        before = self._served
+        self._served = {f"{item.task_type_name} ({item.task_type_version})": item for item in connectors}
+        lines, retired = [], []
+        for name, connector in self._served.items():
+            old = before.get(name)
+            if old is connector:
+                continue
+            for warning in connector.loaded.warnings:
+                click.echo(str(warning), err=True)
+            lines.append(f"{'changed' if old else 'added'}: {name}, from {connector.loaded.file}")
+            retired += [old] if old else []
+        for name, old in before.items():
+            if name not in self._served:
+                unregister(old)
+                lines.append(f"removed: {name}")
+                retired.append(old)
+        return Changes(lines, retired)
+
+
+def log_to_stderr() -> None:
+    """Write the log of this package to stderr, unless somebody has set it up; changes of phase are a line each."""
+    logger = logging.getLogger("yaml_connector")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)

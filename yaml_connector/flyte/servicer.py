@@ -1,0 +1,75 @@
+"""What stands in front of Flyte's servicer, for `serve` and for `c0` alike.
+
+Every call passes here before Flyte converts anything of it. Errors of this package reach the caller as words: Flyte's
+servicer sees to that for create, get and delete, but not for logs and metrics.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from yaml_connector.errors import YamlConnectorError
+from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
+
+_CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
+_WORDED = (YamlConnectorError, FlyteConnectorNotFound, NotImplementedError)
+
+
+def guard(service: type[AsyncConnectorService]) -> None:
+    """Put the guard in front of all calls of a servicer class, once.
+
+    `c0` has imported its class before it imports any module of ours, so the class itself is changed.
+    """
+    for name in _CALLS:
+        method = getattr(service, name)
+        if not hasattr(method, "guarded"):
+            setattr(service, name, _guarded(method))
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(method):
+
+        @wraps(method)
+        async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                async for message in method(self, request, context):
+                    yield message
+            except _WORDED as error:
+                await _abort(context, error)
+
+        guarded: Callable[..., Any] = stream
+    else:
+
+        @wraps(method)
+        async def call(self: Any, request: Any, context: Any) -> Any:
+            try:
+                return await method(self, request, context)
+            except _WORDED as error:
+                await _abort(context, error)
+
+        guarded = call
+    guarded.guarded = True  # type: ignore[attr-defined]
+    return guarded
+
+
+async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoReturn:
+    """End the call with the error's words. gRPC raises for that, and logs no traceback of it."""
+    if isinstance(error, FlyteConnectorNotFound):
+        await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+    if isinstance(error, NotImplementedError):
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call")
+    await context.abort(grpc.StatusCode.INTERNAL, str(error))
+    raise error  # abort has raised already
+
+
+class GuardedConnectorService(AsyncConnectorService):
+    """Flyte's servicer behind the guard."""
+
+
+guard(GuardedConnectorService)
