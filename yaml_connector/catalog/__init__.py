@@ -45,9 +45,9 @@ class Entry:
         return {name: file.read_text(encoding="utf-8") for name, file in self.files.items()}
 
 
-def entries(folder: Traversable | None = None) -> list[Entry]:
+def entries() -> list[Entry]:
     """Return all specs of the catalog by name; raise ConfigError if there are none, for then the data is missing."""
-    folder = files(__name__) if folder is None else folder
+    folder = files(__name__)
     found = {file.name: file for file in folder.iterdir()} if folder.is_dir() else {}
     names = sorted(
         name.removesuffix(".yaml") for name in found if name.endswith(".yaml") and not name.endswith(".test.yaml")

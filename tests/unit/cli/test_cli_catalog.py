@@ -9,6 +9,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import Command
 from tests.support.paths import CATALOG, ROOT
 from tests.support.real_processes import clean_environment, script
@@ -22,6 +24,15 @@ def test_all_specs_are_listed_with_what_they_do(command: Command) -> None:
     found = json.loads(command("catalog", "list", "--format", "json").stdout)
     assert {item["name"] for item in found} == names()
     assert "Databricks Job: Runs a notebook or a Python file on Databricks." in command("catalog", "list").stdout
+
+
+def test_a_missing_catalog_is_an_error(command: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (here, here / "nowhere", here / "a_file"):
+        (here / "a_file").write_text("../catalog", encoding="utf-8")  # a symbolic link, checked out on Windows
+        monkeypatch.setattr("yaml_connector.catalog.files", lambda package, folder=folder: folder)
+        done = command("catalog", "list")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "the catalog is missing from this installation" in done.stderr
 
 
 def test_specs_are_searched_by_all_words(command: Command) -> None:

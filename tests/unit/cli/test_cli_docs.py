@@ -180,7 +180,7 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
     article = page.texts("article")[0]
     assert "A local run has no store: there the value of my-api-key is in the variable MY_API_KEY." in article
     steps = "".join(page.texts("ol"))
-    assert "After a broken answer it is sent again; the API makes one job of it." in steps
+    assert "If its response is lost, the create is sent again; the API deduplicates it." in steps
     assert "POST /jobs/{job.id}/cancel" in steps
     links = Parsed(command("docs", str(CATALOG / "databricks_job.yaml"), "--output", "-").stdout)
     assert "In Flyte's UI a run links to:\nDatabricks run" in links.texts("article")[0]
@@ -200,8 +200,8 @@ def test_what_a_spec_leaves_out_is_said(command: Command, here: Path) -> None:
     for sentence in (
         "Any that you declare.",
         "Nothing to configure.",
-        "After a broken answer the task fails: nobody knows whether the job was submitted.",
-        "The task is done as soon as the job is submitted.",
+        "If its response is lost, the task fails: it is unknown whether the job was submitted.",
+        "The job counts as SUCCEEDED as soon as it is submitted.",
         "The connector reads no log.",
         "When the task is aborted, nothing is sent: the job goes on.",
     ):

@@ -116,8 +116,8 @@ def test_bodies_info_and_the_conditions_of_a_log_are_told_as_they_are_written(co
     for line in (
         '       json body: {"signal": "KILL", "of": ["${{ job.id }}"]}',
         "  Info progress: $.progress",
-        "  There is more as long as body.more",
-        "  A line is given if line.text",
+        "  The log goes on if body.more",
+        "  A line is returned if line.text",
     ):
         assert f"\n{line}\n" in told
 
@@ -207,7 +207,7 @@ def test_what_is_kept_is_told(command: Command, here: Path) -> None:
     text = text.replace("GET /jobs/${{ job.id }}", "GET /jobs/${{ job.id }}?t=${{ config.timeout_seconds }}")
     (here / "mine.yaml").write_text(text.replace("?t=$", "/$"), encoding="utf-8")
     done = command("explain", "mine.yaml")
-    assert "  its id, and from the answer: region\n  config: timeout_seconds\n" in done.stdout
+    assert "  its id, and from the response: region\n  config: timeout_seconds\n" in done.stdout
 
 
 def test_a_wrong_spec_is_told_and_a_missing_one_too(command: Command, here: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the page of `yaml-connector docs` says of each connector, for workflow authors; without its form."""
+"""The content of the page of `yaml-connector docs`, for workflow authors; `docs/render.py` gives it its form."""
 
 from __future__ import annotations
 
@@ -8,14 +8,32 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from yaml_connector._expressions.value_types import ValueType, duration_text
+from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.requests import Calls
-from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of, variable_of
-from yaml_connector.cli._description.picture import phase_lines, phase_reasons
-from yaml_connector.cli._description.snippet import call_line, command_line, secret_name, snippet
-from yaml_connector.cli._description.words import request_text
+from yaml_connector.cli._description.snippet import (
+    call_line,
+    command_line,
+    python_literal,
+    secret_name,
+    secret_variable,
+    snippet,
+)
+from yaml_connector.cli._description.words import (
+    NO_DELETE,
+    NO_GET,
+    NO_LOGS,
+    limits_of,
+    lost_response,
+    must_be_given,
+    other_states,
+    phase_lines,
+    phase_reasons,
+    request_text,
+    sources_of,
+    unreadable_job,
+)
 from yaml_connector.cli._diagnostics import printable
 
 _PYTHON = {
@@ -33,11 +51,15 @@ _HOW_TO_GIVE = {
     "dir": "As a URI.",
     "dataframe": "As a URI.",
 }
+INTRO = (
+    "Each connector runs a job of another system as a Flyte task: it submits the job, follows its state, shows its "
+    "log, and returns its outputs. Copy the Python, fill in your values, and await the task in a workflow."
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: a config field, an input, an output or a secret. `default` is Python."""
+    """A row of a table: a config field, an input, an output or a secret. `default` is Python."""
 
     name: str
     type: str = ""
@@ -49,20 +71,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a connector; `note` is said in its place if it has no rows, else below it."""
+    """A table of a connector. `note` is shown below its rows, or in its place if there are none."""
 
     title: str
     rows: list[Row]
     note: str = ""
 
     def has(self, column: str) -> bool:
-        """Does any row have something in this column?"""
+        """Return whether any row has something in this column."""
         return any(getattr(row, column) for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase that a job can have, what it means, and what the API says then."""
+    """A phase that a job can have, what it means, and when the job has it."""
 
     name: str
     meaning: str
@@ -75,7 +97,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Step:
-    """A part of a run in plain words, with the requests that are sent."""
+    """A part of a run: what happens, and the requests that are sent."""
 
     title: str
     requests: list[str]
@@ -84,7 +106,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Connector:
-    """All that the page says of one connector. `anchor` is unique on the page."""
+    """The content about one connector. `anchor` is unique on the page."""
 
     anchor: str
     title: str
@@ -105,7 +127,7 @@ class Connector:
 
 
 def connectors(loaded: Sequence[LoadedSpec]) -> list[Connector]:
-    """The connectors of a page, in the order of the specs."""
+    """Return the connectors of a page, in the order of the specs."""
     versions = Counter(item.spec.task_type_name for item in loaded)
     return [_connector(item, by_name=versions[item.spec.task_type_name] == 1) for item in loaded]
 
@@ -114,9 +136,8 @@ def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
     spec = loaded.spec
     name, version = spec.task_type_name, spec.task_type_version
     file = os.path.relpath(loaded.file)
-    file = (
-        os.path.basename(file) if file.startswith("..") else file
-    )  # a page tells nothing of the machine it was made on
+    if file.startswith(".."):  # the page must not show paths of the machine that made it
+        file = os.path.basename(file)
     return Connector(
         anchor=name if by_name else f"{name}:{version}",
         title=_line(spec.title) or name,
@@ -131,14 +152,14 @@ def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
         steps=list(_steps(spec)),
         phases=list(_phases(spec)),
         picture=printable(_in_words("\n".join(phase_lines(spec)))),
-        otherwise=_otherwise(spec),
+        otherwise=other_states(spec) or "",
         links=[_line(link.name) for link in spec.get.links] if spec.get else [],
         info=[_line(name) for name in spec.get.info] if spec.get and isinstance(spec.get.info, dict) else [],
     )
 
 
 def _line(text: str | None) -> str:
-    """One line of text, without what cannot be shown."""
+    """Return a text as one line, without characters that cannot be shown."""
     return " ".join(printable(text or "").split())
 
 
@@ -183,46 +204,33 @@ def _outputs(spec: ConnectorSpec) -> Table:
 def _secrets(spec: ConnectorSpec) -> Table:
     rows = []
     for name, secret in spec.secrets.items():
-        must = secret.required and secret.env is None and secret.file is None
         about = f"{_line(secret.description)} From {_line(sources_of(secret))}.".strip()
-        rows.append(Row(name, "", must, about=about))
+        rows.append(Row(name, "", must_be_given(secret), about=about))
     if not rows:
         return Table("Secrets", rows, "None.")
     name = secret_name(rows[0].name)
-    note = "In the task you give the secret's name in Flyte's secret store, never its value. A local run has no store: "
-    return Table("Secrets", rows, f"{note}there the value of {name} is in the variable {variable_of(name)}.")
+    note = "A task names a secret of Flyte's secret store, never its value. A local run has no store: "
+    return Table("Secrets", rows, f"{note}there the value of {name} is in the variable {secret_variable(name)}.")
 
 
 def _steps(spec: ConnectorSpec) -> Iterator[Step]:
     create, get = spec.create, spec.get
-    sentences = []
-    if create.adopt is not None:
-        sentences.append("First it is looked for: if an earlier try made the job, that one is taken over.")
-    if create.idempotent:
-        sentences.append("After a broken answer it is sent again; the API makes one job of it.")
-    elif create.adopt is None:
-        sentences.append("After a broken answer the task fails: nobody knows whether the job was submitted.")
-    yield Step("The job is submitted", _requests(create), sentences)
+    adopts = ["First an existing job is looked up: a job of an earlier attempt is adopted."] if create.adopt else []
+    yield Step("The job is submitted", _requests(create), [*adopts, lost_response(create)])
     if get is None:
-        yield Step("It is not watched", [], ["The task is done as soon as the job is submitted."])
+        yield Step("Its state is not read", [], [NO_GET])
     else:
-        poll = get.poll
         yield Step(
-            "It is watched",
-            _requests(get),
-            [
-                "A failed request never fails the task.",
-                f"A job that cannot be read for {duration_text(poll.tolerance)} ends as {poll.give_up}.",
-            ],
+            "Its state is read", _requests(get), ["A failed request never fails the task.", unreadable_job(get.poll)]
         )
     if spec.result is not None:
-        yield Step("Its result is fetched", _requests(spec.result), ["Once, when the job has succeeded."])
+        yield Step("Its result is read", _requests(spec.result), ["Once, when the job has succeeded."])
     if spec.logs is None:
-        yield Step("Its log is not shown", [], ["The connector reads no log."])
+        yield Step("Its log is not shown", [], [NO_LOGS])
     else:
         yield Step("Its log is shown", _requests(spec.logs), ["As the job writes it."])
     if spec.delete is None:
-        yield Step("It cannot be cancelled", [], ["When the task is aborted, nothing is sent: the job goes on."])
+        yield Step("It cannot be cancelled", [], [NO_DELETE])
     else:
         yield Step("It can be cancelled", _requests(spec.delete), ["When the task is aborted."])
 
@@ -234,19 +242,13 @@ def _phases(spec: ConnectorSpec) -> Iterator[Phase]:
         yield Phase(phase, PHASES[phase].meaning, [_line(_in_words(f"{said}{reason}")) for reason in reasons])
 
 
-def _otherwise(spec: ConnectorSpec) -> str:
-    rules = spec.get.phase if spec.get else []
-    catches_all = any(rule.phase is not None and rule.when is None for rule in rules)
-    return "" if catches_all or not rules else "Anything else that the API says counts as RUNNING."
-
-
 def _requests(section: Calls) -> list[str]:
-    """The requests of a section, a template as `{name}`."""
+    """Return the requests of a section, with templates as `{name}`."""
     requests = [step.request for step in section.as_steps(save=False)]
     requests += [section.request] if section.steps is not None and section.request is not None else []
     return [_line(_in_words(request_text(request))) for request in requests]
 
 
 def _in_words(text: str) -> str:
-    """A template as `{name}`."""
+    """Return a text with its templates as `{name}`."""
     return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", r"{\1}", text)

@@ -1,4 +1,4 @@
-"""Python for workflow authors to copy: a task of a spec, with values for all that must be given."""
+"""Python for workflow authors to copy: a task of a spec, with a value for everything that is required."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
-from yaml_connector.cli._description.author_words import python_literal
+from yaml_connector.cli._description.words import must_be_given
 
-_LONGEST_DEFAULT = 50  # characters; longer ones are in the table only
+_LONGEST_DEFAULT = 50  # characters; longer ones are only in the table
 _SAMPLES: dict[str, Any] = {
     "str": "...",
     "int": 1,
@@ -29,13 +29,13 @@ _SAMPLES: dict[str, Any] = {
 
 
 def variable(spec: ConnectorSpec) -> str:
-    """What the snippet calls the task: `batch_job`."""
+    """Return the name of the task's variable: `batch_job`."""
     name = re.sub(r"\W+", "_", spec.task_type_name, flags=re.ASCII).strip("_")
     return f"{name}_task" if keyword.iskeyword(name) or name in ("flyte", "yaml_connector") else name
 
 
 def snippet(spec: ConnectorSpec, named: str) -> str:
-    """Python that makes the task and its environment; the spec is `named` by its task type, or by its file."""
+    """Return Python that makes the task and its environment. `named`: the task type or the file of the spec."""
     name = variable(spec)
     lines = [
         "import flyte",
@@ -65,23 +65,28 @@ def _config_lines(spec: ConnectorSpec) -> Iterator[str]:
 
 
 def _secret_lines(spec: ConnectorSpec) -> Iterator[str]:
-    """Secrets that only the task can give; the others as comments."""
+    """Yield the secrets: those that the task must name, the others as comments."""
     if not spec.secrets:
         return
     yield "    secrets={  # names in Flyte's secret store"
     for name, secret in spec.secrets.items():
-        must = secret.required and secret.env is None and secret.file is None
-        yield f"        {'' if must else '# '}{python_literal(name)}: {python_literal(secret_name(name))},"
+        comment = "" if must_be_given(secret) else "# "
+        yield f"        {comment}{python_literal(name)}: {python_literal(secret_name(name))},"
     yield "    },"
 
 
 def secret_name(name: str) -> str:
-    """What the snippet calls a secret in Flyte's store: `my-api-key`."""
+    """Return the name of a secret in Flyte's store: `my-api-key`."""
     return f"my-{name.replace('_', '-')}"
 
 
+def secret_variable(name: str) -> str:
+    """Return the variable from which Flyte reads a secret of its store in a local run: `MY_API_KEY`."""
+    return name.upper().replace("-", "_")
+
+
 def call_line(spec: ConnectorSpec) -> str:
-    """How a task of the author's own calls it: `result = await batch_job(name=...)`."""
+    """Return how another task calls it: `result = await batch_job(name=...)`."""
     given = {"text": None} if spec.inputs is None else {k: v for k, v in spec.inputs.items() if not v.type.optional}
     names = ["answer"] if "*" in spec.outputs else list(spec.outputs)
     names = [f"{name}_" if keyword.iskeyword(name) else name for name in names]
@@ -93,14 +98,14 @@ def call_line(spec: ConnectorSpec) -> str:
 
 
 def command_line(spec: ConnectorSpec) -> str:
-    """How it is run from a laptop, if the snippet is in main.py."""
+    """Return the command of a local run, if the snippet is in main.py."""
     given = ["text"] if spec.inputs is None else [k for k, v in spec.inputs.items() if not v.type.optional]
     options = "".join(f" --{name} ..." for name in given)
     return f"flyte run --local main.py {variable(spec)}{options}"
 
 
 def sample(field: ConfigField) -> Any:
-    """A value that a config field takes."""
+    """Return a value that is valid for a config field."""
     if field.enum:
         return next((value for value in field.enum if value is not None), None)
     return _sample(field.type, field)
@@ -119,3 +124,16 @@ def _sample(kind: ValueType, field: ConfigField) -> Any:
         if field.maximum is not None:
             value = min(value, math.floor(field.maximum) if whole else field.maximum)
     return value
+
+
+def python_literal(value: Any) -> str:
+    """Return a value as Python code, its strings in the quotes that need fewer escapes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{python_literal(key)}: {python_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(python_literal, value))}]"
+    if not isinstance(value, str):
+        return repr(value)
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    inner = "".join(f"\\{char}" if char == quote else char if char in "\"'" else repr(char)[1:-1] for char in value)
+    return f"{quote}{inner}{quote}"

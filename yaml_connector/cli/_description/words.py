@@ -1,4 +1,4 @@
-"""A spec in plain words: what is sent, how it is judged, what is kept with a job, what a task's author gives."""
+"""What is told of a spec in plain words, for `explain`, `docs` and `stubs`."""
 
 from __future__ import annotations
 
@@ -6,95 +6,146 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from yaml_connector._expressions.filters import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._loading.references import names_in
-from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.fields import Model
+from yaml_connector._spec.interface import ConfigField, Secret
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector.cli._description.author_words import limits_of, sources_of
-from yaml_connector.cli._description.picture import phase_lines
+from yaml_connector._spec.sections import Create, Poll
 
 _LONGEST, _LONGEST_BODY = 90, 300  # characters of a value that are shown
 
-
-def spec_lines(loaded: LoadedSpec) -> Iterator[str]:
-    """All that a spec says, for people who read no YAML."""
-    spec = loaded.spec
-    version = f", version {spec.task_type_version}" if spec.task_type_version else ""
-    yield f"{spec.title} (task type {spec.task_type_name}{version})"
-    yield from [" ".join(spec.description.split())] if spec.description else []
-    yield from _section("WHERE", _where(spec))
-    yield from _section("A TASK'S AUTHOR GIVES", author_lines(spec))
-    yield from _section("CREATE: SUBMIT THE JOB", _create(spec))
-    yield from _section("GET: HOW THE JOB IS DOING", _get(spec))
-    yield from _section("PHASES", phase_lines(spec))
-    yield from _section("RESULT: WHAT IT GAVE", _result(spec))
-    yield from _section("DELETE: CANCEL IT", _delete(spec))
-    yield from _section("LOGS", _logs(spec))
-    yield from _section("KEPT WITH THE JOB", kept_lines(spec))
+NO_GET = "The job counts as SUCCEEDED as soon as it is submitted."
+NO_DELETE = "When the task is aborted, nothing is sent: the job goes on."
+NO_LOGS = "The connector reads no log."
 
 
-def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
-    found = [f"  {line}".rstrip() for line in lines]
-    if found:
-        yield from ["", title, *found]
+# --- for the author of a task -------------------------------------------------------------------------------------
 
 
-def _where(spec: ConnectorSpec) -> Iterator[str]:
-    connection = spec.connection
-    yield f"Requests go to {connection.base_url}"
-    if connection.allowed_hosts:
-        yield f"and may go to {', '.join(connection.allowed_hosts)}"
-    if connection.public_hosts:
-        yield f"and, without credentials, to {', '.join(connection.public_hosts)}"
-    if connection.auth is None:
-        yield "without credentials"
-    else:
-        names = sorted(str(name[1]) for name in names_in(connection) if name[0] == "secrets" and len(name) > 1)
-        used = f" ({', '.join(f'secret {name}' for name in names)})" if names else ""
-        yield f"with {connection.auth.words}{used}"
-    codes = ", ".join(map(str, connection.retry.status_codes))
-    attempt, whole = duration_text(connection.timeout), duration_text(connection.deadline)
-    yield f"One attempt takes at most {attempt}, a whole call {whole}"
-    yield f"{connection.retry.max_attempts} attempts, after no answer or status {codes}"
-    if connection.rate_limit:
-        yield f"At most {connection.rate_limit.requests} requests in {duration_text(connection.rate_limit.per)}"
-    if connection.check:
-        yield f"`check` tries {request_text(connection.check)}"
+def limits_of(field: ConfigField) -> list[str]:
+    """Return the rules for a config value: `from 1`, `up to 64`, `one of short, long`."""
+    rules = [f"from {field.minimum}"] if field.minimum is not None else []
+    rules += [f"up to {field.maximum}"] if field.maximum is not None else []
+    rules += [f"one of {', '.join(map(str, field.enum))}"] if field.enum is not None else []
+    return rules
+
+
+def sources_of(secret: Secret) -> str:
+    """Return where a secret comes from: `the task, else the connector's BATCH_API_KEY`."""
+    sources = ["the task"] + ([f"the connector's {secret.env}"] if secret.env else [])
+    sources += [f"the file {secret.file}"] if secret.file else []
+    return ", else ".join(sources)
+
+
+def must_be_given(secret: Secret) -> bool:
+    """Return whether a task must name this secret, because the connector has no source for it."""
+    return secret.required and secret.env is None and secret.file is None
 
 
 def author_lines(spec: ConnectorSpec) -> Iterator[str]:
-    """Config, inputs, outputs and secrets as a task's author sees them."""
+    """Yield a line for each input, config field, secret and output."""
     if spec.inputs is None:
         yield "input    any: the task declares its own"
     for name, given in (spec.inputs or {}).items():
-        yield _named("input", name, str(given.type), given.description)
+        yield _author_line("input", name, str(given.type), given.description)
     for name, field in spec.config.items():
-        must = "required" if field.required else f"default {json.dumps(field.default, ensure_ascii=False)}"
-        yield _named("config", name, ", ".join([str(field.type), must, *limits_of(field)]), field.description)
+        default = "required" if field.required else f"default {_json(field.default)}"
+        yield _author_line("config", name, ", ".join([str(field.type), default, *limits_of(field)]), field.description)
     for name, secret in spec.secrets.items():
-        kind = f"from {sources_of(secret)}" + ("" if secret.required else ", may be missing")
-        yield _named("secret", name, kind, secret.description)
+        source = f"from {sources_of(secret)}" + ("" if secret.required else ", optional")
+        yield _author_line("secret", name, source, secret.description)
     for name, output in spec.outputs.items():
         label = "any that the task declares" if name == "*" else name
-        read = f"{output.type}, read from {_short(output.value)}"
-        read += f", else {json.dumps(output.default, ensure_ascii=False)}" if output.has_default else ""
-        yield _named("output", label, read, output.description)
+        source = f"{output.type}, read from {_short(output.value)}"
+        source += f", else {_json(output.default)}" if output.has_default else ""
+        yield _author_line("output", label, source, output.description)
 
 
-def _named(what: str, name: str, about: str, description: str | None) -> str:
+def _author_line(kind: str, name: str, about: str, description: str | None) -> str:
     text = f": {' '.join(description.split())}" if description else ""
-    return f"{what:<8} {name} ({about.strip(', ')}){text}"
+    return f"{kind:<8} {name} ({about.strip(', ')}){text}"
+
+
+# --- phases ---------------------------------------------------------------------------------------------------------
+
+
+def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
+    """Return each phase that the spec can report, in the order of a job's life, with the reasons for it."""
+    found: dict[str, list[str]] = {}
+    if spec.get is None:
+        return {"SUCCEEDED": ["as soon as it is submitted"]}
+    for rule in spec.get.phase:
+        if rule.phase is not None:
+            found.setdefault(rule.phase, []).append(f"when {rule.when}" if rule.when is not None else "otherwise")
+        for phase, values in (rule.map or {}).items():
+            shown = ", ".join(as_text(value) or '""' for value in values)
+            several = len(spec.get.phase) > 1
+            found.setdefault(phase, []).append(f"{rule.path} is {shown}" if several else shown)
+    return {phase: found[phase] for phase in PHASES if phase in found}
+
+
+def other_states(spec: ConnectorSpec) -> str | None:
+    """Return what a state that no rule names means; None if the rules name all."""
+    if spec.get is None or any(rule.phase is not None and rule.when is None for rule in spec.get.phase):
+        return None
+    return "Any other state counts as RUNNING, and the message names it."
+
+
+def phase_lines(spec: ConnectorSpec) -> Iterator[str]:
+    """Yield a drawing in text: the phases in which a job goes on, then those in which it ends."""
+    reasons = phase_reasons(spec)
+    active = [phase for phase in reasons if phase not in TERMINAL_PHASES]
+    terminal = [phase for phase in reasons if phase in TERMINAL_PHASES]
+    width = max(len(phase) for phase in reasons) + 2
+    if spec.get is not None and len(spec.get.phase) == 1 and spec.get.phase[0].path is not None:
+        yield f"{spec.get.phase[0].path} is"
+    yield "submitted"
+    for phase in active:
+        last = phase == active[-1] and not terminal
+        yield from _branch(last, phase, reasons[phase], width)
+    if active and terminal:
+        yield "│"
+    for phase in terminal:
+        yield from _branch(phase == terminal[-1], f"{PHASES[phase].sign} {phase}", reasons[phase], width)
+    if (others := other_states(spec)) is not None:
+        yield others
+
+
+def _branch(last: bool, name: str, reasons: list[str], width: int) -> Iterator[str]:
+    yield f"{'└─▶' if last else '├─▶'} {name:<{width}}  {reasons[0]}"
+    for reason in reasons[1:]:
+        yield f"{' ' if last else '│'}   {'':<{width}}  {reason}"
+
+
+# --- calls ----------------------------------------------------------------------------------------------------------
+
+
+def lost_response(create: Create) -> str:
+    """Return what happens when the response to a create is lost."""
+    if create.idempotent:
+        return "If its response is lost, the create is sent again; the API deduplicates it."
+    if create.adopt is not None:
+        return "If its response is lost, the job is looked up, and the create is sent again if there is no job."
+    return "If its response is lost, the task fails: it is unknown whether the job was submitted."
+
+
+def unreadable_job(poll: Poll) -> str:
+    """Return what happens to a job whose state cannot be read."""
+    tolerance = duration_text(poll.tolerance)
+    return f"A job that cannot be read keeps its phase for {tolerance}, then it becomes {poll.give_up}."
 
 
 def request_text(request: Request, default: str = "GET") -> str:
-    """`POST /jobs`."""
+    """Return `POST /jobs`."""
     return f"{request.method or default} {request.path or request.url}"
 
 
 def call_lines(section: Calls) -> Iterator[str]:
-    """The requests of a section, in order."""
+    """Yield the requests of a section, in order."""
     steps = section.as_steps(save=False)
     for number, step in enumerate(steps, 1):
         yield from _step(step, f"{number}. " if len(steps) > 1 else "")
@@ -116,31 +167,75 @@ def _step(step: Step, number: str) -> Iterator[str]:
         value = request.json_body if kind == "json" else getattr(request, kind)
         yield f"     {kind} body: {_short(value, _LONGEST_BODY)}"
     if step.success:
-        yield f"     an answer is: {', '.join(map(str, step.success))}"
+        yield f"     successful if the status is {', '.join(map(str, step.success))}"
     if step.error is not None:
-        yield f"     failed for good if {step.error}"
+        yield f"     failed permanently if {step.error}"
     if step.retry_if is not None:
         yield f"     sent again if {step.retry_if}"
     if step.follow is not None:
         yield f"     then its next page, {_short(step.follow)}, for at most {duration_text(step.follow_for)}"
     if step.optional:
-        yield "     a failure counts as skipped"
+        yield "     skipped if it fails"
+
+
+# --- a whole spec ---------------------------------------------------------------------------------------------------
+
+
+def spec_lines(loaded: LoadedSpec) -> Iterator[str]:
+    """Yield the description of a spec, section by section."""
+    spec = loaded.spec
+    version = f", version {spec.task_type_version}" if spec.task_type_version else ""
+    yield f"{spec.title} (task type {spec.task_type_name}{version})"
+    yield from [" ".join(spec.description.split())] if spec.description else []
+    yield from _section("CONNECTION", _connection(spec))
+    yield from _section("WHAT A TASK PROVIDES AND GETS", author_lines(spec))
+    yield from _section("CREATE: SUBMIT THE JOB", _create(spec))
+    yield from _section("GET: READ THE JOB'S STATE", _get(spec))
+    yield from _section("PHASES", phase_lines(spec))
+    yield from _section("RESULT: READ WHAT A JOB PRODUCED", _result(spec))
+    yield from _section("DELETE: CANCEL THE JOB", _delete(spec))
+    yield from _section("LOGS", _logs(spec))
+    yield from _section("KEPT WITH THE JOB", _kept(spec))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = [f"  {line}".rstrip() for line in lines]
+    if found:
+        yield from ["", title, *found]
+
+
+def _connection(spec: ConnectorSpec) -> Iterator[str]:
+    connection = spec.connection
+    yield f"Requests go to {connection.base_url}"
+    if connection.allowed_hosts:
+        yield f"and may go to {', '.join(connection.allowed_hosts)}"
+    if connection.public_hosts:
+        yield f"and, without credentials, to {', '.join(connection.public_hosts)}"
+    if connection.auth is None:
+        yield "without credentials"
+    else:
+        names = sorted(str(name[1]) for name in names_in(connection) if name[0] == "secrets" and len(name) > 1)
+        used = f" ({', '.join(f'secret {name}' for name in names)})" if names else ""
+        yield f"with {connection.auth.words}{used}"
+    codes = ", ".join(map(str, connection.retry.status_codes))
+    attempt, whole = duration_text(connection.timeout), duration_text(connection.deadline)
+    yield f"One attempt takes at most {attempt}, a whole call {whole}"
+    yield f"Up to {connection.retry.max_attempts} attempts, if there is no response or status {codes}"
+    if connection.rate_limit:
+        yield f"At most {connection.rate_limit.requests} requests in {duration_text(connection.rate_limit.per)}"
+    if connection.check:
+        yield f"`check` sends {request_text(connection.check)}"
 
 
 def _create(spec: ConnectorSpec) -> Iterator[str]:
     create = spec.create
     if create.adopt is not None:
-        yield "First it looks for the job:"
+        yield "First an existing job is looked up:"
         yield from (f"  {line}" for line in call_lines(create.adopt))
-        yield f"  If {_short(create.adopt.job_id)} is there, that job is taken over, and nothing is submitted. Else:"
+        yield f"  If {_short(create.adopt.job_id)} is there, that job is adopted, and nothing is submitted. Else:"
     yield from call_lines(create)
     yield f"The job's id is {_short(create.job_id)}"
-    if create.idempotent:
-        yield "The API makes one job of the same create sent twice: after a broken answer it is sent again"
-    elif create.adopt is not None:
-        yield "After a broken answer the job is looked for, then the create is sent again"
-    else:
-        yield "After a broken answer the job FAILS: it is unknown whether it was submitted"
+    yield lost_response(create)
     for step in create.on_failure:
         yield f"If a later step fails: {request_text(step.request)}"
 
@@ -148,7 +243,7 @@ def _create(spec: ConnectorSpec) -> Iterator[str]:
 def _get(spec: ConnectorSpec) -> Iterator[str]:
     get = spec.get
     if get is None:
-        yield "Nothing is asked: the job is SUCCEEDED as soon as it is submitted"
+        yield NO_GET
         return
     yield from call_lines(get)
     if get.batch is not None:
@@ -164,48 +259,44 @@ def _get(spec: ConnectorSpec) -> Iterator[str]:
         yield f"Link {link.name}: {_short(link.url)}"
     poll = get.poll
     if poll.min_interval:
-        yield f"Asked at most every {duration_text(poll.min_interval)}"
-    yield f"A job that the API does not know is QUEUED for {duration_text(poll.not_found_grace)}, then FAILED"
-    yield f"     not known means: {poll.not_found}"
-    yield f"A job that cannot be read keeps its phase for {duration_text(poll.tolerance)}, then it is {poll.give_up}"
+        yield f"Read at most every {duration_text(poll.min_interval)}"
+    yield f"A job that the API does not find is QUEUED for {duration_text(poll.not_found_grace)}, then FAILED"
+    yield f"     not found means: {poll.not_found}"
+    yield unreadable_job(poll)
 
 
 def _result(spec: ConnectorSpec) -> Iterator[str]:
     if spec.result is not None:
-        yield "Once the job has succeeded:"
+        yield "Once, when the job has succeeded:"
         yield from call_lines(spec.result)
 
 
 def _delete(spec: ConnectorSpec) -> Iterator[str]:
-    if spec.delete is None:
-        yield "Nothing is sent: an aborted job goes on running"
-        return
-    yield from call_lines(spec.delete)
+    yield from [NO_DELETE] if spec.delete is None else call_lines(spec.delete)
 
 
 def _logs(spec: ConnectorSpec) -> Iterator[str]:
     logs = spec.logs
     if logs is None:
-        yield "No log is read"
+        yield NO_LOGS
         return
     yield from call_lines(logs)
     lines = f", lines from {_short(logs.lines)}" if logs.lines is not None else ""
-    yield f"The answer is {logs.format}{lines}"
+    yield f"The response is {logs.format}{lines}"
     if logs.next is not None:
         yield f"The next page is {_short(logs.next)}"
     else:
-        yield "The whole log is read each time, and what is new is given"
+        yield "The whole log is read each time, and only new lines are returned"
     if logs.more is not True:
-        yield f"There is more as long as {_short(logs.more)}"
+        yield f"The log goes on if {_short(logs.more)}"
     if logs.keep is not True:
-        yield f"A line is given if {_short(logs.keep)}"
+        yield f"A line is returned if {_short(logs.keep)}"
 
 
-def kept_lines(spec: ConnectorSpec) -> Iterator[str]:
-    """What Flyte keeps with the job between two calls."""
-    yield "its id" + (
-        f", and from the answer: {', '.join(spec.create.save)}" if isinstance(spec.create.save, dict) else ""
-    )
+def _kept(spec: ConnectorSpec) -> Iterator[str]:
+    """Yield what Flyte keeps with the job between two calls."""
+    save = spec.create.save
+    yield "its id" + (f", and from the response: {', '.join(save)}" if isinstance(save, dict) else "")
     later: list[Model] = [part for part in (spec.get, spec.result, spec.delete, spec.logs) if part is not None]
     later += [spec.connection, *spec.outputs.values(), *spec.secrets.values()]
     found = {name for part in later for name in names_in(part)}
@@ -215,12 +306,15 @@ def kept_lines(spec: ConnectorSpec) -> Iterator[str]:
             yield f"{root}: all of it"
         elif names:
             yield f"{root}: {', '.join(names)}"
-    yield "this spec's later sections: a changed spec does not change a running job"
+    yield "the later sections of this spec: a changed spec does not affect a running job"
     yield "secrets are never kept"
 
 
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _short(value: Any, longest: int = _LONGEST) -> str:
-    """A value on one line, its templates as they are written, cut if it is longer than so many characters."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
+    """Return a value on one line, its templates as they are written, cut to a length."""
+    text = " ".join((value if isinstance(value, str) else _json(value)).split())
     return text if len(text) <= longest else text[: longest - 3] + "..."

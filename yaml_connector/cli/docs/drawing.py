@@ -1,4 +1,4 @@
-"""The phases of a job as a drawing: on the left where it goes on, on the right where it ends."""
+"""The phases of a job as a drawing: those in which it goes on to the left, those in which it ends to the right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT, _ROW = 176, 34, 52  # of a box; from one to the next
 
 @dataclass(frozen=True)
 class Box:
-    """A phase, or the start; `x` and `y` of its left upper corner."""
+    """A phase, or the start; `x` and `y` are its upper left corner."""
 
     name: str
     label: str
@@ -28,7 +28,7 @@ class Box:
 
 
 def drawn(connector: Connector) -> dict[str, Any]:
-    """What `docs.svg.jinja` needs: boxes, lines, the height, and the picture in words."""
+    """Return what `docs.svg.jinja` needs: boxes, lines, the height, and the drawing in words."""
     going = [phase.name for phase in connector.phases if not phase.is_end]
     ends = [phase.name for phase in connector.phases if phase.is_end]
     rows = max(len(going) + 1, len(ends))

@@ -1,4 +1,4 @@
-"""The page of `yaml-connector docs` as HTML and as Markdown; no text of a spec becomes more than text."""
+"""Renders the page of `yaml-connector docs` as HTML and as Markdown; text of a spec is always escaped."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from yaml_connector.cli._description.page import Connector
+from yaml_connector.cli._description.page import INTRO, Connector
 from yaml_connector.cli.docs.drawing import drawn
 
 _LOADER = PackageLoader("yaml_connector.cli.docs")
-# What Markdown could take for more than text; `:`, `@` and `.` where GitHub would make a link.
+# What Markdown would not show as it is; `:`, `@` and `.` where GitHub would make a link.
 _MARKUP = re.compile(r"[\\`*_\[\]<>|&~$@]|:(?=//)|(?<=\bwww)\.|^[#+-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]")
 
 
 def html_text(connectors: Sequence[Connector]) -> str:
-    """The page as one HTML file, which loads nothing and runs no script but its own."""
+    """Return the page as one HTML file, which loads nothing and runs only its own script."""
     picture = _html.get_template("docs.svg.jinja")
     style, script = _own("docs.css"), _own("docs.js")
     return _html.get_template("docs.html.jinja").render(
@@ -28,14 +28,15 @@ def html_text(connectors: Sequence[Connector]) -> str:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
+        intro=INTRO,
         connectors=connectors,
         pictures={item.anchor: Markup(picture.render(drawn(item))) for item in connectors},  # noqa: S704 - escaped
     )
 
 
 def markdown_text(connectors: Sequence[Connector]) -> str:
-    """The page as Markdown, in GitHub's flavour."""
-    return _markdown.get_template("docs.md.jinja").render(connectors=connectors)
+    """Return the page as GitHub Flavored Markdown."""
+    return _markdown.get_template("docs.md.jinja").render(intro=INTRO, connectors=connectors)
 
 
 def _own(name: str) -> Markup:
@@ -43,7 +44,7 @@ def _own(name: str) -> Markup:
 
 
 def _hash(text: str) -> str:
-    """What the page's content security policy allows to be run or applied."""
+    """Return the hash by which the page's content security policy allows this script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 

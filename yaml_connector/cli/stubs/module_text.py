@@ -19,7 +19,8 @@ from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
-from yaml_connector.cli._description.author_words import limits_of, python_literal, sources_of
+from yaml_connector.cli._description.snippet import python_literal
+from yaml_connector.cli._description.words import limits_of, sources_of
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.errors import Diagnostic
 from yaml_connector.flyte.stub_runtime import TaskOptions
