@@ -1,9 +1,10 @@
-"""What all tests share: hypothesis without a deadline (the machine may be busy), the same examples on every run; and
-the servers that several folders use."""
+"""What all tests share: settings of hypothesis, the servers that several folders use, and the rule of quick tests."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,20 +12,55 @@ from hypothesis import settings
 from tests.support.real_api import RealApi, running_api
 from tests.support.real_processes import job_service
 
+# No deadline, since the machine may be busy, and the same examples on every run.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("suite")
 
+# Fixtures that start a process: a test that needs one is slow.
+PROCESSES = {"job_service_url"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow by its fixtures or its folder; the rest carries the mark itself."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        special = any(item.get_closest_marker(name) for name in ("editor", "browser", "real"))
+        if special or fixtures & PROCESSES or "integration" in item.path.parts:
+            item.add_marker("slow")
+
+
+_running: list[pytest.Item] = []  # the quick test that runs, if one does
+
+
+def _no_process(event: str, args: tuple[Any, ...]) -> None:
+    if event in ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn") and _running:
+        raise RuntimeError("this test starts a process: mark it `slow`")
+
+
+sys.addaudithook(_no_process)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Hold quick tests to what they are: one that starts a process fails."""
+    if item.get_closest_marker("slow") is None:
+        _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.clear()
+
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[RealApi]:
-    """A real HTTP server, whose answers a test gives as cases."""
+    """A real HTTP server in a thread; each test scripts a case of its own in it."""
     with running_api() as api:
         yield api
 
 
 @pytest.fixture(scope="session")
 def job_service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The embedded job service, in a process of its own."""
+    """The URL of the demo's job service, with the users alice and bob, in a process of its own."""
     with job_service(tmp_path_factory.mktemp("job_service")) as url:
         yield url

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from tests.docs.doc_blocks import DOCS, Block, blocks, slug
 from tests.support.paths import ROOT
-from tests.support.real_processes import USER_KEYS, clean_environment, job_service, script
+from tests.support.real_processes import USER_KEYS, clean_environment, script
 from yaml_connector.cli.main import cli
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
@@ -36,22 +36,15 @@ EMPTY_FOLDER = ("tutorial.md",)  # it begins with nothing
 LUCK = re.compile(r"^N s  (QUEUED|RUNNING)$|map\.(QUEUED|RUNNING): |\] (QUEUED|RUNNING)$")
 
 
-@pytest.fixture(scope="session")
-def batch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The job service with the users alice and bob."""
-    with job_service(tmp_path_factory.mktemp("jobs")) as url:
-        yield url
-
-
 class Reader:
     """Somebody who reads a page and does what it says, in a folder of their own."""
 
-    def __init__(self, folder: Path, page: Path, batch_url: str) -> None:
+    def __init__(self, folder: Path, page: Path, job_service_url: str) -> None:
         self.folder = folder
-        self.port = batch_url.rpartition(":")[2]
+        self.port = job_service_url.rpartition(":")[2]
         self.env = clean_environment(
             folder,
-            BATCH_URL=batch_url,
+            BATCH_URL=job_service_url,
             ALICE_KEY=USER_KEYS["alice"],
             ALICE_API_KEY=USER_KEYS["alice"],
             BATCH_API_KEY=USER_KEYS["bob"],
@@ -163,10 +156,12 @@ def help_of(*words: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_is_what_happens(page: Path, tmp_path: Path, batch_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_what_happens(
+    page: Path, tmp_path: Path, job_service_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     all_blocks = list(blocks(page))
-    reader = Reader(tmp_path, page, batch_url)
+    reader = Reader(tmp_path, page, job_service_url)
     for block in all_blocks:
         reader.do(block)
     reader.python(all_blocks)
@@ -180,6 +175,7 @@ def test_no_block_is_left_out(page: Path) -> None:
     assert all(before == "python" for before, kind in pairwise(kinds) if kind == "text"), "text is what Python printed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_command_that_is_not_run_is_one_that_there_is(page: Path) -> None:
     lines = [line for block in blocks(page) if block.kind == "sh" for line in command_lines(block.content)]

@@ -33,6 +33,7 @@ EXAMPLES = re.findall(r"^\| `(\w+)[^`]*` \| [^|]+ \| `((?:[^`|]|\\\|)+)` \| `([^
 ELSEWHERE = ("connection.auth", "get.phase.map", "defaults.secrets", "tests.secrets")
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_models() -> None:
     script = ROOT / "scripts" / "reference.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)

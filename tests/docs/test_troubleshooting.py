@@ -344,6 +344,7 @@ def test_every_message_is_produced_here() -> None:
     assert sorted(PRODUCED) == sorted(QUOTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", QUOTED)
 def test_a_message_is_what_a_user_meets(message: str, tmp_path: Path) -> None:
     said = PRODUCED[message](tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from tests.support.paths import ROOT
+from tests.support.ports import accepts, held_port
 
 PATIENCE = 40.0  # seconds; a busy machine takes a while to import Flyte
 T = TypeVar("T")
@@ -30,15 +30,6 @@ PLANTED = (OWN_KEY, *STORE.values())
 def script(name: str) -> str:
     """A console script of this Python environment."""
     return str(Path(sys.executable).with_name(name))
-
-
-def free_ports(count: int) -> list[int]:
-    """That many different ports that nobody listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def wait_until(found: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
@@ -153,28 +144,25 @@ def started(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: P
         process.stop()
 
 
-def c0_command(port: int, *modules: str) -> list[str]:
-    """What starts a connector service; its metrics are served on a free port."""
+def c0_command(port: int, *modules: str, metrics_port: int = 0) -> list[str]:
+    """Return the command that starts a connector service; 0 lets the system choose the port of the metrics."""
     options = [option for module in modules for option in ("--modules", module)]
-    return [script("c0"), "--port", str(port), "--prometheus_port", str(free_ports(1)[0]), *options]
-
-
-def accepts(port: int) -> bool:
-    """Does somebody listen on this port?"""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    return [script("c0"), "--port", str(port), "--prometheus_port", str(metrics_port), *options]
 
 
 @contextmanager
 def connector_service(
-    folder: Path, specs: Path | str, *modules: str, port: int | None = None, **variables: str
+    folder: Path, specs: Path | str, *modules: str, metrics_port: int = 0, **variables: str
 ) -> Iterator[tuple[Process, int]]:
-    """`c0` with all specs of a folder, ready for calls; gives the process and its port. Its log is in `folder`."""
-    port = port or free_ports(1)[0]
+    """Start `c0` with all specs of a folder; yield the process and its port when it is ready.
+
+    The service runs in `folder`, and its log is there.
+    """
     env = clean_environment(folder, YAML_CONNECTOR_PATH=str(specs), **variables)
-    command = c0_command(port, *(modules or ("yaml_connector.flyte.service",)))
-    with started(command, cwd=folder, env=env, log=folder / "c0.log") as process:
+    with ExitStack() as stack:
+        port = stack.enter_context(held_port())
+        command = c0_command(port, *(modules or ("yaml_connector.flyte.service",)), metrics_port=metrics_port)
+        process = stack.enter_context(started(command, cwd=folder, env=env, log=folder / "c0.log"))
 
         def ready() -> bool:
             assert process.process.poll() is None, f"c0 ended:\n{process.output}"

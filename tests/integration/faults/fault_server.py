@@ -17,6 +17,8 @@ from time import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.ports import held_socket
+
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -240,16 +242,25 @@ class FaultServer:
         self._fault: Fault | None = None
         self._times: int | None = None
         self._only: Callable[[str, str], bool] = lambda method, path: True
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server
+        self._held: socket.socket
         self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Take a port, and listen on it. It stays this server's own until `stop`, also while it refuses connections."""
+        self._held = held_socket()
+        self.port = self._held.getsockname()[1]
+        await self._listen()
 
     async def stop(self) -> None:
-        """Nobody listens any more, and all connections are closed."""
-        assert self._server is not None
+        """Close the server, all connections, and the port."""
+        self._refuse()
+        self._held.close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, reuse_port=True)
+
+    def _refuse(self) -> None:
         self._server.close()
         for writer in list(self._open):
             writer.transport.abort()
@@ -259,14 +270,14 @@ class FaultServer:
         self._fault, self._only, self._times = fault, only, times
         self.over = asyncio.Event()
         if fault is FAULTS["refuse"]:
-            await self.stop()
+            self._refuse()
 
     async def heal(self) -> None:
         """From here on all is well."""
         refused, self._fault = self._fault is FAULTS["refuse"], None
         self.over.set()
         if refused:
-            await self.start()
+            await self._listen()
 
     def _hit(self, method: str, path: str) -> Fault | None:
         fault = self._fault

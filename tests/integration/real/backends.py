@@ -98,7 +98,7 @@ def backend(name: str, folder: Path, **variables: str) -> Iterator[Backend]:
         assert not outside, f"others can reach {outside}"
         given = dict(line.split("=", 1) for line in up.stdout.splitlines())
         spec = CATALOG / f"{name}.yaml"
-        with connector_service(folder, spec, port=None, **given) as (_, port), FlyteSide(port) as flyte:
+        with connector_service(folder, spec, **given) as (_, port), FlyteSide(port) as flyte:
             yield Backend(spec, given, flyte)
     finally:
         down = run("down")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.flyte_side import FlyteSide
 from tests.support.paths import ROOT
+from tests.support.ports import held_port
 from tests.support.real_api import RealApi
 from tests.support.real_processes import OWN_KEY, PLANTED, STORE, USER_KEYS, Process, connector_service
 from yaml_connector import task_from_spec
@@ -61,11 +62,13 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-connector\nVersion: 1.0\n")
     (broken / "entry_points.txt").write_text("[flyte.connectors]\nbroken = there_is_no_such_module\n")
     with (
+        held_port() as metrics_port,
         connector_service(
             folder,
             "connectors.d",
             "everything_logged",
             "yaml_connector.flyte.service",
+            metrics_port=metrics_port,
             PYTHONPATH=f"{ROOT}{os.pathsep}{folder / 'installed'}",
             LOG_LEVEL="10",
             REAL_API=api.url,
@@ -76,7 +79,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
         ) as (process, port),
         FlyteSide(port, STORE) as calls,
     ):
-        metrics_port = int(process.process.args[4])  # type: ignore[index]
         yield Service(process, port, calls, job_service_url, metrics_port, folder)
         shown = [secret for secret in PLANTED if secret in process.output]
         assert shown == [], "c0 wrote secrets"

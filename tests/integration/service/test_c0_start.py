@@ -11,7 +11,8 @@ from typing import Any
 
 from tests.support.flyte_side import FlyteSide, state
 from tests.support.paths import ROOT
-from tests.support.real_processes import Process, c0_command, clean_environment, free_ports, script, started, wait_until
+from tests.support.ports import held_port
+from tests.support.real_processes import Process, c0_command, clean_environment, script, started, wait_until
 
 GOOD = """
 spec_version: 1
@@ -32,8 +33,11 @@ get:
 
 def start_and_end(folder: Path, *modules: str) -> tuple[int, str]:
     """Exit code and output of a `c0` that does not stay."""
-    command = c0_command(free_ports(1)[0], *modules)
-    with started(command, cwd=folder, env=clean_environment(folder), log=folder / "c0.log") as process:
+    env = clean_environment(folder)
+    with (
+        held_port() as port,
+        started(c0_command(port, *modules), cwd=folder, env=env, log=folder / "c0.log") as process,
+    ):
         return process.wait(), process.output
 
 
@@ -98,11 +102,13 @@ def test_flyte_serves_its_metrics_and_ours(service: Any, calls: FlyteSide, batch
 
 def test_one_file_may_be_all_there_is_and_warnings_do_not_stop_the_start(tmp_path: Path) -> None:
     (tmp_path / "only.yaml").write_text(GOOD.format(name="only").replace(", idempotent: true", ""))
-    port = free_ports(1)[0]
     env = clean_environment(tmp_path, YAML_CONNECTOR_PATH=str(tmp_path / "only.yaml"))
-    with started(
-        c0_command(port, "yaml_connector.flyte.service"), cwd=tmp_path, env=env, log=tmp_path / "log"
-    ) as process:
+    with (
+        held_port() as port,
+        started(
+            c0_command(port, "yaml_connector.flyte.service"), cwd=tmp_path, env=env, log=tmp_path / "log"
+        ) as process,
+    ):
         process.wait_for("only (0)")
         assert "warning: create: neither idempotent nor adopt" in process.output
         with FlyteSide(port) as calls:

@@ -30,7 +30,8 @@ from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub
 from tests.integration.faults.fault_rig import BATCH, CREATES, GET
 from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_cancelled
 from tests.support.flyte_side import ENDS, metadata_of, state, template_of
-from tests.support.real_processes import Process, accepts, c0_command, clean_environment, free_ports
+from tests.support.ports import accepts, held_socket
+from tests.support.real_processes import Process, c0_command, clean_environment
 from yaml_connector import task_from_spec
 
 FLYTES_PATIENCE = 10.0
@@ -191,7 +192,8 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     }
     for server in servers.values():
         await server.start()
-    run = Run(folder, servers, port=free_ports(1)[0])
+    held = held_socket()
+    run = Run(folder, servers, port=held.getsockname()[1])
     run.write_specs()
     await run.start()
     backoff = [("grpc.max_reconnect_backoff_ms", 300), ("grpc.initial_reconnect_backoff_ms", 100)]
@@ -205,6 +207,7 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
         assert run.process is not None
         run.process.send(signal.SIGTERM)
         run.process.stop()
+        held.close()
         for server in servers.values():
             await server.heal()
             await server.stop()

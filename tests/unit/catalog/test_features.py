@@ -88,6 +88,7 @@ def test_every_field_and_every_choice_of_the_language_is_used_by_some_spec() -> 
     assert unused(ConnectorSpec, [item.spec for item in all_specs()]) == []
 
 
+@pytest.mark.slow
 def test_every_field_and_every_choice_of_contract_tests_is_used_by_some_test() -> None:
     assert unused(ContractTests, [contract_tests(item.file).tests for item in all_specs()]) == []
 

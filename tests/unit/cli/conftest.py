@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,23 +9,16 @@ from click.testing import CliRunner
 
 from tests.support.command_line import Command, Done
 from tests.support.paths import ROOT
-from tests.support.real_processes import OWN_KEY, USER_KEYS, clean_environment, job_service
+from tests.support.real_processes import OWN_KEY, USER_KEYS, clean_environment
 from yaml_connector.cli.main import cli
 
 
-@pytest.fixture(scope="session")
-def batch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a job service with the users alice and bob."""
-    with job_service(tmp_path_factory.mktemp("jobs")) as url:
-        yield url
-
-
 @pytest.fixture
-def environment(tmp_path: Path, batch_url: str) -> dict[str, str]:
+def environment(tmp_path: Path, job_service_url: str) -> dict[str, str]:
     """The environment of a person at a terminal: the URL, and alice's key in a variable."""
     return clean_environment(
         tmp_path,
-        BATCH_URL=batch_url,
+        BATCH_URL=job_service_url,
         ALICE_KEY=USER_KEYS["alice"],
         WRONG_KEY=OWN_KEY,
         YAML_CONNECTOR_PATH=str(ROOT / "connectors.d"),

@@ -94,6 +94,7 @@ def test_an_unknown_name_says_the_closest(command: Command) -> None:
     assert "did you mean slurm?" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_built_package_holds_the_whole_catalog(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(ROOT / "yaml_connector", source / "yaml_connector", ignore=shutil.ignore_patterns("__pycache__"))
@@ -112,6 +113,7 @@ def test_the_tour_says_that_it_needs_a_checkout(command: Command) -> None:
     assert "the tour runs in a checkout" in done.stderr
 
 
+@pytest.mark.slow
 def test_all_commands_are_there_as_a_plugin_of_flytes_own_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [script("flyte"), "yaml-connector", "catalog", "list"],

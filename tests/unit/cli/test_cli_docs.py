@@ -243,13 +243,13 @@ def test_a_value_in_the_python_keeps_the_rules_of_its_field(field: str) -> None:
     config.check(sample(config))
 
 
-def test_the_python_and_the_command_of_the_page_run(command: Command, here: Path, batch_url: str) -> None:
+def test_the_python_and_the_command_of_the_page_run(command: Command, here: Path, job_service_url: str) -> None:
     shutil.copytree(ROOT / "connectors.d", here / "connectors.d")
     assert command("docs").stdout == "wrote connectors.html\n"
     snippet, _, line = code_blocks(Parsed((here / "connectors.html").read_text(encoding="utf-8")))
     (here / "main.py").write_text(snippet, encoding="utf-8")
     program, *arguments = shlex.split(line.replace("...", "Zoë"))
-    env = clean_environment(here, BATCH_URL=batch_url, BATCH_API_KEY=USER_KEYS["alice"])
+    env = clean_environment(here, BATCH_URL=job_service_url, BATCH_API_KEY=USER_KEYS["alice"])
     done = subprocess.run([script(program), *arguments], cwd=here, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hello, Zoë!" in done.stdout
@@ -331,6 +331,7 @@ def with_texts(text: list[str]) -> LoadedSpec:
 PLAIN = with_texts(["plain"] * 7)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(texts, min_size=7, max_size=7))
 def test_no_text_of_a_spec_becomes_markup(text: list[str]) -> None:

@@ -217,6 +217,7 @@ def test_a_wrong_spec_is_told_and_a_missing_one_too(command: Command, here: Path
     assert command("explain", "none.yaml").returncode == 1
 
 
+@pytest.mark.slow
 def test_explaining_needs_neither_flyte_nor_http() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from yaml_connector.cli.main import cli;"

@@ -27,6 +27,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
     )
 
 
+@pytest.mark.slow
 def test_the_installed_command_checks_and_tests_the_specs_of_this_repository() -> None:
     assert run("validate", "connectors.d").returncode == 0
     done = run("test", "connectors.d")
@@ -49,6 +50,7 @@ def test_the_list_of_commands_cuts_no_sentence(columns: int) -> None:
     assert len(listed.splitlines()) == len(cli.list_commands(click.Context(cli)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["catalog", "list"], ["explain", "get"], ["explain", "connection.auth"]])
 def test_what_is_listed_fits_a_narrow_terminal(tmp_path: Path, arguments: list[str]) -> None:
     with Terminal([COMMAND, *arguments], tmp_path, clean_environment(tmp_path, COLUMNS="60"), columns=60) as terminal:
@@ -58,6 +60,7 @@ def test_what_is_listed_fits_a_narrow_terminal(tmp_path: Path, arguments: list[s
     assert [line for line in lines if len(line) > 60] == []
 
 
+@pytest.mark.slow
 def test_the_caret_stands_below_the_place_on_a_narrow_terminal(tmp_path: Path) -> None:
     text = f"spec_version: 1\ntask_type_name: a\ndescription: {{a: {'b' * 70}, wrong: {'c' * 70}}}\n"
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
@@ -70,12 +73,14 @@ def test_the_caret_stands_below_the_place_on_a_narrow_terminal(tmp_path: Path) -
     assert lines[number][lines[number + 1].index("^")] == "{"
 
 
+@pytest.mark.slow
 def test_wrong_usage_gives_exit_code_2() -> None:
     assert run("validat").returncode == 2
     assert run("validate", "--nonsense").returncode == 2
     assert run().returncode == 2
 
 
+@pytest.mark.slow
 def test_the_version_is_told() -> None:
     assert b"version 0." in run("--version").stdout
 
@@ -99,6 +104,7 @@ def test_an_error_of_ours_ends_a_command_with_its_message(error: Exception, mess
     assert result.output == f"Error: {message}\n"
 
 
+@pytest.mark.slow
 def test_a_terminal_without_the_tick_still_gets_the_report() -> None:
     done = run("test", "connectors.d", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
@@ -106,12 +112,14 @@ def test_a_terminal_without_the_tick_still_gets_the_report() -> None:
     assert run("test", "connectors.d", PYTHONIOENCODING="ascii").returncode == 0
 
 
+@pytest.mark.slow
 def test_there_is_no_colour_but_on_a_terminal() -> None:
     assert b"\x1b" not in run("test", "connectors.d").stdout
     coloured = CliRunner().invoke(cli, ["test", str(ROOT / "connectors.d")], color=True).output
     assert "\x1b[32m✓\x1b[0m runs to success" in coloured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("no_color", "coloured"), [("1", False), ("", True)])
 def test_no_color_is_obeyed_on_a_terminal(no_color: str, coloured: bool) -> None:
     with Terminal([COMMAND, "test", "connectors.d"], ROOT, {**os.environ, "NO_COLOR": no_color}) as terminal:
@@ -119,6 +127,7 @@ def test_no_color_is_obeyed_on_a_terminal(no_color: str, coloured: bool) -> None
         assert ("\x1b[32m" in terminal.shown) is coloured
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_heavy() -> None:
     heavy = "{'flyte', 'pydantic', 'httpx', 'yaml', 'jinja2'}"
     code = (

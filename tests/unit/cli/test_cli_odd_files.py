@@ -69,6 +69,7 @@ def closed() -> Iterator[Path]:
         (here / "inner").chmod(0o700)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

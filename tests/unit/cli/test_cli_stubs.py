@@ -161,6 +161,7 @@ def tool(name: str, *arguments: str, cwd: Path, **variables: str) -> subprocess.
     return subprocess.run([script(name), *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_mypy_takes_right_code_and_says_at_its_line_what_is_wrong(modules: Path) -> None:
     (modules / "right.py").write_text(RIGHT, encoding="utf-8")
     (modules / "wrong.py").write_text(WRONG, encoding="utf-8")
@@ -177,6 +178,7 @@ def test_mypy_takes_right_code_and_says_at_its_line_what_is_wrong(modules: Path)
         assert text in errors[place]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [88, 100, 120])
 def test_formatters_and_linters_leave_the_modules_as_they_are(modules: Path, width: int) -> None:
     files = [f"{name}.py" for name in FOLDERS]
@@ -185,16 +187,17 @@ def test_formatters_and_linters_leave_the_modules_as_they_are(modules: Path, wid
         assert done.returncode == 0, done.stdout
 
 
-def test_an_author_s_tasks_run_under_flyte(command: Command, here: Path, batch_url: str) -> None:
+def test_an_author_s_tasks_run_under_flyte(command: Command, here: Path, job_service_url: str) -> None:
     shutil.copytree(ROOT / "connectors.d", here / "connectors.d")
     (here / "main.py").write_text(MAIN, encoding="utf-8")
     assert command("stubs").returncode == 0
-    variables = {"BATCH_URL": batch_url, "ALICE_API_KEY": USER_KEYS["alice"]}
+    variables = {"BATCH_URL": job_service_url, "ALICE_API_KEY": USER_KEYS["alice"]}
     done = tool("flyte", "run", "--local", "main.py", "main", "--name", "Zoë", cwd=here, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hello, Zoë!Hello, Zoë!" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_names_of_the_module_are_those_of_the_specs(modules: Path) -> None:
     (modules / "connectors.d").mkdir(exist_ok=True)
     for folder in FOLDERS["connector_tasks"]:
@@ -317,6 +320,7 @@ names = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     description=texts,
@@ -359,6 +363,7 @@ def test_no_text_of_a_spec_becomes_code(description: str, title: str, fields: di
         assert literals == (tuple(values) if len(values) > 1 else values[0])
 
 
+@pytest.mark.slow
 def test_fields_that_are_called_as_types_are_understood(here: Path) -> None:
     more = "config: {str: str?, int: int?, list: 'list[str]?', dict: 'dict[str, int]?', x: str, Any: any?, field: str}"
     spec = load_text(SPEC.format(name="a", more=more).encode(), "a.yaml")[0]

@@ -257,6 +257,7 @@ def test_an_unknown_option_is_wrong_usage() -> None:
     assert validate("--format", "xml").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_thousand_specs_are_checked_in_seconds_and_flyte_is_not_imported(tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()

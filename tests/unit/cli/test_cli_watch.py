@@ -6,9 +6,13 @@ import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
 from tests.support.real_processes import clean_environment, script
 from tests.unit.cli.terminal import Terminal
+
+pytestmark = pytest.mark.slow
 
 
 def test_tests_run_again_after_every_change_until_ctrl_c(tmp_path: Path) -> None:

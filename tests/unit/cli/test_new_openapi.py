@@ -319,6 +319,7 @@ def test_schemas_that_hold_themselves_are_no_trap(command: Command) -> None:
         drafted(command, simple(answers(schema), answers(schema), components={"schemas": schemas}))
 
 
+@pytest.mark.slow
 def test_a_big_document_is_read_in_bounded_time(command: Command) -> None:
     wide = {"type": "object", "properties": {f"field_{n}": {"$ref": "#/components/schemas/Wide"} for n in range(200)}}
     paths: dict[str, Any] = {}

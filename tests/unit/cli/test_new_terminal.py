@@ -10,6 +10,8 @@ from tests.support.real_processes import clean_environment, script
 from tests.unit.cli.terminal import Terminal
 from yaml_connector._loading.loader import load
 
+pytestmark = pytest.mark.slow
+
 NEW = [script("yaml-connector"), "new"]
 
 

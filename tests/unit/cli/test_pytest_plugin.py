@@ -12,6 +12,8 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.real_processes import clean_environment
 
+pytestmark = pytest.mark.slow
+
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """pytest with the plugin alone, in a process of its own."""

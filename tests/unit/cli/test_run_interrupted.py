@@ -15,6 +15,8 @@ import pytest
 from tests.support.real_processes import clean_environment, script
 from tests.unit.cli.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 spec_version: 1
 task_type_name: slow

@@ -40,6 +40,7 @@ BODY: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(PATHS, DOCUMENTS)
 def test_the_short_way_finds_what_jsonpath_ng_finds(path: str, document: Any) -> None:

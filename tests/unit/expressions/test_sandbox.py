@@ -129,6 +129,7 @@ HEAVY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", HEAVY, ids=lambda source: source[:60])
 def test_no_expression_takes_long_or_makes_much(source: str) -> None:
     import resource

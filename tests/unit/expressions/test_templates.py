@@ -123,6 +123,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(STEPS, DOCUMENTS)
 def test_a_plain_path_finds_what_jsonpath_ng_finds(steps: list[str], document: Any) -> None:

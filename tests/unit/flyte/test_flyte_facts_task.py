@@ -63,6 +63,7 @@ def run(task: Any) -> Any:
     return flyte.with_runcontext(mode="local").run(task).outputs()
 
 
+@pytest.mark.slow
 def test_flyte_s_own_local_loop_sleeps_three_seconds_after_the_end_too_and_sends_no_metadata(
     plain: None, flyte_home: None
 ) -> None:

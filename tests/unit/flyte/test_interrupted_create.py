@@ -21,6 +21,8 @@ from aiohttp import web
 from tests.support.real_api import RealApi, Received
 from tests.support.real_processes import Process, clean_environment, started, wait_until
 
+pytestmark = pytest.mark.slow
+
 SPEC = """
 spec_version: 1
 task_type_name: slow_create

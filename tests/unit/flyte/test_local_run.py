@@ -132,6 +132,7 @@ def log_lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line.removeprefix("| ") for line in shown(capfd.readouterr().err) if line.startswith("| ")]
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_log_is_asked_for_again_when_reading_it_fails_at_the_end(
     run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_log_that_cannot_be_read_for_a_while_loses_and_repeats_nothing(
     assert log_lines(capfd) == [f"line {number}" for number in range(6)]
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_read_at_all_does_not_disturb_the_run(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(Backend("done", logs=lambda received: web.Response(status=403, text="no"))) == "r"
     assert "answered 403: no" in shown(capfd.readouterr().err)[-1]

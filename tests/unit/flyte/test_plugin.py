@@ -179,6 +179,7 @@ def test_a_task_can_be_sent_by_value_as_notebooks_do() -> None:
     assert template_of(again).custom == template_of(task).custom
 
 
+@pytest.mark.slow
 def test_a_public_name_means_the_same_however_often_it_is_used() -> None:
     probe = (
         "import yaml_connector as y\n"

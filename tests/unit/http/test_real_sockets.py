@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.support.fake_api import run
+from tests.support.ports import held_port
 from tests.support.sending import Sender
 from yaml_connector._clock import Clock
 from yaml_connector._http.messages import Response
@@ -72,12 +73,6 @@ async def failure(url: str, *args: Any, **connection: Any) -> TransientError:
     with pytest.raises(TransientError) as raised:
         await ask(url, *args, **connection)
     return raised.value
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_good_answer_comes_with_status_headers_and_body() -> None:
@@ -255,7 +250,8 @@ class TestAServerThat:
         run(main())
 
     def test_is_not_there_surely_did_not_act(self) -> None:
-        found = run(failure(f"http://127.0.0.1:{closed_port()}", "POST /"))
+        with held_port() as port:
+            found = run(failure(f"http://127.0.0.1:{port}", "POST /"))
         assert not found.may_have_been_processed
         assert "cannot be connected to: " in str(found)
 

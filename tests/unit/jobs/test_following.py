@@ -92,6 +92,7 @@ def test_what_is_left_at_the_end_is_asked_for_again_at_once() -> None:
     assert followed.news(last=True) == ["one"]
 
 
+@pytest.mark.slow
 def test_what_is_left_at_the_end_and_cannot_be_read_is_an_error() -> None:
     followed = Followed(lambda token: TransientError("broke off", may_have_been_processed=True))
     with pytest.raises(TransientError, match="broke off"):

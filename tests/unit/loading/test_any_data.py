@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "fuzz"))
 from tests.integration.fuzz.mutate import as_yaml, places  # noqa: E402 - the way to the fuzzer's helpers comes first
 
+pytestmark = pytest.mark.slow
+
 CONTENT = (HERE / "corpus" / "everything.yaml").read_bytes()
 EVERYTHING = parse(CONTENT, "s.yaml").data
 NUMBER_OF_PLACES = len(places(EVERYTHING))

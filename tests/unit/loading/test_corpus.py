@@ -26,6 +26,7 @@ def test_as_contract_tests_too(file: Path) -> None:
     contract_holds(file.read_bytes())
 
 
+@pytest.mark.slow
 def test_new_cases_of_every_kind_give_nothing_else() -> None:
     command = [sys.executable, "-m", "tests.integration.fuzz.fuzz", "--cases", "2000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

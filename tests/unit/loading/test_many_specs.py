@@ -28,6 +28,7 @@ def write(folder: Path, number: int) -> None:
         (folder / f"{index}.yaml").write_text(SPEC.replace(NAME, f"task_type_name: job_{index}"), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_thousand_large_specs_take_little_memory(tmp_path: Path) -> None:
     write(tmp_path, 1_000)
     done = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=True)
