@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 SMALL_BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start bench-processes
 
-.PHONY: demo test test-real test-editor test-browser check reference bench bench-quick bench-all $(SMALL_BENCHES) soak fuzz clean
+.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(SMALL_BENCHES) soak fuzz clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -14,8 +14,11 @@ SMALL_BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours b
 demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a local run
 	@$(BIN)/python -m yaml_connector.demo
 
-test: .venv/ready  ## all tests
-	$(BIN)/python -m pytest
+quick: .venv/ready  ## the tests without processes, in parallel: less than half a minute
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/docs
+
+test: .venv/ready  ## all tests, in parallel (about 3 minutes)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Not part of `test`: installs Ray, Slurm, and Celery with Flower (0.5 GB in /tmp), starts them on loopback, stops them.
 test-real: .venv/ready  ## the specs of the catalog against real backends
@@ -33,6 +36,7 @@ check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/yaml-connector validate connectors.d
 	$(BIN)/yaml-connector test connectors.d
 

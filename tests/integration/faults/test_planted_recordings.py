@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,17 +15,11 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from tests.integration.faults.test_planted_secrets import AUTHS, FORMS, KEY_LINES, SECRETS, Leaks, account
-from tests.support.real_api import RealApi, Received, running_api
+from tests.support.real_api import RealApi, Received
 from yaml_connector.cli.main import cli
 
 PLANTED = SECRETS[:30]
 TOKEN = SECRETS[199]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApi]:
-    with running_api() as api:
-        yield api
 
 
 def spec(auth: str) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def test_a_connector_that_is_removed_is_neither_found_nor_listed_and_may_come_ba
     unregister(new)
 
 
+@pytest.mark.slow
 def test_modules_that_older_stubs_wrote_are_still_imported() -> None:
     code = (
         "from yaml_connector.task.typed import TaskOptions, names_of\n"

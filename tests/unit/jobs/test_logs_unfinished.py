@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import flyte
@@ -11,7 +10,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from tests.support.real_api import RealApi, Received, running_api
+from tests.support.real_api import RealApi, Received
 from yaml_connector import task_from_spec
 from yaml_connector.cli.main import cli
 
@@ -49,12 +48,6 @@ class Backend:
             return {"state": "done" if self.looks >= len(GROWING) else "running"}
         text = GROWING[min(self.looks, len(GROWING)) - 1].encode()
         return web.Response(body=text[int(received.query.get("from", 0)) :], content_type="text/plain")
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[RealApi]:
-    with running_api() as api:
-        yield api
 
 
 @pytest.fixture(params=[BY_OFFSET, WHOLE], ids=["by_offset", "whole"])
