@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 from yaml_connector._expressions import budget, jinja, jsonpath
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import SCALARS
 from yaml_connector._loading import checks, document
 from yaml_connector._spec import PHASES
@@ -86,7 +87,7 @@ def test_every_name_of_task_phase_and_type_is_there() -> None:
 @pytest.mark.parametrize(("name", "expression", "result"), EXAMPLES, ids=[example[0] for example in EXAMPLES])
 def test_a_filter_gives_what_the_table_says(name: str, expression: str, result: str) -> None:
     assert name in expression
-    found = compile_text("${{ " + expression.replace("\\|", "|") + " }}").evaluate({})
+    found = compile_text("${{ " + expression.replace("\\|", "|") + " }}").evaluate(Scope())
     assert (found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))) == result
 
 

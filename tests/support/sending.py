@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.fake_api import BASE, FakeApi, FakeClock, run
+from tests.support.scopes import AnyScope
 from yaml_connector._clock import Clock
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.connection import Connection
@@ -19,7 +20,7 @@ from yaml_connector._spec.requests import Request, Step
 
 def built(request: Any, *, base_url: str = BASE, **scope: Any) -> HttpRequest:
     """The request that a spec's `request` makes of these values."""
-    return compile_request(Request.model_validate(request)).build(scope, base_url)
+    return compile_request(Request.model_validate(request)).build(AnyScope(**scope), base_url)
 
 
 class Sender:
@@ -50,7 +51,7 @@ class Sender:
         """Send a step's request within a running loop."""
         session = self.session(**given)
         plan = compile_step(Step.model_validate({"request": request, **(step or {})}))
-        scope = {**session.scope, "base_url": session.base_url, "steps": {}}
+        scope = session.scope.with_names(steps={})
         return await session.send(plan.request, scope, plan.judge)
 
     def send(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Response:

@@ -1,6 +1,7 @@
-"""Templates `${{ expression }}` in strings and in whole trees of values (section 3).
+"""Compiles what a field of a spec may hold: templates, trees of them, extractions and conditions.
 
-A value is compiled once to a `Value`: a function from the scope to plain data. What has no template is a constant.
+Each is compiled once, to a function from a `Scope` to plain data and the names that it refers to. A plain chain of
+names (`inputs.name`, `job.id`) is a loop over keys; every other expression is Jinja's.
 """
 
 from __future__ import annotations
@@ -11,23 +12,133 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Expression, Reference, Scope, compile_expression, to_plain
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.runtime import Undefined
+
+from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, references, to_plain
+from yaml_connector._expressions.jinja import compile_tree as compile_jinja
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.scope import MISSING, Scope, StrictUndefined, reader
 from yaml_connector.errors import EvaluationError
 
+LONGEST_SOURCE = 10_000  # characters of one expression
 OPEN, CLOSE = "${{", "}}"
 # brackets and whole strings; a quote alone is one that is not closed
 _MARK = re.compile(r"""[()\[\]{}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*"|['"]""", re.DOTALL)
+_CHAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
+_CHAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
+_KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A compiled expression. `names` are its references (`("inputs", "name")`); `evaluate` raises EvaluationError if
+    the expression has no value."""
+
+    source: str
+    names: frozenset[Reference]
+    evaluate: Callable[[Scope], Any]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A compiled value: `evaluate` gives plain data and raises EvaluationError when it cannot; `names` are the
-    references; `constant` is True if the scope does not matter."""
+    """A compiled value. `evaluate` returns plain data and raises EvaluationError if there is none; `names` are its
+    references; a `constant` does not depend on the scope."""
 
     evaluate: Callable[[Scope], Any]
     names: frozenset[Reference] = frozenset()
     constant: bool = False
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A compiled extraction.
+
+    `value` is for a place where one value or a list may be, `first` where one value is expected, `every` where a list
+    is expected. Each returns plain data; None, or an empty list, if there is nothing. `text` is the extraction as
+    written, for messages.
+    """
+
+    value: Callable[[Scope], Any]
+    first: Callable[[Scope], Any]
+    every: Callable[[Scope], list[Any]]
+    names: frozenset[Reference]
+    text: str
+    is_path: bool = False
+
+
+Compiled = Value | Extraction | Expression
+
+
+def compile_field(kind: str, raw: Any, *, root: str = "body") -> Compiled:
+    """Compile a field of a spec by its kind: `template` (a string or a tree of them), `extraction` (a JSONPath reads
+    the name `root`), `extractions` (a mapping of them) or `condition`. Raises EvaluationError."""
+    match kind:
+        case "template":
+            return compile_tree(raw)
+        case "extraction":
+            return compile_extraction(raw, root=root)
+        case "extractions":
+            return compile_extractions(raw)
+        case "condition":
+            return compile_condition(raw)
+    raise ValueError(kind)
+
+
+# --- expressions ----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16384)
+def compile_expression(source: str, *, answer: bool) -> Expression:
+    """Compile an expression of the dialect for requests, or for answers, and check its syntax, filters and tests.
+
+    Raises EvaluationError that says where the text is wrong.
+    """
+    environment = ANSWER if answer else REQUEST
+    if len(source) > LONGEST_SOURCE:
+        raise EvaluationError(f"an expression may not be longer than {LONGEST_SOURCE} characters")
+    if _CHAIN.fullmatch(source):
+        keys = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _CHAIN_PART.finditer(source))
+        if keys[0] not in _KEYWORDS:
+            return Expression(source, frozenset([keys]), _chain(environment, str(keys[0]), keys[1:], source))
+    try:
+        tree = parse(environment, source)
+        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source))
+    except RecursionError:
+        raise EvaluationError("the expression is nested too deeply") from None
+
+
+def compile_condition(source: str | bool) -> Expression:
+    """Compile a condition: an expression of the dialect for answers whose value counts as true or false."""
+    if isinstance(source, bool):
+        return Expression(str(source), frozenset(), lambda scope: source)
+    return compile_expression(source, answer=True)
+
+
+def _chain(environment: Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
+    read = reader(root)
+
+    def evaluate(scope: Scope) -> Any:
+        try:
+            value = read(scope)
+            if value is MISSING:
+                value = environment.undefined(name=root)
+            for key in keys:
+                try:
+                    value = value[key]
+                except (KeyError, TypeError, IndexError):
+                    value = environment.getitem(value, key)
+        except JinjaError as error:
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error}") from None
+        if isinstance(value, StrictUndefined):
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
+        return value
+
+    return evaluate
+
+
+# --- templates ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -162,3 +273,56 @@ def _mapping(items: dict[str, Value], tree: Mapping[str, Any]) -> Value:
 
 def _names(values: Any) -> frozenset[Reference]:
     return frozenset().union(*(value.names for value in values))
+
+
+# --- extractions -----------------------------------------------------------------------------------------------------
+
+
+def is_path(raw: Any) -> bool:
+    """Is this extraction a JSONPath?"""
+    return isinstance(raw, str) and raw.startswith("$") and not raw.startswith(OPEN)
+
+
+def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
+    """Compile an extraction; a JSONPath reads the value named `root` of the scope. Raises EvaluationError."""
+    if not is_path(raw):
+        value = compile_text(raw, answer=True) if isinstance(raw, str) else compile_tree(raw, answer=True)
+        evaluate = value.evaluate
+        return Extraction(
+            evaluate,
+            evaluate,
+            lambda scope: _as_list(evaluate(scope)),
+            value.names,
+            raw if isinstance(raw, str) else "",
+        )
+    path = compile_path(raw)
+    find, find_first, read = path.find, path.first, reader(root)
+
+    def every(scope: Scope) -> list[Any]:
+        document = read(scope)
+        return [] if isinstance(document, Undefined) else find(document)
+
+    def first(scope: Scope) -> Any:
+        document = read(scope)
+        return None if isinstance(document, Undefined) else find_first(document)
+
+    value_of = every if path.many else first
+    return Extraction(value_of, first, every, frozenset([(root,)]), raw, is_path=True)
+
+
+def compile_extractions(raw: Any) -> Value:
+    """Compile a mapping of extractions (`save`, `info`), or one template that gives the whole mapping."""
+    if isinstance(raw, str):
+        return compile_text(raw, answer=True)
+
+    def leaf(text: str) -> Value:
+        extraction = compile_extraction(text)
+        return Value(extraction.value, extraction.names, constant=not extraction.names and not extraction.is_path)
+
+    return compile_tree(raw, answer=True, leaf=leaf)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

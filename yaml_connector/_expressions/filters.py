@@ -5,22 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import quote as url_quote
 
-from jinja2.exceptions import UndefinedError
-from jinja2.runtime import ChainableUndefined, Undefined
+from jinja2.runtime import Undefined
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import check_size
-from yaml_connector._expressions.json_text import parse_json, write_json
+from yaml_connector._expressions.json_text import as_text, parse_json, to_json
 from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.value_types import epoch_seconds
 from yaml_connector.errors import EvaluationError
 
 
@@ -29,74 +27,6 @@ class PathText(str):
 
     __slots__ = ()
     is_path = True
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON text with the order kept; raises EvaluationError for what JSON has no form for."""
-    text = write_json(value)
-    return text.decode() if text is not None else _slowly(value)
-
-
-def json_bytes(value: Any) -> bytes:
-    """The same, encoded; raises UnicodeEncodeError for half a surrogate pair, too."""
-    return write_json(value) or _slowly(value).encode()
-
-
-def _slowly(value: Any) -> str:
-    try:
-        return _COMPACT(value)
-    except (TypeError, ValueError, RecursionError, UndefinedError) as error:
-        raise EvaluationError(f"this value has no JSON form: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, ChainableUndefined):
-        return None  # a field that an answer does not have
-    if isinstance(value, Undefined):
-        value._fail_with_undefined_error()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "__iter__"):
-        return list(value)
-    raise TypeError(f"a value of type {type(value).__name__}")
-
-
-_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain).encode
-
-
-def as_text(value: Any) -> str:
-    """A value as it is written into a longer text: strings as they are, everything else as JSON."""
-    return value if isinstance(value, str) else to_json(value)
-
-
-def epoch_seconds(value: Any) -> float | int:
-    """A point in time as epoch seconds, from RFC 3339 text or epoch seconds, milli-, micro- or nanoseconds."""
-    if isinstance(value, str):
-        try:
-            value = float(value) if "." in value else int(value)
-        except ValueError:
-            return _from_rfc3339(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
-        raise EvaluationError(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
-    for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
-        if abs(value) < 1e11:
-            break
-        value = value / 1000
-    return int(value) if value == int(value) else value
-
-
-_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
-
-
-def _from_rfc3339(text: str) -> float | int:
-    # nanoseconds are cut to the microseconds that Python knows
-    shortened = _NANOSECONDS.sub(r"\1", text.strip().upper())
-    try:
-        moment = datetime.fromisoformat(shortened)
-    except ValueError:
-        raise EvaluationError(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _b64decode(value: Any) -> str:

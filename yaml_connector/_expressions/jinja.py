@@ -6,19 +6,15 @@ from an *answer* it is undefined: false, comparisons with it are false, and so i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from jinja2 import nodes, runtime
+from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.parser import Parser
-from jinja2.runtime import ChainableUndefined, Context, Undefined
+from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import missing as jinja_missing
 
 from yaml_connector._expressions.budget import (
     bounded_filter,
@@ -29,97 +25,26 @@ from yaml_connector._expressions.budget import (
     small_range,
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
+from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
 from yaml_connector.errors import EvaluationError, did_you_mean
 
-Scope = Mapping[str, Any]
 Reference = tuple[str | int, ...]
 
-LONGEST_SOURCE = 10_000  # characters of one expression
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _MOST_SETTLED = 100_000  # items of them
 _NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
-_PLAIN = re.compile(r"\s*[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]+'\]|\[\d+\])*\s*")
-_PLAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name>[A-Za-z_]\w*)")
 _DATA = frozenset({str, int, float, bool, list, dict, PathText})
-_KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
-
-
-class StrictUndefined(runtime.StrictUndefined):
-    """A name that does not exist, in a request: any use but `default(...)` and `is defined` is an error, also of what
-    would be below it."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __getitem__(self, key: Any) -> Any:
-        return self
-
-    @property
-    def _undefined_message(self) -> str:
-        if self._undefined_hint:
-            return self._undefined_hint
-        if isinstance(self._undefined_obj, Mapping):
-            tail = did_you_mean(str(self._undefined_name), map(str, self._undefined_obj), what="there is")
-            return f"'{self._undefined_name}' does not exist{tail}"
-        if self._undefined_obj is jinja_missing:
-            return f"'{self._undefined_name}' does not exist here"
-        return f"'{self._undefined_name}' does not exist: the value is {_kind(self._undefined_obj)}"
-
-
-def _never(self: Undefined, other: Any) -> bool:
-    return False
-
-
-def _no_number(self: Undefined) -> Any:
-    raise TypeError("a missing field is no number")  # what the filters `int` and `float` give their default for
-
-
-class LenientUndefined(ChainableUndefined):
-    """A field that an answer does not have: false, and so is every comparison with it."""
-
-    __slots__ = ()
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _never  # type: ignore[assignment]
-    __hash__ = Undefined.__hash__
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __call__
-    __int__ = __float__ = _no_number
-    __neg__ = __pos__ = __pow__ = __rpow__ = __call__
-
-
-UNDEFINED = LenientUndefined(name="value")
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
-    return names.get(type(value), "a mapping" if isinstance(value, Mapping) else "no mapping")
 
 
 class _ScopeContext(Context):
     """Looks names up in the scope itself (which may make values on demand), then among the functions."""
 
     def resolve_or_missing(self, key: str) -> Any:
-        try:
-            return self.parent[key]
-        except KeyError:
-            return self.environment.globals.get(key, jinja_missing)
+        value = self.parent.get(key)
+        return self.environment.globals.get(key, MISSING) if value is MISSING else value
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class Sandbox(ImmutableSandboxedEnvironment):
     context_class = _ScopeContext
     intercepted_binops = frozenset(["*", "**", "%"])
 
@@ -155,46 +80,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return count_result(super().call(context, obj, *check_method(obj, args, kwargs), **kwargs))
 
 
-REQUEST = _Sandbox(StrictUndefined)
-ANSWER = _Sandbox(LenientUndefined)
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A compiled expression. `names` are the references in it (`("inputs", "name")`), `evaluate` takes the scope."""
-
-    source: str
-    names: frozenset[Reference]
-    evaluate: Callable[[Scope], Any]
-
-
-@lru_cache(maxsize=16384)
-def compile_expression(source: str, *, answer: bool) -> Expression:
-    """Compile an expression of the request dialect, or of the answer dialect. Syntax, filters and tests are checked
-    here.
-
-    Raises EvaluationError that says where in the text it is wrong; `evaluate` raises EvaluationError when it has no
-    value.
-    """
-    environment = ANSWER if answer else REQUEST
-    if len(source) > LONGEST_SOURCE:
-        raise EvaluationError(f"an expression may not be longer than {LONGEST_SOURCE} characters")
-    if _PLAIN.fullmatch(source):
-        parts = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _PLAIN_PART.finditer(source))
-        if parts[0] not in _KEYWORDS:
-            return Expression(source, frozenset([parts]), _plain(environment, str(parts[0]), parts[1:], source))
-    try:
-        tree = _parse(environment, source)
-        return Expression(source, frozenset(_references(tree)), _lazy(environment, tree, source))
-    except RecursionError:
-        raise EvaluationError("the expression is nested too deeply") from None
-
-
-def compile_condition(source: str | bool) -> Expression:
-    """Compile a condition: an expression of the answer dialect whose value counts as true or false."""
-    if isinstance(source, bool):
-        return Expression(str(source), frozenset(), lambda scope: source)
-    return compile_expression(source, answer=True)
+REQUEST = Sandbox(StrictUndefined)
+ANSWER = Sandbox(LenientUndefined)
 
 
 def to_plain(value: Any) -> Any:
@@ -249,28 +136,7 @@ def _settled_items(value: Any) -> Any:
     return settled(value, 0)
 
 
-def _plain(environment: _Sandbox, root: str, keys: Reference, source: str) -> Callable[[Scope], Any]:
-    def evaluate(scope: Scope) -> Any:
-        try:
-            try:
-                value = scope[root]
-            except KeyError:
-                value = environment.undefined(name=root)
-            for key in keys:
-                try:
-                    value = value[key]
-                except (KeyError, TypeError, IndexError):
-                    value = environment.getitem(value, key)
-        except JinjaError as error:
-            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error}") from None
-        if isinstance(value, StrictUndefined):
-            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {value._undefined_message}")
-        return value
-
-    return evaluate
-
-
-def _parse(environment: _Sandbox, source: str) -> nodes.Expr:
+def parse(environment: Sandbox, source: str) -> nodes.Expr:
     try:
         parser = Parser(environment, source, state="variable")
         tree = parser.parse_expression()
@@ -305,7 +171,7 @@ def _friendly(message: str | None) -> str:
     )
 
 
-def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:
+def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:
     render: Callable[[Context], Iterator[str]] | None = None
 
     def evaluate(scope: Scope) -> Any:
@@ -315,7 +181,7 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
             if render is None:  # generated at the first use: a thousand specs load without it
                 body = nodes.Assign(nodes.Name("result", "store"), tree, lineno=1)
                 render = environment.from_string(nodes.Template([body], lineno=1)).root_render_func
-            context = _ScopeContext(environment, scope, None, {})  # type: ignore[arg-type]  # any mapping does
+            context = _ScopeContext(environment, scope, None, {})  # type: ignore[arg-type]  # only `get` is used
             for _ in render(context):
                 pass
             value = context.vars["result"]
@@ -342,7 +208,7 @@ def _lazy(environment: _Sandbox, tree: nodes.Expr, source: str) -> Callable[[Sco
     return evaluate
 
 
-def _references(node: nodes.Node) -> Iterator[Reference]:
+def references(node: nodes.Node) -> Iterator[Reference]:
     chain: list[str | int] = []
     inner = node
     while True:
@@ -352,7 +218,7 @@ def _references(node: nodes.Node) -> Iterator[Reference]:
             chain.append(inner.arg.value)
         elif isinstance(inner, nodes.Getitem):
             chain.clear()  # a computed key: all of the mapping is used
-            yield from _references(inner.arg)
+            yield from references(inner.arg)
         else:
             break
         inner = inner.node
@@ -360,4 +226,4 @@ def _references(node: nodes.Node) -> Iterator[Reference]:
         yield (inner.name, *reversed(chain))
         return
     for child in inner.iter_child_nodes():
-        yield from _references(child)
+        yield from references(child)

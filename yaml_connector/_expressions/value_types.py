@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector._expressions.filters import epoch_seconds
 from yaml_connector.errors import EvaluationError, did_you_mean, short
 
 SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
@@ -268,3 +267,37 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_plain(item) for key, item in value.items()}
     return value
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def epoch_seconds(value: Any) -> float | int:
+    """Convert a time to epoch seconds, from RFC 3339 text or epoch seconds, milli-, micro- or nanoseconds. Raises
+    EvaluationError."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if "." in value else int(value)
+        except ValueError:
+            return _from_rfc3339(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
+        raise EvaluationError(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
+    for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
+        if abs(value) < 1e11:
+            break
+        value = value / 1000
+    return int(value) if value == int(value) else value
+
+
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+
+
+def _from_rfc3339(text: str) -> float | int:
+    # nanoseconds are cut to the microseconds that Python knows
+    shortened = _NANOSECONDS.sub(r"\1", text.strip().upper())
+    try:
+        moment = datetime.fromisoformat(shortened)
+    except ValueError:
+        raise EvaluationError(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return int(seconds) if seconds == int(seconds) else seconds

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from yaml_connector._expressions.compile import Value, compile_text, compile_tree
-from yaml_connector._expressions.filters import as_text, json_bytes
-from yaml_connector._expressions.jinja import Reference, Scope
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text, json_bytes
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.transport import Body
 from yaml_connector._spec.requests import Part, Request
 from yaml_connector.errors import EvaluationError
@@ -32,7 +33,7 @@ BuildBody = Callable[[Scope, Files], Built]
 
 def _json_body(value: Value) -> BuildBody:
     if value.constant:
-        fixed = json_bytes(value.evaluate({}))
+        fixed = json_bytes(value.evaluate(Scope()))
         return lambda scope, files: (fixed, "application/json")
 
     def build(scope: Scope, files: Files) -> Built:

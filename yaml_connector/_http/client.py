@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.body_template import Files, no_files
 from yaml_connector._http.connection import Connection, Place
 from yaml_connector._http.events import NULL_OBSERVER, Exchange, Observer
@@ -67,12 +67,7 @@ class CallContext:
         self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.learned = frozenset(filter(None, secrets.values()))
         self.place: Place = connection.place(config)
-        self.scope: dict[str, Any] = {
-            "config": config,
-            "secrets": secrets,
-            "env": connection.environment,
-            "base_url": self.place.base_url,
-        }
+        self.scope = Scope(config=config, secrets=secrets, env=connection.environment, base_url=self.place.base_url)
         self.files = files or no_files
         self.watch: Callable[[Exchange], None] | None = None
         self.observer: Observer = NULL_OBSERVER
@@ -85,7 +80,7 @@ class CallContext:
         """A session of its own with the same values, for a request that serves several calls. It has this call's
         deadline: who joins later has a later one."""
         scope = self.scope
-        session = CallContext(self.connection, config=scope["config"], secrets=scope["secrets"], files=self.files)
+        session = CallContext(self.connection, config=scope.config, secrets=scope.secrets, files=self.files)
         session.deadline, session.observer, session.about = self.deadline, self.observer, self.about
         session.watch, session._pinned_host_rules = self.watch, self._pinned_host_rules
         return session

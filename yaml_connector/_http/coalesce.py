@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.messages import Response
 from yaml_connector._http.transport import HttpRequest
 
@@ -18,7 +19,7 @@ class Caller(Protocol):
     """A session: its deadline (of the clock's `monotonic`), its values, and the secrets that it knows."""
 
     deadline: float
-    scope: dict[str, Any]
+    scope: Scope
     learned: frozenset[str]
 
 
@@ -42,8 +43,8 @@ class InFlight:
             and self.request.headers == request.headers
             and self.how == how
             and mine.deadline <= other.deadline
-            and mine.scope["secrets"] == other.scope["secrets"]
-            and repr(mine.scope["config"]) == repr(other.scope["config"])  # 1 and True are not the same in a URL
+            and mine.scope.secrets == other.scope.secrets
+            and repr(mine.scope.config) == repr(other.scope.config)  # 1 and True are not the same in a URL
         )
 
     async def outcome(self) -> Response | None:

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import Value, compile_text, compile_tree
-from yaml_connector._expressions.extractions import Extraction, compile_extraction
-from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
+from yaml_connector._expressions.compile import (
+    Expression,
+    Extraction,
+    Value,
+    compile_condition,
+    compile_extraction,
+    compile_text,
+    compile_tree,
+)
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth import Auth, compile_auth
 from yaml_connector._http.coalesce import RequestCoalescer
 from yaml_connector._http.hosts import HostPattern, HostRules, ParsedUrl, parse_pattern, parse_url
@@ -114,7 +122,7 @@ class Connection:
         return sorted(config) if any(len(name) == 1 for name in used) else sorted({str(name[1]) for name in used})
 
     def _make_place(self, config: Mapping[str, Any]) -> Place:
-        scope = {"env": self.environment, "config": config}
+        scope = Scope(env=self.environment, config=config)
         base_url = self._base_url(scope).rstrip("/")
         try:
             target = parse_url(base_url)
@@ -130,7 +138,7 @@ class Connection:
         return Place(target.origin + target.rest.rstrip("/"), target, rules)
 
     def _tls(self) -> ssl.SSLContext:
-        scope = {"env": self.environment, "config": {}, "secrets": {}}
+        scope = Scope(env=self.environment, config={}, secrets={})
         files = {
             name: compile_text(value).evaluate(scope)
             for name in ("ca_file", "cert_file", "key_file")

@@ -7,8 +7,8 @@ from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from yaml_connector._expressions.jinja import UNDEFINED
 from yaml_connector._expressions.json_text import parse_json
+from yaml_connector._expressions.scope import UNDEFINED
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -61,6 +61,11 @@ class Response(Mapping[str, Any]):
             return getattr(self, key)
         raise KeyError(key)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: headers of a transport cannot be pickled."""
+        headers = CIMultiDict(self.headers)
+        return _restored, (self.method, self.url, self.status, headers, self.content, self.saved, self.body)
+
     def __iter__(self) -> Iterator[str]:
         return iter(("status", "headers", "body", "text", "url", "saved"))
 
@@ -68,16 +73,7 @@ class Response(Mapping[str, Any]):
         return 6
 
 
-class ResponseScope(dict[str, Any]):
-    """A scope that also has the names of an answer (none, until one came)."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self, names: Mapping[str, Any], answer: Response | None = None, **more: Any) -> None:
-        dict.__init__(self, names, **more)
-        self.answer = answer
-
-    def __missing__(self, key: str) -> Any:
-        if key in ("status", "headers", "body", "text", "url"):
-            return UNDEFINED if self.answer is None else getattr(self.answer, key)
-        raise KeyError(key)
+def _restored(method: str, url: str, status: int, headers: Headers, content: bytes, saved: Any, body: Any) -> Response:
+    response = Response(method, url, status, headers, content)
+    response.saved, response.body = saved, body
+    return response

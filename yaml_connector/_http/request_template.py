@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from yaml_connector._expressions.compile import Value, compile_text, compile_tree
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Reference, Scope
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.body_template import Files, as_mapping, compile_body, no_files
 from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.transport import Body, HttpRequest

@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Expression, Scope
+from yaml_connector._expressions.compile import Expression
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.connection import Connection
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._http.messages import Response
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 _SURELY_NOT_DONE = frozenset({429, 503})
@@ -64,9 +65,9 @@ def raise_for_response(
     """Raise what an answer is, if it is no success: PermanentError, or TransientError. `lacks` is asked whether a 2xx
     that is no JSON is a broken answer."""
     status = answer.status
-    read: ResponseScope | None = None
+    read: Scope | None = None
     if judge.error is not None:
-        read = ResponseScope(scope, answer)
+        read = scope.with_response(answer)
         error = judge.error.evaluate(read)
         if error:
             text = api_message(session, answer, read) if error is True else as_text(error)
@@ -79,7 +80,7 @@ def raise_for_response(
                 session.say(answer, f"answered {status} with {what}"), may_have_been_processed=True, status=status
             )
         return
-    read = read or ResponseScope(scope, answer)
+    read = read or scope.with_response(answer)
     retry_if = any(
         condition is not None and condition.evaluate(read)
         for condition in (judge.retry_if, session.connection.retry_if)
@@ -102,9 +103,7 @@ def _lacks_json(answer: Response, judge: SuccessCriteria, lacks: Callable[[Respo
     return judge.needs_json or lacks is None or lacks(answer)
 
 
-def _failed(
-    session: Speaker, answer: Response, text: str, read: ResponseScope, judge: SuccessCriteria
-) -> PermanentError:
+def _failed(session: Speaker, answer: Response, text: str, read: Scope, judge: SuccessCriteria) -> PermanentError:
     return PermanentError(
         session.say(answer, _answered(answer.status, text)),
         status=answer.status,
@@ -117,14 +116,14 @@ def _answered(status: int, text: str) -> str:
     return f"answered {status}: {text}" if text else f"answered {status}"
 
 
-def _is_unknown_job(judge: SuccessCriteria, read: ResponseScope) -> bool:
+def _is_unknown_job(judge: SuccessCriteria, read: Scope) -> bool:
     try:
         return judge.not_found is not None and bool(judge.not_found.evaluate(read))
     except EvaluationError:
         return False
 
 
-def api_message(session: Speaker, answer: Response, read: ResponseScope) -> str:
+def api_message(session: Speaker, answer: Response, read: Scope) -> str:
     """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
     text: Any = None
     if session.connection.error_message is not None:

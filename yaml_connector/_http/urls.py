@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from yaml_connector._expressions.compile import TextTemplate, parse_text, render_value
-from yaml_connector._expressions.filters import PathText, as_text
-from yaml_connector._expressions.jinja import Expression, Reference, Scope
+from yaml_connector._expressions.compile import Expression, TextTemplate, parse_text, render_value
+from yaml_connector._expressions.filters import PathText
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%?"

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.extractions import Extraction, compile_extraction
-from yaml_connector._expressions.filters import as_text, to_json
+from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text, to_json
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.events import Exchange
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, retry_after
 from yaml_connector._spec.sections import Batch
@@ -82,7 +83,7 @@ class Batcher:
         return self._request.names | self._items.names | self._id.names
 
     async def ask(
-        self, session: Callable[[], CallContext], names: dict[str, Any], job: dict[str, Any], group: Any
+        self, session: Callable[[], CallContext], names: Scope, job: dict[str, Any], group: Any
     ) -> Response | None:
         """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
         share a request, `session` makes the one that it is sent in. Raises as `CallContext.send` does."""
@@ -105,7 +106,7 @@ class Batcher:
             window.full.set()
         return await found
 
-    async def _serve(self, group: _Group, window: _Window, session: CallContext, names: dict[str, Any]) -> None:
+    async def _serve(self, group: _Group, window: _Window, session: CallContext, names: Scope) -> None:
         """Wait until it is time, ask, and give everybody who waits what came of it."""
         group.heed(session)
         try:
@@ -143,15 +144,15 @@ class Batcher:
             if wait <= 0:
                 return
 
-    async def _send(self, window: _Window, session: CallContext, names: dict[str, Any]) -> dict[str, Response]:
+    async def _send(self, window: _Window, session: CallContext, names: Scope) -> dict[str, Response]:
         """The items of the answer by their job's id."""
-        shared = {name: names[name] for name in ("config", "secrets", "base_url")}
-        scope = {**shared, "jobs": list(window.jobs.values()), "steps": {}}
+        jobs = list(window.jobs.values())
+        scope = Scope(config=names.config, secrets=names.secrets, base_url=names.base_url, jobs=jobs, steps={})
         answer = await session.send(self._request, scope, self._judge)
-        read = ResponseScope(scope, answer)
+        read = scope.with_response(answer)
         found: dict[str, Response] = {}
         for item in self._items.every(read):
-            identity = self._id.first(ResponseScope(scope, answer, item=item))
+            identity = self._id.first(read.with_names(item=item))
             if identity is not None:
                 found[as_text(identity)] = _Item(answer, item)
         return found

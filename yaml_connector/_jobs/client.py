@@ -10,6 +10,7 @@ from traceback import format_tb
 from typing import Any
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.body_template import Files
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.redact import redactor_for
@@ -100,10 +101,10 @@ class Connector:
         try:
             config = self._config(values.config)
             meta.config = self.plan.kept.of("config", config)
-            names: dict[str, Any] = {"inputs": values.inputs, "config": config, "task": values.task}
+            names = Scope(inputs=values.inputs, config=config, task=values.task)
             secrets = self.plan.secrets.values(values.secrets, names)
             session = self._observed(self._session(self.plan, config, secrets), "create", meta)
-            names |= {"secrets": secrets, "base_url": session.base_url, "steps": {}}
+            names = names.with_names(secrets=secrets, base_url=session.base_url, steps={})
         except (EvaluationError, ConfigError) as problem:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
             meta.failed = redactor_for(known).redact(str(problem))
@@ -152,7 +153,7 @@ class Connector:
 
     async def _poll(self, meta: JobMeta, memory: JobState) -> Status:
         plan = self.plan
-        names: dict[str, Any] = {}
+        names: Scope | None = None
         session: CallContext | None = None
         try:
             plan = self._plan_of(meta)
@@ -169,8 +170,10 @@ class Connector:
             metrics.logger.error("get of %s failed unexpectedly: %s\n%s", meta.name, type(failure).__name__, where)
             return self._unreadable(plan, memory, EvaluationError(f"internal error ({type(failure).__name__})"), names)
 
-    def _unreadable(self, plan: CompiledSpec, memory: JobState, failure: Exception, names: dict[str, Any]) -> Status:
-        return unreadable(plan, memory, failure, static_links(plan.get, names) if names and plan.get else [])
+    def _unreadable(self, plan: CompiledSpec, memory: JobState, failure: Exception, names: Scope | None) -> Status:
+        return unreadable(
+            plan, memory, failure, static_links(plan.get, names) if names is not None and plan.get else []
+        )
 
     def _remember(self, meta: JobMeta, memory: JobState, status: Status) -> None:
         if status.phase != memory.phase:
@@ -195,7 +198,7 @@ class Connector:
     def _has_own_secrets(self, meta: JobMeta) -> bool:
         """Can the log of a job that is over be read without the task's secrets? Else they are kept for a while."""
         try:
-            self.plan.secrets.values({}, {"inputs": meta.inputs, "config": meta.config, "task": meta.task})
+            self.plan.secrets.values({}, Scope(inputs=meta.inputs, config=meta.config, task=meta.task))
         except EvaluationError:
             return False
         return True
@@ -257,14 +260,12 @@ class Connector:
 
     def _later(
         self, plan: CompiledSpec, meta: JobMeta, given: Mapping[str, str], call: str
-    ) -> tuple[CallContext, dict[str, Any]]:
-        names: dict[str, Any] = {"inputs": meta.inputs, "config": meta.config, "task": meta.task, "job": meta.job}
-        secrets = names["secrets"] = plan.secrets.values(given, names)
+    ) -> tuple[CallContext, Scope]:
+        names = Scope(inputs=meta.inputs, config=meta.config, task=meta.task, job=meta.job)
+        secrets = plan.secrets.values(given, names)
         session = self._observed(self._session(plan, meta.config, secrets), call, meta)
         session.shares = call != "delete"
-        names["base_url"] = session.base_url
-        names["steps"] = {}
-        return session, names
+        return session, names.with_names(secrets=secrets, base_url=session.base_url, steps={})
 
     def _plan_of(self, meta: JobMeta) -> CompiledSpec:
         """The spec as it was when the job was created; raises EvaluationError if it cannot be had."""

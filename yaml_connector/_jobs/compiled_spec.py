@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from yaml_connector._expressions.compile import Value, compile_text
-from yaml_connector._expressions.extractions import Extraction, compile_extraction, compile_extractions
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
+from yaml_connector._expressions.compile import (
+    Expression,
+    Extraction,
+    Value,
+    compile_condition,
+    compile_extraction,
+    compile_extractions,
+    compile_text,
+)
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.batch import Batcher

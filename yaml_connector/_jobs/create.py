@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
@@ -47,7 +48,7 @@ class CreateOperation:
     """One create call."""
 
     def __init__(
-        self, plan: CompiledSpec, values: CreateValues, session: CallContext, names: dict[str, Any], meta: JobMeta
+        self, plan: CompiledSpec, values: CreateValues, session: CallContext, names: Scope, meta: JobMeta
     ) -> None:
         self.plan = plan
         self.values = values

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from yaml_connector._expressions.extractions import Extraction, compile_extraction
-from yaml_connector._expressions.filters import as_text, epoch_seconds
-from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
+from yaml_connector._expressions.compile import Expression, Extraction, compile_condition, compile_extraction
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import epoch_seconds
 from yaml_connector._http.client import CallContext
-from yaml_connector._http.messages import ResponseScope
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
 from yaml_connector._jobs.reading import Lacks, lacking
 from yaml_connector._jobs.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
@@ -154,7 +155,7 @@ def _on_line(raw: Any) -> Extraction | None:
     return compile_extraction(raw, root="line") if raw is not None else None
 
 
-async def read_logs(plan: LogsPlan, session: CallContext, names: dict[str, Any], token: str) -> AsyncIterator[LogPage]:
+async def read_logs(plan: LogsPlan, session: CallContext, names: Scope, token: str) -> AsyncIterator[LogPage]:
     """Read the log from a token on, in pages; the last one carries the next token. Raises CallError or
     EvaluationError."""
     places = _decode(token)
@@ -174,7 +175,7 @@ async def read_logs(plan: LogsPlan, session: CallContext, names: dict[str, Any],
     any_more = given = broken = False
     following: dict[str, Any] = {}
     for item in plan.each.every(scope):
-        item_names = {**names, "steps": outcome.steps, "item": item}
+        item_names = names.with_names(steps=outcome.steps, item=item)
         key = _item_key(plan, session, item_names)
         if places.get(key) == 0:  # it had no more
             following[key] = 0
@@ -198,14 +199,14 @@ async def read_logs(plan: LogsPlan, session: CallContext, names: dict[str, Any],
     yield LogPage(token=_encode(following) if any_more else None, last=True)
 
 
-def _item_key(plan: LogsPlan, session: CallContext, names: dict[str, Any]) -> str:
+def _item_key(plan: LogsPlan, session: CallContext, names: Scope) -> str:
     """An item is recognised by the path of its request, as it is on its first page."""
     assert plan.item is not None
-    scope = ResponseScope(names, page={"token": None, "lines": 0})
+    scope = names.with_names(page={"token": None, "lines": 0})
     try:
         path = plan.item.request.locate(scope)
     except EvaluationError:
-        path = json.dumps(names["item"], sort_keys=True, default=str)
+        path = json.dumps(names.item, sort_keys=True, default=str)
     return hashlib.sha256(path.encode()).hexdigest()[:12]
 
 
@@ -233,7 +234,7 @@ def _decode(token: str) -> dict[str, Any]:
 class _Reader:
     """Reads one page of a source. `more` says afterwards if there is more, `skipped` if its request was not made."""
 
-    def __init__(self, plan: LogsPlan, session: CallContext, names: dict[str, Any]) -> None:
+    def __init__(self, plan: LogsPlan, session: CallContext, names: Scope) -> None:
         self.plan = plan
         self.session = session
         self.more = False
@@ -241,17 +242,17 @@ class _Reader:
         self.rest: Any = None  # the last line of a text, as far as there is one
         self.unfinished = False  # it may go on
 
-    async def source(self, names: dict[str, Any], place: Place) -> AsyncIterator[LogPage]:
+    async def source(self, names: Scope, place: Place) -> AsyncIterator[LogPage]:
         self.more = False
         self.skipped = False
         self.rest = None
-        names = {**names, "page": {"token": place.token, "lines": place.given}}
+        names = names.with_names(page={"token": place.token, "lines": place.given})
         if self.plan.streams:
             async for page in self._stream(names, place):
                 yield page
             return
         outcome = await run_calls(
-            self.plan.source, self.session, names, lacks=self._lacks(), before=Outcome(steps=names["steps"])
+            self.plan.source, self.session, names, lacks=self._lacks(), before=Outcome(steps=dict(names.steps))
         )
         if outcome.answer is None:
             self.skipped = True
@@ -271,7 +272,7 @@ class _Reader:
         lines = self.plan.lines if self.plan.format == "json" else None
         return lacking(lines, self.plan.source.read_step) if lines is not None else None
 
-    def _new_items(self, scope: ResponseScope, place: Place, outcome: Outcome) -> list[Any]:
+    def _new_items(self, scope: Scope, place: Place, outcome: Outcome) -> list[Any]:
         """The items of this page that were not given yet; moves the place on."""
         plan = self.plan
         whole = plan.next is None
@@ -307,11 +308,11 @@ class _Reader:
             place.token, place.rest = following, rest
         return items
 
-    async def _stream(self, names: dict[str, Any], place: Place) -> AsyncIterator[LogPage]:
+    async def _stream(self, names: Scope, place: Place) -> AsyncIterator[LogPage]:
         """A whole document of text, line by line, in constant memory."""
         plan, last = self.plan, self.plan.source.steps[-1]
         first_steps = CallPlan(plan.source.steps[:-1], None, plan.source.names)
-        outcome = await run_calls(first_steps, self.session, names, before=Outcome(steps=names["steps"]))
+        outcome = await run_calls(first_steps, self.session, names, before=Outcome(steps=dict(names.steps)))
         scope = outcome.scope(names)
         if last.when is not None and not last.when.evaluate(scope):
             self.skipped = True
@@ -322,7 +323,7 @@ class _Reader:
         broken = False
         try:
             async with self.session.stream(last.request, scope, last.judge, max_time=plan.max_time) as answer:
-                scope = ResponseScope(scope, answer)
+                scope = scope.with_response(answer)
                 async for text in answer.texts():
                     items = splitter.feed(text)
                     if skip:
@@ -351,20 +352,19 @@ class _Reader:
         self.more = bool(new) or broken or (bool(rest) and changed)
         place.tail = len(rest) if rest and not broken else -1
 
-    def _page(self, items: list[Any], scope: ResponseScope, place: Place) -> LogPage:
+    def _page(self, items: list[Any], scope: Scope, place: Place) -> LogPage:
         lines = self._lines(items, scope)
         place.given += len(lines)
         place.read += len(items)
         return LogPage(lines)
 
-    def _lines(self, items: list[Any], scope: ResponseScope) -> list[LogLine]:
+    def _lines(self, items: list[Any], scope: Scope) -> list[LogLine]:
         plan = self.plan
         if all(part is None for part in (plan.keep, plan.message, plan.timestamp, plan.level)):
             return [LogLine(text) for text in self._redacted([_unended(as_text(item)) for item in items])]
         texts, times, levels = [], [], []
-        on_line = ResponseScope(scope, scope.answer)
         for item in items:
-            on_line["line"] = item
+            on_line = scope.with_names(line=item)
             if plan.keep is not None and not plan.keep.evaluate(on_line):
                 continue
             message = plan.message.first(on_line) if plan.message is not None else None

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.filters import as_text, to_json
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.json_text import as_text, to_json
+from yaml_connector._expressions.scope import NO_RESPONSE, Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
 from yaml_connector._http.client import CallContext
-from yaml_connector._http.messages import ResponseScope
 from yaml_connector._http.response_policy import retry_after
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
@@ -50,9 +49,7 @@ _NO_GET = GetPlan(CallPlan((), None, frozenset()), (), None, None, ())
 class Poll:
     """One get call of one job."""
 
-    def __init__(
-        self, plan: CompiledSpec, meta: JobMeta, memory: JobState, session: CallContext, names: dict[str, Any]
-    ) -> None:
+    def __init__(self, plan: CompiledSpec, meta: JobMeta, memory: JobState, session: CallContext, names: Scope) -> None:
         self.plan = plan
         self.get: GetPlan = plan.get or _NO_GET
         self.settings = plan.spec.get.poll if plan.spec.get else PollSettings()
@@ -63,7 +60,7 @@ class Poll:
 
     async def run(self) -> Status:
         """Ask, and read the answer."""
-        self.names["cursor"] = self.memory.cursor
+        self.names = self.names.with_names(cursor=self.memory.cursor)
         outcome = Outcome()
         try:
             if self.plan.get is None:
@@ -97,7 +94,7 @@ class Poll:
     async def _ask_batch(self, batcher: Batcher) -> Outcome | None:
         """The job's item of a request for many jobs; None if its answer lacks the job."""
         session = self.session
-        group = (session.base_url, to_json(self.names["config"]), session.learned)
+        group = (session.base_url, to_json(self.names.config), session.learned)
         answer = await batcher.ask(session.fresh, self.names, self.meta.job, group)
         return None if answer is None else Outcome(answer=answer)
 
@@ -124,12 +121,12 @@ class Poll:
 
     # --- the phase --------------------------------------------------------------------------------------------------
 
-    def _phase(self, scope: ResponseScope) -> tuple[str | None, RulePlan | None, str, bool]:
+    def _phase(self, scope: Scope) -> tuple[str | None, RulePlan | None, str, bool]:
         """The phase, the rule that gave it and the state that it mapped (without a phase: what was there instead), and
         whether a rule lacked the JSON that it reads."""
         unmapped: list[str] = []
         lacks_json = False
-        no_json = _is_no_json(scope.answer)
+        no_json = _is_no_json(scope.response)
         for rule in self.get.rules:
             if no_json and rule.lacks is not None and rule.lacks(scope):
                 lacks_json = True
@@ -152,7 +149,7 @@ class Poll:
             unmapped.append(f"{shown} at {rule.path.text}")
         return None, None, "; ".join(unmapped) or "no rule holds", lacks_json
 
-    def _lacks(self, scope: ResponseScope) -> bool:
+    def _lacks(self, scope: Scope) -> bool:
         """Does this answer lack JSON that the phase is read from, or the outputs of a job that is over?"""
         phase, _, _, lacks_json = self._phase(scope)
         if phase is None:
@@ -224,13 +221,13 @@ class Poll:
                 f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH
             )
 
-    def _outputs_lack(self, scope: ResponseScope) -> bool:
+    def _outputs_lack(self, scope: Scope) -> bool:
         """Does this answer lack JSON that a declared output is read from?"""
         calls = self.plan.result or self.get.calls
         for name, kind in self.meta.outputs:
             found = self._extraction(name)
-            scope["output"] = {"name": name, "type": kind}
-            if found is not None and lacking(found[0], calls.read_step)(scope):
+            on_output = scope.with_names(output={"name": name, "type": kind})
+            if found is not None and lacking(found[0], calls.read_step)(on_output):
                 return True
         return False
 
@@ -244,7 +241,7 @@ class Poll:
             raise EvaluationError(f"the spec says nothing of the output {name!r}")
         extraction, model = found
         where = extraction.text or "its value"
-        scope["output"] = {"name": name, "type": str(kind)}
+        scope = scope.with_names(output={"name": name, "type": str(kind)})
         try:
             value = extraction.value(scope) if kind.name in ("list", "dict", "any") else extraction.first(scope)
         except EvaluationError as problem:
@@ -269,7 +266,7 @@ def _said(rule: RulePlan | None, state: str) -> str:
 
 def _is_no_json(answer: Any) -> bool:
     """Is this a 2xx without JSON? Outside 2xx, that is just no body."""
-    return answer is not None and not answer.is_json and 200 <= answer.status < 300
+    return answer is not None and answer is not NO_RESPONSE and not answer.is_json and 200 <= answer.status < 300
 
 
 def _no_json(answer: Any) -> TransientError:
@@ -315,7 +312,7 @@ def links_of(get: GetPlan, scope: Scope, *, all_links: bool) -> list[tuple[str, 
     return found
 
 
-def static_links(get: GetPlan, names: Mapping[str, Any]) -> list[tuple[str, str]]:
+def static_links(get: GetPlan, names: Scope) -> list[tuple[str, str]]:
     """The links that need no answer."""
     return links_of(get, names, all_links=False)
 

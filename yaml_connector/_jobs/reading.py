@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from yaml_connector._expressions.extractions import Extraction
+from yaml_connector._expressions.compile import Extraction
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._http.messages import ResponseScope
+from yaml_connector._expressions.scope import NO_RESPONSE, Scope
 from yaml_connector.errors import EvaluationError
 
-Lacks = Callable[[ResponseScope], bool]
+Lacks = Callable[[Scope], bool]
 _NOTHING: tuple[Any, ...] = (None, "", [])
 
 
@@ -32,7 +32,7 @@ def lacking(extraction: Extraction, step: str | None) -> Lacks:
     if not any(name[0] == "body" for name in extraction.names) and not reads_fields(extraction.names, step):
         return lambda scope: False
 
-    def lacks(scope: ResponseScope) -> bool:
+    def lacks(scope: Scope) -> bool:
         try:
             return has_content(scope) and extraction.first(scope) in _NOTHING
         except EvaluationError:  # whatever it wanted of the body
@@ -41,6 +41,6 @@ def lacking(extraction: Extraction, step: str | None) -> Lacks:
     return lacks
 
 
-def has_content(scope: ResponseScope) -> bool:
+def has_content(scope: Scope) -> bool:
     """Is there anything in the answer?"""
-    return scope.answer is not None and bool(scope.answer.content)
+    return scope.response is not NO_RESPONSE and bool(scope.response.content)

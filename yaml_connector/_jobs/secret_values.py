@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml_connector._expressions.compile import Value, compile_text, parse_text
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._spec.interface import Secret
 from yaml_connector.errors import EvaluationError
 

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import Value
-from yaml_connector._expressions.extractions import Extraction, compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import Expression, Reference, compile_condition
+from yaml_connector._expressions.compile import (
+    Expression,
+    Extraction,
+    Value,
+    compile_condition,
+    compile_extraction,
+    compile_extractions,
+)
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.hosts import resolve_url
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SuccessCriteria
 from yaml_connector._jobs.reading import Lacks
@@ -92,18 +99,10 @@ class Outcome:
     answer: Any = None
     cursor: str | None = None
     went_through: int = 0
-    _seen: ResponseScope | None = None  # the scope of the step that is read
 
-    def scope(self, names: dict[str, Any], **more: Any) -> ResponseScope:
+    def scope(self, names: Scope, **more: Any) -> Scope:
         """What extractions of this call see."""
-        if self._seen is not None and not more:
-            return self._seen
-        return ResponseScope(names, self.answer, steps=self.steps, **more)
-
-    def reads(self, answer: Any, scope: ResponseScope) -> None:
-        """This is the answer that is read, of the step that had this scope."""
-        self.answer = scope.answer = answer
-        self._seen = scope
+        return names.with_names(steps=self.steps, **more).with_response(self.answer)
 
 
 def compile_calls(
@@ -174,7 +173,7 @@ def _condition(source: str | bool | None) -> Expression | None:
 async def run_calls(
     plan: CallPlan,
     session: CallContext,
-    names: dict[str, Any],
+    names: Scope,
     *,
     unsure: Unsure | None = None,
     lacks: Lacks | None = None,
@@ -193,7 +192,7 @@ async def run_calls(
         outcome.steps.update(before.steps)
     last: Any = None
     for number, step in enumerate(plan.steps):
-        scope = ResponseScope(names, last, steps=outcome.steps)
+        scope = names.with_names(steps=outcome.steps).with_response(last)
         if step.when is not None and not step.when.evaluate(scope):
             continue
         is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
@@ -202,7 +201,7 @@ async def run_calls(
             if step.each is None:
                 answer: Any = await _run_step(step, session, scope, unsure, asked, outcome)
             else:
-                items = [ResponseScope(scope, scope.answer, item=item) for item in step.each.every(scope)]
+                items = [scope.with_names(item=item) for item in step.each.every(scope)]
                 answers = [await _run_step(step, session, each, unsure, asked, outcome) for each in items]
                 answer = EachAnswer(answers, step.save_names)
         except CallError:
@@ -214,14 +213,14 @@ async def run_calls(
         if step.name is not None:
             outcome.steps[step.name] = answer
         if plan.read is None or plan.read == step.name:
-            outcome.reads(answer, scope)
+            outcome.answer = answer
     return outcome
 
 
-def _asking(step: StepPlan, lacks: Lacks, scope: ResponseScope) -> Callable[[Response], bool]:
+def _asking(step: StepPlan, lacks: Lacks, scope: Scope) -> Callable[[Response], bool]:
     def asked(answer: Response) -> bool:
-        steps = scope["steps"] if step.name is None else {**scope["steps"], step.name: answer}
-        return lacks(ResponseScope(scope, answer, steps=steps))
+        steps = scope.steps if step.name is None else {**scope.steps, step.name: answer}
+        return lacks(scope.with_names(steps=steps).with_response(answer))
 
     return asked
 
@@ -229,7 +228,7 @@ def _asking(step: StepPlan, lacks: Lacks, scope: ResponseScope) -> Callable[[Res
 async def _run_step(
     step: StepPlan,
     session: CallContext,
-    scope: ResponseScope,
+    scope: Scope,
     unsure: Unsure | None,
     lacks: Callable[[Response], bool] | None,
     outcome: Outcome,
@@ -237,12 +236,12 @@ async def _run_step(
     began = clock().monotonic() if step.follow is not None else 0.0
     answer = await session.send(step.request, scope, step.judge, unsure=unsure, lacks=lacks)
     if step.follow is not None and step.follow_request is not None:
-        while (link := step.follow.first(ResponseScope(scope, answer))) is not None and link != "":
+        while (link := step.follow.first(scope.with_response(answer))) is not None and link != "":
             url = outcome.cursor = resolve_url(answer.url, str(link))
             if clock().monotonic() - began >= step.follow_for:
                 break
-            followed = ResponseScope(scope, answer, follow_url=url)
+            followed = scope.with_names(follow_url=url).with_response(answer)
             answer = await session.send(step.follow_request, followed, step.judge, lacks=lacks)
     if step.save is not None:
-        answer.saved = step.save.evaluate(ResponseScope(scope, answer)) or {}
+        answer.saved = step.save.evaluate(scope.with_response(answer)) or {}
     return answer

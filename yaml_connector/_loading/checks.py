@@ -7,9 +7,16 @@ from contextlib import suppress
 from math import isfinite
 from typing import Any
 
-from yaml_connector._expressions.compile import compile_text, compile_tree, find_templates, has_template
-from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import Reference, compile_condition
+from yaml_connector._expressions.compile import (
+    compile_condition,
+    compile_extraction,
+    compile_extractions,
+    compile_text,
+    compile_tree,
+    find_templates,
+    has_template,
+)
+from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, Path, TooManyDiagnostics, show_path
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._loading.unjudged import missing_error_condition

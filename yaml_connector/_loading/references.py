@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._expressions.compile import compile_tree
-from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import REQUEST, Reference, compile_condition
+from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
+from yaml_connector._expressions.jinja import REQUEST, Reference
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, slots
 from yaml_connector._spec.requests import Step

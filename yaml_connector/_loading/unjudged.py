@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from yaml_connector._expressions.jinja import compile_condition
+from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._loading.document import Path
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.requests import Calls

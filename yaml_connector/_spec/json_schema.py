@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._spec.phases import PHASES
 from yaml_connector._spec.sections import ConnectorSpec

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, Text
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from yaml_connector._expressions.filters import as_text, epoch_seconds
-from yaml_connector._expressions.value_types import as_plain
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.value_types import as_plain, epoch_seconds
 from yaml_connector._http.redact import Redactor
 from yaml_connector.errors import EvaluationError
 

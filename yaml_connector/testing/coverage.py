@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from yaml_connector._expressions.compile import Value
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.request_template import RequestPlan
 from yaml_connector._jobs.compiled_spec import CompiledSpec, RulePlan
 from yaml_connector._jobs.steps import CallPlan, StepPlan

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import httpx
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector.testing.compare import NOTHING, Difference, differences, regex_of
 from yaml_connector.testing.recorded import RecordedRequest
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
 from yaml_connector.testing.matching import Sent, request_differences

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yaml_connector._clock import use_clock
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.redact import Redactor
 from yaml_connector._http.transport import HttpxTransport
 from yaml_connector._jobs.client import Connector
@@ -229,9 +230,9 @@ class _Run:
         plan = self.connector.plan
         if plan.get is None or job.failed is not None:
             return []
-        names = {"inputs": job.inputs, "config": job.config, "task": job.task, "job": job.job}
         base_url = plan.connection.place(job.config).base_url
-        return [{"name": name, "url": url} for name, url in static_links(plan.get, {**names, "base_url": base_url})]
+        scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=job.job, base_url=base_url)
+        return [{"name": name, "url": url} for name, url in static_links(plan.get, scope)]
 
     async def get(self, job: JobMeta) -> dict[str, Any]:
         status = await self.connector.get(job, self.secrets)

@@ -87,7 +87,7 @@ async def send_all(place: str) -> dict[str, list[bytes]]:
 
 
 def with_inputs(session: Any, word: str) -> Any:
-    session.scope["inputs"] = {"x": word}
+    session.scope = session.scope.with_names(inputs={"x": word})
     return session
 
 

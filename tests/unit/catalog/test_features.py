@@ -12,10 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from tests.unit.catalog.catalog_files import all_specs, calls, contract_tests, exchanges, texts
-from yaml_connector._expressions.compile import compile_tree
-from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
+from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
-from yaml_connector._expressions.jinja import compile_condition
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._loading.references import ANSWER_NAMES

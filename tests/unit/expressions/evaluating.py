@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.support.scopes import AnyScope
 from yaml_connector._expressions.compile import compile_text
 
 JSON = st.recursive(
@@ -15,11 +16,11 @@ JSON = st.recursive(
 )
 
 
-def in_request(text: str, **scope: Any) -> Any:
+def in_request(text: str, **names: Any) -> Any:
     """The value of a template of a request, for the names of a scope."""
-    return compile_text(text).evaluate(scope)
+    return compile_text(text).evaluate(AnyScope(**names))
 
 
-def in_answer(text: str, **scope: Any) -> Any:
+def in_answer(text: str, **names: Any) -> Any:
     """The value of a template that reads an answer, for the names of a scope."""
-    return compile_text(text, answer=True).evaluate(scope)
+    return compile_text(text, answer=True).evaluate(AnyScope(**names))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.scopes import AnyScope
 from tests.unit.expressions.evaluating import JSON, in_answer, in_request
-from yaml_connector._expressions.compile import compile_tree, parse_text
-from yaml_connector._expressions.jinja import compile_condition
+from yaml_connector._expressions.compile import compile_condition, compile_tree, parse_text
 from yaml_connector.errors import EvaluationError
 
 BOTH = pytest.mark.parametrize("evaluate", [in_request, in_answer], ids=["request", "answer"])
@@ -261,7 +261,7 @@ class TestWhatIsMissingInARequest:
     def test_is_found_deep_in_a_body_too(self) -> None:
         tree = compile_tree({"a": [{"b": "x ${{ inputs.nmae }}"}]})
         with pytest.raises(EvaluationError, match="'nmae' does not exist"):
-            tree.evaluate(self.SCOPE)
+            tree.evaluate(AnyScope(**self.SCOPE))
 
 
 class TestWhatIsMissingInAnAnswer:
@@ -299,7 +299,7 @@ class TestWhatIsMissingInAnAnswer:
     )
     def test_gives_null_and_is_false_and_not_defined(self, source: str) -> None:
         assert in_answer("${{ " + source + " }}", **self.SCOPE) is None
-        assert not compile_condition(f"({source})").evaluate(self.SCOPE)
+        assert not compile_condition(f"({source})").evaluate(AnyScope(**self.SCOPE))
         assert in_answer("${{ (" + source + ") is defined }}", **self.SCOPE) is False
         assert in_answer("${{ (" + source + ") | default('d') }}", **self.SCOPE) == "d"
         assert in_answer("${{ [" + source + ", {'k': " + source + "}] }}", **self.SCOPE) == [None, {"k": None}]
@@ -311,9 +311,9 @@ class TestWhatIsMissingInAnAnswer:
     def test_makes_every_comparison_false(self, operator: str, other: str) -> None:
         if operator == "in" and not other.startswith(("[", "{", "body.also")):
             return
-        assert not compile_condition(f"body.nope {operator} {other}").evaluate(self.SCOPE)
+        assert not compile_condition(f"body.nope {operator} {other}").evaluate(AnyScope(**self.SCOPE))
         if operator != "in":
-            assert not compile_condition(f"{other} {operator} body.nope").evaluate(self.SCOPE)
+            assert not compile_condition(f"{other} {operator} body.nope").evaluate(AnyScope(**self.SCOPE))
 
     @pytest.mark.parametrize(
         ("condition", "holds"),
@@ -337,4 +337,4 @@ class TestWhatIsMissingInAnAnswer:
         ],
     )
     def test_lets_conditions_be_written_as_they_are_read(self, condition: str, holds: bool) -> None:
-        assert bool(compile_condition(condition).evaluate(self.SCOPE)) is holds
+        assert bool(compile_condition(condition).evaluate(AnyScope(**self.SCOPE))) is holds

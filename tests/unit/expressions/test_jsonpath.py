@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
-from yaml_connector._expressions.extractions import compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import UNDEFINED
+from tests.support.scopes import AnyScope
+from yaml_connector._expressions.compile import compile_extraction, compile_extractions
 from yaml_connector._expressions.jsonpath import _plain_steps, compile_path
+from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 
 NAMES = st.sampled_from(
@@ -144,8 +145,8 @@ def test_an_operator_on_a_value_of_another_type_matches_nothing() -> None:
     assert compile_path("$.id.`split(,, 0, -1)`").find(BODY) == []
 
 
-def scope(body: Any = None, **more: Any) -> dict[str, Any]:
-    return {"body": BODY if body is None else body, "status": 200, **more}
+def scope(body: Any = None, **more: Any) -> AnyScope:
+    return AnyScope(body=BODY if body is None else body, status=200, **more)
 
 
 class TestAnExtraction:
@@ -184,11 +185,11 @@ class TestAnExtraction:
     def test_of_an_answer_without_a_body_finds_nothing(self) -> None:
         for raw, every in (("$.id", []), ("$.items[*]", []), ("$", []), ("${{ body.id }}", [])):
             extraction = compile_extraction(raw)
-            assert extraction.first({"body": UNDEFINED}) is None
-            assert extraction.every({"body": UNDEFINED}) == every
+            assert extraction.first(Scope()) is None
+            assert extraction.every(Scope()) == every
 
     def test_may_read_a_line_instead(self) -> None:
-        assert compile_extraction("$.m", root="line").first({"line": {"m": 1}, "body": {"m": 2}}) == 1
+        assert compile_extraction("$.m", root="line").first(AnyScope(line={"m": 1}, body={"m": 2})) == 1
 
     @pytest.mark.parametrize("raw", ["$.a[", "${{ a", "${{ + }}", ["${{ + }}"], {"a": "${{ + }}"}])
     def test_that_is_wrong_is_a_problem(self, raw: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from multidict import CIMultiDict
 
+from tests.support.scopes import AnyScope
 from tests.unit.expressions.evaluating import JSON, in_answer, in_request
-from yaml_connector._expressions.compile import compile_text, compile_tree
-from yaml_connector._expressions.jinja import compile_expression
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._expressions.compile import compile_expression, compile_text, compile_tree
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.messages import Response
 
 
 class TestAMapping:
@@ -26,10 +27,8 @@ class TestAMapping:
     def test_of_headers_does_not_care_for_case(self) -> None:
         answer = Response("GET", "u", 200, CIMultiDict({"Content-Type": "x/y"}), b"")
         for source in ("headers['content-type']", "headers['CONTENT-TYPE']", "headers['content-' ~ 'type']"):
-            assert compile_text("${{ " + source + " }}", answer=True).evaluate(ResponseScope({}, answer)) == "x/y"
-        assert compile_text("${{ headers }}", answer=True).evaluate(ResponseScope({}, answer)) == {
-            "Content-Type": "x/y"
-        }
+            assert compile_text("${{ " + source + " }}", answer=True).evaluate(Scope(response=answer)) == "x/y"
+        assert compile_text("${{ headers }}", answer=True).evaluate(Scope(response=answer)) == {"Content-Type": "x/y"}
 
     def test_of_an_answer_shows_the_names_of_the_page_and_no_other(self) -> None:
         answer = Response("GET", "https://u", 201, CIMultiDict(), b'{"a": 1}')
@@ -93,7 +92,7 @@ class TestATree:
             "f": ["${{ n }}", None, {"g": "${{ n }}"}],
             "h": "${{ v }}",
         }
-        assert compile_tree(tree).evaluate({"n": None, "v": 0}) == {
+        assert compile_tree(tree).evaluate(AnyScope(n=None, v=0)) == {
             "b": None,
             "c": {"e": 1},
             "f": [None, None, {}],
@@ -105,4 +104,4 @@ class TestATree:
         if "${{" not in repr(tree):
             compiled = compile_tree(tree)
             assert compiled.constant
-            assert repr(compiled.evaluate({})) == repr(tree)
+            assert repr(compiled.evaluate(Scope())) == repr(tree)

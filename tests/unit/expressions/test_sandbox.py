@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yaml_connector._expressions.compile import compile_text
-from yaml_connector._expressions.jinja import compile_expression
+from tests.support.scopes import AnyScope
+from yaml_connector._expressions.compile import compile_expression, compile_text
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import EvaluationError
 
@@ -34,7 +34,7 @@ def values_of(source: str, **scope: Any) -> list[Any]:
     found = []
     for answer in (True, False):
         try:
-            found.append(compile_text("${{ " + source + " }}", answer=answer).evaluate(scope))
+            found.append(compile_text("${{ " + source + " }}", answer=answer).evaluate(AnyScope(**scope)))
         except EvaluationError:
             continue
     return found
@@ -159,7 +159,7 @@ def test_no_nesting_takes_long_or_brings_anything_else_than_a_problem(source: st
     started = time.process_time()
     for answer in (True, False):
         try:
-            compile_expression(source, answer=answer).evaluate({"a": {"b": "x"}})
+            compile_expression(source, answer=answer).evaluate(AnyScope(a={"b": "x"}))
         except EvaluationError as problem:
             assert str(problem)
     assert time.process_time() - started < 4

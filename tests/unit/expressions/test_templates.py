@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonpath_ng.ext import parse as reference_parse
 
-from yaml_connector._expressions.compile import compile_text, compile_tree
-from yaml_connector._expressions.jinja import compile_condition, compile_expression
+from tests.support.scopes import AnyScope
+from yaml_connector._expressions.compile import compile_condition, compile_expression, compile_text, compile_tree
 from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError
@@ -26,7 +27,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_a_whole_template_gives_the_value_itself(value: Any) -> None:
     for text in ("${{ inputs.x }}", "${{ inputs['x'] | default(1) }}"):
-        result = compile_text(text).evaluate({"inputs": {"x": value}})
+        result = compile_text(text).evaluate(Scope(inputs={"x": value}))
         assert result == value
         assert type(result) is type(value)
 
@@ -34,21 +35,21 @@ def test_a_whole_template_gives_the_value_itself(value: Any) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=30))
 def test_a_text_is_written_as_it_is_and_never_parsed_again(text: str) -> None:
-    scope = {"inputs": {"x": text + "${{ inputs.secret }}", "secret": "no"}}
+    scope = Scope(inputs={"x": text + "${{ inputs.secret }}", "secret": "no"})
     assert compile_text("<${{ inputs.x }}>").evaluate(scope) == f"<{text}${{{{ inputs.secret }}}}>"
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="${}()a \r\n", max_size=30).filter(lambda text: "${{" not in text))
 def test_what_is_no_template_is_left_alone(text: str) -> None:
-    assert compile_text(text).evaluate({}) == text
+    assert compile_text(text).evaluate(Scope()) == text
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_any_text_is_one_segment_of_a_path(text: str) -> None:
     plan = compile_request(Request.model_validate("GET /jobs/${{ job.id }}/cancel"))
-    scope = {"job": {"id": text}}
+    scope = Scope(job={"id": text})
     if text in (".", ".."):
         with pytest.raises(EvaluationError, match="may not hold the segments"):
             plan.build(scope, "http://h")
@@ -62,12 +63,12 @@ def test_any_text_is_one_segment_of_a_path(text: str) -> None:
 def test_an_empty_segment_is_an_error() -> None:
     plan = compile_request(Request.model_validate("DELETE /jobs/${{ inputs.x }}"))
     with pytest.raises(EvaluationError, match="is empty, and would leave out a segment of the path"):
-        plan.build({"inputs": {"x": ""}}, "http://h")
+        plan.build(Scope(inputs={"x": ""}), "http://h")
 
 
 def test_a_key_whose_template_is_null_is_left_out_and_a_literal_null_is_kept() -> None:
     tree = {"a": "${{ inputs.n }}", "b": None, "c": {"d": "${{ inputs.n }}"}, "e": ["${{ inputs.n }}"]}
-    assert compile_tree(tree).evaluate({"inputs": {"n": None}}) == {"b": None, "c": {}, "e": [None]}
+    assert compile_tree(tree).evaluate(Scope(inputs={"n": None})) == {"b": None, "c": {}, "e": [None]}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_key_whose_template_is_null_is_left_out_and_a_literal_null_is_kept() -
 )
 def test_what_has_no_value_says_why(text: str, sentence: str) -> None:
     with pytest.raises(EvaluationError, match=sentence):
-        compile_text(text).evaluate({"inputs": {"n": None, "m": {"a": 1}}})
+        compile_text(text).evaluate(Scope(inputs={"n": None, "m": {"a": 1}}))
 
 
 @pytest.mark.parametrize(
@@ -98,11 +99,11 @@ def test_what_has_no_value_says_why(text: str, sentence: str) -> None:
     ],
 )
 def test_a_missing_field_of_an_answer_is_false_in_every_comparison(condition: str) -> None:
-    assert not compile_condition(condition).evaluate({"body": {"items": [1]}})
+    assert not compile_condition(condition).evaluate(AnyScope(body={"items": [1]}))
 
 
 def test_a_key_that_is_a_method_s_name_is_the_key() -> None:
-    scope = {"body": {"items": [1], "get": 2}}
+    scope = AnyScope(body={"items": [1], "get": 2})
     assert compile_expression("body.items", answer=True).evaluate(scope) == [1]
     assert compile_expression("body['get'] + 0", answer=True).evaluate(scope) == 2
 

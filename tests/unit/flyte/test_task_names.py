@@ -17,6 +17,7 @@ from flyteidl2.core.literals_pb2 import KeyValuePair
 from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
 
 from yaml_connector._expressions.compile import compile_text, compile_tree
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte.task_context import TaskContext, task_key
@@ -39,7 +40,7 @@ TASK = TaskContext(TEMPLATE, "s3://out", METADATA)
 
 
 def text(template: str, task: TaskContext = TASK) -> Any:
-    return compile_text(template).evaluate({"task": task})
+    return compile_text(template).evaluate(Scope(task=task))
 
 
 def test_it_has_the_names_of_the_language_and_no_other() -> None:
@@ -84,7 +85,7 @@ def test_a_run_without_a_project_leaves_the_tasks_own() -> None:
 def test_a_template_may_take_all_of_it() -> None:
     assert text("${{ task }}") == dict(TASK)
     assert json.loads(text("all: ${{ task }}").removeprefix("all: ")) == dict(TASK)
-    assert compile_tree({"t": "${{ task }}"}).evaluate({"task": TASK}) == {"t": dict(TASK)}
+    assert compile_tree({"t": "${{ task }}"}).evaluate(Scope(task=TASK)) == {"t": dict(TASK)}
     assert json.loads(text("${{ task | json }}")) == dict(TASK)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, reply, run
 from tests.support.sending import Sender
+from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 
@@ -156,7 +157,7 @@ class TestRetries:
 
             async def call(sender: Sender = sender, method: str = method) -> None:
                 plan = compile_request(Request.model_validate(f"{method} /"))
-                await sender.session().send(plan, {}, SuccessCriteria(), unsure=never)
+                await sender.session().send(plan, Scope(), SuccessCriteria(), unsure=never)
 
             with pytest.raises(TransientError):
                 run(call(), sender.clock)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from tests.support.paths import CATALOG
-from yaml_connector._expressions.compile import compile_text
-from yaml_connector._expressions.extractions import compile_extraction
-from yaml_connector._expressions.jinja import compile_condition
+from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_text
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._loading.loader import LoadedSpec, load_text

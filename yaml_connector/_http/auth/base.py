@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, header_map
 from yaml_connector._http.transport import HttpRequest

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_text, compile_tree
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import AuthCall, Static, need
 from yaml_connector._http.auth.tokens import Fetched, evaluate_all, lifetime_of, need_token
 from yaml_connector._http.hosts import parse_url
@@ -148,11 +148,11 @@ class Google(Fetched):
             ) from None
         call.add_secret(assertion)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-        answer = await call.login(_GOOGLE_LOGIN, {"token_url": info["token_uri"], "form": form})
+        answer = await call.login(_GOOGLE_LOGIN, Scope(login={"url": info["token_uri"], "form": form}))
         body = answer.body if isinstance(answer.body, dict) else {}
         return need_token(body.get("access_token"), answer, call), lifetime_of(body.get("expires_in"))
 
 
 _GOOGLE_LOGIN = compile_request(
-    Request.model_validate({"method": "POST", "url": "${{ token_url }}", "form": "${{ form }}"})
+    Request.model_validate({"method": "POST", "url": "${{ login.url }}", "form": "${{ login.form }}"})
 )

@@ -6,8 +6,8 @@ import base64
 from typing import Any
 
 from yaml_connector._expressions.compile import compile_text
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import AuthCall, Learn, Static, put, token_header
 from yaml_connector._http.request_template import header_map
 from yaml_connector._http.transport import HttpRequest

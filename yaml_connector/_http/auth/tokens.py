@@ -12,13 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import Value, compile_text, compile_tree
-from yaml_connector._expressions.extractions import compile_extraction
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import Scope
+from yaml_connector._expressions.compile import Value, compile_extraction, compile_text, compile_tree
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import AuthCall, need, put, token_header
 from yaml_connector._http.auth.static import basic_header
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.transport import HttpRequest
 from yaml_connector._spec import auth as spec
@@ -75,7 +74,7 @@ class TokenCache:
 
 def _credentials_key(scope: Scope, values: Any) -> str:
     """What tells one token from another: the credentials, and the place (which config may choose) that they are for."""
-    text = json.dumps([scope["base_url"], values], sort_keys=True, default=str)
+    text = json.dumps([scope.base_url, values], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -146,7 +145,12 @@ class ClientCredentials(Fetched):
         self._basic = model.send_as == "basic"
         self._plan = compile_request(
             Request.model_validate(
-                {"method": "POST", "url": "${{ token_url }}", "headers": "${{ headers }}", "form": "${{ form }}"}
+                {
+                    "method": "POST",
+                    "url": "${{ login.url }}",
+                    "headers": "${{ login.headers }}",
+                    "form": "${{ login.form }}",
+                }
             )
         )
 
@@ -167,7 +171,7 @@ class ClientCredentials(Fetched):
         if scopes:
             form["scope"] = " ".join(map(as_text, scopes)) if isinstance(scopes, list) else as_text(scopes)
         form |= values["params"] or {}
-        login = {"token_url": values["token_url"], "headers": headers, "form": form}
+        login = Scope(login={"url": values["token_url"], "headers": headers, "form": form})
         answer = await call.login(self._plan, login)
         body = answer.body if isinstance(answer.body, dict) else {}
         return need_token(body.get("access_token"), answer, call), lifetime_of(body.get("expires_in"))
@@ -243,7 +247,8 @@ class Token(Fetched):
     def _credentials(self, scope: Scope) -> Any:
         values: dict[str, Any] = {}
         for name in sorted(self._names, key=str):
-            value = scope[str(name[0])] if len(name) == 1 else scope[str(name[0])].get(name[1])
+            given = scope.get(str(name[0]))
+            value = given if len(name) == 1 else given.get(name[1])
             if name[0] == "secrets" and value is None:
                 return None
             values[str(name)] = dict(value) if len(name) == 1 else value
@@ -255,12 +260,11 @@ class Token(Fetched):
         return values
 
     async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
-        login = dict(scope)
         if self._jwt is not None:
-            login["jwt"] = self._jwt.make(scope)
-            call.add_secret(login["jwt"])
-        answer = await call.login(self._plan, login, needs_json=self._token_path.is_path)
-        read = ResponseScope(scope, answer)
+            scope = scope.with_names(jwt=self._jwt.make(scope))
+            call.add_secret(scope.jwt)
+        answer = await call.login(self._plan, scope, needs_json=self._token_path.is_path)
+        read = scope.with_response(answer)
         return need_token(self._token_path.first(read), answer, call), lifetime_of(self._expires_in.first(read))
 
     async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:

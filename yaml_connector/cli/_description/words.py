@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._loading.references import names_in

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from yaml_connector._expressions.filters import as_text
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.logs import LogPage

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yaml_connector._expressions.filters import as_text
-from yaml_connector._expressions.jinja import compile_condition
+from yaml_connector._expressions.compile import compile_condition
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.client import CallContext
 from yaml_connector._http.connection import Place
 from yaml_connector._http.hosts import is_forbidden_address
-from yaml_connector._http.messages import Response, ResponseScope
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, api_message
 from yaml_connector._loading.document import show_path
@@ -150,7 +151,7 @@ class Preflight:
     def _secrets(self) -> dict[str, str | None]:
         if not self.loaded.spec.secrets:
             return {}
-        names: dict[str, Any] = {"inputs": {}, "config": self.config, "task": {}}
+        names = Scope(inputs={}, config=self.config, task={})
         try:
             values = self.connector.plan.secrets.values(self.given, names)
         except EvaluationError as problem:
@@ -176,7 +177,7 @@ class Preflight:
             return
         connector = self.connector
         session = connector._session(connector.plan, self.config, secrets)
-        names: dict[str, Any] = {"config": self.config, "secrets": secrets, "env": os.environ}
+        names = Scope(config=self.config, secrets=secrets, env=os.environ)
         try:
             answer = await session.send(compile_request(request), names, SuccessCriteria())
         except (CallError, YamlConnectorError) as error:
@@ -196,7 +197,7 @@ class Preflight:
         """What the first `error` of the spec's sections that calls this answer a failure says of it. Only those count
         that ask for fields of the body alone, one of which is there: others may be meant for their own call."""
         body = answer.body if isinstance(answer.body, dict) else {}
-        read = ResponseScope({}, answer)
+        read = Scope(response=answer)
         for path, mark, value in slots(self.loaded.spec):
             if path[-1] != "error" or mark is None or mark.kind != "condition" or value is None:
                 continue

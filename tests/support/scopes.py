@@ -1,0 +1,21 @@
+"""Scopes of tests: with names of their own, too."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from yaml_connector._expressions.scope import RESPONSE_NAMES, UNDEFINED, Scope
+
+
+class AnyScope(Scope):
+    """A scope that also holds names that the language does not have."""
+
+    def __init__(self, **names: Any) -> None:
+        super().__init__(response=SimpleNamespace(**{name: names.pop(name, UNDEFINED) for name in RESPONSE_NAMES}))
+        vars(self).update({name: value for name, value in names.items() if name not in Scope.__slots__})
+        for name in names.keys() & Scope.__slots__:
+            setattr(self, name, names[name])
+
+    def get(self, name: str) -> Any:
+        return vars(self).get(name, super().get(name))
