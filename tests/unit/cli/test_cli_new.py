@@ -54,7 +54,7 @@ def test_a_spec_of_the_catalog_is_a_start_too(command: Command) -> None:
 def test_an_openapi_document_gives_the_calls_and_the_phase_map(command: Command) -> None:
     done = command("new", "--from-openapi", RENDERS)
     assert done.returncode == 0, done.stderr
-    assert "decide: get: these states are not mapped, and count as RUNNING: ON_HOLD" in done.stdout
+    assert "decide: get: these states are not mapped and count as RUNNING: ON_HOLD" in done.stdout
     checked(command)
     spec = yaml.safe_load(Path("connectors.d/render_jobs.yaml").read_text(encoding="utf-8"))
     assert spec["connection"]["base_url"] == "${{ env.RENDER_JOBS_URL | default('https://render.acme.com/api/v2') }}"
@@ -76,9 +76,9 @@ def test_an_openapi_document_gives_the_calls_and_the_phase_map(command: Command)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("openapi: 3.0.0\npaths: {}\n", "no call looks like submitting a job"),
+        ("openapi: 3.0.0\npaths: {}\n", "no call looks like one that submits a job"),
         ("swagger: '2.0'\n", "api.yaml is a Swagger 2.0 document; convert it to OpenAPI 3 first: npx swagger2openapi"),
-        ("info: {}\n", "is no OpenAPI 3 document"),
+        ("info: {}\n", "is not an OpenAPI 3 document"),
         ("a: [", "is neither JSON nor YAML"),
         ("openapi: 3.1.0\npaths: {/a: {post: 1}, '/a/{id}': {get: [x]}}\n", None),
         ('{"openapi": "3.0.0", "paths": {"/a": {"post": {"$ref": "#/x"}}, "/a/{id}": {"get": {}}}}', None),

@@ -285,7 +285,10 @@ def test_all_problems_of_bad_specs_are_said_and_nothing_is_written(command: Comm
 @pytest.mark.parametrize(
     ("specs", "message"),
     [
-        ({"a_b": "", "a-b": ""}, "0.yaml:3:17: task_type_name: its class would be ABTask, as that of 'a-b' in 1.yaml"),
+        (
+            {"a_b": "", "a-b": ""},
+            "0.yaml:3:17: task_type_name: its class would be ABTask, like that of 'a-b' in 1.yaml",
+        ),
         ({"a": "config: {class: str}"}, "config.class: a Python class cannot take a config called 'class'"),
         ({"a": "secrets: {outputs: {env: A}}"}, "secrets.outputs: a Python class cannot take a secret called"),
     ],

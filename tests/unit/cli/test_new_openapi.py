@@ -88,15 +88,15 @@ def test_calls_that_the_document_lacks_are_told_with_the_closest(command: Comman
     ("servers", "base_url", "told"),
     [
         ([{"url": "https://api.acme.com/v1/"}], "https://api.acme.com/v1", None),
-        ([{"url": "/api/v1"}], "https://api.example.com/api/v1", "does not say where the API is"),
-        ([], "https://api.example.com", "does not say where the API is"),
+        ([{"url": "/api/v1"}], "https://api.example.com/api/v1", "the document has no server"),
+        ([], "https://api.example.com", "the document has no server"),
         (
             [
                 {"url": "https://{region}.acme.com", "variables": {"region": {"default": "eu"}}},
                 {"url": "https://b.com"},
             ],
             "https://eu.acme.com",
-            "the URL's part region is eu unless you know better",
+            "region in the URL is set to eu: change it if needed",
         ),
     ],
     ids=["whole", "relative", "none", "variables"],
@@ -146,8 +146,8 @@ def test_a_security_scheme_gives_the_auth(command: Command, scheme: Any, auth: d
     )
     spec, done = drafted(command, data)
     assert {name: spec["connection"]["auth"].get(name) for name in auth} == auth
-    assert "auth is mine of the document: is it what you use?" in done.stdout
-    assert "the API also takes: mutual" in done.stdout
+    assert "auth is mine of the document: do you use that?" in done.stdout
+    assert "the API also accepts: mutual" in done.stdout
 
 
 def test_the_security_of_the_call_itself_counts(command: Command) -> None:
@@ -204,7 +204,7 @@ def test_states_that_nobody_named_are_marked(command: Command) -> None:
     answer = {"properties": {"status": {"type": "object"}, "job": {"properties": {"state": {"type": "string"}}}}}
     spec, done = drafted(command, simple(get=answers(answer)))
     assert spec["get"]["phase"]["path"] == "$.job.state"
-    assert "decide: get: the document lists no states of $.job.state: write down what the API says" in done.stdout
+    assert "decide: get: the document lists no values of $.job.state: write the states of the API" in done.stdout
 
 
 def test_required_fields_of_the_body_become_config(command: Command) -> None:

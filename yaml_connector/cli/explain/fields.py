@@ -1,4 +1,4 @@
-"""The documentation of the language's fields, read from the JSON Schemas that the models make."""
+"""The documentation of the fields of specs and contract tests, read from their JSON Schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """A field: its path, type, description, default, and the fields below it."""
+    """A field with its documentation. `about` describes its type, `below` are the fields below it."""
 
     path: str
     kind: str
@@ -32,7 +32,7 @@ class Field:
     below: tuple[Field, ...] = field(default=())
 
     def lines(self) -> Iterator[str]:
-        """As a terminal shows it."""
+        """Yield the field as text for a terminal."""
         wide = text_width(_WIDTH)
         if self.path:
             yield f"{self.path}  <{self.kind}>{'  required' if self.required else ''}"
@@ -57,11 +57,11 @@ class Field:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Return the last part of the path."""
         return self.path.rpartition(".")[2]
 
     def data(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the field as JSON can hold it."""
         data = {"path": self.path, "type": self.kind, "description": self.description, "required": self.required}
         if self.default is not None:
             data["default"] = self.default
@@ -69,8 +69,10 @@ class Field:
 
 
 def field_of(path: str, *, tests: bool = False) -> Field:
-    """The field at a path (`get.poll.tolerance`); what stands in a list or under a name of one's own may be named or
-    left out. An unknown name is wrong usage, and says which there are."""
+    """Return the field at a path (`get.poll.tolerance`); list indexes and names that the spec chooses may be left out.
+
+    Raises click.UsageError with the closest name if there is no such field.
+    """
     return _schema(tests).field(path)
 
 
@@ -84,7 +86,7 @@ def _schema(tests: bool) -> _Schema:
 
 
 def every_field(schema: dict[str, Any]) -> Iterator[Field]:
-    """Every field of a schema, each definition once, in the order of the schema: for the reference."""
+    """Yield every field of a schema in its order, each definition once."""
     found = _Schema(schema)
     seen: set[str] = set()
 
@@ -124,7 +126,7 @@ class _Schema:
             inner = option.get("items") if option.get("type") == "array" else _values(option)
             if inner is not None:
                 below = self._names(inner)
-                # a name of one's own, or an index; else the field below it is meant
+                # `part` is an index or a name that the spec chooses, unless it is a field below one
                 return (inner, False) if part not in below else self._child(inner, part, walked)
         where = ".".join(walked)
         names = self._names(about)
@@ -159,7 +161,7 @@ class _Schema:
                 yield from self._objects(option["items"])
 
     def _tagged(self, about: Schema) -> dict[str, Schema]:
-        """The kinds of a union that `type` tells apart (auth)."""
+        """Return the members of a union that `type` distinguishes (auth), by type."""
         found = {}
         for option in self._options(about):
             tag = option.get("properties", {}).get("type", {}).get("const")
@@ -227,7 +229,7 @@ class _Schema:
 
 
 def _values(option: Schema) -> Schema | None:
-    """What a mapping with names of one's own holds."""
+    """Return the schema of the values of a mapping whose names the spec chooses."""
     for inner in (option.get("additionalProperties"), *option.get("patternProperties", {}).values()):
         if isinstance(inner, Mapping):
             return inner

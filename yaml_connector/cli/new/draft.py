@@ -1,4 +1,4 @@
-"""A first spec, as text with comments: what `new` writes. Its contract test is made by `draft_test`."""
+"""A first spec, as YAML with comments: what `new` writes. `contract_text` makes its contract test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATES: dict[str, list[Any]] = {
 
 @dataclass(frozen=True)
 class DraftField:
-    """A config field: its type, a value for the test, and what a task's author should know."""
+    """A config field: its type, a value for the test, allowed values, and a description."""
 
     kind: str
     example: Any
@@ -33,7 +33,7 @@ class DraftField:
     about: str = ""
 
     def text(self) -> str:
-        """As the spec writes it."""
+        """Return the field as the spec writes it."""
         if not self.enum and not self.about:
             return plain(self.kind)
         parts = [f"type: {plain(self.kind)}"]
@@ -44,9 +44,12 @@ class DraftField:
 
 @dataclass
 class Draft:
-    """What is known of an API. Calls are `METHOD /path`, where `{id}` is the job's id and `{name}` a config field of
-    `params`; `fields` are the config fields that the body sends; `key_field` and `key_header` carry the idempotency
-    key. `decide` are comments by section: what a person has to look at."""
+    """What is known of an API.
+
+    Calls are `METHOD /path`, where `{id}` is the job's id and `{name}` a config field of `params`. `fields` are the
+    config fields that the body sends. `key_field` and `key_header` carry the idempotency key. `decide` has comments
+    for a person to look at, by section.
+    """
 
     name: str
     base_url: str
@@ -73,38 +76,38 @@ class Draft:
 
     @property
     def config(self) -> dict[str, DraftField]:
-        """All config fields: those of the paths, then those of the body."""
+        """Return all config fields: those of the paths, then those of the body."""
         paths = " ".join(path for path in (self.create, self.get, self.delete, self.logs) if path)
         names = [name for name in re.findall(r"{(\w+)}", paths) if name != "id"]
         return {name: self.param(name) for name in names} | self.fields
 
     @property
     def auth_example(self) -> AuthExample:
-        """What is written for its kind of credentials; nothing without any."""
+        """Return what is written for the kind of credentials; nothing without credentials."""
         kind = AUTH_CHOICES[self.auth]
         return kind.example if kind is not None else AuthExample()
 
     @property
     def variable(self) -> str:
-        """The environment variable of the base URL."""
+        """Return the environment variable of the base URL."""
         return re.sub(r"\W", "_", self.name).upper() + "_URL"
 
     def param(self, name: str) -> DraftField:
-        """A config field that stands in a path."""
+        """Return a config field of a path."""
         return self.params.get(name, DraftField("str", f"my-{name}"))
 
     def secret_variable(self, secret: str) -> str:
-        """The environment variable of a secret."""
+        """Return the environment variable of a secret."""
         return re.sub(r"\W", "_", f"{self.name}_{secret}").upper()
 
     def note(self, section: str, text: str) -> None:
-        """One more thing to decide."""
+        """Add a comment to decide on."""
         words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
         self.decide.setdefault(section, []).append(words)
 
 
 def spec_text(draft: Draft) -> str:
-    """The spec."""
+    """Return the spec of a draft, as YAML."""
     base_url = f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}"
     kind = draft.auth_example
     lines = [
@@ -112,7 +115,7 @@ def spec_text(draft: Draft) -> str:
         "spec_version: 1",
         f"task_type_name: {draft.name}",
         f"name: {quoted(draft.name.replace('_', ' ').capitalize())}",
-        f"description: {quoted(draft.description or 'Say here what it runs.')}",
+        f"description: {quoted(draft.description or 'Describe here what it runs.')}",
         "",
         "connection:",
         f"  base_url: {base_url}",
@@ -121,13 +124,13 @@ def spec_text(draft: Draft) -> str:
     lines += [f"  allowed_hosts: {flow_list(hosts)}"] if hosts else []
     lines += [f"  {line}" for line in kind.filled(kind.lines, {**draft.auth_values, "base_url": base_url})]
     lines += _notes(draft, "connection")
-    lines += ["  # check: GET /health          # a request that changes nothing, for `yaml-connector check`", ""]
+    lines += ["  # check: GET /health          # a request without side effects, for `yaml-connector check`", ""]
     if kind.secrets:
         lines += ["# A secret comes from the task, else from this variable of the connector's environment.", "secrets:"]
         lines += [f"  {secret}: {{env: {draft.secret_variable(secret)}}}" for secret, _ in kind.secrets]
         lines.append("")
     if draft.config:
-        lines += ["# What a task's author gives, typed; without a default it is required.", "config:"]
+        lines += ["# The config of a task, with types; a field without a default is required.", "config:"]
         lines += [f"  {plain(name)}: {about.text()}" for name, about in draft.config.items()]
         lines.append("")
     lines += ["outputs:", f"  status: {draft.state_path}", *_notes(draft, "outputs"), ""]
@@ -154,8 +157,8 @@ def _create(draft: Draft) -> list[str]:
         lines += ["  idempotent: true"]
     else:
         lines += [
-            "  # If the API takes an idempotency key, send `task.key` as it and say so: then a create whose answer was",
-            "  # lost can be sent again, and there is still one job.",
+            "  # If the API accepts an idempotency key, send `task.key` and set `idempotent`: a create whose response",
+            "  # is lost is then sent again, and there is still only one job.",
             "  # idempotent: true",
         ]
     return [*lines, f"  job_id: {draft.id_path}", *_notes(draft, "create")]
@@ -184,17 +187,17 @@ def _template(path: str) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A value as JSON, which is YAML too."""
+    """Return a value as JSON, which is also YAML."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def flow_list(values: Any) -> str:
-    """A list on one line."""
+    """Return a list as YAML on one line."""
     return f"[{', '.join(plain(value) for value in values)}]"
 
 
 def plain(value: Any) -> str:
-    """A scalar without quotes where YAML needs none."""
+    """Return a scalar as YAML, without quotes if it needs none."""
     safe = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*", value)
     return str(value) if safe and str(value).lower() not in ("null", "true", "false") else quoted(value)
 

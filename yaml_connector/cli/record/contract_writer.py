@@ -1,4 +1,4 @@
-"""A contract test from what happened on the wire: redacted, times and ids made stable, and made to pass."""
+"""Makes a contract test of recorded calls: secrets, times and ids are replaced."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from yaml_connector.cli._live.interactive_run import CallRecord
 from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
-_SHORTEST = 4  # characters of a secret that is looked for in texts: a shorter one is a part of too many words
-_DULL_REQUEST = frozenset(
+_SHORTEST = 4  # characters of a secret that is replaced in text; shorter ones occur in too many words
+_OMITTED_REQUEST_HEADERS = frozenset(
     {"content-type", "content-length", "accept", "accept-encoding", "host", "user-agent", "date", "x-amz-date"}
 )
-_TELLING_ANSWER = frozenset({"retry-after", "location"})
+_KEPT_RESPONSE_HEADERS = frozenset({"retry-after", "location"})
 
 
 class Scrubber:
-    """Replaces what must not be kept, or differs from run to run: secrets, the run's key, times, and the job's id, if
-    it stands as it is in what the create was answered, and cannot be taken for another number or word.
+    """Replaces what must not be kept or differs from run to run: secrets, the run's key, times, and the job's id.
 
-    `short` are the secrets that are too short to be found in a text, value to name.
+    The id is replaced only if a response to the create has it as it is, and if it is long enough to be unmistakable.
+    `short` maps secrets that are too short to be replaced in text to their names.
     """
 
     def __init__(self, connector: RecordingJobClient, values: CreateValues, records: Iterable[CallRecord]) -> None:
@@ -45,7 +45,7 @@ class Scrubber:
         self.words |= {secret: f"test-token-{number}" for number, secret in enumerate(fetched, 1)}
         key = str(values.task["key"])
         self.words[key] = "test-key"
-        self.job_id = _answered_id(records)
+        self.job_id = _id_in_response(records)
         self.replaces_id = len(self.job_id) >= 6 and not self.job_id.isdigit() and key not in self.job_id
         if self.replaces_id:
             self.words |= dict.fromkeys((self.job_id, quote(self.job_id, safe="")), "job-1")
@@ -55,7 +55,7 @@ class Scrubber:
         self._times: dict[str, str] = {}
 
     def _known(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The values of the spec's secrets, wherever they came from."""
+        """Return the values of the spec's secrets, from the command line or the environment."""
         known = dict(given)
         for name, secret in self.connector.spec.secrets.items():
             if name not in known and secret.env is not None and os.environ.get(secret.env):
@@ -66,7 +66,7 @@ class Scrubber:
         return {name: f"test-{name.replace('_', '-')}" for name in self.connector.spec.secrets}
 
     def text(self, text: str) -> str:
-        """A text that may be kept."""
+        """Return a text as it may be kept."""
         text = self._pattern.sub(lambda match: self.words[match[0]], text)
         return self.connector.redact(_TIME.sub(lambda match: self._time(match[0]), text))
 
@@ -78,7 +78,7 @@ class Scrubber:
         return self._times[text]
 
     def tree(self, value: Any) -> Any:
-        """A value that may be kept."""
+        """Return a value as it may be kept."""
         value = as_plain(value)
         if isinstance(value, str):
             return self.text(value)
@@ -89,9 +89,9 @@ class Scrubber:
         return value
 
 
-def _answered_id(records: Iterable[CallRecord]) -> str:
-    """The job's id, if it stands as it is in an answer to the create; else "": it was put together, and what it was
-    put together from stays as it is, too."""
+def _id_in_response(records: Iterable[CallRecord]) -> str:
+    """Return the job's id if a response to the create has it as it is; else "": the spec composed it from values that
+    are kept, too."""
     for record in records:
         if record.kind == "create" and (job_id := str(record.found.get("job_id") or "")):
             for exchange in record.exchanges:
@@ -104,7 +104,7 @@ def _answered_id(records: Iterable[CallRecord]) -> str:
 def contract_test(
     scrub: Scrubber, values: CreateValues, records: list[CallRecord], spec_file: str, name: str
 ) -> dict[str, Any]:
-    """The file of one test, as data."""
+    """Return a file with one test, as data."""
     connector = scrub.connector
     calls = list(_calls(scrub, connector, records))
     spec = connector.spec
@@ -138,7 +138,7 @@ def _calls(scrub: Scrubber, connector: RecordingJobClient, records: list[CallRec
         if record.exchanges:
             body["exchanges"] = [_exchange(scrub, connector, exchange) for exchange in record.exchanges]
         elif record.kind == "get" and before is not None:
-            continue  # answered from memory
+            continue  # answered from the cache
         expect = scrub.tree(record.found)
         if record.error is not None:
             expect = {"error": re.escape(scrub.text(record.error))[:80].rstrip("\\")}
@@ -161,10 +161,10 @@ def _exchange(scrub: Scrubber, connector: RecordingJobClient, exchange: WireExch
     headers = {}
     for name, value in exchange.request.headers.items():
         text = scrub.text(value)
-        if name.lower() in _DULL_REQUEST or MASK in text:
+        if name.lower() in _OMITTED_REQUEST_HEADERS or MASK in text:
             continue
         if connector.is_credential(name) and not any(word in text for word in scrub.words.values()):
-            continue  # signed, or encoded: not for keeping
+            continue  # signed or encoded: it cannot be replaced
         headers[name] = text
     if headers:
         request["headers"] = headers
@@ -179,20 +179,19 @@ def _exchange(scrub: Scrubber, connector: RecordingJobClient, exchange: WireExch
     if exchange.status != 200:
         response["status"] = exchange.status
     if exchange.headers is not None:
-        wanted = {name: value for name, value in exchange.headers.items() if _is_telling(connector, name)}
+        wanted = {name: value for name, value in exchange.headers.items() if _is_kept(connector, name)}
         response |= {"headers": {name: scrub.text(value) for name, value in wanted.items()}} if wanted else {}
     if exchange.content and exchange.headers is not None:
-        response |= _answer(scrub, exchange)
+        response |= _response(scrub, exchange)
     return {"request": request, "response": response}
 
 
-def _is_telling(connector: RecordingJobClient, name: str) -> bool:
+def _is_kept(connector: RecordingJobClient, name: str) -> bool:
     if connector.is_credential(name):
         return False
-    lower = name.lower()
-    return (
-        lower in _TELLING_ANSWER or re.search(rf"headers\W+{re.escape(lower)}", connector.plan_text.lower()) is not None
-    )
+    if name.lower() in _KEPT_RESPONSE_HEADERS:
+        return True
+    return re.search(rf"headers\W+{re.escape(name)}", connector.plan_text, re.IGNORECASE) is not None
 
 
 def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
@@ -203,16 +202,16 @@ def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
         except ValueError:
             pass
     if "multipart" in kind:
-        return {}  # its boundary differs from run to run
+        return {}  # the boundary differs from run to run
     return {"text": scrub.text(text)}
 
 
-def _answer(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
+def _response(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
     assert exchange.headers is not None
-    answer = Response("", "", exchange.status or 0, exchange.headers, exchange.content)
-    if answer.is_json:
-        return {"json": scrub.tree(answer.body)}
-    if "\ufffd" in answer.text:  # no text, but there may be secrets in it all the same
+    response = Response("", "", exchange.status or 0, exchange.headers, exchange.content)
+    if response.is_json:
+        return {"json": scrub.tree(response.body)}
+    if "\ufffd" in response.text:  # binary, but it may contain secrets
         kept = scrub.text(exchange.content.decode("utf-8", "surrogateescape"))
         return {"base64": base64.b64encode(kept.encode("utf-8", "surrogateescape")).decode()}
-    return {"text": scrub.text(answer.text)}
+    return {"text": scrub.text(response.text)}

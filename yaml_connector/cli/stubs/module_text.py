@@ -1,7 +1,7 @@
-"""The text of the module that `yaml-connector stubs` writes: what editors and type checkers know of each spec.
+"""The module that `yaml-connector stubs` writes: it tells editors and type checkers about the tasks of specs.
 
-`templates/typed_module.py.jinja` is its form. The classes stand under `TYPE_CHECKING`; at run time the names come from
-the specs themselves (`task.typed.names_of`). Formatters and linters leave the text as it is.
+Its form is `templates/typed_module.py.jinja`. The classes are under `TYPE_CHECKING`; at run time the names come from
+the specs themselves (`flyte.stub_runtime.names_of`). Formatters and linters leave the text as it is.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _ANY = "_t.Any"
 
 
 def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Diagnostic]:
-    """What keeps specs from being Python classes: two of one name, and names that no parameter or field can have."""
+    """Yield a problem for each clash of class names, and for each name that is not a valid parameter or field."""
     first: dict[str, LoadedSpec] = {}
     for item in loaded:
         spec = item.spec
         stem = class_stem(spec.task_type_name)
         other = first.setdefault(stem, item)
         if other.spec.task_type_name != spec.task_type_name:
-            message = f"its class would be {stem}Task, as that of {other.spec.task_type_name!r} in {other.file}"
+            message = f"its class would be {stem}Task, like that of {other.spec.task_type_name!r} in {other.file}"
             yield item.document.problem(("task_type_name",), message)
         taken = {"config": ("self", *_IMPORTED), "secrets": _PARAMETERS}
         for section, names in (("config", spec.config), ("secrets", spec.secrets)):
@@ -64,7 +64,7 @@ def found_by_name(loaded: Iterable[LoadedSpec]) -> list[ConnectorSpec]:
 
 
 def module_text(specs: Sequence[ConnectorSpec]) -> str:
-    """The module for these specs, one for each task type."""
+    """Return the module for these specs, one for each task type."""
     hidden = {name for spec in specs for name in spec.config} & set(_BUILTINS)
     connectors = [_Connector(spec, "_b." if hidden else "") for spec in specs]
     text: str = _template().render(
@@ -77,7 +77,7 @@ def module_text(specs: Sequence[ConnectorSpec]) -> str:
 
 
 def _template() -> Any:
-    environment = Environment(  # noqa: S701 - it is Python that is written: texts pass `literal` and `docstring`
+    environment = Environment(  # noqa: S701 - the output is Python; texts go through `literal` and `docstring`
         loader=PackageLoader("yaml_connector.cli.stubs"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -89,7 +89,7 @@ def _template() -> Any:
 
 @dataclass(frozen=True)
 class _Field:
-    """A field of a config, or a secret; `default` with its `=`."""
+    """A config field or a secret; `default` includes the `=`."""
 
     name: str
     doc: str
@@ -99,7 +99,7 @@ class _Field:
 
 
 class _Connector:
-    """What the template needs of one spec; `b` stands before the names of builtin types."""
+    """What the template needs of one spec; `b` is the prefix of builtin types."""
 
     def __init__(self, spec: ConnectorSpec, b: str) -> None:
         self.spec, self.b = spec, b
@@ -122,25 +122,25 @@ class _Connector:
 
     @property
     def public(self) -> list[str]:
-        """The names that authors import."""
+        """Return the names that authors import."""
         kinds = ["Config", "ConfigDict", "Task", *(["Secrets"] if self.secrets else [])]
         return [f"{self.stem}{kind}" for kind in kinds]
 
     @property
     def bases(self) -> str:
-        """A task that may choose from the spec's outputs is generic in what it returns."""
+        """Return the base class; generic in what a call returns if a task may choose from the spec's outputs."""
         generic = f", _t.Generic[_{self.stem}_result]" if self.chooses_outputs else ""
         return f"_plugin.YamlConnectorTask{generic}"
 
     @property
     def returns(self) -> str:
-        """What a call gives."""
+        """Return the annotation of what a call returns."""
         result = f"_{self.stem}_result" if self.chooses_outputs else _ANY if "*" in self.spec.outputs else "None"
         return f"_Coroutine[{_ANY}, {_ANY}, {result}]"
 
     @property
     def constructors(self) -> list[tuple[str, str]]:
-        """The annotation of `self`, if there are several, and that of `outputs`."""
+        """Return the annotations of `self` and `outputs` for each constructor; that of `self` is "" if there is one."""
         mapping = f"_Mapping[{self.b}str, {_ANY}]"
         if not self.chooses_outputs:
             return [("", f"{mapping} | None = None")]
@@ -148,7 +148,7 @@ class _Connector:
 
     @property
     def options(self) -> str:
-        """What else a task takes; a secret may hide one of Flyte's own names."""
+        """Return the annotation of further arguments; a secret may have the name of one of Flyte's."""
         hidden = set(self.spec.secrets) & set(TaskOptions.__annotations__)
         return _ANY if hidden else "_t.Unpack[_typed.TaskOptions]"
 
@@ -218,13 +218,13 @@ class _Connector:
 
 
 def _sentences(*texts: str | None) -> str:
-    """The texts that are there, each as a sentence."""
+    """Join the texts that are not empty, each as a sentence."""
     joined = (text.strip() for text in texts if text)
     return " ".join(text if text.endswith((".", "!", "?", ":")) else f"{text}." for text in joined if text)
 
 
 def _docstring(text: str, indent: int) -> str:
-    """A docstring of this text, its lines below the first indented."""
+    """Return a docstring of this text, with lines below the first indented."""
     text = " ".join(printable(text).split())
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = textwrap.wrap(escaped, _WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False)

@@ -1,5 +1,7 @@
-"""A draft of a spec from an OpenAPI 3 document: `document` reads it, `calls` finds a job's life in it, `states`,
-`credentials` and `proposal` say what the rest may be."""
+"""Drafts a spec from an OpenAPI 3 document.
+
+`document` reads it, `calls` finds the calls of a job, and `states`, `credentials` and `proposal` guess the rest.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from yaml_connector.cli.new.openapi.proposal import draft_from
 
 
 def draft_of(content: bytes, file: str, name: str | None, create: str | None = None, get: str | None = None) -> Draft:
-    """The draft; `create` and `get` (`POST /jobs`, `GET /jobs/{id}`) say which calls are meant, else they are found.
+    """Return the draft; `create` and `get` (`POST /jobs`, `GET /jobs/{id}`) name calls that are not to be guessed.
 
-    Raises ConfigError if the document is none, lacks these calls, or has no call that could submit a job.
+    Raises ConfigError if it is not an OpenAPI 3 document, lacks these calls, or has no call that may submit a job.
     """
     document = Document.read(content, file)
     chosen, others = find_calls(document, create, get)

@@ -1,4 +1,4 @@
-"""Which calls of an OpenAPI document look like a job's life: one that submits, one that asks, one that cancels ..."""
+"""Finds the calls of a job in an OpenAPI document: one that submits it, one that reads it, one that cancels it ..."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _JOBS = ("job", "run", "task", "batch", "execution", "workflow", "query", "state
 _SUBMIT = ("submit", "start", "create", "new", "run", "launch", "execute", "trigger", "dispatch", "invoke")
 _CANCEL = ("cancel", "stop", "terminate", "abort", "kill")
 _LOGS = ("logs", "log", "stdout", "output")
-_CLOSE, _LEAST = 4, 3  # other calls are named whose score is this close to the best, and at least so much
+_CLOSE, _LEAST = 4, 3  # other calls are named if their score is this close to the best, and at least this
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The paths of a job's life in the document, and the methods that are no POST and no GET."""
+    """The paths of a job's calls in the document; `delete` with its method, the others are a POST and GETs."""
 
     create: str
     get: str
@@ -30,9 +30,9 @@ class Calls:
 
 
 def find_calls(document: Document, create: str | None, get: str | None) -> tuple[Calls, list[str]]:
-    """The calls of a job's life, and the other calls that may submit one. `create` and `get` say which are meant.
+    """Return the calls of a job, and the other calls that may submit one. `create` and `get` name calls to use.
 
-    Raises ConfigError if the document lacks them, or if no call looks like submitting a job.
+    Raises ConfigError if the document lacks them, or if no call looks like one that submits a job.
     """
     wanted = _named(document, create, "post", "--create") if create else None
     asked = _named(document, get, "get", "--get") if get else None
@@ -43,10 +43,10 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     scored = sorted((-_score(document, *pair, known), len(pair[0]), *pair) for pair in pairs)
     if not scored:
         if create:
-            raise ConfigError(f"{document.file}: no call asks for what {create} submits: name it with --get")
+            raise ConfigError(f"{document.file}: no call reads the job that {create} submits; name it with --get")
         raise ConfigError(
-            f"{document.file}: no call looks like submitting a job: a POST, and a GET of the same path with an id; "
-            "name them with --create and --get"
+            f"{document.file}: no call looks like one that submits a job (a POST, and a GET of the same path with "
+            "an id); name them with --create and --get"
         )
     best, _, path, ask = scored[0]
     worst = min(best + _CLOSE, -_LEAST)
@@ -56,7 +56,7 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
 
 
 def _named(document: Document, call: str, method: str, option: str) -> str:
-    """The document's path of a call; `{id}` in it may be called something else there."""
+    """Return the document's path of a call, in which `{id}` may have another name."""
     given, _, path = call.partition(" ")
     for known in document.paths:
         if given.lower() == method and bare(known) == bare(path) and document.has(known, method):
@@ -67,20 +67,20 @@ def _named(document: Document, call: str, method: str, option: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def bare(path: str) -> str:
-    """A path without the names of its parameters and a slash at its end."""
+    """Return a path without the names of its parameters and without a trailing slash."""
     return re.sub(r"\{[^}]*\}", "{}", path).rstrip("/")
 
 
 def _pairs(document: Document) -> set[tuple[str, str]]:
-    """Every call that may submit a job, with one that may ask for it."""
+    """Return the pairs of a call that may submit a job and one that may read it."""
     by_stem: dict[str, list[str]] = defaultdict(list)
-    by_answer: dict[str, list[str]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
     for path in document.paths:
         if re.search(r"/\{[^}/]+\}/?$", path) and document.has(path, "get"):
             by_stem[bare(path).removesuffix("/{}")].append(path)
-            answer = document.answer_name(path, "get")
-            if answer:
-                by_answer[answer].append(path)
+            name = document.response_name(path, "get")
+            if name:
+                by_name[name].append(path)
     found = set()
     for path in document.paths:
         if not document.has(path, "post"):
@@ -89,7 +89,7 @@ def _pairs(document: Document) -> set[tuple[str, str]]:
         found |= {(path, asked) for asked in by_stem[bare(path)]}
         if _word(last) in _SUBMIT:
             found |= {(path, asked) for asked in by_stem[stem]}
-        same = by_answer.get(document.answer_name(path, "post") or "", [])
+        same = by_name.get(document.response_name(path, "post") or "", [])
         if same:
             asked = max(same, key=lambda other: len(commonpath([bare(path), bare(other)])))
             noun = _word(bare(asked).removesuffix("/{}").rpartition("/")[2])
@@ -99,13 +99,13 @@ def _pairs(document: Document) -> set[tuple[str, str]]:
 
 
 def _score(document: Document, path: str, asked: str, known: dict[str, bool]) -> int:
-    """How much the calls look like a job's. `known`: which answers, by their names, have states."""
+    """Return how much two calls look like those of a job. `known` caches which responses, by name, have states."""
     noun = bare(asked).removesuffix("/{}").rpartition("/")[2].lower()
-    answer = document.answer_name(asked, "get")
-    if (answer or asked) not in known:
-        known[answer or asked] = states_of(document, asked) is not None
-    score = 3 * any(word in noun for word in _JOBS) + 2 * known[answer or asked]
-    score += 2 * (answer is not None and answer == document.answer_name(path, "post"))
+    response = document.response_name(asked, "get")
+    if (response or asked) not in known:
+        known[response or asked] = states_of(document, asked) is not None
+    score = 3 * any(word in noun for word in _JOBS) + 2 * known[response or asked]
+    score += 2 * (response is not None and response == document.response_name(path, "post"))
     below = {_word(bare(other).removeprefix(bare(asked))) for other in _below(document, asked)}
     return score + 2 * bool(below & set(_CANCEL)) - bare(path).count("{")
 
@@ -120,7 +120,7 @@ def _word(segment: str) -> str:
 
 
 def _whole(document: Document, path: str, asked: str) -> Calls:
-    """The calls around these two."""
+    """Return these two calls with those that cancel the job and read its log."""
     delete: tuple[str, str] | None = None
     logs: str | None = None
     for other in _below(document, asked):

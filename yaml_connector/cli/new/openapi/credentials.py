@@ -1,4 +1,4 @@
-"""The server and the kind of credentials that an OpenAPI document names."""
+"""Finds the server and the kind of credentials in an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import urljoin, urlsplit
 
 from yaml_connector.cli.new.openapi.document import Document, Node
 
-_NOBODY = "https://api.example.com"
+_PLACEHOLDER = "https://api.example.com"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A kind of credentials as `new --auth` calls it, what is known of it, and what to decide."""
+    """A kind of credentials, as `new --auth` names it, with its values, further hosts, and comments to decide on."""
 
     auth: str
     values: dict[str, str] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Credentials:
 
 
 def server_of(document: Document) -> tuple[str, list[str]]:
-    """The base URL, with the defaults of its variables, and what to decide about it."""
+    """Return the base URL, with the defaults of its variables, and comments to decide on."""
     servers = document.data.get("servers")
     known = [document.node(item) for item in servers if item] if isinstance(servers, list) else []
     url = str(known[0].get("url", "")) if known else ""
@@ -31,19 +31,19 @@ def server_of(document: Document) -> tuple[str, list[str]]:
     for name, about in document.node(known[0].get("variables") if known else None).items():
         default = str(document.node(about).get("default", "my-" + str(name)))
         url = url.replace(f"{{{name}}}", default)
-        notes.append(f"the URL's part {name} is {default} unless you know better")
+        notes.append(f"{name} in the URL is set to {default}: change it if needed")
     url = re.sub(r"\{(\w+)\}", r"my-\1", url)
     if not re.match(r"https?://", url):
-        notes.append("the document does not say where the API is: put its host into base_url")
-        url = urljoin(_NOBODY + "/", url)
+        notes.append("the document has no server: write the API's host into base_url")
+        url = urljoin(_PLACEHOLDER + "/", url)
     if len(known) > 1:
         notes.append(f"other servers: {', '.join(str(item.get('url')) for item in known[1:6])}")
     url = url.rstrip("/")
-    return (url if re.fullmatch(r"https?://[\w.:/~%-]+", url) else _NOBODY), notes
+    return (url if re.fullmatch(r"https?://[\w.:/~%-]+", url) else _PLACEHOLDER), notes
 
 
 def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
-    """The first kind of credentials that the call takes and this language has."""
+    """Return the first kind of credentials that the call accepts and the spec language has."""
     components = document.node(document.data.get("components"))
     schemes = {str(name): document.node(raw) for name, raw in document.node(components.get("securitySchemes")).items()}
     operation = document.operation(path, "post")
@@ -54,14 +54,14 @@ def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
     if not found:
         names = [name for need in needs for name in need]
         if not names:
-            return Credentials("none", notes=("the document names no credentials: does the API want none?",))
-        return Credentials("bearer", notes=(f"the document wants {', '.join(names)}: which auth is that?",))
+            return Credentials("none", notes=("the document names no credentials: does the API need any?",))
+        return Credentials("bearer", notes=(f"the document requires {', '.join(names)}: which kind of auth is that?",))
     alone = [pair for pair in found if len(pair[0]) == 1] or found
     names, chosen = alone[0]
     others = dict.fromkeys(" with ".join(other) for other in needs if other and other != names)
-    notes = [f"auth is {' with '.join(names)} of the document: is it what you use?", *chosen.notes]
+    notes = [f"auth is {' with '.join(names)} of the document: do you use that?", *chosen.notes]
     if others:
-        notes.append(f"the API also takes: {', '.join(others)}")
+        notes.append(f"the API also accepts: {', '.join(others)}")
     return replace(chosen, notes=tuple(notes))
 
 
@@ -79,7 +79,7 @@ def _credentials(scheme: Node, base_url: str) -> Credentials | None:
         return Credentials(http)
     if kind == "apiKey" and scheme.get("in") in ("header", "query"):
         name = str(scheme.get("name", "X-API-Key"))
-        notes = ("does the key stand there alone, or behind a word (`Token KEY`)?",) if name == "Authorization" else ()
+        notes = ("is the header only the key, or a word and the key (`Token KEY`)?",) if name == "Authorization" else ()
         return Credentials("api_key", {"in": str(scheme["in"]), "name": name}, notes=notes)
     flows = scheme.get("flows") if kind == "oauth2" else None
     if isinstance(flows, dict) and isinstance(flows.get("clientCredentials"), dict):
@@ -87,7 +87,7 @@ def _credentials(scheme: Node, base_url: str) -> Credentials | None:
     if isinstance(flows, dict) and isinstance(flows.get("password"), dict):
         login = str(flows["password"].get("tokenUrl", ""))
         values = {"login": login} if re.fullmatch(r"/[\w./~%-]+", login) else {}
-        notes = ("what does the login send and answer? (explain connection.auth.token)",)
+        notes = ("what does the login send and return? (yaml-connector explain connection.auth.token)",)
         return Credentials("token", values, notes=notes)
     if kind in ("oauth2", "openIdConnect"):
         return Credentials("bearer", notes=("where does the token come from?",))

@@ -1,4 +1,4 @@
-"""An OpenAPI 3 document: its operations, with references followed, also into files beside it, and `allOf` merged."""
+"""An OpenAPI 3 document: its operations, with `allOf` merged and references followed, also into files beside it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from yaml_connector.errors import ConfigError
 
 _LARGEST = 64 * 2**20
-_MOST_REFERENCES = 20  # one after the other
+_MOST_REFERENCES = 20  # in a row
 _DEEPEST_MERGE = 8
 _DEEPEST_FIELD = 4
-_MOST_FIELDS = 500  # of one answer; those further out come first
+_MOST_FIELDS = 500  # of one response; outer fields come first
 
 Node = dict[str, Any]
 
 
 class Document:
-    """A document. Every node that it gives is a mapping, whatever the file holds at its place."""
+    """A document. Every node that it returns is a mapping, whatever the file has in its place."""
 
     def __init__(self, data: Node, file: str) -> None:
         self.data = data
@@ -32,7 +32,7 @@ class Document:
 
     @classmethod
     def read(cls, content: bytes, file: str) -> Document:
-        """The document of a file; raises ConfigError, with what to do, if it is none."""
+        """Read the content of a file; raise ConfigError that says what to do if it is not an OpenAPI 3 document."""
         if len(content) > _LARGEST:
             raise ConfigError(f"{file} is longer than {_LARGEST // 2**20} MiB")
         data = _parse(content, file)
@@ -42,11 +42,11 @@ class Document:
                 f"npx swagger2openapi {file} -o openapi.json"
             )
         if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3"):
-            raise ConfigError(f"{file} is no OpenAPI 3 document: it has no `openapi: 3...`")
+            raise ConfigError(f"{file} is not an OpenAPI 3 document: it has no `openapi: 3...`")
         return cls(_placed(data, Path(file).absolute()), file)
 
     def node(self, raw: Any, depth: int = 0) -> Node:
-        """A node with its references followed and `allOf` merged."""
+        """Return a node with its references followed and `allOf` merged."""
         for _ in range(_MOST_REFERENCES):
             if not isinstance(raw, dict) or "$ref" not in raw:
                 break
@@ -72,7 +72,7 @@ class Document:
         return target
 
     def _file(self, path: Path) -> Any:
-        """A file beside the document that it refers to; nothing if it is not below the document's folder."""
+        """Return the data of a file that the document refers to; None if it is not below the document's folder."""
         if path not in self._files:
             self._files[path] = None
             inside = path.resolve().is_relative_to(Path(self.file).absolute().parent.resolve())
@@ -81,15 +81,15 @@ class Document:
         return self._files[path]
 
     def has(self, path: str, method: str) -> bool:
-        """Is there such a call?"""
+        """Return whether there is such a call."""
         return method in self.paths.get(path, {})
 
     def operation(self, path: str, method: str) -> Node:
-        """A call; nothing if there is none."""
+        """Return a call; an empty node if there is none."""
         return self.node(self.paths.get(path, {}).get(method))
 
     def parameters(self, path: str, method: str) -> dict[str, Node]:
-        """The parameters of a call, those of its path too, by name."""
+        """Return the parameters of a call, with those of its path, by name."""
         found = {}
         for holder in (self.paths.get(path, {}), self.operation(path, method)):
             for raw in _list(holder.get("parameters")):
@@ -97,24 +97,24 @@ class Document:
                 found[str(about.get("name"))] = about
         return found
 
-    def answer(self, path: str, method: str) -> Node:
-        """The schema of a call's good answer."""
-        return self.node(next((_schema_of(self.node(item)) for item in self.answers(path, method)), None))
+    def response(self, path: str, method: str) -> Node:
+        """Return the schema of a call's successful response."""
+        return self.node(next((_schema_of(self.node(item)) for item in self.responses(path, method)), None))
 
-    def answers(self, path: str, method: str) -> Iterator[Node]:
-        """The good answers of a call; those with JSON first."""
+    def responses(self, path: str, method: str) -> Iterator[Node]:
+        """Yield the successful responses of a call, those with JSON first."""
         responses = self.node(self.operation(path, method).get("responses"))
         good = [raw for status, raw in responses.items() if re.fullmatch(r"2(\d\d|XX)|default", str(status))]
         nodes = [self.node(raw) for raw in good]
         yield from sorted(nodes, key=lambda node: not _schema_of(node))
 
-    def answer_name(self, path: str, method: str) -> str | None:
-        """What the document calls the schema of a call's good answer."""
-        raw = next((_schema_of(item) for item in self.answers(path, method)), None)
+    def response_name(self, path: str, method: str) -> str | None:
+        """Return the reference to the schema of a call's successful response, if there is one."""
+        raw = next((_schema_of(item) for item in self.responses(path, method)), None)
         return str(raw["$ref"]) if isinstance(raw, dict) and "$ref" in raw else None
 
     def body(self, path: str, method: str) -> tuple[str | None, Node, bool]:
-        """The media type of a call's body, its schema, and whether it must be there. JSON is preferred."""
+        """Return the media type of a call's body (JSON, if allowed), its schema, and whether it is required."""
         node = self.node(self.operation(path, method).get("requestBody"))
         content = _mapping(node.get("content"))
         kinds = sorted(map(str, content), key=lambda kind: ("json" not in kind, "form-urlencoded" not in kind))
@@ -123,13 +123,12 @@ class Document:
         return kinds[0], self.node(self.node(content.get(kinds[0])).get("schema")), node.get("required") is True
 
     def options(self, schema: Node) -> list[Node]:
-        """The forms that a schema allows: itself, or those of `oneOf` and `anyOf`; not null."""
+        """Return the forms that a schema allows: itself, or those of `oneOf` and `anyOf`; without null."""
         forms = [self.node(part) for key in ("oneOf", "anyOf") for part in _list(schema.get(key))]
         return [form for form in forms or [schema] if form.get("type") != "null"]
 
     def fields(self, schema: Node) -> Iterator[tuple[str, str, Node]]:
-        """Every field of an answer, from the outside in: its JSONPath, its name and its schema. A list stands for its
-        first item."""
+        """Yield the JSONPath, name and schema of each field, outer ones first; of a list, its first item's."""
         level = [("$", schema)]
         count = 0
         for _ in range(_DEEPEST_FIELD):
@@ -150,7 +149,7 @@ class Document:
             level = below
 
     def kinds(self, schema: Node) -> set[str]:
-        """The JSON types that a schema allows, null left out."""
+        """Return the JSON types that a schema allows, without null."""
         found: set[str] = set()
         for form in self.options(schema):
             kind = form.get("type")
@@ -169,14 +168,14 @@ def _parse(content: bytes, file: str) -> Any:
     import yaml
 
     try:
-        return yaml.load(content, Loader=_loader())  # noqa: S506 - it is the safe one
+        return yaml.load(content, Loader=_loader())  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
 
 
 @lru_cache(maxsize=1)
 def _loader() -> Any:
-    """The safe loader, without dates: examples hold dates that there are not."""
+    """Return the safe loader without dates, because examples contain invalid dates."""
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -190,7 +189,7 @@ def _loader() -> Any:
 
 
 def _placed(data: Any, file: Path) -> Any:
-    """The data of a file, with the whole path of a file in every reference."""
+    """Make the file of every reference in data absolute, and return the data."""
     seen: set[int] = set()
     left = [data]
     while left:

@@ -1,4 +1,4 @@
-"""What an OpenAPI document says of a job's calls, as a draft of a spec; what it leaves open is marked."""
+"""Drafts a spec from a job's calls in an OpenAPI document; what the document leaves open is marked `DECIDE`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _KINDS: dict[str, tuple[str, Any]] = {
 }
 _MESSAGES = ("message", "error_message", "errormessage", "detail", "reason", "status_message", "state_message")
 _KEYS = re.compile(r"(x-)?idempotency[-_]?key|idempotency[-_]?token|client[-_]?token|requestId", re.IGNORECASE)
-_MOST_NAMES = 20  # of a list in a comment
+_MOST_NAMES = 20  # listed in a comment
 _LONGEST_ABOUT = 90  # characters of a field's description
 
 
 def draft_from(document: Document, calls: Calls, others: list[str], name: str | None) -> Draft:
-    """The draft of these calls; `others` are those that may be meant as well."""
+    """Return the draft of these calls; `others` are the other calls that may submit a job."""
     segments = [part for part in bare(calls.get).split("/") if part and part != "{}"]
     word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
     base_url, notes = server_of(document)
@@ -53,20 +53,20 @@ def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
     param = calls.get.rpartition("{")[2].partition("}")[0]
     noun = bare(calls.get).removesuffix("/{}").rpartition("/")[2].removesuffix("s")
     wanted = [param, "id", "uuid", f"{noun}_id", f"{noun}id", "name"]
-    schema = document.answer(calls.create, "post")
+    schema = document.response(calls.create, "post")
     fields = [(path, name.lower()) for path, name, about in document.fields(schema) if _is_scalar(document, about)]
     for name in wanted:
         for path, found in fields:
             if found == name.lower():
                 draft.id_path = path
                 return
-    for answer in document.answers(calls.create, "post"):
+    for answer in document.responses(calls.create, "post"):
         headers = {str(name).lower(): str(name) for name in document.node(answer.get("headers"))}
         if "location" in headers:
             draft.id_path = "${{ headers['Location'] | basename }}"
             draft.note("create", "the job's id is taken from the end of the header Location")
             return
-    draft.note("create", "where in the answer is the job's id? None was found in the document")
+    draft.note("create", "where does the response have the job's id? The document shows none")
 
 
 def _is_scalar(document: Document, about: Node) -> bool:
@@ -76,25 +76,25 @@ def _is_scalar(document: Document, about: Node) -> bool:
 def _set_states(draft: Draft, document: Document, asked: str) -> None:
     fields = {
         name.lower(): path
-        for path, name, about in reversed(list(document.fields(document.answer(asked, "get"))))
+        for path, name, about in reversed(list(document.fields(document.response(asked, "get"))))
         if _is_scalar(document, about)
     }
     draft.message_path = next((fields[name] for name in _MESSAGES if name in fields), None)
     found = states_of(document, asked)
     if found is None:
         draft.state_path = state_place(document, asked)
-        draft.note("get", f"the document lists no states of {draft.state_path}: write down what the API says")
+        draft.note("get", f"the document lists no values of {draft.state_path}: write the states of the API")
         return
     draft.state_path, words = found
     phases = {value: phase_of(word) for value, word in words.items()}
     draft.states = {
         phase: mapped for phase in PHASES if (mapped := [value for value, means in phases.items() if means == phase])
     }
-    told = ", ".join(f"{value} is {word}" for value, word in words.items() if str(value) != word)
-    draft.note("get", f"is this what each state means?{f' ({told})' if told else ''}")
+    meanings = ", ".join(f"{value} is {word}" for value, word in words.items() if str(value) != word)
+    draft.note("get", f"is this what each state means?{f' ({meanings})' if meanings else ''}")
     unknown = [str(value) for value, phase in phases.items() if phase is None]
     if unknown:
-        draft.note("get", f"these states are not mapped, and count as RUNNING: {', '.join(unknown)}")
+        draft.note("get", f"these states are not mapped and count as RUNNING: {', '.join(unknown)}")
     for phase in ("SUCCEEDED", "FAILED"):
         if phase not in draft.states:
             draft.note("get", f"no state means {phase}")
@@ -140,16 +140,16 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
 
 
 def _is_key(name: str, about: Node) -> bool:
-    """Is this the field of an idempotency key?"""
-    told = re.search(r"idempotency[- ](key|token)", str(about.get("description", "")), re.IGNORECASE)
+    """Return whether this is the field of an idempotency key."""
+    described = re.search(r"idempotency[- ](key|token)", str(about.get("description", "")), re.IGNORECASE)
     return (
-        bool(_KEYS.fullmatch(name) or (told and about.get("type") == "string"))
+        bool(_KEYS.fullmatch(name) or (described and about.get("type") == "string"))
         and re.fullmatch(r"\w+", name) is not None
     )
 
 
 def field_of(document: Document, about: Node) -> DraftField:
-    """A config field for what a schema describes."""
+    """Return a config field for a schema."""
     kinds = document.kinds(about)
     kind, example = _KINDS.get(next(iter(kinds)), ("any", {"key": "value"})) if len(kinds) == 1 else ("any", "hello")
     if kinds == {"array"}:
@@ -164,14 +164,14 @@ def field_of(document: Document, about: Node) -> DraftField:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence of a text, or nothing if that is long."""
+    """Return the first sentence of a text; "" if that is too long."""
     plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     first = re.split(r"(?<=[.!?]) ", plain)[0].rstrip(".")
     return first if len(first) <= _LONGEST_ABOUT and "${{" not in first else ""
 
 
 def _set_paths(draft: Draft, document: Document, calls: Calls) -> None:
-    """The calls, with the job's id and config fields in place of the document's parameters."""
+    """Set the calls, with the job's id and config fields in place of the document's parameters."""
     draft.create = f"POST {_with_fields(draft, document, calls.create, 'post', None)}"
     position = bare(calls.get).count("{}")
     draft.get = f"GET {_with_fields(draft, document, calls.get, 'get', position)}"
@@ -180,17 +180,17 @@ def _set_paths(draft: Draft, document: Document, calls: Calls) -> None:
         method, path = calls.delete
         draft.delete = f"{method.upper()} {_with_fields(draft, document, path, method, position)}"
         if path == calls.get:
-            draft.note("delete", "does this cancel the job, or only forget it?")
+            draft.note("delete", "does this cancel the job, or only delete its record?")
         kind, schema, needed = document.body(path, method)
         if needed or schema.get("required"):
-            draft.note("delete", f"the call needs a body ({kind}): write it")
+            draft.note("delete", f"the call needs a body ({kind}): add it to the request")
     if calls.logs:
         draft.logs = f"GET {_with_fields(draft, document, calls.logs, 'get', position)}"
         _set_log_lines(draft, document, calls.logs)
 
 
 def _with_fields(draft: Draft, document: Document, path: str, method: str, position: int | None) -> str:
-    """A path in which parameter number `position` is the job's id, and each other one a config field."""
+    """Return a path in which parameter number `position` is the job's id, and the others are config fields."""
     described = document.parameters(path, method)
     number = 0
 
@@ -211,9 +211,9 @@ def _with_fields(draft: Draft, document: Document, path: str, method: str, posit
 
 
 def _set_log_lines(draft: Draft, document: Document, path: str) -> None:
-    schema = document.answer(path, "get")
+    schema = document.response(path, "get")
     if not schema or document.kinds(schema) == {"string"}:
-        draft.note("logs", "is the log text? For JSON, say `lines` (yaml-connector explain logs)")
+        draft.note("logs", "is the log text? For JSON, set `lines` (yaml-connector explain logs)")
         return
     places = [("$", schema), *((place, about) for place, _, about in document.fields(schema))]
     for place, about in places:

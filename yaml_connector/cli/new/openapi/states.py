@@ -1,4 +1,4 @@
-"""Where an answer has a job's state, which states the document names, and what they may mean."""
+"""Finds where a response has the job's state, which states there are, and what they may mean."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.sp
 
 
 def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | None:
-    """Where the answer to a GET has the state, and its values, each with the API's word for it. The place that names
-    most words that are known counts."""
+    """Return the path of the state in the response to a GET, and its values, each with the API's word for it.
+
+    Of several fields, the one with most known words is taken.
+    """
     found: tuple[int, str, dict[Any, str]] | None = None
-    for path, name, about in document.fields(document.answer(asked, "get")):
+    for path, name, about in document.fields(document.response(asked, "get")):
         if not re.search(r"status|state|phase", name, re.IGNORECASE):
             continue
         many = "array" in document.kinds(about)
@@ -37,21 +39,21 @@ def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | No
 
 
 def state_place(document: Document, asked: str) -> str:
-    """Where the state may be, if the document names no values: the outermost field of a name that fits."""
-    for path, name, about in document.fields(document.answer(asked, "get")):
+    """Guess the path of the state if the document lists no values: the outermost field with a suitable name."""
+    for path, name, about in document.fields(document.response(asked, "get")):
         if name.lower() in ("status", "state", "phase") and not document.kinds(about) & {"object", "array", "boolean"}:
             return path
     return "$.status"
 
 
 def phase_of(word: str) -> str | None:
-    """The phase that a word of an API's may mean."""
+    """Return the phase that an API's word for a state may mean."""
     snake = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word)).lower()
     return _PHASE.get(snake) or _PHASE.get(snake.rpartition("state_")[2]) or _PHASE.get(snake.rpartition("status_")[2])
 
 
 def _values(document: Document, about: Node) -> dict[Any, str]:
-    """The values that a state may have: of `enum` and `const`, or of a table `1: Queued` in the description."""
+    """Return the values of a state: from `enum` and `const`, or from a table `1: Queued` in the description."""
     values: dict[Any, str] = {}
     for form in document.options(about):
         for value in [*(form.get("enum") or []), *([form["const"]] if "const" in form else [])]:
