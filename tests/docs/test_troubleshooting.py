@@ -257,7 +257,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "answered ... without a token": lambda _: raised(lambda: created(**auth(**TOKEN))),
     "this spec's auth needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
     "the JWT cannot be signed with ... and this key ...": lambda _: created(**auth(type="jwt", key="no key")),
-    "aws_sigv4: there are no keys in the spec, and botocore's own chain finds none": lambda _: source(
+    "aws_sigv4: the spec has no keys, and botocore's credential chain finds none": lambda _: source(
         "_http/auth/cloud.py"
     ),
     "cannot be connected to: ...": lambda _: raised(lambda: created(REFUSED)),

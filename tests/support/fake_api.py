@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import httpx
 
 from yaml_connector._clock import Clock, use_clock
-from yaml_connector._http.transport import HttpxTransport
+from yaml_connector._http.events import Events
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
 from yaml_connector._loading.loader import LoadedSpec, load_text
+from yaml_connector.testing.httpx_transport import HttpxTransport
 
 T = TypeVar("T")
 
@@ -144,10 +145,12 @@ class Driver:
         self.use(spec_data(**sections))
         self.kept = b""
 
-    def use(self, data: Mapping[str, Any]) -> None:
+    def use(self, data: Mapping[str, Any], *, events: Events | None = None) -> None:
         """From here on this spec is the one that is installed."""
         self.data = data
-        self.connector = Connector(loaded(data), environment=self.environment, transport=self.api.transport)
+        self.connector = Connector(
+            loaded(data), environment=self.environment, transport=self.api.transport, events=events
+        )
 
     def create(self, **values: Any) -> JobMeta:
         values.setdefault("task", {"key": "task-key-1"})

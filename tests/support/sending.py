@@ -8,11 +8,12 @@ from typing import Any
 from tests.support.fake_api import BASE, FakeApi, FakeClock, run
 from tests.support.scopes import AnyScope
 from yaml_connector._clock import Clock
-from yaml_connector._http.client import CallContext
+from yaml_connector._http import client
 from yaml_connector._http.connection import Connection
-from yaml_connector._http.messages import Response
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import HttpRequest, Transport
+from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.steps import compile_step
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector._spec.requests import Request, Step
@@ -52,7 +53,7 @@ class Sender:
         session = self.session(**given)
         plan = compile_step(Step.model_validate({"request": request, **(step or {})}))
         scope = session.scope.with_names(steps={})
-        return await session.send(plan.request, scope, plan.judge)
+        return await client.send(session, plan.request, scope, plan.judge)
 
     def send(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Response:
         """Send a step's request, in a loop of its own; `step` are the fields beside the request."""

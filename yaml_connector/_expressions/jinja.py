@@ -26,7 +26,8 @@ from yaml_connector._expressions.budget import (
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
 from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
-from yaml_connector.errors import EvaluationError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import EvaluationError
 
 Reference = tuple[str | int, ...]
 

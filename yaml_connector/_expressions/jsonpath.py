@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector.errors import EvaluationError, short
+from yaml_connector._text import short
+from yaml_connector.errors import EvaluationError
 
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`

@@ -15,7 +15,7 @@ from jinja2 import runtime
 from jinja2.runtime import ChainableUndefined, Undefined
 from jinja2.utils import missing
 
-from yaml_connector.errors import did_you_mean
+from yaml_connector._text import did_you_mean
 
 MISSING = missing  # Jinja's own, so that it is the same object in every process
 RESPONSE_NAMES = ("status", "headers", "body", "text", "url")

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector.errors import EvaluationError, did_you_mean, short
+from yaml_connector._text import did_you_mean, short
+from yaml_connector.errors import EvaluationError
 
 SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
 _URIS = ("file", "dir", "dataframe")

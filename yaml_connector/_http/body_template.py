@@ -5,27 +5,17 @@ from __future__ import annotations
 import secrets as random
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote_plus
 
 from yaml_connector._expressions.compile import Value, compile_text, compile_tree
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, json_bytes
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.transport import Body
+from yaml_connector._http.files import Files
+from yaml_connector._http.messages import Body
 from yaml_connector._spec.requests import Part, Request
 from yaml_connector.errors import EvaluationError
-
-
-class Files(Protocol):
-    """Opens a file input for streaming."""
-
-    def __call__(self, uri: str) -> AsyncIterator[bytes]: ...
-
-
-def no_files(uri: str) -> AsyncIterator[bytes]:
-    raise EvaluationError(f"the file {uri} cannot be read here")
-
 
 Built = tuple[Body, str | None]
 BuildBody = Callable[[Scope, Files], Built]

@@ -1,114 +1,92 @@
-"""Requests that are the same are sent once: who asks for what is being fetched already waits for that answer.
-
-Only reads of a session that has written nothing may share (a session says so with `shares`): what was asked before a
-write may not show it. The same is the same URL, headers, values and credentials; an error is shared like an answer.
-"""
+"""Coalesces identical calls in flight: later callers wait for the first one's result."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
 
-from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.messages import Response
-from yaml_connector._http.transport import HttpRequest
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.messages import HttpRequest, Response, SharedResponse
+from yaml_connector._http.request_template import RequestPlan
 
-
-class Caller(Protocol):
-    """A session: its deadline (of the clock's `monotonic`), its values, and the secrets that it knows."""
-
-    deadline: float
-    scope: Scope
-    learned: frozenset[str]
+T = TypeVar("T")
 
 
-class InFlight:
-    """A request that is being answered. `told` is there once somebody else waits for it: the answer, or None if it was
-    cancelled."""
+class _Flight(Generic[T]):
+    """A call that is being made. Its result may be a secret, so no future holds it: asyncio logs those."""
 
-    __slots__ = ("how", "request", "session", "told")
+    landed: asyncio.Event | None = None  # there is one once somebody waits
+    result: T | None = None
+    error: Exception | None = None
 
-    def __init__(self, session: Caller, request: HttpRequest, how: tuple[Any, ...]) -> None:
-        self.session = session
-        self.request = request
-        self.how = how
-        self.told: asyncio.Future[Response | None] | None = None
 
-    def serves(self, session: Caller, request: HttpRequest, how: tuple[Any, ...]) -> bool:
-        """Is that the same request, and is this one over in time for it?"""
-        mine, other = self.session, session
-        return (
-            self.request.method == request.method
-            and self.request.headers == request.headers
-            and self.how == how
-            and mine.deadline <= other.deadline
-            and mine.scope.secrets == other.scope.secrets
-            and repr(mine.scope.config) == repr(other.scope.config)  # 1 and True are not the same in a URL
-        )
+class SingleFlight(Generic[T]):
+    """Makes a call once for everybody who asks for it with the same key while it is made, in one event loop.
 
-    async def outcome(self) -> Response | None:
-        """What came of it; raises what it raised."""
-        if self.told is None:
-            self.told = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self.told)
+    An error is shared like a result. If the first caller is cancelled, one of the others makes the call.
+    """
 
-    def tell(self, answer: Response | None) -> None:
-        if self.told is not None:
-            self.told.set_result(answer)
+    def __init__(self) -> None:
+        self._flights: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Flight[T]] = {}
 
-    def fail(self, error: Exception) -> None:
-        if self.told is not None:
-            self.told.set_exception(error)
-            self.told.exception()  # those who waited may all be gone: then nobody is to hear of it
+    async def run(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `call`, or of the same call in flight; raises what it raised. The result is not None."""
+        slot = (asyncio.get_running_loop(), key)
+        while (other := self._flights.get(slot)) is not None:
+            other.landed = other.landed or asyncio.Event()
+            await other.landed.wait()
+            if other.error is not None:
+                raise other.error
+            if other.result is not None:
+                return other.result
+        flight = self._flights[slot] = _Flight()
+        try:
+            flight.result = await call()
+        except Exception as error:
+            flight.error = error
+            raise
+        else:
+            return flight.result
+        finally:
+            del self._flights[slot]
+            if flight.landed is not None:
+                flight.landed.set()
 
 
 class RequestCoalescer:
-    """The requests under way on one connection."""
+    """Sends identical requests of one connection once.
+
+    Only requests without a body of calls that write nothing coalesce: a response to a request from before a write does
+    not show the write. Identical means: the same URL, headers, options, config and secrets.
+    """
 
     def __init__(self) -> None:
-        self._under_way: dict[tuple[int, str], InFlight] = {}
+        self._requests: SingleFlight[tuple[Response, CallContext]] = SingleFlight()
 
     async def send(
         self,
-        session: Caller,
+        context: CallContext,
         request: HttpRequest,
-        how: tuple[bool, float, bool],
-        send: Callable[[HttpRequest, bool, float, bool], Awaitable[Response]],
+        plan: RequestPlan,
+        fetch: Callable[[CallContext, HttpRequest, RequestPlan], Awaitable[Response]],
     ) -> Response:
-        """The answer to a request without a body, sent by `send` with `how` (credentials, timeout, redirects) unless
-        the same is under way. Raises as `send` does."""
-        key = (id(asyncio.get_running_loop()), request.url)
-        while (other := self._under_way.get(key)) is not None:
-            if not other.serves(session, request, how):
-                return await send(request, *how)
-            answer = await other.outcome()
-            session.learned |= other.session.learned  # the token that was fetched for it
-            if answer is not None:
-                return _Shared(answer)
-        mine = self._under_way[key] = InFlight(session, request, how)
-        try:
-            answer = await send(request, *how)
-        except Exception as error:
-            mine.fail(error)
-            raise
-        else:
-            mine.tell(answer)
-            return answer
-        finally:
-            del self._under_way[key]
-            if mine.told is not None and not mine.told.done():  # this call was cancelled: one of the others sends it
-                mine.tell(None)
+        """Return the response that `fetch` returns, or the one to an identical request in flight."""
 
+        async def call() -> tuple[Response, CallContext]:
+            return await fetch(context, request, plan), context
 
-class _Shared(Response):
-    """An answer that was given to somebody else too: parsed once, with saves of its own."""
-
-    __slots__ = ("_first",)
-
-    def __init__(self, first: Response) -> None:
-        super().__init__(first.method, first.url, first.status, first.headers, first.content)
-        self._first = first
-
-    def _parsed(self) -> Any:
-        return self._first.body
+        identity = (
+            request.method,
+            request.url,
+            tuple(request.headers.items()),
+            (plan.auth, plan.timeout, plan.follow_redirects),
+            tuple(context.scope.secrets.items()),
+            repr(context.scope.config),  # 1 and True are equal, but not in a URL
+        )
+        response, sender = await self._requests.run(identity, call)
+        if sender is context:
+            return response
+        for secret in sender.secrets:  # the token that was fetched for it
+            context.add_secret(secret)
+        return SharedResponse(response)

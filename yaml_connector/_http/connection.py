@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import (
     Expression,
     Extraction,
@@ -22,51 +20,14 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth import Auth, compile_auth
 from yaml_connector._http.coalesce import RequestCoalescer
-from yaml_connector._http.hosts import HostPattern, HostRules, ParsedUrl, parse_pattern, parse_url
-from yaml_connector._http.request_template import compile_headers, compile_query
+from yaml_connector._http.hosts import Endpoint, HostPattern, HostRules, parse_pattern, parse_url
+from yaml_connector._http.rate_limit import RateLimiter
+from yaml_connector._http.request_template import compile_headers, compile_query, compile_url
 from yaml_connector._http.transport import AiohttpTransport, Transport
-from yaml_connector._http.urls import compile_url
 from yaml_connector._spec.connection import Connection as ConnectionSpec
-from yaml_connector._spec.connection import RateLimit
-from yaml_connector.errors import EvaluationError, TransientError
+from yaml_connector.errors import EvaluationError
 
-_MOST_PLACES = 1000  # different base URLs that `config` may make
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where requests of one configuration go."""
-
-    base_url: str
-    target: ParsedUrl
-    rules: HostRules
-
-
-class RateLimiter:
-    """At most so many requests in a time, for this process."""
-
-    def __init__(self, limit: RateLimit) -> None:
-        self._limit = limit
-        self._sent: deque[float] = deque(maxlen=limit.requests)
-
-    async def wait(self, deadline: float) -> float:
-        """Wait for a place; gives the seconds waited. Raises TransientError if there is none before the deadline."""
-        wait = self.time_until_available()
-        due = clock().monotonic() + wait
-        if due > deadline:
-            raise TransientError(
-                "the rate limit of this connection leaves no room before the deadline", may_have_been_processed=False
-            )
-        self._sent.append(due)
-        if wait > 0:
-            await clock().sleep(wait)
-        return wait
-
-    def time_until_available(self) -> float:
-        """In how many seconds there is a place."""
-        if len(self._sent) < self._limit.requests:
-            return 0.0
-        return max(0.0, self._sent[0] + self._limit.per - clock().monotonic())
+_MOST_ENDPOINTS = 1000  # different base URLs that `config` may make
 
 
 class Connection:
@@ -88,40 +49,40 @@ class Connection:
         self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
         self.auth: Auth | None = compile_auth(spec.auth)
         self.limiter = RateLimiter(spec.rate_limit) if spec.rate_limit else None
-        self.sharing = RequestCoalescer()
+        self.coalescer = RequestCoalescer()
         self.retry_statuses = frozenset(spec.retry.status_codes)
         self._base_url, names = compile_url(spec.base_url, whole_is_url=True)
         self._hosts = compile_tree([*(spec.allowed_hosts or ())])
         self._public = compile_tree([*spec.public_hosts])
         self._config_in_base = any(name[0] == "config" for name in names)
         self._config_names: frozenset[Reference] = names | self._hosts.names | self._public.names
-        self._places: OrderedDict[str, Place] = OrderedDict()
-        self._fixed: Place | None = None
+        self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
+        self._fixed: Endpoint | None = None
         self.transport: Transport = transport or AiohttpTransport(
-            max_connections=spec.max_connections, tls=None if spec.tls.model_fields_set == set() else self._tls
+            max_connections=spec.max_connections, tls=None if spec.tls.model_fields_set == set() else self.tls_context
         )
 
-    def place(self, config: Mapping[str, Any]) -> Place:
+    def endpoint(self, config: Mapping[str, Any]) -> Endpoint:
         """Where requests with this config go; raises EvaluationError if that is no usable URL."""
         if self._fixed is not None:
             return self._fixed
         if not any(name[0] == "config" for name in self._config_names):
-            self._fixed = self._make_place({})
+            self._fixed = self._make_endpoint({})
             return self._fixed
         key = repr([(name, config.get(name)) for name in self._used(config)])
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = self._make_place(config)
-            while len(self._places) > _MOST_PLACES:
-                self._places.popitem(last=False)
-        return place
+        endpoint = self._endpoints.get(key)
+        if endpoint is None:
+            endpoint = self._endpoints[key] = self._make_endpoint(config)
+            while len(self._endpoints) > _MOST_ENDPOINTS:
+                self._endpoints.popitem(last=False)
+        return endpoint
 
     def _used(self, config: Mapping[str, Any]) -> list[str]:
-        """The fields of the config that matter for the place; all of them where it is used as a whole."""
+        """The fields of the config that matter for the endpoint; all of them where it is used as a whole."""
         used = [name for name in self._config_names if name[0] == "config"]
         return sorted(config) if any(len(name) == 1 for name in used) else sorted({str(name[1]) for name in used})
 
-    def _make_place(self, config: Mapping[str, Any]) -> Place:
+    def _make_endpoint(self, config: Mapping[str, Any]) -> Endpoint:
         scope = Scope(env=self.environment, config=config)
         base_url = self._base_url(scope).rstrip("/")
         try:
@@ -135,9 +96,9 @@ class Connection:
             raise EvaluationError(
                 f"connection.base_url: the config leads to {target.authority}, which allowed_hosts does not name"
             )
-        return Place(target.origin + target.rest.rstrip("/"), target, rules)
+        return Endpoint(target.origin + target.rest.rstrip("/"), target, rules)
 
-    def _tls(self) -> ssl.SSLContext:
+    def tls_context(self) -> ssl.SSLContext:
         scope = Scope(env=self.environment, config={}, secrets={})
         files = {
             name: compile_text(value).evaluate(scope)

@@ -1,50 +1,83 @@
-"""What a session tells of its requests to whoever counts or shows them."""
+"""Events: the one stream of what happens during calls to an API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
-from yaml_connector._http.messages import Response
-from yaml_connector._http.transport import HttpRequest
+from yaml_connector._http.messages import HttpRequest, Response
 
 
-class Observer(Protocol):
-    """Told of everything that is sent; must be cheap and must not raise. Times are in seconds."""
+class Events:
+    """Receives events; a consumer overrides the methods that it needs.
 
-    def request(self, status: int | None, seconds: float) -> None:
-        """A request was answered with this status, or not at all."""
+    They are called on the event loop: they must be quick and must not raise. Times are in seconds. Requests, responses
+    and states are not redacted.
+    """
 
-    def login(self, status: int | None, seconds: float) -> None:
-        """The same of a request for a token."""
+    keeps_streams = False
+    """Whether the response of an exchange must hold its content even if it was streamed."""
 
-    def token(self) -> None:
-        """A token was fetched."""
+    def exchange(
+        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+    ) -> None:
+        """A request was sent. `failure` says, redacted, why there is no response, or none that was read to its end.
+
+        `login`: it is a request for a token.
+        """
+
+    def token_fetched(self) -> None:
+        """A login returned a token."""
 
     def retry(self) -> None:
         """A request is about to be sent again."""
 
-    def waited(self, seconds: float) -> None:
-        """A request waited for the rate limit."""
+    def rate_limited(self, seconds: float) -> None:
+        """A request waited for the rate limit of its connection, maybe for 0 seconds."""
+
+    def section(self, name: str) -> None:
+        """A section of the spec begins: `create`, `adopt`, `get`, `result`, `delete` or `logs`."""
+
+    def step(self, name: str | None) -> None:
+        """A step of the section ran; a section with a single request has one step, mostly without a name."""
+
+    def rule(self, index: int, state: str) -> None:
+        """A phase rule held: its index in `get.phase`, and the state that it mapped ("" for a rule without `map`)."""
 
 
-class NullObserver:
-    """Nobody counts."""
-
-    def request(self, status: int | None, seconds: float) -> None: ...
-    def login(self, status: int | None, seconds: float) -> None: ...
-    def token(self) -> None: ...
-    def retry(self) -> None: ...
-    def waited(self, seconds: float) -> None: ...
+NO_EVENTS = Events()
 
 
-NULL_OBSERVER = NullObserver()
+class EventFanOut(Events):
+    """Passes every event on to several consumers."""
 
+    def __init__(self, *consumers: Events) -> None:
+        self._consumers = consumers
+        self.keeps_streams = any(consumer.keeps_streams for consumer in consumers)
 
-@dataclass
-class Exchange:
-    """One request and what came of it, for those who show it (`run --verbose`, `record`)."""
+    def exchange(
+        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+    ) -> None:
+        for consumer in self._consumers:
+            consumer.exchange(request, response, failure, seconds, login)
 
-    request: HttpRequest
-    answer: Response | None
-    failure: str | None
+    def token_fetched(self) -> None:
+        for consumer in self._consumers:
+            consumer.token_fetched()
+
+    def retry(self) -> None:
+        for consumer in self._consumers:
+            consumer.retry()
+
+    def rate_limited(self, seconds: float) -> None:
+        for consumer in self._consumers:
+            consumer.rate_limited(seconds)
+
+    def section(self, name: str) -> None:
+        for consumer in self._consumers:
+            consumer.section(name)
+
+    def step(self, name: str | None) -> None:
+        for consumer in self._consumers:
+            consumer.step(name)
+
+    def rule(self, index: int, state: str) -> None:
+        for consumer in self._consumers:
+            consumer.rule(index, state)

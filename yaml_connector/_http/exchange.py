@@ -1,96 +1,266 @@
-"""One attempt at a request: the time that it has, what is told of it, and what its failure means."""
+"""One request to its final response: host check, credentials, redirects and limits, for whole and streamed responses.
+
+After a 401, fetched credentials are renewed once, and the first request is sent again. Redirects are followed only
+where the spec says so, each host checked. A login is sent `anonymous`: without credentials, without the connection's
+default headers and query, and without redirects.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from yaml_connector._clock import clock
-from yaml_connector._http.connection import Connection
-from yaml_connector._http.events import Exchange, Observer
-from yaml_connector._http.messages import Response
-from yaml_connector._http.transport import HttpRequest, HttpResponse, TransportError
-from yaml_connector.errors import TransientError
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.hosts import parse_url, resolve_url
+from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
+from yaml_connector._http.request_template import RequestPlan, add_query, header_map
+from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 logger = logging.getLogger("yaml_connector.http")
 
-
-class Sender(Protocol):
-    """Who sends: a session, with its deadline (of the clock's `monotonic`), and who hears of what is sent."""
-
-    connection: Connection
-    deadline: float
-    observer: Observer
-    watch: Callable[[Exchange], None] | None
-    about: str
-
-    def redact(self, text: str) -> str:
-        """The text without any secret."""
-
-    def say(self, about: HttpRequest, what: str) -> str:
-        """What became of a request, without secrets."""
+_MOST_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-async def fetch(session: Sender, sent: HttpRequest, timeout: float, *, bare: bool) -> Response:
-    """Send a request once and read its answer, for `timeout` seconds at most. Raises TransientError if there is none,
-    it breaks off, or is too long."""
-    began = clock().monotonic()
-    limit = session.connection.spec.max_response
-    timeout = _time_for(session, sent, timeout, began)
-    status: int | None = None
-    try:
-        status, headers, content = await session.connection.transport.fetch(sent, timeout, limit)
-    except TransportError as error:
-        raise _broken_off(session, sent, error) from None
-    finally:
-        _tell(session, sent, status, began, bare)
-    if content is None:
-        what = f"answered with more than {limit / 2**20:.3g} MiB (max_response)"
-        raise TransientError(session.say(sent, what), may_have_been_processed=True, status=status)
-    answer = Response(sent.method, sent.url, status, headers, content)
-    if session.watch is not None:
-        session.watch(Exchange(sent, answer, None))
-    return answer
+async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *, anonymous: bool = False) -> Response:
+    """Send a request and return its final response, read whole; every attempt has the plan's timeout.
+
+    Raises TransientError if there is no response, or one that breaks off or is too long; PermanentError for a redirect
+    that cannot be followed; EvaluationError for a host that is not allowed.
+    """
+    hops: _Hops | None = None
+    following: HttpRequest | None = request
+    while following is not None:
+        sent = await _prepare(context, following, plan.auth and not anonymous, anonymous)
+        response = await _send(context, sent, plan.timeout or context.connection.spec.timeout, anonymous)
+        if anonymous or 200 <= response.status < 300:
+            return response
+        hops = hops or _Hops(context, request, plan)
+        following = hops.after(sent, response)
+    return response
 
 
 @asynccontextmanager
-async def exchange(session: Sender, sent: HttpRequest) -> AsyncIterator[HttpResponse]:
-    """Send a request once and give its answer as it comes, until the deadline. Raises TransientError as `fetch`
-    does."""
-    began = clock().monotonic()
-    remaining = _time_for(session, sent, session.deadline - began, began)
-    status: int | None = None
+async def open_stream(
+    context: CallContext, request: HttpRequest, plan: RequestPlan, is_success: Callable[[int], bool], max_time: float
+) -> AsyncIterator[Response]:
+    """Send a request and yield its final response: a StreamedResponse that has begun if it is a success, else read
+    whole. Each attempt must begin within the plan's timeout, and ends after `max_time` seconds.
+
+    Raises the same errors as `fetch`, also while the stream is read.
+    """
+    # A silent stream ends before the deadline: it must not fail.
+    latest = clock().monotonic() + 0.95 * context.remaining()
+    timeout = plan.timeout or context.connection.spec.timeout
+    hops = _Hops(context, request, plan)
+    following: HttpRequest | None = request
+    while following is not None:
+        sent = await _prepare(context, following, plan.auth, anonymous=False)
+        sent.begin = timeout
+        async with _time_limit(context, sent, timeout) as time_limit, _open(context, sent) as response:
+            following = hops.after(sent, response)
+            if following is None and is_success(response.status):
+                await response.begin(min(latest, clock().monotonic() + max_time))
+                time_limit.reschedule(None)
+                yield response
+                return
+            if not await response.read(context.connection.spec.max_response):
+                raise _too_long(context, sent, response)
+    yield response
+
+
+async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, requires_json: bool = True) -> Response:
+    """Send a login once and return its response. `scope` is what the request's templates see.
+
+    Raises what `fetch` and `raise_for_response` raise. A TransientError here means that the request that needs the
+    token was not sent; both are sent again.
+    """
+    request = plan.build(scope, context.endpoint.base_url)
     try:
-        async with session.connection.transport.exchange(sent, remaining) as response:
-            status = response.status
+        response = await fetch(context, request, plan, anonymous=True)
+        raise_for_response(context, response, scope, SuccessCriteria(requires_json=requires_json))
+    except TransientError as failure:
+        failure.may_have_been_processed = False
+        raise
+    context.events.token_fetched()
+    return response
+
+
+class _Hops:
+    """Decides what follows a response: a redirect, the first request with renewed credentials, or nothing."""
+
+    __slots__ = ("_context", "_first", "_plan", "_redirects", "_renewed")
+
+    def __init__(self, context: CallContext, first: HttpRequest, plan: RequestPlan) -> None:
+        self._context = context
+        self._first = first
+        self._plan = plan
+        self._redirects = 0
+        self._renewed = False
+
+    def after(self, sent: HttpRequest, response: Response) -> HttpRequest | None:
+        """Return the request that follows the response to `sent`; None if the response is final."""
+        plan, spec, auth = self._plan, self._context.connection.spec, self._context.connection.auth
+        if response.status == 401 and plan.auth and not self._renewed and auth is not None:
+            self._renewed = auth.invalidate(sent, self._context)
+            if self._renewed:
+                self._redirects = 0
+                return self._first
+        follows = spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
+        if not follows or response.status not in _REDIRECTS:
+            return None
+        location = response.headers.get("Location")
+        if not location:
+            return None
+        self._redirects += 1
+        if self._redirects == _MOST_REDIRECTS:
+            endless = f"was redirected more than {_MOST_REDIRECTS} times"
+            raise PermanentError(self._context.describe(self._first, endless))
+        return self._redirected(sent, response, location)
+
+    def _redirected(self, sent: HttpRequest, response: Response, location: str) -> HttpRequest:
+        try:
+            url = resolve_url(response.url, location)
+            _, origin, _ = _checked(self._context, url)
+        except EvaluationError as problem:
+            message = f"{sent.method} {response.url} redirects elsewhere: {problem}"
+            raise PermanentError(self._context.redact(message)) from None
+        keeps_body = response.status in (307, 308) or sent.method in ("GET", "HEAD")
+        headers = dict(sent.headers)
+        if origin != parse_url(response.url).origin:  # headers may hold credentials, which are for the first host only
+            headers = {name: value for name, value in headers.items() if name.lower() in ("accept", "accept-encoding")}
+        method, body = (sent.method, sent.body) if keeps_body else ("GET", None)
+        return HttpRequest(method, url, headers, body)
+
+
+# --- before a request -------------------------------------------------------------------------------------------------
+
+
+async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anonymous: bool) -> HttpRequest:
+    """Return the request as it is sent, once its host is checked, it is signed, and the rate limit lets it through."""
+    connection, endpoint = context.connection, context.endpoint
+    if request.at_base:
+        url, origin, credentialed = request.url, endpoint.target.origin, True
+        if context.pinned_host_rules is not None:
+            context.pinned_host_rules.check(endpoint.target)
+    else:
+        url, origin, credentialed = _checked(context, request.url)
+    sent = HttpRequest(request.method, url, dict(request.headers), request.body)
+    if credentialed and not anonymous:
+        if origin == endpoint.target.origin:
+            if connection.headers is not None:
+                given = {name.lower() for name in sent.headers}
+                defaults = header_map(connection.headers.evaluate(context.scope) or {})
+                sent.headers = {name: v for name, v in defaults.items() if name.lower() not in given} | sent.headers
+            if connection.query is not None:
+                sent.url = add_query(sent.url, connection.query.evaluate(context.scope) or {})
+        if auth and connection.auth is not None:
+            signing = connection.auth.sign(sent, context, login)
+            if signing is not None:
+                await signing
+    if connection.limiter is not None:
+        context.events.rate_limited(await connection.limiter.wait(context.deadline))
+    return sent
+
+
+def _checked(context: CallContext, url: str) -> tuple[str, str, bool]:
+    """Return a URL as it is sent, its origin, and whether credentials may go there; raises EvaluationError if no
+    request may."""
+    target = parse_url(url)
+    if context.pinned_host_rules is not None:
+        context.pinned_host_rules.check(target)
+    return target.url, target.origin, context.endpoint.rules.check(target)
+
+
+# --- one attempt ------------------------------------------------------------------------------------------------------
+
+
+async def _send(context: CallContext, sent: HttpRequest, timeout: float, is_login: bool) -> Response:
+    """Send a request once and read its response, for `timeout` seconds at most."""
+    began = clock().monotonic()
+    limit = context.connection.spec.max_response
+    timeout = min(timeout, _remaining(context, sent, began))
+    response: Response | None = None
+    failure: TransientError | None = None
+    try:
+        status, headers, content = await context.connection.transport.fetch(sent, timeout, limit)
+        response = Response(sent.method, sent.url, status, headers, content or b"")
+        if content is None:
+            failure = _too_long(context, sent, response)
+    except TransportError as error:
+        failure = _failed(context, sent, error)
+    finally:
+        _report(context, sent, response, failure, began, is_login)
+    if failure is not None:
+        raise failure
+    assert response is not None  # or there is a failure
+    return response
+
+
+@asynccontextmanager
+async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[StreamedResponse]:
+    """Send a request once and yield its response as it comes, until the deadline."""
+    began = clock().monotonic()
+    remaining = _remaining(context, sent, began)
+    response: StreamedResponse | None = None
+    failure: TransientError | None = None
+    try:
+        async with context.connection.transport.exchange(sent, remaining) as source:
+            response = StreamedResponse(sent, source, keep=context.events.keeps_streams)
             yield response
     except TransportError as error:
-        raise _broken_off(session, sent, error) from None
+        failure = _failed(context, sent, error)
+        raise failure from None
     finally:
-        _tell(session, sent, status, began, bare=False)
+        _report(context, sent, response, failure, began, is_login=False)
 
 
-def _time_for(session: Sender, sent: HttpRequest, timeout: float, now: float) -> float:
-    remaining = session.deadline - now
+def _remaining(context: CallContext, sent: HttpRequest, now: float) -> float:
+    remaining = context.deadline - now
     if remaining <= 0:
-        raise TransientError(
-            session.say(sent, "was not sent: the deadline of this call has passed"), may_have_been_processed=False
-        )
-    return min(timeout, remaining)
+        late = "was not sent: the deadline of this call has passed"
+        raise TransientError(context.describe(sent, late), may_have_been_processed=False)
+    return remaining
 
 
-def _broken_off(session: Sender, sent: HttpRequest, error: TransportError) -> TransientError:
-    message = session.say(sent, error.reason)
-    if session.watch is not None:
-        session.watch(Exchange(sent, None, message))
-    return TransientError(message, may_have_been_processed=error.may_have_been_processed)
+def _failed(context: CallContext, sent: HttpRequest, error: TransportError) -> TransientError:
+    return TransientError(context.describe(sent, error.reason), may_have_been_processed=error.may_have_been_processed)
 
 
-def _tell(session: Sender, sent: HttpRequest, status: int | None, began: float, bare: bool) -> None:
+def _too_long(context: CallContext, sent: HttpRequest, response: Response) -> TransientError:
+    what = f"answered with more than {context.connection.spec.max_response / 2**20:.3g} MiB (max_response)"
+    return TransientError(context.describe(sent, what), may_have_been_processed=True, status=response.status)
+
+
+def _report(
+    context: CallContext,
+    sent: HttpRequest,
+    response: Response | None,
+    failure: TransientError | None,
+    began: float,
+    is_login: bool,
+) -> None:
     took = clock().monotonic() - began
-    (session.observer.login if bare else session.observer.request)(status, took)
+    context.events.exchange(sent, response, None if failure is None else str(failure), took, is_login)
     if logger.isEnabledFor(logging.DEBUG):
-        url = session.redact(sent.url)
-        logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, session.about)
+        url, status = context.redact(sent.url), None if response is None else response.status
+        logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, context.about)
+
+
+@asynccontextmanager
+async def _time_limit(context: CallContext, sent: HttpRequest, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Raises TransientError when the time is over, unless it is rescheduled."""
+    time_limit = asyncio.timeout(seconds)
+    try:
+        async with time_limit:
+            yield time_limit
+    except TimeoutError:
+        if not time_limit.expired():
+            raise
+        late = context.describe(sent, f"gave no complete answer within {seconds:.3g} s")
+        raise TransientError(late, may_have_been_processed=True) from None

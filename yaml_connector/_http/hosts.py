@@ -14,7 +14,8 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import idna
 
-from yaml_connector.errors import EvaluationError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import EvaluationError
 
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -173,6 +174,15 @@ class HostRules:
 
     def _has_port(self, target: ParsedUrl) -> bool:
         return any(pattern.port == target.port for pattern in self.allowed)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the requests of one configuration go: `base_url` as it is sent, parsed as `target`."""
+
+    base_url: str
+    target: ParsedUrl
+    rules: HostRules
 
 
 def is_forbidden_address(address: str) -> bool:

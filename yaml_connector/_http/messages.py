@@ -1,21 +1,77 @@
-"""An answer, read lazily: parsed JSON, text, headers (the names `status headers body text url` of section 3)."""
+"""Requests as they are sent, and responses: read whole, or as they come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+import codecs
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import parse_json
 from yaml_connector._expressions.scope import UNDEFINED
 
+Body = bytes | Callable[[], AsyncIterator[bytes]] | None
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
+@dataclass(slots=True, repr=False)
+class HttpRequest:
+    """A request. Any part of it may hold secrets, so its repr shows nothing.
+
+    `url` is complete and, once it is sent, checked. A streamed `body` is a function that opens it, anew for a retry.
+    `at_base`: the URL is the connection's base URL with a quoted path, so its host needs no check. `begin`: the seconds
+    within which a streamed response must begin. `token`: the fetched token that it was signed with.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Body = None
+    at_base: bool = False
+    begin: float | None = None
+    token: Any = None
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """The status and headers of a response, and its decompressed content as it comes."""
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+    async def read(self, limit: int) -> bytes | None:
+        """Read the whole content; None if it is longer than `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks:
+            size += len(chunk)
+            if size > limit:
+                return None
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+
+class TransportError(Exception):
+    """There is no response. `may_have_been_processed` is False if the request surely did not reach the API; `reason`
+    says what happened."""
+
+    def __init__(self, reason: str, *, may_have_been_processed: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.may_have_been_processed = may_have_been_processed
+
+
 class Response(Mapping[str, Any]):
-    """What came back for one request. As a mapping it has the names that an expression sees; `saved` is the step's,
-    `body` parsed JSON, whatever the content type says: undefined if it is none."""
+    """The response to a request, parsed when it is asked for.
+
+    As a mapping it has the names that expressions see. `body` is parsed JSON, whatever the content type says, and
+    undefined if the content is not JSON; `saved` are the values that its step saved.
+    """
 
     __slots__ = ("_text", "body", "content", "headers", "method", "saved", "status", "url")
     body: Any
@@ -30,7 +86,7 @@ class Response(Mapping[str, Any]):
         self._text: str | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name != "body":  # which is not there until it is asked for
+        if name != "body":  # the slot is empty until it is asked for
             raise AttributeError(name)
         self.body = self._parsed()
         return self.body
@@ -62,7 +118,7 @@ class Response(Mapping[str, Any]):
         raise KeyError(key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process: headers of a transport cannot be pickled."""
+        """Pickle it for another process; the headers of a transport cannot be pickled."""
         headers = CIMultiDict(self.headers)
         return _restored, (self.method, self.url, self.status, headers, self.content, self.saved, self.body)
 
@@ -71,6 +127,69 @@ class Response(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 6
+
+
+class SharedResponse(Response):
+    """A response that another call received: parsed once for both, with saved values of its own."""
+
+    __slots__ = ("_original",)
+
+    def __init__(self, original: Response) -> None:
+        super().__init__(original.method, original.url, original.status, original.headers, original.content)
+        self._original = original
+
+    def _parsed(self) -> Any:
+        return self._original.body
+
+
+class StreamedResponse(Response):
+    """A response whose content is read as it comes: either `read`, or `begin` and then `texts`.
+
+    `keep`: `content` holds afterwards what was streamed.
+    """
+
+    __slots__ = ("_first", "_keep", "_source", "_until")
+
+    def __init__(self, request: HttpRequest, source: HttpResponse, *, keep: bool) -> None:
+        super().__init__(request.method, request.url, source.status, source.headers, b"")
+        self._source = source
+        self._keep = keep
+        self._first = b""
+        self._until = 0.0
+
+    async def read(self, limit: int) -> bool:
+        """Read the whole content; False if it is longer than `limit` bytes."""
+        content = await self._source.read(limit)
+        self.content = content or b""
+        return content is not None
+
+    async def begin(self, until: float) -> None:
+        """Wait for the first bytes, if there will be any: a stream that stays open may be silent.
+
+        `until` is when `texts` ends, of the clock's `monotonic`.
+        """
+        self._until = until
+        if self.headers.get("Content-Length", "0") != "0":
+            self._first = await anext(self._source.chunks, b"")
+
+    async def texts(self) -> AsyncIterator[str]:
+        """Yield the content as text, piece by piece, until it ends or the time is over."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        yield self._decode(decoder, self._first)
+        while (left := self._until - clock().monotonic()) > 0:
+            try:
+                chunk = await asyncio.wait_for(anext(self._source.chunks), left)
+            except StopAsyncIteration:
+                yield decoder.decode(b"", final=True)
+                return
+            except TimeoutError:
+                return
+            yield self._decode(decoder, chunk)
+
+    def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+        if self._keep:
+            self.content += chunk
+        return decoder.decode(chunk)
 
 
 def _restored(method: str, url: str, status: int, headers: Headers, content: bytes, saved: Any, body: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Judging answers (section 6): what is a success, what may pass, what failed for good, and the API's own words."""
+"""Classifies responses as success, transient or permanent failure, and extracts the API's error message."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Expression
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.connection import Connection
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
-_SURELY_NOT_DONE = frozenset({429, 503})
+_NOT_PROCESSED = frozenset({429, 503})  # with these statuses the API says that it did not act
 
 
 @dataclass(frozen=True)
 class SuccessCriteria:
-    """How the answers to a request are judged (section 6). `needs_json`: a 2xx that is no JSON is a broken answer."""
+    """When a response is a success. `requires_json`: a 2xx that is not JSON is a transient failure."""
 
     success: frozenset[str] = frozenset({"2xx"})
     error: Expression | None = None
     retry_if: Expression | None = None
-    needs_json: bool = False
+    requires_json: bool = False
     not_found: Expression | None = None
 
     def is_success(self, status: int) -> bool:
@@ -36,79 +36,66 @@ class SuccessCriteria:
 
 @lru_cache(maxsize=1024)
 def _statuses(patterns: frozenset[str]) -> frozenset[int]:
-    """The statuses that patterns as `2xx` and `404` mean."""
+    """Return the statuses that patterns like `2xx` and `404` mean."""
     return frozenset(code for code in range(1000) if f"{code // 100}xx" in patterns or str(code) in patterns)
 
 
-class Speaker(Protocol):
-    """Who has an answer judged: a session, with its connection's rules and its way to say things without secrets."""
-
-    connection: Connection
-
-    def say(self, about: Response, what: str) -> str:
-        """What became of a request."""
-
-    def shorten(self, text: str) -> str:
-        """A text, cut to a usual length."""
-
-    def single_line(self, text: str) -> str:
-        """The start of a text of any length, as one line."""
-
-
 def raise_for_response(
-    session: Speaker,
-    answer: Response,
+    context: CallContext,
+    response: Response,
     scope: Scope,
-    judge: SuccessCriteria,
+    criteria: SuccessCriteria,
     lacks: Callable[[Response], bool] | None = None,
 ) -> None:
-    """Raise what an answer is, if it is no success: PermanentError, or TransientError. `lacks` is asked whether a 2xx
-    that is no JSON is a broken answer."""
-    status = answer.status
+    """Raise PermanentError or TransientError unless the response is a success.
+
+    `scope` is what the criteria's expressions see, besides the response. `lacks` is asked whether a 2xx that is not
+    JSON is a broken response.
+    """
+    status, connection = response.status, context.connection
     read: Scope | None = None
-    if judge.error is not None:
-        read = scope.with_response(answer)
-        error = judge.error.evaluate(read)
+    if criteria.error is not None:
+        read = scope.with_response(response)
+        error = criteria.error.evaluate(read)
         if error:
-            text = api_message(session, answer, read) if error is True else as_text(error)
-            raise _failed(session, answer, text, read, judge)
-    if judge.is_success(status):
-        if _lacks_json(answer, judge, lacks):
-            kind = answer.headers.get("Content-Type") or "no content type"
-            what = f"no JSON ({kind})" if answer.content else "nothing"
-            raise TransientError(
-                session.say(answer, f"answered {status} with {what}"), may_have_been_processed=True, status=status
-            )
+            text = api_message(context, response, read) if error is True else as_text(error)
+            raise _permanent(context, response, text, read, criteria)
+    if criteria.is_success(status):
+        if _lacks_json(response, criteria, lacks):
+            kind = response.headers.get("Content-Type") or "no content type"
+            what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
+            raise TransientError(context.describe(response, what), may_have_been_processed=True, status=status)
         return
-    read = read or scope.with_response(answer)
+    read = read or scope.with_response(response)
     retry_if = any(
-        condition is not None and condition.evaluate(read)
-        for condition in (judge.retry_if, session.connection.retry_if)
+        condition is not None and condition.evaluate(read) for condition in (criteria.retry_if, connection.retry_if)
     )
-    text = api_message(session, answer, read)
-    if retry_if or status in session.connection.retry_statuses:
+    text = api_message(context, response, read)
+    if retry_if or status in connection.retry_statuses:
         raise TransientError(
-            session.say(answer, _answered(status, text)),
-            may_have_been_processed=not retry_if and status not in _SURELY_NOT_DONE,
+            context.describe(response, _answered(status, text)),
+            may_have_been_processed=not retry_if and status not in _NOT_PROCESSED,
             status=status,
-            retry_after=retry_after(answer),
-            unknown_job=_is_unknown_job(judge, read),
+            retry_after=retry_after(response),
+            unknown_job=_is_unknown_job(criteria, read),
         )
-    raise _failed(session, answer, text, read, judge)
+    raise _permanent(context, response, text, read, criteria)
 
 
-def _lacks_json(answer: Response, judge: SuccessCriteria, lacks: Callable[[Response], bool] | None) -> bool:
-    if (lacks is None and not judge.needs_json) or not 200 <= answer.status < 300 or answer.is_json:
+def _lacks_json(response: Response, criteria: SuccessCriteria, lacks: Callable[[Response], bool] | None) -> bool:
+    if (lacks is None and not criteria.requires_json) or not 200 <= response.status < 300 or response.is_json:
         return False
-    return judge.needs_json or lacks is None or lacks(answer)
+    return criteria.requires_json or lacks is None or lacks(response)
 
 
-def _failed(session: Speaker, answer: Response, text: str, read: Scope, judge: SuccessCriteria) -> PermanentError:
+def _permanent(
+    context: CallContext, response: Response, text: str, read: Scope, criteria: SuccessCriteria
+) -> PermanentError:
     return PermanentError(
-        session.say(answer, _answered(answer.status, text)),
-        status=answer.status,
-        retry_after=retry_after(answer),
-        unknown_job=_is_unknown_job(judge, read),
+        context.describe(response, _answered(response.status, text)),
+        status=response.status,
+        retry_after=retry_after(response),
+        unknown_job=_is_unknown_job(criteria, read),
     )
 
 
@@ -116,28 +103,29 @@ def _answered(status: int, text: str) -> str:
     return f"answered {status}: {text}" if text else f"answered {status}"
 
 
-def _is_unknown_job(judge: SuccessCriteria, read: Scope) -> bool:
+def _is_unknown_job(criteria: SuccessCriteria, read: Scope) -> bool:
     try:
-        return judge.not_found is not None and bool(judge.not_found.evaluate(read))
+        return criteria.not_found is not None and bool(criteria.not_found.evaluate(read))
     except EvaluationError:
         return False
 
 
-def api_message(session: Speaker, answer: Response, read: Scope) -> str:
-    """The API's own words in an answer (`error_message`, section 4), redacted and cut."""
+def api_message(context: CallContext, response: Response, read: Scope) -> str:
+    """Return the API's own message in a response, redacted and cut: where `error_message` says, or in one of the usual
+    places; without one, the start of the text."""
     text: Any = None
-    if session.connection.error_message is not None:
+    if context.connection.error_message is not None:
         try:
-            text = session.connection.error_message.first(read)
+            text = context.connection.error_message.first(read)
         except EvaluationError:
             text = None
     else:
-        text = default_error_message(answer.body)
-    return session.single_line(answer.text) if text is None or text == "" else session.shorten(as_text(text))
+        text = default_error_message(response.body)
+    return context.single_line(response.text) if text is None or text == "" else context.truncate(as_text(text))
 
 
 def default_error_message(body: Any) -> Any:
-    """The first of the places where APIs put their words."""
+    """Return the message from the first of the places where APIs usually put it; None if there is none."""
     if not isinstance(body, dict):
         return None
     error, errors = body.get("error"), body.get("errors")
@@ -152,9 +140,9 @@ def default_error_message(body: Any) -> Any:
     return next((place for place in places if isinstance(place, str) and place), None)
 
 
-def retry_after(answer: Response) -> float | None:
-    """The seconds that an answer asks to wait, from both forms of `Retry-After`."""
-    text = answer.headers.get("Retry-After")
+def retry_after(response: Response) -> float | None:
+    """Return the seconds that a response asks to wait, from both forms of `Retry-After`; None if it does not."""
+    text = response.headers.get("Retry-After")
     if text is None:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip(), re.ASCII):

@@ -1,5 +1,4 @@
-"""The wire: one request out, one answer in. aiohttp in service; any httpx transport (`httpx.MockTransport`) for
-tests."""
+"""Transports: send one request and receive its response."""
 
 from __future__ import annotations
 
@@ -7,70 +6,19 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
-from multidict import CIMultiDict
 from yarl import URL
 
 from yaml_connector._http.hosts import is_forbidden_address
-from yaml_connector._http.messages import Headers
+from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector.errors import EvaluationError
 
-if TYPE_CHECKING:
-    import httpx
-
-Body = bytes | Callable[[], AsyncIterator[bytes]] | None
 Fetched = tuple[int, Headers, bytes | None]
-
-
-@dataclass(slots=True, repr=False)
-class HttpRequest:
-    """What is sent: `url` is complete and, once it is sent, checked; a streamed `body` is a function that opens it
-    (anew for a retry). `at_base`: the URL is the connection's base URL with a quoted path, so there is nothing to
-    check. `begin`: the seconds within which an answer that is streamed must begin. Any of it may hold secrets, so its
-    repr shows nothing."""
-
-    method: str
-    url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: Body = None
-    at_base: bool = False
-    begin: float | None = None
-
-
-@dataclass(slots=True)
-class HttpResponse:
-    """The head of an answer, and its decompressed content as it comes."""
-
-    status: int
-    headers: Headers
-    chunks: AsyncIterator[bytes]
-
-    async def read(self, limit: int) -> bytes | None:
-        """The whole content, or None if it is longer than `limit` bytes."""
-        pieces: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks:
-            size += len(chunk)
-            if size > limit:
-                return None
-            pieces.append(chunk)
-        return b"".join(pieces)
-
-
-class TransportError(Exception):
-    """No answer. `may_have_been_processed` is False if the request surely did not reach the API; `reason` says what
-    happened."""
-
-    def __init__(self, reason: str, *, may_have_been_processed: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.may_have_been_processed = may_have_been_processed
 
 
 class Transport:
@@ -241,40 +189,3 @@ class _GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._resolver.close()
-
-
-class HttpxTransport(Transport):
-    """Any httpx transport as ours: `httpx.MockTransport` in tests."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    @asynccontextmanager
-    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
-        import httpx  # takes its time, and a service needs none of it
-
-        limit = timeout if request.begin is None else min(request.begin, timeout)
-        content = request.body() if callable(request.body) else request.body
-        outgoing = httpx.Request(
-            request.method,
-            request.url,
-            headers=httpx.Headers(request.headers, encoding="utf-8"),  # as aiohttp sends them
-            content=content,
-            extensions={"timeout": {"read": limit}},
-        )
-        try:
-            response = await self._transport.handle_async_request(outgoing)
-            try:
-                yield HttpResponse(
-                    response.status_code, CIMultiDict(response.headers.multi_items()), response.aiter_bytes()
-                )
-            finally:
-                await response.aclose()
-        except httpx.ConnectError as error:
-            raise TransportError(f"cannot be connected to: {error}", may_have_been_processed=False) from None
-        except httpx.TimeoutException:
-            raise TransportError(
-                f"gave no complete answer within {limit:.3g} s", may_have_been_processed=True
-            ) from None
-        except httpx.HTTPError as error:
-            raise TransportError(f"broke off: {error}", may_have_been_processed=True) from None

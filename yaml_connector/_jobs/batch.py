@@ -8,7 +8,6 @@ rate limit or because the API said when to ask again, further gets still join it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from yaml_connector._clock import clock
@@ -16,9 +15,10 @@ from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, to_json
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.client import CallContext
-from yaml_connector._http.events import Exchange
-from yaml_connector._http.messages import Response
+from yaml_connector._http import client
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.events import Events
+from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, retry_after
 from yaml_connector._spec.sections import Batch
@@ -37,7 +37,7 @@ class _Window:
         self.full = asyncio.Event()
 
 
-class _Group:
+class _Group(Events):
     """Gets that may share requests. `not_before` is when the API may be asked again, of the clock's `monotonic`."""
 
     def __init__(self) -> None:
@@ -48,19 +48,13 @@ class _Group:
         """Is there nothing to remember?"""
         return self.window is None and self.not_before <= clock().monotonic()
 
-    def heed(self, session: CallContext) -> None:
-        """Take note of every answer to this session that asks for a pause."""
-        told = session.watch
-
-        def watch(exchange: Exchange) -> None:
-            answer = exchange.answer
-            if answer is not None and answer.status in _SLOW_DOWN:
-                pause = retry_after(answer) or (_PAUSE_AFTER_429 if answer.status == 429 else 0.0)
-                self.not_before = max(self.not_before, clock().monotonic() + pause)
-            if told is not None:
-                told(exchange)
-
-        session.watch = watch
+    def exchange(
+        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+    ) -> None:
+        """Take note of a response that asks for a pause."""
+        if response is not None and response.status in _SLOW_DOWN:
+            pause = retry_after(response) or (_PAUSE_AFTER_429 if response.status == 429 else 0.0)
+            self.not_before = max(self.not_before, clock().monotonic() + pause)
 
 
 class Batcher:
@@ -73,7 +67,7 @@ class Batcher:
         self._most = model.max
         self._window = model.window
         success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
-        self._judge = SuccessCriteria(success=success, needs_json=True)
+        self._judge = SuccessCriteria(success=success, requires_json=True)
         self._groups: dict[Any, _Group] = {}
         self._under_way: set[asyncio.Task[None]] = set()  # asyncio itself would forget them
 
@@ -82,11 +76,9 @@ class Batcher:
         """What the batch request refers to."""
         return self._request.names | self._items.names | self._id.names
 
-    async def ask(
-        self, session: Callable[[], CallContext], names: Scope, job: dict[str, Any], group: Any
-    ) -> Response | None:
+    async def ask(self, session: CallContext, names: Scope, job: dict[str, Any], group: Any) -> Response | None:
         """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
-        share a request, `session` makes the one that it is sent in. Raises as `CallContext.send` does."""
+        share a request. Raises as `client.send` does."""
         loop = asyncio.get_running_loop()
         key = (id(loop), group)
         sharing = self._groups.get(key)
@@ -95,7 +87,7 @@ class Batcher:
         window = sharing.window
         if window is None:
             window = sharing.window = _Window()
-            task = loop.create_task(self._serve(sharing, window, session(), names))
+            task = loop.create_task(self._serve(sharing, window, session.fork(sharing), names))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         found: asyncio.Future[Response | None] = loop.create_future()
@@ -108,7 +100,6 @@ class Batcher:
 
     async def _serve(self, group: _Group, window: _Window, session: CallContext, names: Scope) -> None:
         """Wait until it is time, ask, and give everybody who waits what came of it."""
-        group.heed(session)
         try:
             await self._collect(group, window, session)
             if group.window is window:
@@ -148,7 +139,7 @@ class Batcher:
         """The items of the answer by their job's id."""
         jobs = list(window.jobs.values())
         scope = Scope(config=names.config, secrets=names.secrets, base_url=names.base_url, jobs=jobs, steps={})
-        answer = await session.send(self._request, scope, self._judge)
+        answer = await client.send(session, self._request, scope, self._judge)
         read = scope.with_response(answer)
         found: dict[str, Response] = {}
         for item in self._items.every(read):

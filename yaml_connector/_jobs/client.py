@@ -11,8 +11,9 @@ from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.body_template import Files
-from yaml_connector._http.client import CallContext
+from yaml_connector._http.context import CallContext, redacted_errors
+from yaml_connector._http.events import EventFanOut, Events
+from yaml_connector._http.files import Files, no_files
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import metrics
@@ -65,7 +66,7 @@ class Connector:
     """Drives the jobs of one spec: create, get, delete, logs.
 
     `environment` is the connector's environment (default: the process's), `transport` the wire (default: real sockets),
-    `files` opens file inputs.
+    `files` opens file inputs, `events` receives what happens.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class Connector:
         *,
         environment: Mapping[str, str] | None = None,
         transport: Transport | None = None,
-        files: Files | None = None,
+        files: Files = no_files,
+        events: Events | None = None,
     ) -> None:
         self.spec: ConnectorSpec = loaded.spec
         self._environment = os.environ if environment is None else environment
@@ -83,7 +85,7 @@ class Connector:
         self.plan = CompiledSpec(loaded.spec, loaded.document.data, self._environment, transport)
         self.memory = JobCache()
         self._old_plans: OrderedDict[str, CompiledSpec] = OrderedDict()
-        self.watch: Any = None
+        self._events = events
 
     # --- create -----------------------------------------------------------------------------------------------------
 
@@ -103,13 +105,13 @@ class Connector:
             meta.config = self.plan.kept.of("config", config)
             names = Scope(inputs=values.inputs, config=config, task=values.task)
             secrets = self.plan.secrets.values(values.secrets, names)
-            session = self._observed(self._session(self.plan, config, secrets), "create", meta)
-            names = names.with_names(secrets=secrets, base_url=session.base_url, steps={})
+            session = self._session(self.plan, config, secrets, "create", meta)
+            names = names.with_names(secrets=secrets, base_url=session.endpoint.base_url, steps={})
         except (EvaluationError, ConfigError) as problem:
             known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
             meta.failed = redactor_for(known).redact(str(problem))
             return meta
-        with session:
+        with redacted_errors(session):
             meta = await CreateOperation(self.plan, values, session, names, meta).run()
         if values.secrets and meta.failed is None:
             self.memory.of(meta.key).secrets = dict(values.secrets)
@@ -161,7 +163,7 @@ class Connector:
             settings = plan.spec.get.poll if plan.spec.get else None
             if settings is not None and settings.min_interval:
                 memory.next_poll = max(memory.next_poll, clock().time() + settings.min_interval)
-            with session:
+            with redacted_errors(session):
                 return await Poll(plan, meta, memory, session, names).run()
         except (CallError, EvaluationError, ConfigError) as failure:
             return self._unreadable(plan, memory, failure, names)
@@ -215,7 +217,7 @@ class Connector:
             return
         memory = self.memory.of(meta.key)
         session, names = self._later(plan, meta, secrets or memory.secrets, "delete")
-        with self._told("delete", meta), session:
+        with self._told("delete", meta), redacted_errors(session):
             await run_calls(plan.delete, session, names)
         readable_again(plan, memory)
 
@@ -230,7 +232,7 @@ class Connector:
         if plan.logs is None:
             return
         session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()), "logs")
-        with self._told("logs", meta), session:
+        with self._told("logs", meta), redacted_errors(session):
             async for page in read_logs(plan.logs, session, names, token):
                 yield page
 
@@ -241,17 +243,22 @@ class Connector:
 
     # --- what the later calls share -----------------------------------------------------------------------------------
 
-    def _session(self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> CallContext:
-        gate = None if plan is self.plan else self.plan.connection
-        session = CallContext(plan.connection, config=config, secrets=secrets, files=self._files, allowed_by=gate)
-        session.watch = self.watch
-        return session
-
-    def _observed(self, session: CallContext, call: str, meta: JobMeta) -> CallContext:
-        session.observer = metrics.recorder(self.spec.task_type_name, call)
-        if metrics.logger.isEnabledFor(logging.DEBUG):
-            session.about = f"call={call} execution={meta.name}"
-        return session
+    def _session(
+        self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None], call: str, meta: JobMeta
+    ) -> CallContext:
+        counted = metrics.CallMetrics(self.spec.task_type_name)
+        events = counted if self._events is None else EventFanOut(counted, self._events)
+        events.section(call)
+        return CallContext(
+            plan.connection,
+            config=config,
+            secrets=secrets,
+            files=self._files,
+            pinned_by=None if plan is self.plan else self.plan.connection,
+            events=events,
+            about=f"call={call} execution={meta.name}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
+            coalesces=plan.only_reads(call),
+        )
 
     def _told(self, call: str, meta: JobMeta) -> _Silent:
         if not metrics.logger.isEnabledFor(logging.DEBUG):
@@ -263,9 +270,8 @@ class Connector:
     ) -> tuple[CallContext, Scope]:
         names = Scope(inputs=meta.inputs, config=meta.config, task=meta.task, job=meta.job)
         secrets = plan.secrets.values(given, names)
-        session = self._observed(self._session(plan, meta.config, secrets), call, meta)
-        session.shares = call != "delete"
-        return session, names.with_names(secrets=secrets, base_url=session.base_url, steps={})
+        session = self._session(plan, meta.config, secrets, call, meta)
+        return session, names.with_names(secrets=secrets, base_url=session.endpoint.base_url, steps={})
 
     def _plan_of(self, meta: JobMeta) -> CompiledSpec:
         """The spec as it was when the job was created; raises EvaluationError if it cannot be had."""

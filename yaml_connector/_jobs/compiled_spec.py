@@ -135,6 +135,20 @@ class CompiledSpec:
         """What is kept of the spec with each job."""
         return self.pinned[1]
 
+    def only_reads(self, section: str) -> bool:
+        """Is this a section (`get` with `result`, `logs`) whose requests change nothing, whatever the values?"""
+        return section in self._reading_sections
+
+    @cached_property
+    def _reading_sections(self) -> frozenset[str]:
+        logs = (self.logs.source, self.logs.before) if self.logs else ()
+        sections = {"get": (self.get.calls if self.get else None, self.result), "logs": logs}
+        return frozenset(
+            name
+            for name, calls in sections.items()
+            if all(step.request.only_reads for plan in calls if plan is not None for step in plan.steps)
+        )
+
     @cached_property
     def kept(self) -> RetainedValues:
         """Which of the create call's values are kept with each job."""

@@ -10,7 +10,7 @@ from typing import Any
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.client import CallContext
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.compiled_spec import CompiledSpec
@@ -87,7 +87,7 @@ class CreateOperation:
 
     def failed(self, message: str) -> JobMeta:
         """A job that get reports as FAILED, without another request."""
-        self.meta.failed = self.session.shorten(message, 4000)
+        self.meta.failed = self.session.truncate(message, 4000)
         return self.meta
 
     async def _should_resend(self, failure: TransientError) -> bool:

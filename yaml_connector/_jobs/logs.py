@@ -20,7 +20,8 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import epoch_seconds
-from yaml_connector._http.client import CallContext
+from yaml_connector._http import client
+from yaml_connector._http.context import CallContext
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
 from yaml_connector._jobs.reading import Lacks, lacking
 from yaml_connector._jobs.steps import CallPlan, Outcome, StepPlan, compile_calls, compile_step, run_calls
@@ -322,7 +323,7 @@ class _Reader:
         limit = self.session.connection.spec.max_response
         broken = False
         try:
-            async with self.session.stream(last.request, scope, last.judge, max_time=plan.max_time) as answer:
+            async with client.stream(self.session, last.request, scope, last.judge, max_time=plan.max_time) as answer:
                 scope = scope.with_response(answer)
                 async for text in answer.texts():
                     items = splitter.feed(text)

@@ -15,6 +15,9 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from yaml_connector._http.events import Events
+from yaml_connector._http.messages import HttpRequest, Response
+
 logger = logging.getLogger("yaml_connector")
 
 _TIMES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -76,10 +79,39 @@ class Recorder:
     def retry(self) -> None:
         self._retries.inc()
 
-    def waited(self, seconds: float) -> None:
+    def rate_limited(self, seconds: float) -> None:
         if seconds > 0:
             self._limited.inc()
             self._limited_seconds.inc(seconds)
+
+
+class CallMetrics(Events):
+    """Counts the events of one connector call. A section must begin before anything else happens."""
+
+    def __init__(self, task_type: str) -> None:
+        self._task_type = task_type
+        self._recorder: Recorder
+
+    def section(self, name: str) -> None:
+        self._recorder = recorder(self._task_type, name)
+
+    def exchange(
+        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+    ) -> None:
+        status = None if response is None else response.status
+        if login:
+            self._recorder.login(status, seconds)
+        else:
+            self._recorder.request(status, seconds)
+
+    def token_fetched(self) -> None:
+        self._recorder.token()
+
+    def retry(self) -> None:
+        self._recorder.retry()
+
+    def rate_limited(self, seconds: float) -> None:
+        self._recorder.rate_limited(seconds)
 
 
 class _Requests(Collector):

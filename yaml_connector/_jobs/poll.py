@@ -11,7 +11,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text, to_json
 from yaml_connector._expressions.scope import NO_RESPONSE, Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
-from yaml_connector._http.client import CallContext
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.response_policy import retry_after
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
@@ -94,8 +94,8 @@ class Poll:
     async def _ask_batch(self, batcher: Batcher) -> Outcome | None:
         """The job's item of a request for many jobs; None if its answer lacks the job."""
         session = self.session
-        group = (session.base_url, to_json(self.names.config), session.learned)
-        answer = await batcher.ask(session.fresh, self.names, self.meta.job, group)
+        group = (session.endpoint.base_url, to_json(self.names.config), session.secrets)
+        answer = await batcher.ask(session, self.names, self.meta.job, group)
         return None if answer is None else Outcome(answer=answer)
 
     def _not_found(self, failure: CallError) -> Status:
@@ -112,7 +112,7 @@ class Poll:
             if lacks_json:
                 raise _no_json(outcome.answer)
             metrics.UNKNOWN_STATE.labels(self.plan.spec.task_type_name).inc()
-            message: str | None = self.session.shorten(f"unknown state: {state}; no phase rule of the spec maps it")
+            message: str | None = self.session.truncate(f"unknown state: {state}; no phase rule of the spec maps it")
         else:
             message = self._text(self.get.message, scope)
             if message is None and phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
@@ -166,7 +166,7 @@ class Poll:
         except EvaluationError as problem:
             metrics.logger.debug("get.message of %s: %s", self.meta.name, problem)
             return None
-        return None if value is None or value == "" else self.session.shorten(as_text(value), _MESSAGE_LENGTH)
+        return None if value is None or value == "" else self.session.truncate(as_text(value), _MESSAGE_LENGTH)
 
     def _info(self, scope: Scope) -> dict[str, Any]:
         if self.get.info is None:
@@ -198,7 +198,7 @@ class Poll:
     async def _read_outputs(self, status: Status, outcome: Outcome) -> None:
         read = outcome
         if self.plan.result is not None:
-            self.session.observer = metrics.recorder(self.plan.spec.task_type_name, "result")
+            self.session.events.section("result")
             read = await run_calls(self.plan.result, self.session, self.names, lacks=self._outputs_lack, before=outcome)
         scope = read.scope(self.names)
         answer = read.answer
@@ -217,7 +217,7 @@ class Poll:
             where = f" (read from {answer.method} {answer.url})" if answer is not None else ""
             status.phase = "FAILED"
             status.outputs = {}
-            status.message = self.session.shorten(
+            status.message = self.session.truncate(
                 f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH
             )
 

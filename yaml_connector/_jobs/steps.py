@@ -17,7 +17,8 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.client import CallContext
+from yaml_connector._http import client
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
@@ -144,7 +145,7 @@ def compile_step(
             success=frozenset(map(str, step.success)) if step.success else default_success,
             error=error,
             retry_if=retry_if,
-            needs_json=saves_by_path or (follow is not None and follow.is_path),
+            requires_json=saves_by_path or (follow is not None and follow.is_path),
             not_found=not_found,
         ),
         save=save,
@@ -234,14 +235,14 @@ async def _run_step(
     outcome: Outcome,
 ) -> Response:
     began = clock().monotonic() if step.follow is not None else 0.0
-    answer = await session.send(step.request, scope, step.judge, unsure=unsure, lacks=lacks)
+    answer = await client.send(session, step.request, scope, step.judge, should_resend=unsure, lacks=lacks)
     if step.follow is not None and step.follow_request is not None:
         while (link := step.follow.first(scope.with_response(answer))) is not None and link != "":
             url = outcome.cursor = resolve_url(answer.url, str(link))
             if clock().monotonic() - began >= step.follow_for:
                 break
             followed = scope.with_names(follow_url=url).with_response(answer)
-            answer = await session.send(step.follow_request, followed, step.judge, lacks=lacks)
+            answer = await client.send(session, step.follow_request, followed, step.judge, lacks=lacks)
     if step.save is not None:
         answer.saved = step.save.evaluate(scope.with_response(answer)) or {}
     return answer

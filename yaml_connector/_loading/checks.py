@@ -24,7 +24,8 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, Slot, slots
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Logs, Rule
-from yaml_connector.errors import EvaluationError, did_you_mean, short
+from yaml_connector._text import did_you_mean, short
+from yaml_connector.errors import EvaluationError
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them

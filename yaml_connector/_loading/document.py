@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from yaml_connector.errors import Diagnostic, short_name
+from yaml_connector._text import short_name
+from yaml_connector.errors import Diagnostic
 
 LARGEST_FILE = 2**20  # bytes
 DEEPEST = 100

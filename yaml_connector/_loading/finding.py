@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from yaml_connector._loading.loader import LoadedSpec, load, load_text, spec_files, specs_path
-from yaml_connector.errors import ConfigError, SpecError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError, SpecError
 
 
 def find_spec(spec: str | Path) -> LoadedSpec:

@@ -12,7 +12,7 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, slots
 from yaml_connector._spec.requests import Step
 from yaml_connector._spec.task_fields import TASK_NAMES
-from yaml_connector.errors import did_you_mean, short, short_name
+from yaml_connector._text import did_you_mean, short, short_name
 
 ANSWER_NAMES = ("status", "headers", "body", "text", "url")
 Children = Mapping[str, Any] | None  # what may follow a name; None: anything

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from yaml_connector._expressions.value_types import UnknownType
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, TooManyDiagnostics
 from yaml_connector._spec.auth import AUTH_KINDS
-from yaml_connector.errors import did_you_mean, short
+from yaml_connector._text import did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
 

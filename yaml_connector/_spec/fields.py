@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
 from yaml_connector._expressions.value_types import parse_duration, parse_size
-from yaml_connector.errors import EvaluationError, short
+from yaml_connector._text import short
+from yaml_connector.errors import EvaluationError
 
 
 class Model(BaseModel):

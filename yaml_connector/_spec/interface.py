@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from yaml_connector._expressions.value_types import SCALARS, UnknownType, ValueType, check_config, parse_type
 from yaml_connector._spec.fields import Extract, Model, Text
-from yaml_connector.errors import EvaluationError, short
+from yaml_connector._text import short
+from yaml_connector.errors import EvaluationError
 
 RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
 

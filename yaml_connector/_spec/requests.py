@@ -19,7 +19,7 @@ from yaml_connector._spec.fields import (
     TreeMap,
     UrlText,
 )
-from yaml_connector.errors import short
+from yaml_connector._text import short
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

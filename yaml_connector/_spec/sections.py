@@ -13,7 +13,7 @@ from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
 from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector.errors import short
+from yaml_connector._text import short
 
 Scalar = str | int | float | bool | None
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.errors import ConfigError, EvaluationError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError, EvaluationError
 
 
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:

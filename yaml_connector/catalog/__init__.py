@@ -7,7 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from yaml_connector.errors import ConfigError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.errors import ConfigError, EvaluationError, SpecError, YamlConnectorError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError, EvaluationError, SpecError, YamlConnectorError
 
 if TYPE_CHECKING:
     from yaml_connector._expressions.value_types import ValueType

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import flyte
 
-from yaml_connector.errors import did_you_mean
+from yaml_connector._text import did_you_mean
 from yaml_connector.flyte.task import task_from_spec, task_plugin
 
 

@@ -22,7 +22,8 @@ from yaml_connector._loading.finding import find_spec
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
-from yaml_connector.errors import ConfigError, closest, did_you_mean
+from yaml_connector._text import closest, did_you_mean
+from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.config_class import config_from, config_values, make_config
 from yaml_connector.flyte.connector import CONFIG_KEY
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of

@@ -13,7 +13,8 @@ from yaml_connector._loading.document import Document, Path
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_fields import Container
 from yaml_connector._spec.task_values import complete_config
-from yaml_connector.errors import ConfigError, Diagnostic, EvaluationError, did_you_mean
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError, Diagnostic, EvaluationError
 from yaml_connector.testing.model import ContractTests, Fields, Generate, Test
 
 

@@ -7,30 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.files import local_files
 from yaml_connector._http.redact import Redactor
-from yaml_connector._http.transport import HttpxTransport
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import static_links
 from yaml_connector._loading.document import Path
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector.errors import Diagnostic, EvaluationError, YamlConnectorError
+from yaml_connector.errors import Diagnostic, YamlConnectorError
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
 from yaml_connector.testing.coverage import Coverage
 from yaml_connector.testing.fixtures import Given, given_of, made_secrets
+from yaml_connector.testing.httpx_transport import HttpxTransport
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
 from yaml_connector.testing.replay import ReplayTransport
-
-_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -157,9 +156,8 @@ class _Run:
 
     def start(self, given: Given) -> Connector:
         """A connector that remembers nothing."""
-        connector = Connector(
-            self.spec, environment=given.env, transport=HttpxTransport(self.book), files=self.open_file
-        )
+        files = local_files(os.path.dirname(self.loaded.file))
+        connector = Connector(self.spec, environment=given.env, transport=HttpxTransport(self.book), files=files)
         self.coverage.watch(connector.plan)
         return connector
 
@@ -168,16 +166,6 @@ class _Run:
         for secret in self.spec.spec.secrets.values():
             if secret.env is not None and secret.env in given.env:
                 yield given.env[secret.env]
-
-    async def open_file(self, uri: str) -> AsyncIterator[bytes]:
-        """A file input: a path, relative to the test file."""
-        path = os.path.join(os.path.dirname(self.loaded.file), uri.removeprefix("file://"))
-        try:
-            with open(path, "rb") as handle:  # noqa: ASYNC230 - a test waits for nothing else
-                while chunk := handle.read(_CHUNK):
-                    yield chunk
-        except OSError as error:
-            raise EvaluationError(f"the file {uri} cannot be read: {error.strerror}") from None
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
@@ -230,7 +218,7 @@ class _Run:
         plan = self.connector.plan
         if plan.get is None or job.failed is not None:
             return []
-        base_url = plan.connection.place(job.config).base_url
+        base_url = plan.connection.endpoint(job.config).base_url
         scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=job.job, base_url=base_url)
         return [{"name": name, "url": url} for name, url in static_links(plan.get, scope)]
 

@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY
 
 from tests.integration.faults.fault_rig import DEADLINE, PAGES, Rig, rig, spec
 from tests.support.fake_api import loaded
-from yaml_connector._http.transport import AiohttpTransport, HttpRequest, TransportError
+from yaml_connector._http.messages import HttpRequest, TransportError
+from yaml_connector._http.transport import AiohttpTransport
 from yaml_connector.errors import CallError, TransientError
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_api import Driver, FakeApi, reply
-from yaml_connector._http.transport import AiohttpTransport, HttpRequest, TransportError
+from yaml_connector._http.messages import HttpRequest, TransportError
+from yaml_connector._http.transport import AiohttpTransport
 from yaml_connector.errors import CallError, EvaluationError
 
 CORPUS = [

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.support.fake_api import FakeApi
 from tests.support.sending import Sender, built
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.transport import HttpRequest
+from yaml_connector._http.messages import HttpRequest
 from yaml_connector.errors import CallError, EvaluationError
 
 WORDS = [

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.fake_api import BASE, FakeApi, job, reply, run
 from tests.support.sending import Sender
-from yaml_connector._http.client import CallContext
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.events import Events
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector.errors import PermanentError
 
@@ -45,14 +46,18 @@ def test_no_object_shows_a_secret_in_its_repr() -> None:
         secrets={"key": {"env": "KEY", "required": False}},
     )
     seen: list[Any] = []
-    driver.connector.watch = seen.append
+
+    class Seen(Events):
+        def exchange(self, request: Any, response: Any, *what: Any) -> None:
+            seen.extend((request, response, what))
+
+    driver.use(driver.data, events=Seen())
     values = CreateValues(secrets={"key": secret})
     meta = run(driver.connector.create(values))
     run(driver.connector.get(meta, {"key": secret}))
-    assert len(seen) == 2
+    assert len(seen) == 6
     session = CallContext(driver.connector.plan.connection, config={}, secrets={"key": secret})
     objects = [values, meta, session, driver.connector.memory, vars(driver.connector.memory), *seen]
-    objects += [part for exchange in seen for part in (exchange.request, exchange.answer)]
     assert [type(item) for item in objects if secret in repr(item)] == []
 
 

@@ -129,6 +129,6 @@ class TestGoogle:
 
     @pytest.mark.parametrize("key", ["no json", "{}", '{"private_key": "x"}', "[1]"])
     def test_with_a_key_that_is_none_is_an_error_that_does_not_show_it(self, key: str) -> None:
-        with pytest.raises(EvaluationError, match="no service account's JSON") as raised:
+        with pytest.raises(EvaluationError, match="not a service account's JSON") as raised:
             used(Tokens().sender({"type": "google", "key": "${{ secrets.k }}"}, secrets={"k": key}))
         assert "private_key" not in str(raised.value)

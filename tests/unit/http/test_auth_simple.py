@@ -175,7 +175,7 @@ class TestSigV4:
         sent = self.sent("api.internal.test", "GET /", service="execute-api", region="us-east-1")
         assert "/us-east-1/execute-api/aws4_request" in sent.headers["Authorization"]
         with pytest.raises(
-            EvaluationError, match=r"name service and region, the host api\.internal\.test does not tell"
+            EvaluationError, match=r"set service and region; the host api\.internal\.test does not name them"
         ):
             self.sent("api.internal.test", "GET /")
 

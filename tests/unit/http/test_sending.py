@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, reply, run
 from tests.support.sending import Sender
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._http import client
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 
@@ -157,7 +158,7 @@ class TestRetries:
 
             async def call(sender: Sender = sender, method: str = method) -> None:
                 plan = compile_request(Request.model_validate(f"{method} /"))
-                await sender.session().send(plan, Scope(), SuccessCriteria(), unsure=never)
+                await client.send(sender.session(), plan, Scope(), SuccessCriteria(), should_resend=never)
 
             with pytest.raises(TransientError):
                 run(call(), sender.clock)

@@ -1,8 +1,8 @@
-"""Credentials (section 4, auth): one class for each kind, and one line in the table at the end.
+"""Auth kinds: a class for each, and its line in the table below.
 
-An `Auth` signs a request that is ready to be sent. Where a token has to be fetched first, `TokenCache` fetches it once
-for all who wait, keeps it until shortly before it expires, and forgets it after a 401. Tokens of different credentials
-never mix: they are kept under the credentials' own values.
+A new kind is its model in `_spec/auth.py` and its class here. An `Auth` signs a request that is ready to be sent. Where
+a token must be fetched first, `TokenCache` fetches it once for all callers that wait for it, keeps it until shortly
+before it expires, and discards it after a 401. Tokens of different credentials never mix.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KINDS: dict[type[Any], Callable[[Any], Auth]] = {
 
 
 def compile_auth(model: Any) -> Auth | None:
-    """The auth that a spec asks for; raises ConfigError if its library is missing."""
+    """Return the auth of a spec's model; raises ConfigError if its library is missing."""
     return _KINDS[type(model)](model) if model is not None else None
 
 

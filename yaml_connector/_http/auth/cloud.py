@@ -1,4 +1,4 @@
-"""Credentials of clouds: AWS signatures by botocore, Google access tokens by google-auth."""
+"""Credentials of cloud providers: AWS signatures by botocore, Google access tokens by google-auth."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import AuthCall, Static, need
-from yaml_connector._http.auth.tokens import Fetched, evaluate_all, lifetime_of, need_token
+from yaml_connector._http.auth.base import Login, StaticAuth, import_extra
+from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, token_of
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import parse_url
+from yaml_connector._http.messages import HttpRequest
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import HttpRequest
 from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 
 
-class SigV4(Static):
-    """AWS signature version 4, by botocore's signer and its own chain of credentials."""
+class SigV4(StaticAuth):
+    """AWS signature version 4, by botocore's signer; without keys in the spec, by botocore's credential chain."""
 
     def __init__(self, model: spec.SigV4Auth) -> None:
-        need("botocore.auth", "aws")
-        # At debug it logs what it signs: every header, the session token too.
+        import_extra("botocore.auth", "aws")
+        # At debug level botocore logs what it signs: every header, also the session token.
         logging.getLogger("botocore.auth").addFilter(_above_debug)
         names = ("service", "region", "access_key_id", "secret_access_key", "session_token")
         self._fields = {name: compile_text(value) for name in names if (value := getattr(model, name)) is not None}
         self._chain: Any = None
 
-    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
-        values = evaluate_all(self._fields, scope)
+    async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
+        values = evaluate_all(self._fields, context.scope)
         target = parse_url(request.url)
         service, region = aws_host(target.host)
         service, region = values.get("service") or service, values.get("region") or region
         if not service or not region:
-            raise EvaluationError(f"aws_sigv4: name service and region, the host {target.host} does not tell them")
+            raise EvaluationError(f"aws_sigv4: set service and region; the host {target.host} does not name them")
         credentials = await self._keys(values)
         for secret in (credentials.secret_key, credentials.token):
             if secret:
-                call.add_secret(secret)
+                context.add_secret(secret)
         if callable(request.body):
             raise EvaluationError("aws_sigv4 cannot sign a streamed body")
-        auth_module, request_module = need("botocore.auth", "aws"), need("botocore.awsrequest", "aws")
+        auth_module, request_module = import_extra("botocore.auth", "aws"), import_extra("botocore.awsrequest", "aws")
         kind = auth_module.S3SigV4Auth if service == "s3" else auth_module.SigV4Auth
         signed = request_module.AWSRequest(
             method=request.method,
@@ -61,16 +62,16 @@ class SigV4(Static):
         request.headers = {name: str(value) for name, value in signed.headers.items()}
 
     async def _keys(self, values: dict[str, Any]) -> Any:
-        module = need("botocore.credentials", "aws")
+        module = import_extra("botocore.credentials", "aws")
         if values.get("access_key_id") is not None and values.get("secret_access_key") is not None:
             return module.Credentials(
                 as_text(values["access_key_id"]), as_text(values["secret_access_key"]), values.get("session_token")
             )
         if self._chain is None:
-            session = need("botocore.session", "aws").Session()
+            session = import_extra("botocore.session", "aws").Session()
             self._chain = await asyncio.to_thread(session.get_credentials)
         if self._chain is None:
-            raise EvaluationError("aws_sigv4: there are no keys in the spec, and botocore's own chain finds none")
+            raise EvaluationError("aws_sigv4: the spec has no keys, and botocore's credential chain finds none")
         return await asyncio.to_thread(self._chain.get_frozen_credentials)
 
 
@@ -79,7 +80,7 @@ def _above_debug(record: logging.LogRecord) -> bool:
 
 
 def _sign(signer: Any, request: Any) -> None:
-    """Sign a request as the signer's `add_auth` does, but at the time of the clock in force."""
+    """Sign a request as the signer's `add_auth` does, but with the time of the clock in force."""
     moment = datetime.fromtimestamp(clock().time(), UTC)
     request.context["timestamp"] = moment.strftime("%Y%m%dT%H%M%SZ")
     signer._modify_request_before_signing(request)
@@ -88,7 +89,7 @@ def _sign(signer: Any, request: Any) -> None:
 
 
 def aws_host(host: str) -> tuple[str | None, str | None]:
-    """Service and region that a host `SERVICE.REGION.amazonaws.com` names."""
+    """Return the service and region that a host `SERVICE.REGION.amazonaws.com` names; None for what it does not."""
     labels = host.removesuffix(".cn").removesuffix(".amazonaws.com").split(".")
     if not host.removesuffix(".cn").endswith(".amazonaws.com") or len(labels) < 2:
         return None, None
@@ -96,12 +97,12 @@ def aws_host(host: str) -> tuple[str | None, str | None]:
     return {"email": "ses"}.get(service, service), region
 
 
-class Google(Fetched):
+class Google(FetchedAuth):
     """A Google access token, by google-auth: a service account's key, or its default credentials."""
 
     def __init__(self, model: spec.GoogleAuth) -> None:
         super().__init__()
-        need("google.auth", "google")
+        import_extra("google.auth", "google")
         self._key = compile_text(model.key) if model.key is not None else None
         self._scopes = compile_tree(model.scopes) if model.scopes is not None else None
 
@@ -109,13 +110,13 @@ class Google(Fetched):
         key = self._key.evaluate(scope) if self._key else ""
         return None if key is None else {"key": key, "scopes": self._scopes.evaluate(scope) if self._scopes else None}
 
-    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
-        values = self._credentials(scope)
+    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+        values = self._credentials(context.scope)
         scopes = values["scopes"] or ["https://www.googleapis.com/auth/cloud-platform"]
         scopes = scopes if isinstance(scopes, list) else [scopes]
         if values["key"]:
-            return await self._service_account(values["key"], scopes, call)
-        auth, requests = need("google.auth", "google"), need("google.auth.transport.requests", "google")
+            return await self._service_account(values["key"], scopes, context, login)
+        auth, requests = import_extra("google.auth", "google"), import_extra("google.auth.transport.requests", "google")
 
         def default() -> tuple[str, float | None]:
             credentials, _ = auth.default(scopes=scopes)
@@ -126,10 +127,12 @@ class Google(Fetched):
         try:
             return await asyncio.to_thread(default)
         except Exception as error:
-            raise TransientError(f"google-auth gives no token: {error}", may_have_been_processed=False) from None
+            raise TransientError(f"google-auth returned no token: {error}", may_have_been_processed=False) from None
 
-    async def _service_account(self, key: Any, scopes: list[str], call: AuthCall) -> tuple[Any, float | None]:
-        module, jwt = need("google.oauth2.service_account", "google"), need("google.auth.jwt", "google")
+    async def _service_account(
+        self, key: Any, scopes: list[str], context: CallContext, login: Login
+    ) -> tuple[Any, float | None]:
+        module, jwt = import_extra("google.oauth2.service_account", "google"), import_extra("google.auth.jwt", "google")
         try:
             info = json.loads(key) if isinstance(key, str) else dict(key)
             credentials = module.Credentials.from_service_account_info(info, scopes=scopes)
@@ -142,15 +145,14 @@ class Google(Fetched):
                 "exp": now + 3600,
             }
             assertion = jwt.encode(credentials.signer, claims).decode()
-        except Exception as error:  # its kinds are many, and a message may quote the key
+        except Exception as error:  # google-auth raises many types, and messages may contain the key
             raise EvaluationError(
-                f"the key is no service account's JSON that google-auth takes ({type(error).__name__})"
+                f"the key is not a service account's JSON that google-auth accepts ({type(error).__name__})"
             ) from None
-        call.add_secret(assertion)
+        context.add_secret(assertion)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-        answer = await call.login(_GOOGLE_LOGIN, Scope(login={"url": info["token_uri"], "form": form}))
-        body = answer.body if isinstance(answer.body, dict) else {}
-        return need_token(body.get("access_token"), answer, call), lifetime_of(body.get("expires_in"))
+        response = await login(context, _GOOGLE_LOGIN, Scope(login={"url": info["token_uri"], "form": form}))
+        return token_of(response, context)
 
 
 _GOOGLE_LOGIN = compile_request(

@@ -1,4 +1,4 @@
-"""Credentials that are fetched or made first: OAuth 2 client credentials, logins, signed JWTs; and their cache."""
+"""Credentials with a token that is fetched or made first (OAuth 2, logins, signed JWTs), and the cache of tokens."""
 
 from __future__ import annotations
 
@@ -15,109 +15,119 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Value, compile_extraction, compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import AuthCall, need, put, token_header
+from yaml_connector._http.auth.base import Login, import_extra, set_headers, token_header
 from yaml_connector._http.auth.static import basic_header
-from yaml_connector._http.messages import Response
+from yaml_connector._http.coalesce import SingleFlight
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import compile_request
-from yaml_connector._http.transport import HttpRequest
 from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 
-_EARLY = 60.0  # seconds before its end that a token is renewed, at most a quarter of its life
+_EARLY = 60.0  # a token is renewed so many seconds before it expires, but at most a quarter of its lifetime
 _MOST_TOKENS = 10_000
 
 
 @dataclass(frozen=True)
-class _Token:
-    """A token that a task gives: asyncio shows results of tasks in its debug log."""
+class _Fetched:
+    """A token as the result of a task: asyncio shows results in its debug log."""
 
-    value: Any = field(repr=False)
+    token: Any = field(repr=False)
 
 
 class TokenCache:
-    """Tokens by credentials. One fetch serves all who wait for it; a failed one is not kept."""
+    """Keeps tokens by credentials until shortly before they expire. A failed fetch is not kept."""
 
     def __init__(self) -> None:
         self._tokens: OrderedDict[str, tuple[Any, float]] = OrderedDict()
-        self._fetching: dict[tuple[int, str], asyncio.Future[_Token]] = {}
+        self._fetches: SingleFlight[_Fetched] = SingleFlight()
 
     async def get(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> Any:
-        """The token of these credentials. `fetch` gives a token and its lifetime in seconds (None: until a 401)."""
-        token, until = self._tokens.get(key, (None, 0.0))
-        if clock().time() < until:
-            self._tokens.move_to_end(key)
+        """Return the token of these credentials. `fetch` returns a token and its lifetime in seconds (None: until a
+        401)."""
+        token = self._valid(key)
+        if token is not None:
             return token
-        flight = (id(asyncio.get_running_loop()), key)
-        under_way = self._fetching.get(flight)
-        if under_way is None:
-            under_way = self._fetching[flight] = asyncio.ensure_future(self._fetch(key, fetch))
-            under_way.add_done_callback(
-                lambda done: (self._fetching.pop(flight, None), done.cancelled() or done.exception())
-            )
-        # shielded: who fetches for others goes on when its own caller gives up
-        return (await asyncio.shield(under_way)).value
+        fetching = asyncio.ensure_future(self._fetches.run(key, lambda: self._fetch(key, fetch)))
+        # Mark its error as retrieved; otherwise asyncio logs it when no caller is left.
+        fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # The fetch goes on for the others when this caller is cancelled.
+        return (await asyncio.shield(fetching)).token
 
-    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> _Token:
-        token, lifetime = await fetch()
-        life = float("inf") if lifetime is None else max(0.0, lifetime - min(_EARLY, lifetime / 4))
-        self._tokens[key] = (token, clock().time() + life)
-        while len(self._tokens) > _MOST_TOKENS:
-            self._tokens.popitem(last=False)
-        return _Token(token)
+    def _valid(self, key: str) -> Any:
+        token, until = self._tokens.get(key, (None, 0.0))
+        if clock().time() >= until:
+            return None
+        self._tokens.move_to_end(key)
+        return token
 
-    def forget(self, key: str, refused: Any) -> None:
-        """Fetch anew the next time, unless somebody has done so since the refused token was taken."""
-        if self._tokens.get(key, (None, 0.0))[0] == refused:
+    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> _Fetched:
+        token = self._valid(key)  # maybe fetched since this task was made
+        if token is None:
+            token, lifetime = await fetch()
+            life = float("inf") if lifetime is None else max(0.0, lifetime - min(_EARLY, lifetime / 4))
+            self._tokens[key] = (token, clock().time() + life)
+            while len(self._tokens) > _MOST_TOKENS:
+                self._tokens.popitem(last=False)
+        return _Fetched(token)
+
+    def discard(self, key: str, rejected: Any) -> None:
+        """Discard a rejected token, unless another one has been fetched since."""
+        if self._tokens.get(key, (None, 0.0))[0] == rejected:
             self._tokens.pop(key, None)
 
 
 def _credentials_key(scope: Scope, values: Any) -> str:
-    """What tells one token from another: the credentials, and the place (which config may choose) that they are for."""
+    """Identify a token: by the credentials, and by the base URL (which config may choose) that they are for."""
     text = json.dumps([scope.base_url, values], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Fetched:
-    """An auth with a token that is fetched: subclasses say with which credentials, and how."""
+class FetchedAuth:
+    """Credentials with a token that is fetched or made: subclasses say from what, and how."""
 
     def __init__(self) -> None:
         self._cache = TokenCache()
 
     def _credentials(self, scope: Scope) -> Any:
-        """The values that make this caller's credentials, or None if a secret is missing: then nothing is sent."""
+        """Return the values that the token is fetched with; None if a secret is missing: then nothing is sent."""
         raise NotImplementedError
 
-    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
+    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+        """Return a token and its lifetime in seconds; None: until a 401."""
         raise NotImplementedError
 
-    async def _token(self, scope: Scope, call: AuthCall) -> Any:
-        credentials = self._credentials(scope)
+    async def _signing_token(self, request: HttpRequest, context: CallContext, login: Login) -> Any:
+        credentials = self._credentials(context.scope)
         if credentials is None:
             return None
-        token = await self._cache.get(_credentials_key(scope, credentials), lambda: self._fetch(scope, call))
+        key = _credentials_key(context.scope, credentials)
+        token = await self._cache.get(key, lambda: self._fetch(context, login))
         if isinstance(token, str):
-            call.add_secret(token)
-        call.token = token
+            context.add_secret(token)
+        request.token = token
         return token
 
-    def forget(self, scope: Scope, call: AuthCall) -> bool:
-        credentials = self._credentials(scope)
+    def invalidate(self, request: HttpRequest, context: CallContext) -> bool:
+        credentials = self._credentials(context.scope)
         if credentials is not None:
-            self._cache.forget(_credentials_key(scope, credentials), call.token)
+            self._cache.discard(_credentials_key(context.scope, credentials), request.token)
         return credentials is not None
 
-    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
-        token = await self._token(scope, call)
+    async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
+        token = await self._signing_token(request, context, login)
         if token is not None:
-            put(request, token_header(as_text(token)))
+            set_headers(request, token_header(as_text(token)))
 
 
 def evaluate_all(values: dict[str, Value], scope: Scope) -> dict[str, Any]:
+    """Evaluate each value."""
     return {name: value.evaluate(scope) for name, value in values.items()}
 
 
 def lifetime_of(value: Any) -> float | None:
+    """Return a token's lifetime in seconds; None if the response has none, or one that is not a number."""
     if value is None:
         return None
     try:
@@ -126,14 +136,22 @@ def lifetime_of(value: Any) -> float | None:
         return None
 
 
-def need_token(token: Any, answer: Response, call: AuthCall) -> str:
+def required_token(token: Any, response: Response, context: CallContext) -> str:
+    """Return a token as text; raises TransientError if the login's response had none."""
     if token is None or token == "":
-        message = f"{answer.method} {answer.url} answered {answer.status} without a token"
-        raise TransientError(call.redact(message), may_have_been_processed=False)
+        message = context.describe(response, f"answered {response.status} without a token")
+        raise TransientError(message, may_have_been_processed=False)
     return as_text(token)
 
 
-class ClientCredentials(Fetched):
+def token_of(response: Response, context: CallContext) -> tuple[str, float | None]:
+    """Return the access token of an OAuth 2 token response, and its lifetime in seconds; raises TransientError if there
+    is none."""
+    body = response.body if isinstance(response.body, dict) else {}
+    return required_token(body.get("access_token"), response, context), lifetime_of(body.get("expires_in"))
+
+
+class ClientCredentials(FetchedAuth):
     """OAuth 2 client credentials."""
 
     def __init__(self, model: spec.ClientCredentialsAuth) -> None:
@@ -158,23 +176,22 @@ class ClientCredentials(Fetched):
         values = evaluate_all(self._fields, scope)
         return None if values["client_id"] is None or values["client_secret"] is None else values
 
-    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
-        values = self._credentials(scope)
+    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+        values = self._credentials(context.scope)
         form: dict[str, Any] = {"grant_type": "client_credentials"}
         headers = {"Accept": "application/json"}
         client_id, secret = as_text(values["client_id"]), as_text(values["client_secret"])
         if self._basic:
-            headers["Authorization"] = basic_header(quote(client_id, safe=""), quote(secret, safe=""), call.add_secret)
+            headers["Authorization"] = basic_header(quote(client_id, safe=""), quote(secret, safe=""), context)
         else:
             form |= {"client_id": client_id, "client_secret": secret}
         scopes = values["scopes"]
         if scopes:
             form["scope"] = " ".join(map(as_text, scopes)) if isinstance(scopes, list) else as_text(scopes)
         form |= values["params"] or {}
-        login = Scope(login={"url": values["token_url"], "headers": headers, "form": form})
-        answer = await call.login(self._plan, login)
-        body = answer.body if isinstance(answer.body, dict) else {}
-        return need_token(body.get("access_token"), answer, call), lifetime_of(body.get("expires_in"))
+        login_values = {"url": values["token_url"], "headers": headers, "form": form}
+        response = await login(context, self._plan, Scope(login=login_values))
+        return token_of(response, context)
 
 
 class SignedJwt:
@@ -187,7 +204,7 @@ class SignedJwt:
         self._claims = compile_tree(model.claims)
 
     def values(self, scope: Scope) -> Any:
-        """The key and the claims, or None if the key is missing."""
+        """Return the key and the claims; None if the key is missing."""
         key = self._key.evaluate(scope)
         if key is None:
             return None
@@ -195,8 +212,8 @@ class SignedJwt:
         return {"key": as_text(key), "key_id": key_id, "claims": self._claims.evaluate(scope)}
 
     def make(self, scope: Scope) -> str:
-        """A token that is valid from now on; raises EvaluationError if the key does not fit."""
-        jwt = need("jwt", "jwt")
+        """Return a token that is valid from now on; raises EvaluationError if the key does not fit."""
+        jwt = import_extra("jwt", "jwt")
         values = self.values(scope)
         if values is None:
             raise EvaluationError("the key of the JWT is missing")
@@ -205,7 +222,7 @@ class SignedJwt:
         headers = {"kid": as_text(values["key_id"])} if values["key_id"] is not None else None
         try:
             return str(jwt.encode(claims, values["key"], algorithm=self._model.algorithm, headers=headers))
-        except Exception as error:  # its kinds are many, and a message may quote the key
+        except Exception as error:  # PyJWT raises many types, and messages may contain the key
             raise EvaluationError(
                 f"the JWT cannot be signed with {self._model.algorithm} and this key ({type(error).__name__})"
             ) from None
@@ -215,7 +232,7 @@ class SignedJwt:
         return self._model.lifetime
 
 
-class Jwt(Fetched):
+class Jwt(FetchedAuth):
     """A signed JWT as the bearer token."""
 
     def __init__(self, model: spec.JwtAuth) -> None:
@@ -225,12 +242,12 @@ class Jwt(Fetched):
     def _credentials(self, scope: Scope) -> Any:
         return self._signed.values(scope)
 
-    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
-        return self._signed.make(scope), self._signed.lifetime
+    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+        return self._signed.make(context.scope), self._signed.lifetime
 
 
-class Token(Fetched):
-    """Log in first: a request gives the token."""
+class Token(FetchedAuth):
+    """A login request that returns the token."""
 
     def __init__(self, model: spec.TokenAuth) -> None:
         super().__init__()
@@ -240,7 +257,7 @@ class Token(Fetched):
         self._header = compile_text(model.header)
         self._prefix = compile_text(model.prefix)
         self._jwt = SignedJwt(model.jwt) if model.jwt else None
-        # What the login sends and reads makes the credentials: the secrets that it names, and the config.
+        # The credentials are what the login sends and reads: secrets, config and environment variables.
         used = self._plan.names | self._token_path.names | self._expires_in.names
         self._names = {name[:2] for name in used if name[0] in ("secrets", "config", "env")}
 
@@ -259,16 +276,18 @@ class Token(Fetched):
             values["jwt"] = signed
         return values
 
-    async def _fetch(self, scope: Scope, call: AuthCall) -> tuple[Any, float | None]:
+    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+        scope = context.scope
         if self._jwt is not None:
             scope = scope.with_names(jwt=self._jwt.make(scope))
-            call.add_secret(scope.jwt)
-        answer = await call.login(self._plan, scope, needs_json=self._token_path.is_path)
-        read = scope.with_response(answer)
-        return need_token(self._token_path.first(read), answer, call), lifetime_of(self._expires_in.first(read))
+            context.add_secret(scope.jwt)
+        response = await login(context, self._plan, scope, requires_json=self._token_path.is_path)
+        read = scope.with_response(response)
+        token = required_token(self._token_path.first(read), response, context)
+        return token, lifetime_of(self._expires_in.first(read))
 
-    async def sign(self, request: HttpRequest, scope: Scope, call: AuthCall) -> None:
-        token = await self._token(scope, call)
+    async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
+        token = await self._signing_token(request, context, login)
         if token is not None:
-            header, prefix = as_text(self._header.evaluate(scope)), self._prefix.evaluate(scope)
-            put(request, token_header(as_text(token), header, as_text(prefix or "")))
+            header, prefix = as_text(self._header.evaluate(context.scope)), self._prefix.evaluate(context.scope)
+            set_headers(request, token_header(as_text(token), header, as_text(prefix or "")))

@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._http.client import CallContext
-from yaml_connector._http.messages import Headers
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.files import local_files
+from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.redact import MASK, redactor_for
-from yaml_connector._http.transport import HttpRequest, HttpResponse, Transport, TransportError
+from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.compiled_spec import CompiledSpec
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector.errors import EvaluationError
 
 _NEVER_SHOWN = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token", "x-api-key"}
 )
-_CHUNK = 64 * 1024
 _LONGEST_BODY = 2000
 
 
@@ -71,7 +71,7 @@ class RecordingJobClient(Connector):
     """A connector that keeps its exchanges."""
 
     def __init__(self, loaded: LoadedSpec, given: Iterable[str] = ()) -> None:
-        super().__init__(loaded, files=open_local)
+        super().__init__(loaded, files=local_files())
         self._sessions: list[CallContext] = []
         self._given = frozenset(value for value in given if value)
         self._names = _credential_headers(loaded)
@@ -80,8 +80,10 @@ class RecordingJobClient(Connector):
         self.recording = RecordingTransport(connection.transport)
         connection.transport = self.recording
 
-    def _session(self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None]) -> CallContext:
-        session = super()._session(plan, config, secrets)
+    def _session(
+        self, plan: CompiledSpec, config: Mapping[str, Any], secrets: Mapping[str, str | None], call: str, meta: JobMeta
+    ) -> CallContext:
+        session = super()._session(plan, config, secrets, call, meta)
         self._sessions = [*self._sessions[-20:], session]
         self._given |= frozenset(value for value in secrets.values() if value)
         return session
@@ -99,7 +101,7 @@ class RecordingJobClient(Connector):
     @property
     def secrets(self) -> frozenset[str]:
         """Every secret that is known by now: given, fetched, made."""
-        return self._given.union(*(session.learned for session in self._sessions))
+        return self._given.union(*(session.secrets for session in self._sessions))
 
     def redact(self, text: str) -> str:
         """The text without any secret."""
@@ -142,16 +144,3 @@ def _credential_headers(loaded: LoadedSpec) -> frozenset[str]:
     auth = loaded.spec.connection.auth
     own = [getattr(auth, name, None) for name in ("name", "header")]
     return _NEVER_SHOWN | {name.lower() for name in own if isinstance(name, str)}
-
-
-async def open_local(uri: str) -> AsyncIterator[bytes]:
-    """The content of a file input: from the terminal, a file of this machine."""
-    path = uri.removeprefix("file://")
-    if "://" in path:
-        raise EvaluationError(f"the file {uri} cannot be read here: from the terminal only local files can be given")
-    try:
-        with open(path, "rb") as handle:  # noqa: ASYNC230 - a file of this machine
-            while chunk := handle.read(_CHUNK):
-                yield chunk
-    except OSError as error:
-        raise EvaluationError(f"the file {uri} cannot be read: {error.strerror}") from None

@@ -14,12 +14,13 @@ from typing import Any
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.client import CallContext
-from yaml_connector._http.connection import Place
-from yaml_connector._http.hosts import is_forbidden_address
+from yaml_connector._http import client
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.hosts import Endpoint, is_forbidden_address
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, api_message
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import slots
@@ -85,15 +86,15 @@ class Preflight:
         self.steps.append(Step(name, False, self.connector.redact(detail)))
         return _Wrong()
 
-    def _base_url(self) -> Place:
+    def _base_url(self) -> Endpoint:
         try:
-            place = self.connector.plan.connection.place(self.config)
+            place = self.connector.plan.connection.endpoint(self.config)
         except EvaluationError as problem:
             raise self._wrong("base_url", f"{problem} (a config field is given with --config NAME=VALUE)") from None
         self._good("base_url", place.base_url)
         return place
 
-    async def _resolve(self, place: Place) -> list[str]:
+    async def _resolve(self, place: Endpoint) -> list[str]:
         host = place.target.host
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -108,7 +109,7 @@ class Preflight:
         self._good("name", f"{host} is {', '.join(addresses[:4])}")
         return addresses
 
-    async def _connect(self, place: Place, addresses: list[str]) -> None:
+    async def _connect(self, place: Endpoint, addresses: list[str]) -> None:
         began = time.monotonic()
         where = f"{place.target.host} port {place.target.port}"
         try:
@@ -122,14 +123,14 @@ class Preflight:
         writer.close()
         self._good("connection", f"{where}, {(time.monotonic() - began) * 1000:.0f} ms")
 
-    async def _tls(self, place: Place) -> None:
+    async def _tls(self, place: Endpoint) -> None:
         if place.target.scheme != "https":
             self._skip("TLS", "base_url is http: what is sent can be read on the way")
             return
         connection = self.connector.plan.connection
         try:
             own = bool(connection.spec.tls.model_fields_set)
-            context = connection._tls() if own else ssl.create_default_context()
+            context = connection.tls_context() if own else ssl.create_default_context()
             async with asyncio.timeout(_PATIENCE):
                 _, writer = await asyncio.open_connection(
                     place.target.host, place.target.port, ssl=context, server_hostname=place.target.host
@@ -176,10 +177,10 @@ class Preflight:
             self._skip("credentials", "not tried: the spec has no connection.check (a request that changes nothing)")
             return
         connector = self.connector
-        session = connector._session(connector.plan, self.config, secrets)
+        session = connector._session(connector.plan, self.config, secrets, "check", JobMeta())
         names = Scope(config=self.config, secrets=secrets, env=os.environ)
         try:
-            answer = await session.send(compile_request(request), names, SuccessCriteria())
+            answer = await client.send(session, compile_request(request), names, SuccessCriteria())
         except (CallError, YamlConnectorError) as error:
             detail = str(error)
             if getattr(error, "status", None) in (401, 403):

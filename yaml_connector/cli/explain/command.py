@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yaml_connector._text import did_you_mean
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import format_option
-from yaml_connector.errors import did_you_mean
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
+from yaml_connector._text import did_you_mean
 from yaml_connector.cli._diagnostics import text_width
-from yaml_connector.errors import did_you_mean
 
 _WIDTH = 100
 Schema = Mapping[str, Any]

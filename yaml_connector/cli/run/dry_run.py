@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml_connector._http.messages import HttpRequest, HttpResponse
 from yaml_connector._http.redact import MASK
-from yaml_connector._http.transport import HttpRequest, HttpResponse, Transport
+from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from os.path import commonpath
 
+from yaml_connector._text import did_you_mean
 from yaml_connector.cli.new.openapi.document import Document
 from yaml_connector.cli.new.openapi.states import states_of
-from yaml_connector.errors import ConfigError, did_you_mean
+from yaml_connector.errors import ConfigError
 
 _JOBS = ("job", "run", "task", "batch", "execution", "workflow", "query", "statement", "build", "pipeline", "operation")
 _SUBMIT = ("submit", "start", "create", "new", "run", "launch", "execute", "trigger", "dispatch", "invoke")

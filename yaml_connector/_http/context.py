@@ -1,0 +1,122 @@
+"""The context of one connector call: its deadline, values, secrets and events."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from yaml_connector._clock import clock
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.events import NO_EVENTS, EventFanOut, Events
+from yaml_connector._http.files import Files, no_files
+from yaml_connector._http.hosts import Endpoint
+from yaml_connector._http.messages import HttpRequest, Response
+from yaml_connector._http.redact import redactor_for
+from yaml_connector._text import single_line, truncate
+from yaml_connector.errors import CallError, EvaluationError
+
+if TYPE_CHECKING:
+    from yaml_connector._http.connection import Connection
+
+_MESSAGE_LENGTH = 500
+
+
+class CallContext:
+    """What the requests of one connector call share. Its attributes are set once, here.
+
+    `deadline` is the time of the clock's `monotonic` when the call must be over (given: in how many seconds; default:
+    the connection's). `pinned_by`: a connection whose hosts are the only ones that may be reached, besides this
+    connection's own rules. `about` says in log lines which job this is for. `coalesces`: a request may take the
+    response to the same request of another call; only for calls that write nothing.
+    """
+
+    __slots__ = (
+        "about",
+        "coalesces",
+        "connection",
+        "deadline",
+        "endpoint",
+        "events",
+        "files",
+        "pinned_host_rules",
+        "scope",
+        "secrets",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str | None],
+        files: Files = no_files,
+        pinned_by: Connection | None = None,
+        deadline: float | None = None,
+        events: Events = NO_EVENTS,
+        about: str = "",
+        coalesces: bool = False,
+    ) -> None:
+        self.connection = connection
+        self.endpoint: Endpoint = connection.endpoint(config)
+        self.pinned_host_rules = pinned_by.endpoint(config).rules if pinned_by is not None else None
+        self.scope = Scope(config=config, secrets=secrets, env=connection.environment, base_url=self.endpoint.base_url)
+        self.secrets = frozenset(filter(None, secrets.values()))
+        self.files = files
+        self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
+        self.events = events
+        self.about = about
+        self.coalesces = coalesces
+
+    def fork(self, listener: Events) -> CallContext:
+        """Return a context for a request that serves several calls: with this call's values and deadline, and secrets
+        of its own. `listener` receives its events, too."""
+        forked = copy.copy(self)
+        forked.events = EventFanOut(self.events, listener)
+        forked.coalesces = False
+        return forked
+
+    def remaining(self) -> float:
+        """Return the seconds until this call must be over; negative if it should be already."""
+        return self.deadline - clock().monotonic()
+
+    def add_secret(self, secret: str) -> None:
+        """Treat this value as a secret from here on (a fetched token, a basic pair)."""
+        if secret and secret not in self.secrets:
+            self.secrets |= {secret}
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
+    def redact(self, text: str) -> str:
+        """Mask every secret that this call knows."""
+        return redactor_for(self.secrets).redact(text)
+
+    def redact_tree(self, value: Any) -> Any:
+        """Mask every secret in the strings of a value."""
+        return redactor_for(self.secrets).redact_tree(value)
+
+    def describe(self, subject: HttpRequest | Response, what: str) -> str:
+        """Say what became of a request, without secrets."""
+        return self.redact(f"{subject.method} {subject.url} {what}")
+
+    def truncate(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
+        """Cut a text to a length, without secrets."""
+        return truncate(self.redact(text[: length * 20]), length)
+
+    def single_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
+        """Return the start of a text of any length as one line, without secrets."""
+        return self.truncate(single_line(self.redact(text[: length * 20])), length)
+
+
+@contextmanager
+def redacted_errors(context: CallContext) -> Iterator[None]:
+    """Mask the context's secrets in the message of any error raised inside: it may quote a request or a response."""
+    try:
+        yield
+    except (CallError, EvaluationError) as error:
+        error.args = (context.redact(str(error)),)
+        raise
+    except BaseException as error:  # a bug, or an error of a library
+        error.args = tuple(context.redact(part) if isinstance(part, str) else part for part in error.args)
+        raise

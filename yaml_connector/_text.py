@@ -1,0 +1,58 @@
+"""Words that messages share: the closest name, "did you mean", values cut to a length."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+_LONGEST_NAME = 60  # characters of a name or value in a message
+_MOST_COMPARED = 100  # names that an unknown one is compared with: comparing is slow
+
+
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed name that `name` was probably meant to be, or None."""
+    wanted = name.casefold()
+    if len(wanted) > _LONGEST_NAME:
+        return None
+    compared = islice(allowed, _MOST_COMPARED)
+    names = {candidate.casefold(): candidate for candidate in compared if len(candidate) <= _LONGEST_NAME}
+    found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    return names[found[0]] if found else None
+
+
+def did_you_mean(name: str, allowed: Iterable[str], *, what: str = "allowed") -> str:
+    """Return the end of a message about an unknown name: the closest allowed name, and all that are allowed."""
+    names = list(islice(allowed, _MOST_COMPARED))
+    if not names:
+        return f"; {what}: none"
+    guess = closest(name, names)
+    shown = ", ".join(map(short_name, names[:40])) + (", ..." if len(names) > 40 else "")
+    return (f"; did you mean {guess}?" if guess else ";") + f" {what}: {shown}"
+
+
+def short_name(name: str) -> str:
+    """Return a name as messages write it: as it is, unless it is very long or would steer a terminal."""
+    return name if len(name) <= _LONGEST_NAME and name.isprintable() else short(name)
+
+
+def short(value: Any) -> str:
+    """Return a value as messages quote it: its `repr`, cut to 60 characters, in bounded time."""
+    return truncate(_brief.repr(value), _LONGEST_NAME)
+
+
+def truncate(text: str, length: int) -> str:
+    """Cut a text to a length; what is cut ends in "..."."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def single_line(text: str) -> str:
+    """Return a text with every run of white space as one blank."""
+    return " ".join(text.split())
+
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxlong = _brief.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
+_brief.maxlist = _brief.maxdict = _brief.maxtuple = _LONGEST_NAME
