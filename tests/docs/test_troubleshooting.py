@@ -213,7 +213,9 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the value ... stands under ... and under ...": (
         lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"RUNNING": ["on"], "FAILED": ["ON"]}}}})
     ),
-    "... is no duration; write it as 500ms, 10s, 5m, 24h or 7d": lambda _: validated({"connection": {"timeout": 5}}),
+    "... is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d": lambda _: validated(
+        {"connection": {"timeout": 5}}
+    ),
     "there is no type ...": lambda _: validated({"inputs": {"name": "string"}}),
     "lines is required for format json": lambda _: validated({"logs": {"request": "GET /log"}}),
     "has the task type ... in version ... already": doubles,
@@ -283,7 +285,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the job no longer exists: ...": lambda _: got(404, after=61),
     "answered 200 with no JSON (...)": lambda _: got(reply(200, html="<p>Please log in</p>")),
     "the output ... is not at ..., and has no default": lambda _: output_of({}),
-    "the output ... at ...: ... is no int": lambda _: output_of({"rows": "many"}),
+    "the output ... at ...: ... is not a valid int": lambda _: output_of({"rows": "many"}),
     "the API reports state ...": lambda _: got({"state": "error"}),
     "the spec that was kept with the job cannot be read ...": lambda _: kept_by_another(),
     "this log token is none that the connector gave; start again without one": lambda _: raised(

@@ -1,6 +1,8 @@
-"""The types of config fields, inputs and outputs (section 5), without Flyte.
+"""The types of config fields, inputs and outputs, without Flyte.
 
 `str int float bool any datetime duration file dir dataframe list[T] dict[str, T]`, `T?` for optional.
+
+A new scalar type is a line in `SCALARS`, and its Flyte type in `flyte/literals.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
-SCALARS = ("str", "int", "float", "bool", "any", "datetime", "duration", "file", "dir", "dataframe")
-_URIS = ("file", "dir", "dataframe")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _LONGEST_TYPE = 500  # characters
@@ -40,27 +40,27 @@ class ValueType:
         return f"{text}?" if self.optional else text
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d` (section 2); raises EvaluationError."""
-    match = _DURATION.fullmatch(text.strip())
+def parse_duration(text: Any) -> float:
+    """Return the seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d`; raises EvaluationError."""
+    match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise EvaluationError(f"{short(text)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
+        raise EvaluationError(f"{short(text)} is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d")
     return float(match[1]) * _UNITS[match[2]]
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as specs write it: 600 is `10m`."""
+    """Return a duration as specs write it: 600 is `10m`."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
     return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
 
 
-def parse_size(text: str) -> int:
-    """Bytes of a size like `512KiB`, `10MiB` (section 2); raises EvaluationError."""
-    match = _SIZE.fullmatch(text.strip())
+def parse_size(text: Any) -> int:
+    """Return the bytes of a size like `512KiB`, `10MiB`; raises EvaluationError."""
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise EvaluationError(f"{short(text)} is no size; write it as 512KiB or 10MiB")
+        raise EvaluationError(f"{short(text)} is not a valid size; write it as 512KiB or 10MiB")
     return int(match[1]) * _SIZES[match[2]]
 
 
@@ -83,8 +83,8 @@ def parse_type(text: str) -> ValueType:
 
 
 class UnknownType(EvaluationError):
-    """A text that is no type. The message is made when it is read: to look for the closest type takes long, and a file
-    may name thousands."""
+    """A text that does not name a type. The message is made when it is read: looking for the closest type is slow, and
+    a file may name thousands."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -96,18 +96,19 @@ class UnknownType(EvaluationError):
 
 
 def _wrong(value: Any, kind: ValueType | str) -> EvaluationError:
-    shown = repr(value)
-    return EvaluationError(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is no {kind}")
+    shown = "null" if value is None else repr(value)
+    return EvaluationError(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is not a valid {kind}")
 
 
-# --- what an API answered, as a declared type ----------------------------------------------------------------------
+# --- values from an API, as a declared type ---------------------------------------------------------------------------
 
 
 def convert(value: Any, kind: ValueType) -> Any:
-    """An answer's value as exactly the declared type: a number in a string is that number, an int for a float is one.
+    """Convert a response's value to exactly the declared type: a number in a string is that number, an int for a float
+    is one.
 
-    `datetime` gives an aware `datetime`, `duration` a `timedelta`, files, directories and dataframes their URI. Raises
-    EvaluationError if the value is not of that type.
+    A `datetime` becomes an aware `datetime`, a `duration` a `timedelta`; files, directories and dataframes stay URIs.
+    Raises EvaluationError if the value is not of that type.
     """
     if value is None:
         if kind.optional or kind.name == "any":
@@ -121,7 +122,7 @@ def convert(value: Any, kind: ValueType) -> Any:
         if not isinstance(value, Mapping):
             raise _wrong(value, kind)
         return {str(key): convert(item, kind.item) if kind.item else item for key, item in value.items()}
-    return _CONVERTERS[kind.name](value)
+    return SCALARS[kind.name].convert(value)
 
 
 def _to_str(value: Any) -> str:
@@ -131,7 +132,7 @@ def _to_str(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    raise _wrong(value, "str (the filter `json` gives its text)")
+    raise _wrong(value, "str (the filter `json` makes it one)")
 
 
 def _to_int(value: Any) -> int:
@@ -181,20 +182,8 @@ def _to_uri(value: Any) -> str:
     return value
 
 
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "str": _to_str,
-    "int": _to_int,
-    "float": _to_float,
-    "bool": _to_bool,
-    "any": lambda value: value,
-    "datetime": _to_datetime,
-    "duration": _to_duration,
-    **dict.fromkeys(_URIS, _to_uri),
-}
-
-
 def duration_seconds(value: Any) -> float:
-    """A duration as seconds: a number of seconds, a timedelta, `5m`, or ISO 8601 (`PT5M`)."""
+    """Return a duration in seconds, from a number of seconds, a timedelta, `5m`, or ISO 8601 (`PT5M`)."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -208,41 +197,68 @@ def duration_seconds(value: Any) -> float:
     raise _wrong(value, "duration")
 
 
-# --- what a task author gave as config ------------------------------------------------------------------------------
+# --- values of a task's author ----------------------------------------------------------------------------------------
 
 
 def check_config(value: Any, kind: ValueType) -> Any:
-    """A config value as JSON can hold it, checked against its type: nothing is converted but an int for a float, a
-    duration (to seconds) and a datetime (to RFC 3339). Raises EvaluationError."""
+    """Check a config or input value against its type and return it as JSON can hold it.
+
+    Nothing is converted but an int for a float, a duration (to seconds) and a datetime (to RFC 3339). Raises
+    EvaluationError.
+    """
     if value is None:
         if kind.optional or kind.name == "any":
             return None
         raise _wrong(None, kind)
-    match kind.name:
-        case "list" if isinstance(value, list | tuple):
-            return [check_config(item, kind.item) if kind.item else item for item in value]
-        case "dict" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            return {key: check_config(item, kind.item) if kind.item else item for key, item in value.items()}
-        case "any":
-            return _json_value(value)
-        case "str" if isinstance(value, str):
-            return value
-        case "bool" if isinstance(value, bool):
-            return value
-        case "int" if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        case "float" if isinstance(value, int | float) and math.isfinite(number := _to_float(value)):
-            return number
-        case "duration" if math.isfinite(seconds := duration_seconds(value)):
-            return seconds
-        case "datetime" if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-        case "datetime" if isinstance(value, str):
-            epoch_seconds(value)
-            return value
-        case "file" | "dir" | "dataframe" if isinstance(value, str) and value:
-            return value
-    raise _wrong(value, kind)
+    if kind.name == "list":
+        if not isinstance(value, list | tuple):
+            raise _wrong(value, kind)
+        return [check_config(item, kind.item) if kind.item else item for item in value]
+    if kind.name == "dict":
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise _wrong(value, kind)
+        return {key: check_config(item, kind.item) if kind.item else item for key, item in value.items()}
+    return SCALARS[kind.name].check(value)
+
+
+def _is_str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(value, "str")
+    return value
+
+
+def _is_int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(value, "int")
+    return value
+
+
+def _is_float(value: Any) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(number := _to_float(value)):
+        raise _wrong(value, "float")
+    return number
+
+
+def _is_bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(value, "bool")
+    return value
+
+
+def _is_datetime(value: Any) -> str:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if not isinstance(value, str):
+        raise _wrong(value, "datetime")
+    epoch_seconds(value)
+    return value
+
+
+def _is_duration(value: Any) -> float:
+    seconds = duration_seconds(value)
+    if not math.isfinite(seconds):
+        raise _wrong(value, "duration")
+    return seconds
 
 
 def _json_value(value: Any) -> Any:
@@ -257,8 +273,79 @@ def _json_value(value: Any) -> Any:
     raise _wrong(value, "JSON value")
 
 
+@dataclass(frozen=True)
+class Scalar:
+    """All that is known of a scalar type.
+
+    `convert` takes an API's value, `check` one of a task's author. `python` is the type as a task declares it, `typed`
+    the same for type checkers, `given` what a config field of the type takes; `hint` says so in words. `sample` is a
+    config value to show. On a command line a value of an `is_text` type is taken as it is, others are read as YAML.
+    """
+
+    convert: Callable[[Any], Any]
+    check: Callable[[Any], Any]
+    python: str
+    typed: str
+    given: str
+    sample: Any
+    hint: str = ""
+    is_text: bool = False
+    is_uri: bool = False
+
+
+def _builtin(convert: Callable[[Any], Any], check: Callable[[Any], Any], name: str, sample: Any) -> Scalar:
+    return Scalar(convert, check, name, name, name, sample, is_text=name == "str")
+
+
+def _uri(python: str, typed: str, sample: str) -> Scalar:
+    return Scalar(_to_uri, _to_uri, python, typed, "str", sample, "As a URI.", is_text=True, is_uri=True)
+
+
+SCALARS: dict[str, Scalar] = {
+    "str": _builtin(_to_str, _is_str, "str", "..."),
+    "int": _builtin(_to_int, _is_int, "int", 1),
+    "float": _builtin(_to_float, _is_float, "float", 1.0),
+    "bool": _builtin(_to_bool, _is_bool, "bool", True),
+    "any": Scalar(lambda value: value, _json_value, "yaml_connector.Json", "Any", "Any", {}),
+    "datetime": Scalar(
+        _to_datetime,
+        _is_datetime,
+        "datetime.datetime",
+        "datetime.datetime",
+        "datetime.datetime | str",
+        "2030-01-31T12:00:00Z",
+        "As text (2030-01-31T12:00:00Z) or a datetime.",
+        is_text=True,
+    ),
+    "duration": Scalar(
+        _to_duration,
+        _is_duration,
+        "datetime.timedelta",
+        "datetime.timedelta",
+        "datetime.timedelta | str | float",
+        300,
+        "As text (5m), seconds or a timedelta.",
+    ),
+    "file": _uri("flyte.io.File", "flyte.io.File[Any]", "s3://bucket/file"),
+    "dir": _uri("flyte.io.Dir", "flyte.io.Dir[Any]", "s3://bucket/folder"),
+    "dataframe": _uri("flyte.io.DataFrame", "flyte.io.DataFrame", "s3://bucket/table"),
+}
+
+
+def python_name(kind: ValueType, form: Literal["python", "typed", "given"] = "python") -> str:
+    """Return a type as Python writes it: in a task's interface, there for type checkers, or in its config."""
+    item = python_name(kind.item, form) if kind.item else "Any"
+    if kind.name == "list":
+        text = f"list[{item}] | tuple[{item}, ...]" if form == "given" else f"list[{item}]"
+    elif kind.name == "dict":
+        text = f"collections.abc.Mapping[str, {item}]" if form == "given" else f"dict[str, {item}]"
+    else:
+        text = getattr(SCALARS[kind.name], form)
+    return f"{text} | None" if kind.optional and text != "Any" else text
+
+
 def as_plain(value: Any) -> Any:
-    """A converted output as JSON and people read it: a datetime as RFC 3339, a duration as its seconds."""
+    """Return a converted output as JSON: a datetime as RFC 3339, a duration as its seconds."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):

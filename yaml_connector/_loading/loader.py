@@ -107,7 +107,7 @@ def read_file(file: str) -> bytes | OSError:
     """The content of a file, of a too long one only as much as shows that, or why it cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
-            return OSError(errno.EINVAL, "this is no file")  # a pipe would be waited for
+            return OSError(errno.EINVAL, "not a regular file")  # a pipe would be waited for
         with open(file, "rb") as handle:
             return handle.read(LARGEST_FILE + 1)
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
@@ -29,22 +29,14 @@ class Slot:
     kind: Literal["template", "extraction", "extractions", "condition"]
 
 
-def _duration(value: Any) -> float:
-    if not isinstance(value, str):
-        raise ValueError(f"{short(value)} is no duration; write it as 500ms, 10s, 5m, 24h or 7d")
-    try:
-        return parse_duration(value)
-    except EvaluationError as problem:
-        raise ValueError(str(problem)) from None
+def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
+    def validate(value: Any) -> Any:
+        try:
+            return parse(value)
+        except EvaluationError as problem:
+            raise ValueError(str(problem)) from None
 
-
-def _size(value: Any) -> int:
-    if not isinstance(value, str):
-        raise ValueError(f"{short(value)} is no size; write it as 512KiB or 10MiB")
-    try:
-        return parse_size(value)
-    except EvaluationError as problem:
-        raise ValueError(str(problem)) from None
+    return BeforeValidator(validate)
 
 
 def _no_dots(url: str) -> str:
@@ -56,12 +48,12 @@ def _no_dots(url: str) -> str:
 
 Duration = Annotated[
     float,
-    BeforeValidator(_duration),
+    _parsed(parse_duration),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["10s"]}),
 ]
 Size = Annotated[
     int,
-    BeforeValidator(_size),
+    _parsed(parse_size),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$", "examples": ["10MiB"]}),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

@@ -115,7 +115,7 @@ class ConfigField(Model):
             and not self.type.optional
             and self.type.name != "any"
         ):
-            raise ValueError(f"the default: null is no {self.type}; write the type as '{self.type}?'")
+            raise ValueError(f"the default: null is not a valid {self.type}; write the type as '{self.type}?'")
         return self
 
 

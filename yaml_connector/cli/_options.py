@@ -182,7 +182,9 @@ def typed_value(text: str, kind: ValueType) -> Any:
 
     Invalid YAML stays a string, which the type then rejects.
     """
-    if kind.name in ("str", "datetime", "file", "dir", "dataframe"):
+    from yaml_connector._expressions.value_types import SCALARS
+
+    if kind.name in SCALARS and SCALARS[kind.name].is_text:
         return None if kind.optional and text == "null" else text
     from yaml_connector._loading.document import parse
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.flyte.literals import python_type_of
@@ -68,7 +68,7 @@ def _config_annotation(kind: ValueType) -> Any:
     elif kind.name == "dict":
         base = dict[str, _config_annotation(kind.item)] if kind.item else dict  # type: ignore[misc]
     else:
-        base = python_type_of(ValueType(kind.name)) if kind.name not in ("file", "dir", "dataframe") else str
+        base = str if SCALARS[kind.name].is_uri else python_type_of(ValueType(kind.name))
     return base | None if kind.optional else base
 
 

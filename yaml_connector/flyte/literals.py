@@ -38,7 +38,7 @@ class _JsonTransformer(TypeTransformer[Any]):
     def guess_python_type(self, literal_type: LiteralType) -> type[Any]:
         if literal_type.simple == SimpleType.STRUCT and literal_type.structure.tag == self.name:
             return Json
-        raise ValueError(f"{literal_type} is no JSON value")
+        raise ValueError(f"{literal_type} is not a valid JSON value")
 
     async def to_literal(self, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
         return _json_literal(python_val)

@@ -140,10 +140,10 @@ def test_a_create_that_may_have_arrived_and_is_not_repeatable_fails_and_says_so(
 @pytest.mark.parametrize(
     ("declared", "sent", "message"),
     [
-        (int, "many", "the output 'rows' at ${{ body[output.name] }}: 'many' is no int"),
-        (list[int], {"a": 1}, "the output 'rows' at ${{ body[output.name] }}: {'a': 1} is no list[int]"),
+        (int, "many", "the output 'rows' at ${{ body[output.name] }}: 'many' is not a valid int"),
+        (list[int], {"a": 1}, "the output 'rows' at ${{ body[output.name] }}: {'a': 1} is not a valid list[int]"),
         (float, None, "the output 'rows' is not at ${{ body[output.name] }}, and has no default"),
-        (dict[str, bool], {"a": 2}, "the output 'rows' at ${{ body[output.name] }}: 2 is no bool"),
+        (dict[str, bool], {"a": 2}, "the output 'rows' at ${{ body[output.name] }}: 2 is not a valid bool"),
     ],
     ids=["int", "list", "missing", "inside a dict"],
 )

@@ -23,7 +23,7 @@ def test_a_pipe_is_not_waited_for(command: Command) -> None:
     done = command("validate", "f")
     assert done.stdout.splitlines() == [
         "f/x.yaml:1:1: this is neither a file nor a folder",
-        "f/x.test.yaml:1:1: cannot be read: this is no file",
+        "f/x.test.yaml:1:1: cannot be read: not a regular file",
         "1 spec, 1 test file, 2 problems",
     ]
     assert command("test", "f").returncode == 1
@@ -51,7 +51,7 @@ def test_a_folder_with_the_name_of_a_spec_is_none(command: Command) -> None:
     Path("specs/good.yaml").write_text((ROOT / "connectors.d" / "batch_job.yaml").read_text(encoding="utf-8"), "utf-8")
     assert command("validate", "specs").stdout == "1 spec, 0 problems\n"
     Path("specs/x.test.yaml").mkdir()
-    assert "specs/x.test.yaml:1:1: cannot be read: this is no file" in command("validate", "specs").stdout
+    assert "specs/x.test.yaml:1:1: cannot be read: not a regular file" in command("validate", "specs").stdout
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from yaml_connector._spec.interface import ConfigField
 from yaml_connector.errors import EvaluationError
 
 TYPES = st.recursive(
-    st.sampled_from(SCALARS),
+    st.sampled_from(list(SCALARS)),
     lambda inner: (
         inner.map(lambda text: f"list[{text}]")
         | inner.map(lambda text: f"dict[str, {text}]")
@@ -100,7 +100,7 @@ class TestDurationsAndSizes:
 
     @pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5S", "-5s", "5m30s", "1e3s", "5min", "١s x", "5.s", ".5s"])
     def test_that_are_none_say_how(self, text: str) -> None:
-        with pytest.raises(EvaluationError, match="is no duration; write it as 500ms, 10s, 5m, 24h or 7d"):
+        with pytest.raises(EvaluationError, match="is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d"):
             parse_duration(text)
 
     @pytest.mark.parametrize(("text", "size"), [("0B", 0), ("512KiB", 524288), ("10MiB", 10485760), ("1GiB", 2**30)])
@@ -109,7 +109,7 @@ class TestDurationsAndSizes:
 
     @pytest.mark.parametrize("text", ["10", "10MB", "1.5MiB", "10 MiB", "-1B", "mib"])
     def test_of_bytes_that_are_none_say_how(self, text: str) -> None:
-        with pytest.raises(EvaluationError, match="is no size; write it as 512KiB or 10MiB"):
+        with pytest.raises(EvaluationError, match="is not a valid size; write it as 512KiB or 10MiB"):
             parse_size(text)
 
     @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ class TestWhatAnApiAnswered:
         for name in SCALARS:
             assert convert(None, parse_type(f"{name}?")) is None
             if name != "any":
-                with pytest.raises(EvaluationError, match=f"None is no {name}"):
+                with pytest.raises(EvaluationError, match=f"null is not a valid {name}"):
                     convert(None, parse_type(name))
 
     def test_that_is_long_is_shown_in_short(self) -> None:
@@ -297,11 +297,11 @@ class TestAConfigField:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"type": "int", "default": "1"}, "the default: '1' is no int"),
+            ({"type": "int", "default": "1"}, "the default: '1' is not a valid int"),
             ({"type": "int", "default": None}, "write the type as 'int?'"),
             ({"type": "int", "default": 5, "maximum": 4}, "the default: 5 is more than"),
             ({"type": "str", "enum": ["a"], "default": "b"}, "the default: 'b' is not allowed"),
-            ({"type": "int", "enum": ["a"]}, "enum: 'a' is no int"),
+            ({"type": "int", "enum": ["a"]}, "enum: 'a' is not a valid int"),
             ({"type": ["int"]}, "is no type"),
         ],
     )

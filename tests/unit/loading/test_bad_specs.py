@@ -67,10 +67,10 @@ get:
         found,
         [
             "connection.auth.type: 'bearr' is not allowed; did you mean bearer? allowed: bearer, basic, api_key",
-            "connection.timeout: 10 is no duration; write it as 500ms, 10s, 5m, 24h or 7d",
+            "connection.timeout: 10 is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d",
             "secrets.key.envv: unknown key; did you mean env? allowed: env, file, description, required",
             "config.a.type: there is no type 'integer'; did you mean int?",
-            "config.b: the default: 'x' is no int",
+            "config.b: the default: 'x' is not a valid int",
             "inputs.name: there is no type 'strr'; did you mean str?",
             "create.request: a request has at most one body, not json and form",
             "create.idempotentt: unknown key; did you mean idempotent?",

@@ -45,7 +45,7 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ("create: {expect: {error: '/(/'}}", "create.expect.error: '(' is no regular expression: missing )"),
         ("{get: {}, after: 1s}", "tests[0].calls[0]: a call is one of create, get, logs, delete, after, restart"),
         ("{}", "tests[0].calls[0]: a call is one of create"),
-        ("after: 30", "calls[0].after: 30 is no duration; write it as 500ms, 10s, 5m, 24h or 7d"),
+        ("after: 30", "calls[0].after: 30 is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d"),
         ("restart: false", "calls[0].restart: False is not allowed"),
         ("get: {exchanges: [{request: {}}]}", "exchanges[0].request: a recorded request has either url or path"),
         ("get: {exchanges: [{request: {url: 'http://a', path: /b}}]}", "request: a recorded request has either url or"),
@@ -178,9 +178,9 @@ def test_values_are_checked_against_the_spec_each_at_its_place(folder: Folder) -
     folder.change_spec("{type: int, default: 300}", "{type: int, default: 300, minimum: 1}")
     found = about_values(folder, VALUES)
     assert found == [
-        "batch_job.test.yaml:3:5: defaults.config: config field 'timeout_seconds': 'ten' is no int",
+        "batch_job.test.yaml:3:5: defaults.config: config field 'timeout_seconds': 'ten' is not a valid int",
         "batch_job.test.yaml:4:5: defaults.config.queue: the spec has no config 'queue'; there is: timeout_seconds",
-        "batch_job.test.yaml:6:5: defaults.inputs.name: the input 'name': 5 is no str",
+        "batch_job.test.yaml:6:5: defaults.inputs.name: the input 'name': 5 is not a valid str",
         "batch_job.test.yaml:7:5: defaults.inputs.nam: the spec has no input 'nam'; did you mean name? there is: name",
         "batch_job.test.yaml:9:5: defaults.secrets.apikey: "
         "the spec has no secret 'apikey'; did you mean api_key? there is: api_key",
@@ -204,7 +204,7 @@ def test_a_test_with_wrong_values_fails_alone(folder: Folder) -> None:
     result = folder.run_file({"defaults": DEFAULTS, "tests": [bad, {"name": "good", "calls": [CREATE]}]})
     assert [test.passed for test in result.results] == [False, True]
     failure = result.results[0].failures[0]
-    assert failure.what == "tests[0].config: config field 'timeout_seconds': 'x' is no int"
+    assert failure.what == "tests[0].config: config field 'timeout_seconds': 'x' is not a valid int"
     assert failure.line > 1
 
 

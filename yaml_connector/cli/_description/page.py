@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._expressions.value_types import SCALARS, ValueType, python_name
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.requests import Calls
@@ -36,21 +36,6 @@ from yaml_connector.cli._description.words import (
 )
 from yaml_connector.cli._diagnostics import printable
 
-_PYTHON = {
-    "any": "yaml_connector.Json",
-    "datetime": "datetime.datetime",
-    "duration": "datetime.timedelta",
-    "file": "flyte.io.File",
-    "dir": "flyte.io.Dir",
-    "dataframe": "flyte.io.DataFrame",
-}
-_HOW_TO_GIVE = {
-    "duration": "As text (5m), seconds or a timedelta.",
-    "datetime": "As text (2030-01-31T12:00:00Z) or a datetime.",
-    "file": "As a URI.",
-    "dir": "As a URI.",
-    "dataframe": "As a URI.",
-}
 INTRO = (
     "Each connector runs a job of another system as a Flyte task: it submits the job, follows its state, shows its "
     "log, and returns its outputs. Copy the Python, fill in your values, and await the task in a workflow."
@@ -163,17 +148,14 @@ def _line(text: str | None) -> str:
     return " ".join(printable(text or "").split())
 
 
-def _python(kind: ValueType) -> str:
-    """A type as a workflow author writes it."""
-    item = _python(kind.item) if kind.item else "Any"
-    text = {"list": f"list[{item}]", "dict": f"dict[str, {item}]"}.get(kind.name, _PYTHON.get(kind.name, kind.name))
-    return f"{text} | None" if kind.optional else text
+def _hint(kind: ValueType) -> str:
+    return SCALARS[kind.name].hint if kind.name in SCALARS else ""
 
 
 def _config(spec: ConnectorSpec) -> Table:
     rows = []
     for name, field in spec.config.items():
-        about = " ".join(part for part in (_line(field.description), _HOW_TO_GIVE.get(field.type.name)) if part)
+        about = " ".join(part for part in (_line(field.description), _hint(field.type)) if part)
         allowed = ", ".join(map(_line, limits_of(field)))
         default = "" if field.required else _line(python_literal(field.default))
         rows.append(Row(name, str(field.type), field.required, default, allowed, about))
@@ -184,7 +166,7 @@ def _inputs(spec: ConnectorSpec) -> Table:
     if spec.inputs is None:
         return Table("Inputs", [], "Any that you declare.")
     rows = [
-        Row(name, _python(field.type), not field.type.optional, about=_line(field.description))
+        Row(name, python_name(field.type), not field.type.optional, about=_line(field.description))
         for name, field in spec.inputs.items()
     ]
     return Table("Inputs", rows, "" if rows else "None.")
@@ -195,7 +177,7 @@ def _outputs(spec: ConnectorSpec) -> Table:
     for name, field in spec.outputs.items():
         if name != "*":
             default = python_literal(field.default) if field.has_default else ""
-            rows.append(Row(name, _python(field.type), default=_line(default), about=_line(field.description)))
+            rows.append(Row(name, python_name(field.type), default=_line(default), about=_line(field.description)))
     any_other = "*" in spec.outputs
     note = ("And any that you declare." if rows else "Any that you declare.") if any_other else "" if rows else "None."
     return Table("Outputs", rows, note)

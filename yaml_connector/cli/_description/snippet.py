@@ -8,24 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
 from yaml_connector.cli._description.words import must_be_given
 
 _LONGEST_DEFAULT = 50  # characters; longer ones are only in the table
-_SAMPLES: dict[str, Any] = {
-    "str": "...",
-    "int": 1,
-    "float": 1.0,
-    "bool": True,
-    "any": {},
-    "datetime": "2030-01-31T12:00:00Z",
-    "duration": 300,
-    "file": "s3://bucket/file",
-    "dir": "s3://bucket/folder",
-    "dataframe": "s3://bucket/table",
-}
 
 
 def variable(spec: ConnectorSpec) -> str:
@@ -116,7 +104,7 @@ def _sample(kind: ValueType, field: ConfigField) -> Any:
         return [_sample(kind.item, field)] if kind.item else []
     if kind.name == "dict":
         return {"...": _sample(kind.item, field)} if kind.item else {}
-    value = _SAMPLES[kind.name]
+    value = SCALARS[kind.name].sample
     if isinstance(value, int | float) and not isinstance(value, bool):
         whole = kind.name == "int"
         if field.minimum is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._expressions.value_types import ValueType, python_name
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
@@ -32,6 +33,7 @@ _BUILTINS = ("str", "int", "float", "bool", "list", "dict", "tuple")
 _IMPORTED = ("_b", "_dc", "_dt", "_p", "_t", "_Coroutine", "_Mapping", "_io", "_te", "_plugin", "_typed")
 _PARAMETERS = ("self", "name", "plugin_config", "inputs", "outputs", "kwargs")
 _ANY = "_t.Any"
+_ALIASES = {"": "_t.", "datetime": "_dt.", "flyte.io": "_io.", "collections.abc": "_"}
 
 
 def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Diagnostic]:
@@ -174,33 +176,20 @@ class _Connector:
 
     def _given(self, kind: ValueType) -> str:
         """What a config field of this type may be given."""
-        b = self.b
-        item = self._given(kind.item) if kind.item else _ANY
-        text = {
-            "any": _ANY,
-            "datetime": f"_dt.datetime | {b}str",
-            "duration": f"_dt.timedelta | {b}str | {b}float",
-            "list": f"{b}list[{item}] | {b}tuple[{item}, ...]",
-            "dict": f"_Mapping[{b}str, {item}]",
-            **dict.fromkeys(("file", "dir", "dataframe"), f"{b}str"),
-        }.get(kind.name, f"{b}{kind.name}")
-        return f"{text} | None" if kind.optional and text != _ANY else text
+        return self._aliased(python_name(kind, "given"))
 
     def _value(self, kind: ValueType) -> str:
         """What an input or an output of this type is in Python."""
-        b = self.b
-        item = self._value(kind.item) if kind.item else _ANY
-        text = {
-            "any": _ANY,
-            "datetime": "_dt.datetime",
-            "duration": "_dt.timedelta",
-            "file": f"_io.File[{_ANY}]",
-            "dir": f"_io.Dir[{_ANY}]",
-            "dataframe": "_io.DataFrame",
-            "list": f"{b}list[{item}]",
-            "dict": f"{b}dict[{b}str, {item}]",
-        }.get(kind.name, f"{b}{kind.name}")
-        return f"{text} | None" if kind.optional and text != _ANY else text
+        return self._aliased(python_name(kind, "typed"))
+
+    def _aliased(self, annotation: str) -> str:
+        """An annotation with the names that the module imports."""
+
+        def alias(found: re.Match[str]) -> str:
+            module, _, name = found[0].rpartition(".")
+            return f"{_ALIASES[module]}{name}" if module or name == "Any" else self.b * (name in _BUILTINS) + name
+
+        return re.sub(r"[A-Za-z_][\w.]*", alias, annotation)
 
     def _result(self, types: list[str]) -> str:
         return types[0] if len(types) == 1 else f"{self.b}tuple[{', '.join(types)}]" if types else "None"
