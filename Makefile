@@ -2,9 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-SMALL_BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start bench-processes
+BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start
 
-.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(SMALL_BENCHES) soak fuzz clean
+.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak fuzz clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -43,19 +43,17 @@ check: .venv/ready  ## format, lint, types, specs and their contract tests
 reference: .venv/ready  ## the field tables of docs/reference.md, from the models
 	$(BIN)/python scripts/reference.py
 
-bench: .venv/ready  ## CPU and calls per second against hand-written connectors (about 7 minutes)
-	$(BIN)/python -m bench
+bench: .venv/ready  ## CPU and calls per second against hand-written connectors (about 4 minutes)
+	$(BIN)/python -m bench calls $(BENCH) $(if $(RESULTS),--json $(RESULTS)/calls.json)
 
 bench-quick: .venv/ready  ## the same, coarse, in a minute
-	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench calls --quick
 
-# With further options as in `make bench-jobs BENCH="--jobs 1000"`, and JSON files as in `make bench-all RESULTS=folder`.
-$(SMALL_BENCHES): bench-%: .venv/ready  ## batches, many jobs, specs, big answers, neighbours, starting, processes: docs/performance.md
-	$(BIN)/python -m bench.$* $(BENCH) $(if $(RESULTS),--json $(RESULTS)/$*.json)
+# With more options as in `make bench-jobs BENCH="--jobs 1000"`, and JSON files as in `make bench-all RESULTS=folder`.
+$(BENCHES): bench-%: .venv/ready  ## batches, many jobs, specs, big answers, neighbours, starting: docs/performance.md
+	$(BIN)/python -m bench $* $(BENCH) $(if $(RESULTS),--json $(RESULTS)/$*.json)
 
-bench-all: .venv/ready  ## all benches, one after the other (about an hour)
-	$(BIN)/python -m bench $(if $(RESULTS),--json $(RESULTS)/calls.json)
-	$(MAKE) --no-print-directory $(SMALL_BENCHES)
+bench-all: bench $(BENCHES)  ## all benches, one after the other (about an hour)
 
 soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
 	$(BIN)/python -m tests.integration.soak.soak $(SOAK)

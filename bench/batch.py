@@ -1,4 +1,4 @@
-"""What a poll costs when many share a request: ``python -m bench.batch`` (``make bench-batch``).
+"""What a poll costs when many share a request: ``python -m bench batch`` (``make bench-batch``).
 
 64 polls at once, which one request of a batch answers; beside them the floor (no HTTP), the hand-written connector with
 a shared `aiohttp` session, and the generic one without a batch. They take turns; ratios compare two of the same round.
@@ -6,8 +6,7 @@ a shared `aiohttp` session, and the generic one without a batch. They take turns
 
 import argparse
 import itertools
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from tempfile import TemporaryDirectory
 from bench import command
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
-from bench.connected import connected, get_requests
-from bench.services import Service, Services, environment, free_ports
+from bench.services import Service, Services, connected, environment, get_requests
 from bench.spec_files import BATCH, CUSTOM, TASK_TYPE, write_spec
 
+ABOUT = "What a poll costs when many share a request."
 COLUMNS: list[Column] = [
     ("connector", "", ""),
     ("cpu_us", "CPU us/poll", ".0f"),
@@ -29,7 +28,7 @@ COLUMNS: list[Column] = [
 ]
 AT_ONCE = 64
 JOBS = 128
-NO_LIMIT = "1000000"
+NO_LIMIT = 1_000_000
 HAND_WRITTEN: Mapping[str, str | int] = {"timeout_seconds": 60}
 SUBJECTS: dict[str, tuple[str, str, Mapping[str, str | int]]] = {
     "floor": ("bench.handwritten", "bench_floor", HAND_WRITTEN),
@@ -58,18 +57,17 @@ class Subject:
 
 async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each connector."""
-    (backend_port,) = free_ports(1)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         write_spec(folder)
         write_spec(folder, {"get": {"batch": {**BATCH, "max": AT_ONCE}}}, f"{TASK_TYPE}_batch")
-        services = stack.enter_context(Services(environment(folder, backend_port)))
-        services.start_backend(backend_port, "bench.limited", NO_LIMIT)
+        services = stack.enter_context(Services())
+        env = environment(folder, services.start_backend("limited", NO_LIMIT))
         up: dict[str, tuple[Service, Client]] = {}
         subjects: dict[str, Subject] = {}
         for name, (module, kind, custom) in SUBJECTS.items():
             if module not in up:
-                up[module] = await stack.enter_async_context(connected(services, module, module))
+                up[module] = await stack.enter_async_context(connected(services, module, env))
             service, client = up[module]
             subjects[name] = Subject(service, client, itertools.cycle(await get_requests(client, kind, custom, JOBS)))
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
@@ -88,15 +86,12 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.batch", "What a poll costs when many share a request.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     parser.add_argument("--rounds", type=command.count, help="how often each is measured (40)")
     parser.add_argument("--calls", type=command.count, default=512, help="polls for each sample (512)")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.rounds = options.rounds or (5 if options.quick else 40)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Big answers: ``python -m bench.big`` (``make bench-big``).
+"""Big answers: ``python -m bench big`` (``make bench-big``).
 
 A status document of 1 MB: the CPU time of a poll beside that of `json.loads` of the same document, which is measured in
 this process in the same round. (Half of both is garbage collection, which takes the longer the more there is in memory:
@@ -10,9 +10,8 @@ import argparse
 import importlib
 import itertools
 import json
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,14 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench import command, messages
-from bench.big_backend import log_text, status_document
+from bench.backend import log_text, status_document
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
-from bench.connected import connected, running_jobs
 from bench.messages import WrongAnswerError
-from bench.services import Service, Services, environment, free_ports
+from bench.services import Service, Services, connected, environment, running_jobs
 from bench.spec_files import CUSTOM, TASK_TYPE, write_spec
 
+ABOUT = "A big status document, and a big log."
 COLUMNS: list[Column] = [
     ("connector", "", ""),
     ("status_ms", "status: CPU ms", ".2f"),
@@ -67,7 +66,7 @@ class Reader:
 
 
 READERS = [
-    Reader(REFERENCE, "bench_text_log", "bench.handwritten_log", {"timeout_seconds": 60}),
+    Reader(REFERENCE, "bench_text_log", "bench.handwritten", {"timeout_seconds": 60}),
     Reader("yaml", TASK_TYPE, "yaml_connector.flyte.service", CUSTOM),
 ]
 
@@ -113,15 +112,14 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each connector."""
     importlib.import_module("yaml_connector.flyte.connector")  # see above
     document, log = status_document(options.status), len(log_text(options.log))
-    (backend_port,) = free_ports(1)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         write_spec(folder, CHANGES)
-        services = stack.enter_context(Services(environment(folder, backend_port)))
-        services.start_backend(backend_port, "bench.big_backend", str(options.status), str(options.log))
+        services = stack.enter_context(Services())
+        env = environment(folder, services.start_backend("big", options.status, options.log))
         measured = []
         for reader in READERS:
-            service, client = await stack.enter_async_context(connected(services, reader.name, reader.module))
+            service, client = await stack.enter_async_context(connected(services, reader.module, env))
             (meta,) = await running_jobs(client, reader.task_type, reader.custom, 1)
             measured.append(Measured(reader, service, client, meta))
         decoding: list[float] = []
@@ -160,20 +158,17 @@ def _ratio(samples: list[float], references: list[float]) -> float:
     return median(sample / reference for sample, reference in zip(samples, references, strict=True))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.big", "A big status document, and a big log.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     parser.add_argument("--status", type=command.count, default=MEGABYTE, help="bytes of the status document (1 MB)")
     parser.add_argument("--log", type=command.count, help="bytes of the log (100 MB)")
     parser.add_argument("--calls", type=command.count, default=10, help="polls for each sample (10)")
     parser.add_argument("--rounds", type=command.count, help="samples of the poll (20)")
     parser.add_argument("--logs", type=command.count, help="how often the log is read (5)")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.log = options.log or (10 if options.quick else 100) * MEGABYTE
     options.rounds = options.rounds or (3 if options.quick else 20)
     options.logs = options.logs or (1 if options.quick else 5)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What the command lines of all benches share: options, stopping in order, the table, the JSON."""
+"""What all benches share: values of options, stopping in order, the table, the JSON."""
 
 import argparse
 import asyncio
@@ -12,26 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.connected import FAILURES
+from bench.services import FAILURES
 
 T = TypeVar("T")
 
 Cell = dict[str, Any]
-"""One row of a table: its figures by name, as they stand in the JSON."""
+"""One row of a table: its figures by name, as in the JSON."""
 
 Column = tuple[str, str, str]
 """A figure's name, its heading, and how it is written (a format specification)."""
 
 INTERRUPTED = 130
-PACKAGES = ("flyte", "grpcio", "aiohttp", "httpx")
-
-
-def parser(module: str, about: str) -> argparse.ArgumentParser:
-    """A parser with the options that every bench has."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    made.add_argument("--quick", action="store_true", help="much shorter; good for large differences only")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    return made
+PACKAGES = ("flyte", "grpcio", "aiohttp")
 
 
 def count(text: str) -> int:

@@ -1,14 +1,11 @@
 """Connectors for the bench's job service as one writes them by hand, for ``c0 --modules bench.handwritten``.
 
-They differ in nothing but how they send a request. All read the same JSON, map the state, build the `Resource` and turn
-log lines into Flyte's, once, here:
+All read the same JSON, map the state, build the `Resource` and turn log lines into Flyte's:
 
     JobConnector
-    ├── Floor            no HTTP at all: what Flyte, gRPC and the mapping alone cost
-    ├── SharedAiohttp    one aiohttp session: the one that the others are compared with
-    ├── AiohttpPerCall   an aiohttp session per call, as Flyte's own Databricks connector does it
-    ├── SharedHttpx      one httpx client
-    └── HttpxPerCall     an httpx client per call
+    ├── Floor              no HTTP at all: what Flyte, gRPC and the mapping alone cost
+    └── SharedAiohttp      one aiohttp session: the reference
+        └── TextLog        a log that is one big text, read piece by piece and handed on in pages
 """
 
 import json
@@ -21,7 +18,6 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import aiohttp
-import httpx
 from flyte.connectors import AsyncConnector, ConnectorRegistry, Resource, ResourceMeta
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
@@ -40,6 +36,8 @@ from bench import backend
 BASE_URL = os.environ.get("BENCH_URL", "")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('BENCH_API_KEY', '')}"}
 TIMEOUT = 5.0
+PAGE = 1000
+"""Lines of a page of a text log."""
 
 PHASES = {
     "queued": TaskExecution.QUEUED,
@@ -61,7 +59,7 @@ class JobMeta(ResourceMeta):
 
 
 class JobConnector(AsyncConnector[JobMeta], Generic[Client]):
-    """The work of every connector here; a subclass says where a call's client comes from and how it sends."""
+    """The work of every connector here; a subclass supplies the client of a call and sends."""
 
     metadata_type = JobMeta
 
@@ -163,19 +161,7 @@ class Floor(JobConnector[None]):
         return self._done if path.startswith("/jobs/done") else self._running
 
 
-class _Aiohttp(JobConnector[aiohttp.ClientSession]):
-    async def send(self, client: aiohttp.ClientSession, method: str, path: str, **options: Any) -> Json:
-        async with client.request(method, path, **options) as response:
-            response.raise_for_status()
-            answer: Json = await response.json()
-            return answer
-
-    @staticmethod
-    def _new_client() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(BASE_URL, headers=HEADERS, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
-
-
-class SharedAiohttp(_Aiohttp):
+class SharedAiohttp(JobConnector[aiohttp.ClientSession]):
     """One session for the life of the process."""
 
     name = "Bench: shared aiohttp session"
@@ -185,57 +171,44 @@ class SharedAiohttp(_Aiohttp):
     def client(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """The shared session, which is made in the first call because it needs the running event loop."""
         if self._client is None:
-            self._client = self._new_client()
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+            self._client = aiohttp.ClientSession(BASE_URL, headers=HEADERS, timeout=timeout)
         return nullcontext(self._client)
 
-
-class AiohttpPerCall(_Aiohttp):
-    """A session, and so a TCP connection, per connector call."""
-
-    name = "Bench: aiohttp session per call"
-    task_type_name = "bench_aiohttp_per_call"
-
-    def client(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """A new session."""
-        return self._new_client()
+    async def send(self, client: aiohttp.ClientSession, method: str, path: str, **options: Any) -> Json:
+        async with client.request(method, path, **options) as response:
+            response.raise_for_status()
+            answer: Json = await response.json()
+            return answer
 
 
-class _Httpx(JobConnector[httpx.AsyncClient]):
-    async def send(self, client: httpx.AsyncClient, method: str, path: str, **options: Any) -> Json:
-        response = await client.request(method, path, **options)
-        response.raise_for_status()
-        answer: Json = response.json()
-        return answer
+class TextLog(SharedAiohttp):
+    """Its status is JSON, its log plain text."""
 
-    @staticmethod
-    def _new_client() -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=BASE_URL, headers=HEADERS, timeout=TIMEOUT)
+    name = "Bench: shared aiohttp session, text log"
+    task_type_name = "bench_text_log"
 
-
-class SharedHttpx(_Httpx):
-    """One client, with httpx's default limits, for the life of the process."""
-
-    name = "Bench: shared httpx client"
-    task_type_name = "bench_httpx"
-    _client: httpx.AsyncClient | None = None
-
-    def client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-        """The shared client."""
-        if self._client is None:
-            self._client = self._new_client()
-        return nullcontext(self._client)
-
-
-class HttpxPerCall(_Httpx):
-    """A client, and so a TLS context with the whole CA list, per connector call."""
-
-    name = "Bench: httpx client per call"
-    task_type_name = "bench_httpx_per_call"
-
-    def client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-        """A new client."""
-        return self._new_client()
+    async def get_logs(self, resource_meta: JobMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
+        """The whole log, in pages."""
+        lines: list[LogLine] = []
+        rest = b""
+        async with (
+            self.client() as client,
+            client.get(f"/jobs/{resource_meta.job_id}/logs", timeout=None) as response,
+        ):
+            response.raise_for_status()
+            async for chunk in response.content.iter_any():
+                *complete, rest = (rest + chunk).split(b"\n")
+                for line in complete:
+                    lines.append(LogLine(message=line.decode("utf-8", "replace"), originator=LogLineOriginator.USER))
+                    if len(lines) == PAGE:
+                        yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
+                        lines = []
+        if rest:
+            lines.append(LogLine(message=rest.decode("utf-8", "replace"), originator=LogLineOriginator.USER))
+        if lines:
+            yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
 
 
-for connector in (Floor(), SharedAiohttp(), AiohttpPerCall(), SharedHttpx(), HttpxPerCall()):
+for connector in (Floor(), SharedAiohttp(), TextLog()):
     ConnectorRegistry.register(connector)

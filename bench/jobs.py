@@ -1,6 +1,6 @@
-"""Many running jobs behind a backend with a limit: ``python -m bench.jobs`` (``make bench-jobs``).
+"""Many running jobs behind a backend with a limit: ``python -m bench jobs`` (``make bench-jobs``).
 
-    Flyte's part (this process) --gRPC--> c0 --HTTP--> bench.limited
+    Flyte's part (this process) --gRPC--> c0 --HTTP--> a backend with a limit
 
 Every job is asked for once in an interval, 30 s as Flyte does it, one after the other over the interval; never twice at
 the same time. (By default Flyte has 10 workers and asks for 10 jobs a second at most, which must be raised for that:
@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -33,8 +32,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution
 from bench import command
 from bench.client import Client, Load, drive
 from bench.command import Cell, Column
-from bench.connected import connected, get_requests
-from bench.services import Service, Services, environment, free_ports
+from bench.services import Service, Services, connected, environment, get_requests
 from bench.spec_files import BATCH, CUSTOM, TASK_TYPE, write_spec
 
 WARM_UP_JOBS = 512
@@ -65,6 +63,7 @@ def variants(limit: int, interval: float) -> list[Variant]:
     ]
 
 
+ABOUT = "Many running jobs behind a backend with a limit."
 COLUMNS: list[Column] = [
     ("variant", "", ""),
     ("jobs", "jobs", "d"),
@@ -186,25 +185,24 @@ _PARTS = [(number + 0.5) / 16 for number in range(16)]
 
 async def simulate(variant: Variant, number: int, options: argparse.Namespace) -> Cell:
     """One row of the table, with processes of its own."""
-    (backend_port,) = free_ports(1)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
-        services = stack.enter_context(Services(environment(folder, backend_port)))
-        services.start_backend(backend_port, "bench.limited", str(options.limit))
+        services = stack.enter_context(Services())
+        backend = services.start_backend("limited", options.limit)
         kind, module = "bench_floor", "bench.handwritten"
         custom: Mapping[str, str | int] = {"timeout_seconds": 60}
         if variant.changes is not None:
             changes = {"result": None, **variant.changes}
             write_spec(folder, changes)
             kind, module, custom = TASK_TYPE, "yaml_connector.flyte.service", CUSTOM
-        service, client = await stack.enter_async_context(connected(services, "c0", module))
+        service, client = await stack.enter_async_context(connected(services, module, environment(folder, backend)))
         requests = await get_requests(client, kind, custom, number + WARM_UP_JOBS)
         await drive(client.senders["GetTask"], iter(requests[number:]), Load(WARM_UP_JOBS, calls=WARM_UP_JOBS))
         await asyncio.sleep(SETTLE)
         before = service.memory()
-        await asyncio.to_thread(_seen, backend_port)
+        await asyncio.to_thread(_seen, backend.port)
         cell: Cell = {"variant": variant.name, "jobs": number}
-        return cell | await _polled(service, client, list(map(Job, requests[:number])), before, backend_port, options)
+        return cell | await _polled(service, client, list(map(Job, requests[:number])), before, backend.port, options)
 
 
 async def _polled(
@@ -260,9 +258,8 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     return cells
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.jobs", "Many running jobs behind a backend with a limit.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     names = "; ".join(each.name for each in variants(1, 1))
     parser.add_argument("--jobs", type=command.counts, help="how many, several with commas (100,1000,10000)")
     parser.add_argument("--only", help=f"variants, with ; between: {names}", type=lambda text: text.split(";"))
@@ -270,12 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=command.duration, help="how long jobs may change (60)")
     parser.add_argument("--workers", type=command.count, help="polls at once at most (as many as it takes; Flyte: 10)")
     parser.add_argument("--limit", type=command.count, default=10, help="requests a second that the backend answers")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.jobs = options.jobs or ([100, 1000] if options.quick else [100, 1000, 10_000])
     options.interval = options.interval or (5.0 if options.quick else 30.0)
     options.seconds = options.seconds or (10.0 if options.quick else 60.0)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

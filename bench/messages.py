@@ -24,7 +24,7 @@ Reply = tuple[bytes, ...]
 
 
 class WrongAnswerError(Exception):
-    """An answer that no working connector gives; the message says what is wrong with it."""
+    """A reply that a working connector would not send; the message says what is wrong with it."""
 
 
 def create_request(task_type: str, custom: Mapping[str, str | int], name: str, number: int) -> bytes:
@@ -92,7 +92,7 @@ def check_create(reply: Reply) -> None:
 
 
 def check_running(reply: Reply) -> None:
-    """RUNNING, with the backend's own message: nothing that a connector says for want of an answer."""
+    """RUNNING, with the backend's own message: not a message that a connector writes when it has no response."""
     _check_resource(reply, TaskExecution.RUNNING)
 
 

@@ -1,4 +1,4 @@
-"""What a backend that hangs and a slow one do to calls for a healthy one: ``python -m bench.neighbours``
+"""What a backend that hangs and a slow one do to calls for a healthy one: ``python -m bench neighbours``
 (``make bench-neighbours``).
 
 One `c0` with five specs. The healthy one is asked at a steady rate all the time, and so are two others: in turns two
@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import itertools
 import math
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -21,10 +20,10 @@ from tempfile import TemporaryDirectory
 from bench import command
 from bench.client import Send
 from bench.command import Cell, Column
-from bench.connected import connected, get_requests
-from bench.services import Services, environment, free_ports
+from bench.services import Services, connected, environment, get_requests
 from bench.spec_files import CUSTOM, write_spec
 
+ABOUT = "What a hanging and a slow backend do to calls for a healthy one."
 COLUMNS: list[Column] = [
     ("phase", "", ""),
     ("p50_ms", "p50 ms", ".2f"),
@@ -86,16 +85,17 @@ class Steady:
 
 async def measure(options: argparse.Namespace) -> list[Cell]:
     """A row for each phase."""
-    ports = dict(zip(BACKENDS, free_ports(len(BACKENDS)), strict=True))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
-        services = stack.enter_context(Services(environment(folder)))
-        for name, port in ports.items():
-            services.start_backend(port, "bench.backend", str(BACKENDS[name]))
-            write_spec(folder, {"connection": {"base_url": f"http://127.0.0.1:{port}"}}, name)
-        _, client = await stack.enter_async_context(connected(services, "c0", "yaml_connector.flyte.service"))
+        services = stack.enter_context(Services())
+        for name, seconds in BACKENDS.items():
+            backend = services.start_backend("plain", seconds)
+            write_spec(folder, {"connection": {"base_url": f"http://127.0.0.1:{backend.port}"}}, name)
+        _, client = await stack.enter_async_context(
+            connected(services, "yaml_connector.flyte.service", environment(folder))
+        )
         send = client.senders["GetTask"]
-        requests = {name: await get_requests(client, name, CUSTOM, JOBS) for name in ports}
+        requests = {name: await get_requests(client, name, CUSTOM, JOBS) for name in BACKENDS}
         taken: dict[str, list[Steady]] = {phase: [] for phase in PHASES}
         others: dict[str, int] = {}
         for number in range(options.rounds + 1):
@@ -141,18 +141,15 @@ def _p99(calls: Steady) -> float:
     return quantiles(calls.latencies, n=100, method="inclusive")[98]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.neighbours", "What a hanging and a slow backend do to calls for a healthy one.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     parser.add_argument("--rounds", type=command.count, help="how often each is measured (10)")
     parser.add_argument("--seconds", type=command.duration, help="length of each sample (8)")
     parser.add_argument("--rate", type=command.count, default=150, help="calls a second for the healthy one (150)")
     parser.add_argument("--others-rate", type=command.count, default=15, help="for each of the two others (15)")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.rounds = options.rounds or (2 if options.quick else 10)
     options.seconds = options.seconds or (3.0 if options.quick else 8.0)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,7 +16,7 @@ BATCH = {
     "items": "$.jobs[*]",
     "id": "$.id",
 }
-"""The section `get.batch` for `bench.limited`."""
+"""The section `get.batch` for the backend `limited`."""
 
 
 def write_spec(folder: Path, changes: Mapping[str, Any] | None = None, name: str = TASK_TYPE) -> Path:

@@ -1,4 +1,4 @@
-"""Many specs: ``python -m bench.specs`` (``make bench-specs``).
+"""Many specs: ``python -m bench specs`` (``make bench-specs``).
 
 For each number of specs, in processes of their own: loading and checking all of them, and `c0` until it serves. The
 first row has none: what Python, the imports and `c0` take alone.
@@ -8,17 +8,16 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench import command
 from bench.command import Cell, Column
-from bench.services import environment
+from bench.services import command_seconds, environment, service_start
 from bench.spec_files import TASK_TYPE, write_spec
-from bench.starting import command_seconds, service_start
 
+ABOUT = "Many specs: loading them, and starting with them."
 COLUMNS: list[Column] = [
     ("specs", "specs", "d"),
     ("load_s", "load s", ".2f"),
@@ -78,16 +77,13 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     return cells
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.specs", "Many specs: loading them, and starting with them.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     parser.add_argument("--specs", type=command.counts, help="how many, several with commas (100,1000,10000)")
     parser.add_argument("--rounds", type=command.count, help="how often each is measured (3)")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.specs = options.specs or ([100, 1000] if options.quick else [100, 1000, 10_000])
     options.rounds = options.rounds or (1 if options.quick else 3)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

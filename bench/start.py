@@ -1,4 +1,4 @@
-"""How long starting takes: ``python -m bench.start`` (``make bench-start``).
+"""How long starting takes: ``python -m bench start`` (``make bench-start``).
 
 The commands take turns, so what else the machine does hits all alike; the table has medians.
 """
@@ -6,16 +6,16 @@ The commands take turns, so what else the machine does hits all alike; the table
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from statistics import median
 
 from bench import command
 from bench.command import Cell, Column
-from bench.services import environment
+from bench.services import command_seconds, environment, service_start
 from bench.spec_files import BASE
-from bench.starting import command_seconds, service_start
 
+ABOUT = "How long starting takes."
 COLUMNS: list[Column] = [
     ("what", "", ""),
     ("seconds", "s", ".3f"),
@@ -80,14 +80,11 @@ async def measure(options: argparse.Namespace) -> list[Cell]:
     return cells
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    parser = command.parser("bench.start", "How long starting takes.")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this bench."""
     parser.add_argument("--rounds", type=command.count, help="how often each is started (15)")
-    options = parser.parse_args(arguments)
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given."""
     options.rounds = options.rounds or (3 if options.quick else 15)
-    return command.show(options, measure(options), COLUMNS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
