@@ -13,7 +13,7 @@ import pytest
 import yaml_connector
 from tests.docs.doc_blocks import DOCS
 from tests.support.paths import ROOT
-from yaml_connector._expressions import budget, jinja, jsonpath
+from yaml_connector._expressions import budget, compile, jsonpath
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.scope import Scope
@@ -102,7 +102,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         document.MOST_PROBLEMS,
         checks.MOST_EXPRESSIONS,
         checks.MOST_CHARACTERS,
-        jinja.LONGEST_SOURCE,
+        compile.LONGEST_SOURCE,
         jsonpath.LONGEST_EXTENDED,
         budget.LARGEST_TEXT,
         budget.LARGEST_RANGE,
