@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.fake_api import FakeApi, reply
 from tests.support.sending import Sender
-from yaml_connector._http.auth import aws_host
+from yaml_connector._http.auth import AUTH_KINDS
+from yaml_connector._http.auth.cloud import aws_host
+from yaml_connector._spec import auth as spec
 from yaml_connector.errors import EvaluationError, PermanentError
 
 KEY = {"secrets": {"k": "s3cr3t-value"}}
@@ -225,3 +227,7 @@ def signature_of(request: httpx.Request, secret: str, region: str, service: str)
     for part in (moment[:8], region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def test_every_kind_that_a_spec_may_name_has_its_class() -> None:
+    assert set(AUTH_KINDS) == set(spec.AUTH_KINDS.values())

@@ -180,6 +180,6 @@ def test_a_transient_failure_is_sent_again(way: str) -> None:
 
 @both
 def test_nothing_is_sent_after_the_deadline(way: str) -> None:
-    found = outcome(way, lambda api, path, token: web.Response(), deadline=0.000001)
+    found = outcome(way, lambda api, path, token: web.Response(), deadline="0.001ms")
     assert found.error == ("TransientError", "GET /start was not sent: the deadline of this call has passed")
     assert not found.seen

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan, header_map
+from yaml_connector._spec.auth import AuthModel
 from yaml_connector.errors import ConfigError
+
+A = TypeVar("A", bound="Auth")
 
 
 class Login(Protocol):
@@ -33,6 +36,21 @@ class Auth(Protocol):
 
     def invalidate(self, request: HttpRequest, context: CallContext) -> bool:
         """Discard the token that `request` was signed with: the API refused it. Returns False if there is none."""
+
+
+AUTH_KINDS: dict[type[AuthModel], Callable[[Any], Auth]] = {}
+"""What makes the auth of each kind, by its model."""
+
+
+def auth_kind(model: type[AuthModel]) -> Callable[[type[A]], type[A]]:
+    """Decorate the class of an auth kind; `model` is the kind in a spec, and the argument of the constructor."""
+
+    def register(kind: type[A]) -> type[A]:
+        assert model not in AUTH_KINDS, f"{model.__name__} has two classes"
+        AUTH_KINDS[model] = kind
+        return kind
+
+    return register
 
 
 class StaticAuth:

@@ -13,7 +13,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, StaticAuth, import_extra
+from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, import_extra
 from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, token_of
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import parse_url
@@ -24,6 +24,7 @@ from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 
 
+@auth_kind(spec.SigV4Auth)
 class SigV4(StaticAuth):
     """AWS signature version 4, by botocore's signer; without keys in the spec, by botocore's credential chain."""
 
@@ -97,6 +98,7 @@ def aws_host(host: str) -> tuple[str | None, str | None]:
     return {"email": "ses"}.get(service, service), region
 
 
+@auth_kind(spec.GoogleAuth)
 class Google(FetchedAuth):
     """A Google access token, by google-auth: a service account's key, or its default credentials."""
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.auth.base import Login, StaticAuth, set_headers, token_header
+from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, set_headers, token_header
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._http.request_template import add_query, header_map
 from yaml_connector._spec import auth as spec
 
 
+@auth_kind(spec.BearerAuth)
 class Bearer(StaticAuth):
     """`Authorization: Bearer TOKEN`."""
 
@@ -31,6 +32,7 @@ class Bearer(StaticAuth):
             set_headers(request, headers)
 
 
+@auth_kind(spec.BasicAuth)
 class Basic(StaticAuth):
     """HTTP basic authentication."""
 
@@ -51,6 +53,7 @@ def basic_header(username: str, password: str, context: CallContext) -> str:
     return f"Basic {pair}"
 
 
+@auth_kind(spec.ApiKeyAuth)
 class ApiKey(StaticAuth):
     """A key in a header or in the query."""
 

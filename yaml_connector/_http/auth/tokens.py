@@ -15,7 +15,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Value, compile_extraction, compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, import_extra, set_headers, token_header
+from yaml_connector._http.auth.base import Login, auth_kind, import_extra, set_headers, token_header
 from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.coalesce import SingleFlight
 from yaml_connector._http.context import CallContext
@@ -151,6 +151,7 @@ def token_of(response: Response, context: CallContext) -> tuple[str, float | Non
     return required_token(body.get("access_token"), response, context), lifetime_of(body.get("expires_in"))
 
 
+@auth_kind(spec.ClientCredentialsAuth)
 class ClientCredentials(FetchedAuth):
     """OAuth 2 client credentials."""
 
@@ -232,6 +233,7 @@ class SignedJwt:
         return self._model.lifetime
 
 
+@auth_kind(spec.JwtAuth)
 class Jwt(FetchedAuth):
     """A signed JWT as the bearer token."""
 
@@ -246,6 +248,7 @@ class Jwt(FetchedAuth):
         return self._signed.make(context.scope), self._signed.lifetime
 
 
+@auth_kind(spec.TokenAuth)
 class Token(FetchedAuth):
     """A login request that returns the token."""
 
