@@ -291,7 +291,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "this log token is none that the connector gave; start again without one": lambda _: raised(
         lambda: job({}, logs={"request": "GET /log", "format": "text"}).logs("???")
     ),
-    "there is no connector ... in ...": lambda _: task(spec="batch_jobs"),
+    "there is no spec ... in ...": lambda _: task(spec="batch_jobs"),
     "has no config field ...": lambda _: task(config={"timeout": 5}),
     "config field ... is required": lambda _: task(spec=TYPED, config={}),
     "config field ...: ... is not allowed; allowed: ...": lambda _: task(

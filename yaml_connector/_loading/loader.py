@@ -16,7 +16,8 @@ from yaml_connector._loading.document import LARGEST_FILE, Document, parse
 from yaml_connector._loading.partial import prune_invalid
 from yaml_connector._loading.validation import build
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.errors import Diagnostic, SpecError
+from yaml_connector._text import did_you_mean
+from yaml_connector.errors import ConfigError, Diagnostic, SpecError
 
 SPEC_PATH_VARIABLE = "YAML_CONNECTOR_PATH"
 DEFAULT_FOLDER = "connectors.d"
@@ -47,6 +48,59 @@ def load(path: str | os.PathLike[str] | None = None) -> list[LoadedSpec]:
     if errors:
         raise SpecError(errors)
     return loaded
+
+
+def resolve(spec: str | os.PathLike[str]) -> LoadedSpec:
+    """Return the spec that a path or a task type names, for tasks and all commands.
+
+    A path is the file. A name is a task type in the folder where specs are looked for, and its highest version is
+    taken, in whatever file that is; if no spec has the task type, NAME.yaml is taken. Only files that can be meant are
+    loaded, so that a wrong spec does not stop the tasks of the others.
+
+    Raises SpecError with the problems of the files, or ConfigError that says which names there are.
+    """
+    name = str(spec)
+    is_path = name.endswith((".yaml", ".yml")) or "/" in name or not isinstance(spec, str)
+    if not is_path and not os.path.isfile(name):
+        return _resolve_name(name, specs_path())
+    if not os.path.isfile(name):
+        raise _no_file(name)
+    loaded, problems = read_spec(name)
+    if loaded is None:
+        raise SpecError(problem for problem in problems if problem.severity == "error")
+    return loaded
+
+
+def _resolve_name(name: str, folder: str) -> LoadedSpec:
+    problems: list[Diagnostic] = []
+    files = [file for file in spec_files(folder, problems) if Path(file).stem == name or _mentions(file, name)]
+    loaded, found = load_all(files)
+    by_name = {Path(item.file).stem: item for item in loaded} | newest(loaded)
+    if name in by_name:
+        return by_name[name]
+    if os.path.isdir(name):
+        raise _no_file(name)
+    errors = [problem for problem in [*problems, *found] if problem.severity == "error"]
+    if errors:
+        raise SpecError(errors)
+    known = sorted(newest(load_all([folder])[0]))
+    raise ConfigError(f"there is no spec {name!r} in {Path(folder).resolve()}{did_you_mean(name, known)}")
+
+
+def _no_file(name: str) -> ConfigError:
+    if os.path.isdir(name):
+        return ConfigError(f"{name} is a folder: name one spec, by its file or its task type")
+    return ConfigError(f"there is no spec file {Path(name).resolve()}")
+
+
+def newest(loaded: Iterable[LoadedSpec]) -> dict[str, LoadedSpec]:
+    """Return the spec of the highest version for each task type."""
+    return {item.spec.task_type_name: item for item in sorted(loaded, key=lambda found: found.spec.task_type_version)}
+
+
+def _mentions(file: str, name: str) -> bool:
+    content = read_file(file)
+    return isinstance(content, bytes) and name.encode() in content
 
 
 def load_all(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Diagnostic]]:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector._text import did_you_mean
-from yaml_connector.errors import ConfigError, EvaluationError, SpecError, YamlConnectorError
+from yaml_connector.errors import EvaluationError, YamlConnectorError
 
 if TYPE_CHECKING:
     from yaml_connector._expressions.value_types import ValueType
     from yaml_connector._jobs.create import CreateValues
-    from yaml_connector._loading.loader import LoadedSpec
     from yaml_connector._spec import ConnectorSpec
 
 
@@ -68,26 +67,6 @@ def job_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         function = option(function)
     return function
-
-
-def find_spec(name: str) -> LoadedSpec:
-    """Return a spec by the path of its file, or by its task type. Raises SpecError, or ConfigError with all names."""
-    from yaml_connector._loading.loader import load, load_all, specs_path
-
-    if os.path.isfile(name) or name.endswith((".yaml", ".yml")):
-        return load(name)[0]
-    folder = specs_path()
-    loaded, problems = load_all([folder])
-    found = [item for item in loaded if item.spec.task_type_name == name]
-    if found:
-        return max(found, key=lambda item: item.spec.task_type_version)
-    if os.path.isdir(name):
-        raise ConfigError(f"{name} is a folder: name one spec, by its file or its task type")
-    errors = [problem for problem in problems if problem.severity == "error"]
-    if errors:
-        raise SpecError(errors)
-    tail = did_you_mean(name, [item.spec.task_type_name for item in loaded], what="there is")
-    raise ConfigError(f"there is no spec {name!r} in {folder}{tail}; a file is named by its path")
 
 
 class UsageErrors:

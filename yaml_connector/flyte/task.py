@@ -18,8 +18,7 @@ from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
 
 from yaml_connector._expressions.value_types import ValueType
-from yaml_connector._loading.finding import find_spec
-from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._loading.loader import LoadedSpec, resolve
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector._text import closest, did_you_mean
@@ -267,7 +266,7 @@ def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
 
     `spec` is a task type's name in the specs folder, or a path. Raises SpecError or ConfigError.
     """
-    return plugin_of(find_spec(spec))
+    return plugin_of(resolve(spec))
 
 
 def task_from_spec(

@@ -143,7 +143,8 @@ def test_a_spec_may_be_named_by_its_task_type(command: Command, here: Path) -> N
     wrong = command("explain", "batch_jop")
     assert wrong.returncode == 2
     assert "there is no field 'batch_jop'" in wrong.stderr
-    assert "there is also no task type 'batch_jop' in connectors.d; did you mean batch_job?" in wrong.stderr
+    assert "there is no spec 'batch_jop' in /" in wrong.stderr
+    assert "connectors.d; did you mean batch_job?" in wrong.stderr
     assert "task type" not in command("explain", "--tests", "nonsense").stderr
 
 

@@ -20,8 +20,8 @@ from tests.support.command_line import Command
 from tests.support.paths import CATALOG, CORNERS, ROOT
 from tests.support.real_processes import USER_KEYS, clean_environment, script
 from yaml_connector import task_plugin
-from yaml_connector._loading.loader import load, load_text
-from yaml_connector.cli.stubs.module_text import found_by_name, module_text
+from yaml_connector._loading.loader import load, load_text, newest
+from yaml_connector.cli.stubs.module_text import module_text
 from yaml_connector.flyte.stub_runtime import TaskOptions
 
 FOLDERS = {
@@ -150,7 +150,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the modules for all specs of this repository."""
     folder = tmp_path_factory.mktemp("modules")
     for name, folders in FOLDERS.items():
-        specs = found_by_name(item for source in folders for item in load(source))
+        found = newest(item for source in folders for item in load(source))
+        specs = [item.spec for _, item in sorted(found.items())]
         (folder / f"{name}.py").write_text(module_text(specs), encoding="utf-8")
     return folder
 

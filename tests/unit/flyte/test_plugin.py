@@ -146,7 +146,7 @@ def test_an_unknown_task_type_is_said_with_the_closest_one_and_where_it_was_look
     assert task_plugin("typed") is TypedTask
     with pytest.raises(ConfigError) as raised:
         task_from_spec("typd")
-    assert str(raised.value) == f"there is no connector 'typd' in {SPECS}; did you mean typed? allowed: typed"
+    assert str(raised.value) == f"there is no spec 'typd' in {SPECS}; did you mean typed? allowed: typed"
     with pytest.raises(ConfigError, match=r"there is no spec file /.*missing\.yaml"):
         task_from_spec(SPECS / "missing.yaml")
     monkeypatch.delenv("YAML_CONNECTOR_PATH")

@@ -11,7 +11,6 @@ from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import (
     UsageErrors,
     config_option,
-    find_spec,
     format_option,
     pairs,
     read_config,
@@ -50,9 +49,10 @@ def check(
     """
     import asyncio
 
+    from yaml_connector._loading.loader import resolve
     from yaml_connector.cli.check.preflight import Preflight
 
-    loaded = find_spec(spec)
+    loaded = resolve(spec)
     errors = UsageErrors()
     known_config, known_secrets = _config(loaded.spec, config, errors), read_secrets(loaded.spec, secrets, errors)
     errors.raise_if_any()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector._text import did_you_mean
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import format_option
+from yaml_connector.errors import ConfigError, SpecError
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec
@@ -33,11 +33,11 @@ def explain(what: str, tests: bool, form: str) -> None:
       yaml-connector explain create.adopt
       yaml-connector explain connectors.d/batch_job.yaml
     """
-    from yaml_connector._loading.loader import LoadedSpec, load
+    from yaml_connector._loading.loader import LoadedSpec, resolve
     from yaml_connector.cli._description.words import spec_lines
 
     data: dict[str, Any]
-    found = load(what)[0] if os.path.isfile(what) or what.endswith((".yaml", ".yml")) else _named(what, tests)
+    found = resolve(what) if os.path.isfile(what) or what.endswith((".yaml", ".yml")) else _named(what, tests)
     if isinstance(found, LoadedSpec):
         lines = list(spec_lines(found))
         data = {"file": found.file, "lines": lines}
@@ -48,7 +48,7 @@ def explain(what: str, tests: bool, form: str) -> None:
 
 def _named(what: str, tests: bool) -> Field | LoadedSpec:
     """Return the field of this path, else the spec of this task type; raise click.UsageError if there is neither."""
-    from yaml_connector._loading.loader import load_all, specs_path
+    from yaml_connector._loading.loader import resolve
     from yaml_connector.cli.explain.fields import field_of
 
     try:
@@ -56,10 +56,9 @@ def _named(what: str, tests: bool) -> Field | LoadedSpec:
     except click.UsageError as no_field:
         if tests:
             raise
-        folder = specs_path()
-        loaded, _ = load_all([folder])
-        named = [item for item in loaded if item.spec.task_type_name == what]
-        if named:
-            return max(named, key=lambda item: item.spec.task_type_version)
-        tail = did_you_mean(what, [item.spec.task_type_name for item in loaded], what="there is")
-        raise click.UsageError(f"{no_field.message}\n  there is also no task type {what!r} in {folder}{tail}") from None
+        try:
+            return resolve(what)
+        except ConfigError as no_spec:
+            raise click.UsageError(f"{no_field.message}\n  {no_spec}") from None
+        except SpecError:
+            raise no_field from None

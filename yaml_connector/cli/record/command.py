@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._options import JobOptions, create_values, find_spec, job_options
+from yaml_connector.cli._options import JobOptions, create_values, job_options
 
 if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
@@ -52,13 +52,14 @@ def record(
     """
     import asyncio
 
+    from yaml_connector._loading.loader import resolve
     from yaml_connector.cli._live.interactive_run import Drive
     from yaml_connector.cli._live.recorder import RecordingJobClient
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs
     from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
     from yaml_connector.cli.record.relax import relax
 
-    loaded = find_spec(spec)
+    loaded = resolve(spec)
     file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
     if os.path.exists(file) and not force:
         raise click.UsageError(f"{file} already exists; choose another file with --to, or overwrite it with --force")

@@ -11,7 +11,6 @@ from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import (
     JobOptions,
     create_values,
-    find_spec,
     format_option,
     job_options,
     verbose_option,
@@ -46,11 +45,12 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
     """
     import asyncio
 
+    from yaml_connector._loading.loader import resolve
     from yaml_connector.cli._live.interactive_run import Drive
     from yaml_connector.cli._live.recorder import RecordingJobClient
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs, end_data
 
-    loaded = find_spec(spec)
+    loaded = resolve(spec)
     values = create_values(loaded.spec, job, needs_secrets=not dry_run)
     as_json = as_json or form == "json"
     if dry_run:

@@ -43,10 +43,11 @@ def stubs(paths: tuple[str, ...], output: str, check: bool) -> None:
       job = BatchJobTask("my_job", plugin_config=BatchJobConfig(timeout_seconds=60))
     """
     loaded = load_specs(paths)
-    from yaml_connector.cli.stubs.module_text import MARK, found_by_name, module_text, name_problems
+    from yaml_connector._loading.loader import newest
+    from yaml_connector.cli.stubs.module_text import MARK, module_text, name_problems
 
     exit_with(name_problems(loaded))
-    text = module_text(found_by_name(loaded))
+    text = module_text([item.spec for _, item in sorted(newest(loaded).items())])
     if check:
         _compare(output, text)
         return

@@ -7,10 +7,9 @@ the specs themselves (`flyte.stub_runtime.names_of`). Formatters and linters lea
 from __future__ import annotations
 
 import keyword
-import os
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,17 +51,6 @@ def name_problems(loaded: Sequence[LoadedSpec]) -> Iterator[Diagnostic]:
                 if keyword.iskeyword(name) or name in taken[section] or name.startswith("__"):
                     message = f"a Python class cannot take a {section.removesuffix('s')} called {name!r}"
                     yield item.document.problem((section, name), message)
-
-
-def found_by_name(loaded: Iterable[LoadedSpec]) -> list[ConnectorSpec]:
-    """The spec that `task_plugin` finds for each task type, in the order of their names: of several versions that in
-    NAME.yaml, else the highest."""
-
-    def rank(item: LoadedSpec) -> tuple[bool, int]:
-        return os.path.basename(item.file) == f"{item.spec.task_type_name}.yaml", item.spec.task_type_version
-
-    found = {item.spec.task_type_name: item.spec for item in sorted(loaded, key=rank)}
-    return [found[name] for name in sorted(found)]
 
 
 def module_text(specs: Sequence[ConnectorSpec]) -> str:
