@@ -1,4 +1,4 @@
-"""The clock that everything reads, so that a contract test can have one of its own (section 10)."""
+"""The clock: the package reads the time here, so that a contract test can replace it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 
 class Clock:
-    """Real time. `time()` is epoch seconds, `monotonic()` seconds from some start, `sleep()` waits."""
+    """Real time: `time()` in epoch seconds, `monotonic()` in seconds from some start, `sleep()` for seconds."""
 
     def time(self) -> float:
         return time.time()
@@ -16,7 +16,7 @@ class Clock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio  # here, since checking specs needs none of it
+        import asyncio  # imported here: checking specs does not need it
 
         await asyncio.sleep(seconds)
 
@@ -26,10 +26,10 @@ _current: ContextVar[Clock] = ContextVar("yaml_connector_clock", default=_REAL)
 
 
 def clock() -> Clock:
-    """The clock in force here."""
+    """Return the clock in force in this context."""
     return _current.get()
 
 
 def use_clock(replacement: Clock) -> None:
-    """Let everything that runs in this context read another clock."""
+    """Replace the clock for everything that runs in this context."""
     _current.set(replacement)

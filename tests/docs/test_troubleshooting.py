@@ -247,7 +247,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "is empty, and would leave out a segment of the path": (
         lambda _: created(**PATH_OF_INPUT, values={"inputs": {"name": ""}})
     ),
-    "may not hold the segments '.' and '..'": lambda _: created(**PATH_OF_INPUT, values={"inputs": {"name": ".."}}),
+    "must not contain the segments '.' and '..'": lambda _: created(**PATH_OF_INPUT, values={"inputs": {"name": ".."}}),
     "the file ... cannot be read: ...": lambda _: unreadable_file(),
     "config field ...: ... is less than the minimum ...": (
         lambda _: created(config={"cpus": {"type": "int", "minimum": 2}}, values={"config": {"cpus": 1}})

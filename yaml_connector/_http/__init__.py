@@ -1,1 +1,1 @@
-"""HTTP: building requests, where they may go, sending them, reading answers, credentials, retries."""
+"""An HTTP client for one connection of a spec: requests, hosts, credentials, responses, retries."""

@@ -1,4 +1,4 @@
-"""Bodies of requests, each in its encoding (section 6): one function for each kind, and one line in the table below."""
+"""Bodies of requests, each in its encoding: one function for each kind, and one line in the table below."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _json_body(value: Value) -> BuildBody:
         return lambda scope, files: (fixed, "application/json")
 
     def build(scope: Scope, files: Files) -> Built:
-        data = value.evaluate(scope)  # null can only come from a template that gives the whole body: then there is none
+        data = value.evaluate(scope)  # null comes from a template for the whole body only: no body
         return (None, None) if data is None else (json_bytes(data), "application/json")
 
     return build
@@ -77,7 +77,7 @@ class _Multipart:
         disposition = f'form-data; name="{_quoted(name)}"' + (f'; filename="{_quoted(filename)}"' if filename else "")
         kind = content_type or ("application/octet-stream" if isinstance(content, _FilePart) else None)
         if kind and {"\r", "\n", "\0"} & set(kind):
-            raise EvaluationError("the content_type of a part holds a line break")
+            raise EvaluationError("the content_type of a part contains a line break")
         head = f"--{self.boundary}\r\nContent-Disposition: {disposition}\r\n"
         head += f"Content-Type: {kind}\r\n\r\n" if kind else "\r\n"
         self.pieces.append(head.encode())
@@ -103,7 +103,7 @@ class _Multipart:
 
 
 def _quoted(text: Any) -> str:
-    """A name within quotes, as browsers write it; a backslash, too, for some servers take it for an escape."""
+    """Write a name within quotes, as browsers do; a backslash too, which some servers take for an escape."""
     return as_text(text).translate(_IN_QUOTES)
 
 
@@ -154,6 +154,7 @@ _BODIES: dict[str, Callable[[Value], BuildBody]] = {
 
 
 def compile_body(request: Request) -> tuple[BuildBody, frozenset[Reference]]:
+    """Return a function that builds the body and its content type, and the references in it."""
     if not request.bodies:
         return (lambda scope, files: (None, None)), frozenset()
     kind = request.bodies[0]
@@ -164,7 +165,7 @@ def compile_body(request: Request) -> tuple[BuildBody, frozenset[Reference]]:
 
 
 def as_mapping(value: Any, place: str) -> Mapping[str, Any]:
-    """A value that must be a mapping (null: an empty one); raises EvaluationError that names the place."""
+    """Return a value that must be a mapping (null: an empty one); raises EvaluationError that names the place."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):

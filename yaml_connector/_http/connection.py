@@ -1,4 +1,4 @@
-"""A connection as it is used: base URL, hosts, default headers, credentials, TLS, limits (section 4)."""
+"""A compiled connection: endpoint, default headers and query, credentials, limits, TLS."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _MOST_ENDPOINTS = 1000  # different base URLs that `config` may make
 
 
 class Connection:
-    """A compiled connection: what does not change from call to call.
+    """A compiled connection: everything that calls share.
 
-    `environment` is the connector's environment; `transport` is the wire, made from the spec unless given.
+    `environment` are the connector's environment variables. `transport` is made from the spec unless it is given.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Connection:
         )
 
     def endpoint(self, config: Mapping[str, Any]) -> Endpoint:
-        """Where requests with this config go; raises EvaluationError if that is no usable URL."""
+        """Return where requests with this config go; raises EvaluationError if that is not a usable URL."""
         if self._fixed is not None:
             return self._fixed
         if not any(name[0] == "config" for name in self._config_names):
@@ -78,7 +78,7 @@ class Connection:
         return endpoint
 
     def _used(self, config: Mapping[str, Any]) -> list[str]:
-        """The fields of the config that matter for the endpoint; all of them where it is used as a whole."""
+        """Return the config fields that the endpoint depends on: all of them if it uses config as a whole."""
         used = [name for name in self._config_names if name[0] == "config"]
         return sorted(config) if any(len(name) == 1 for name in used) else sorted({str(name[1]) for name in used})
 
@@ -99,6 +99,7 @@ class Connection:
         return Endpoint(target.origin + target.rest.rstrip("/"), target, rules)
 
     def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS settings of the spec; raises EvaluationError if a file cannot be read."""
         scope = Scope(env=self.environment, config={}, secrets={})
         files = {
             name: compile_text(value).evaluate(scope)

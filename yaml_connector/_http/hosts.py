@@ -1,7 +1,6 @@
-"""Where a request may go (section 4, `allowed_hosts` and `public_hosts`).
+"""Hosts that a request may reach (`allowed_hosts`, `public_hosts`).
 
-A URL is taken apart strictly, its host brought to one normal form, checked, and put together again from the checked
-parts: what is checked is what is sent.
+A URL is parsed strictly and its host normalised; the URL that is sent is built again from the checked parts.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from yaml_connector.errors import EvaluationError
 
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-# What may stand unencoded in a path and a query; everything else is percent-encoded.
+# These characters stay as they are in a path and a query; all others are percent-encoded.
 _URL_SAFE = "/:@!$&'()*+,;=-._~%?"
 _METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"})
 
@@ -49,17 +48,17 @@ class ParsedUrl:
 
 @lru_cache(maxsize=4096)
 def parse_url(url: str) -> ParsedUrl:
-    """Take a URL apart; raises EvaluationError for what is no plain http(s) URL of one unambiguous host."""
+    """Parse a URL; raises EvaluationError unless it is an http(s) URL of one unambiguous host."""
     _check_characters(url)
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        raise EvaluationError(f"{url!r} is no URL: {error}") from None
+        raise EvaluationError(f"{url!r} is not a valid URL: {error}") from None
     if parts.scheme.lower() not in _PORTS:
-        raise EvaluationError(f"{url!r} is no URL that can be used: it must start with http:// or https://")
+        raise EvaluationError(f"{url!r} is not a usable URL: it must start with http:// or https://")
     if "@" in parts.netloc:
-        raise EvaluationError("a URL may not hold a user name or password; use auth")
+        raise EvaluationError("a URL must not contain a user name or password; use auth")
     scheme = parts.scheme.lower()
     host = normal_host(parts.hostname or "")
     path = quote(parts.path, safe=_URL_SAFE.replace("?", "")) or "/"
@@ -68,26 +67,26 @@ def parse_url(url: str) -> ParsedUrl:
 
 
 def resolve_url(base: str, url: str) -> str:
-    """An absolute URL from one that may be relative (`Location`, `nextUri`)."""
+    """Return an absolute URL for one that may be relative to `base` (`Location`, `nextUri`)."""
     _check_characters(url)
     if url.startswith("//") or re.match(r"https?:(?!//[^/?#])", url, re.IGNORECASE):
         raise EvaluationError(f"{url!r} is neither an absolute URL nor a path")
     try:
         return urljoin(base, url)
     except ValueError as error:
-        raise EvaluationError(f"{url!r} is no URL: {error}") from None
+        raise EvaluationError(f"{url!r} is not a valid URL: {error}") from None
 
 
 def _check_characters(url: str) -> None:
     if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
-        raise EvaluationError(f"{url!r} is no URL: it holds blanks, backslashes or control characters")
+        raise EvaluationError(f"{url!r} is not a valid URL: it contains blanks, backslashes or control characters")
 
 
 @lru_cache(maxsize=4096)
 def normal_host(host: str) -> str:
-    """A host name in lower case, without a trailing dot, IDN encoded; an address in its one canonical form.
+    """Return a host name in lower case, without a trailing dot, IDN encoded; an address in its canonical form.
 
-    Raises EvaluationError for what several parsers would read differently (`0x7f.1`, `2130706433`, `017700000001`).
+    Raises EvaluationError for addresses that parsers read differently (`0x7f.1`, `2130706433`, `017700000001`).
     """
     if not host:
         raise EvaluationError("the URL has no host")
@@ -95,7 +94,7 @@ def normal_host(host: str) -> str:
         try:
             address = ipaddress.IPv6Address(host)
         except ValueError:
-            raise EvaluationError(f"{host!r} is no IPv6 address") from None
+            raise EvaluationError(f"{host!r} is not a valid IPv6 address") from None
         mapped = address.ipv4_mapped
         return str(mapped) if mapped else str(address)
     name = host.lower().removesuffix(".")
@@ -103,21 +102,21 @@ def normal_host(host: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode()
         except idna.IDNAError:
-            raise EvaluationError(f"{host!r} is no host name") from None
+            raise EvaluationError(f"{host!r} is not a valid host name") from None
     labels = name.split(".")
     if re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
         try:
             return str(ipaddress.IPv4Address(name))
         except ValueError:
-            raise EvaluationError(f"{host!r} is no host: write an address as four decimal numbers") from None
+            raise EvaluationError(f"{host!r} is not a valid host: write an address as four decimal numbers") from None
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise EvaluationError(f"{host!r} is no host name")
+        raise EvaluationError(f"{host!r} is not a valid host name")
     return name
 
 
 @dataclass(frozen=True)
 class HostPattern:
-    """`api.acme.com`, `*.acme.com` (one or more labels), `acme.com:8443`; `scheme` only of base_url's own."""
+    """`api.acme.com`, `*.acme.com` (one or more labels), `acme.com:8443`; only the pattern of base_url has a `scheme`."""
 
     host: str
     port: int | None = None
@@ -142,7 +141,7 @@ def parse_pattern(text: str) -> HostPattern:
     """Parse a host pattern; raises EvaluationError."""
     match = re.fullmatch(r"(\*\.)?(\[[^\]]+\]|[^:/@\s]+)(?::(\d{1,5}))?", text.strip())
     if match is None or "*" in match[2]:
-        raise EvaluationError(f"{text!r} is no host pattern; write api.acme.com, *.acme.com or acme.com:8443")
+        raise EvaluationError(f"{text!r} is not a valid host pattern; write api.acme.com, *.acme.com or acme.com:8443")
     host = normal_host(match[2].strip("[]"))
     return HostPattern((match[1] or "") + host, int(match[3]) if match[3] else None)
 
@@ -156,7 +155,7 @@ class HostRules:
     public: tuple[HostPattern, ...] = ()
 
     def check(self, target: ParsedUrl) -> bool:
-        """May a request go there? Gives whether credentials may go too; raises EvaluationError if it may not."""
+        """Return whether credentials may go to a URL; raises EvaluationError if no request may."""
         if self.base.matches(target):
             return True
         if any(pattern.matches(target) for pattern in self.allowed):
@@ -186,8 +185,10 @@ class Endpoint:
 
 
 def is_forbidden_address(address: str) -> bool:
-    """Is this an address that only a cloud's metadata service or the local link has? Names that resolve to one are
-    refused; such an address itself must be named by a pattern."""
+    """Is this an address of a cloud's metadata service or of the local link?
+
+    Names that resolve to one are refused; a pattern can still allow such an address itself.
+    """
     plain = ipaddress.ip_address(address.split("%")[0])
     mapped = getattr(plain, "ipv4_mapped", None)
     plain = mapped or plain

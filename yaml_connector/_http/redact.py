@@ -1,5 +1,4 @@
-"""Secrets never come out: every text that leaves passes `Redactor.redact` (by value, in all the forms a value
-takes)."""
+"""Masks secrets, by value and in every form that a value takes: all text that leaves a call is redacted."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _LINES = re.compile(r"\\n|[\r\n]+")
-_SHORTEST = 4  # shorter values would mask half of every text
+_SHORTEST = 4  # shorter values would mask parts of ordinary words
 
 
 class Redactor:
@@ -26,11 +25,11 @@ class Redactor:
         self._forms = [(_head(form), form) for form in forms]
         self._whole = re.compile("|".join(re.escape(form) for _, form in self._forms))
         self._longest = len(forms[0]) if forms else 0
-        heads = sorted({head for head, _ in self._forms}, key=len)  # a short one finds what starts as a longer one does
+        heads = sorted({head for head, _ in self._forms}, key=len)  # the shortest first: it also finds the longer ones
         self._heads = re.compile("|".join(map(re.escape, heads))) if heads else None
 
     def redact(self, text: str) -> str:
-        """The text with every secret masked."""
+        """Return the text with every secret masked."""
         if self._heads is None:
             return text
         pieces: list[str] = []
@@ -42,14 +41,14 @@ class Redactor:
         return "".join(pieces) if len(pieces) > 1 else text
 
     def _end(self, text: str, start: int) -> int:
-        """Where the secret ends that begins here, whichever it is, and those that begin within it."""
+        """Return the end of the secret that starts here, including secrets that start within it."""
         end = max(_common(text, start, form) for head, form in self._forms if text.startswith(head, start))
         while (further := self._whole.search(text, start + 1, end + self._longest)) and further.start() < end:
             start, end = further.start(), max(end, further.end())
         return end
 
     def redact_tree(self, value: Any) -> Any:
-        """A value with every text in it redacted."""
+        """Return a value with all strings in it redacted."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list | tuple):
@@ -69,23 +68,23 @@ NOTHING = Redactor(())
 
 @lru_cache(maxsize=512)
 def redactor_for(secrets: frozenset[str]) -> Redactor:
-    """The redactor for a set of secret values; made once for each set."""
+    """Return the redactor for a set of secret values; made once for each set."""
     return Redactor(secrets) if secrets else NOTHING
 
 
 def _forms(secret: str) -> set[str]:
-    raw = secret.encode("utf-8", "surrogatepass")  # an environment may hold what is no UTF-8
+    raw = secret.encode("utf-8", "surrogatepass")  # an environment variable need not be valid UTF-8
     forms = {secret, quote(raw, safe=""), quote(raw), quote_plus(raw)}
     forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     forms |= {repr(secret)[1:-1]}
-    for shift in range(3):  # inside a longer text that was encoded, the value may start at any of three offsets
+    for shift in range(3):  # inside a longer encoded text, the value may start at any of three offsets
         encoded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
-        # the first characters mix with what stands before, the last with what comes after
+        # the first characters depend on the text before the value, the last one on the text after it
         inner = encoded[0 if shift == 0 else shift + 1 :]
         inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
         if len(inner) >= 8:
             forms |= {inner, inner.replace("+", "-").replace("/", "_")}
-    if "\n" in secret or "\\n" in secret:  # a key in PEM, itself or in JSON: each of its lines gives it away
+    if "\n" in secret or "\\n" in secret:  # a PEM key, or one within JSON: each line is secret
         lines = {line for line in _LINES.split(secret) if len(line) >= 16 and not line.startswith("-----")}
         forms |= lines | {quote(line.encode("utf-8", "surrogatepass"), safe="") for line in lines}
     return {form for form in forms if len(form) >= _SHORTEST}
@@ -96,7 +95,7 @@ def _head(form: str) -> str:
 
 
 def _common(text: str, start: int, form: str) -> int:
-    """Where the longest common start of the form and of the text from `start` ends."""
+    """Return where the longest common prefix of the form and of the text from `start` ends."""
     if text.startswith(form, start):
         return start + len(form)
     low, high = 0, len(form)

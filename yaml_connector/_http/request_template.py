@@ -1,5 +1,4 @@
-"""Requests, compiled at load and built for each call (section 6): URL, query, headers and body, each in its
-encoding."""
+"""Requests of a spec: compiled once, and built for each call."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ _EMPTY = Value(lambda scope: {}, constant=True)
 
 @dataclass(frozen=True)
 class RequestPlan:
-    """A compiled request. `build` makes the request to send; it raises EvaluationError."""
+    """A compiled request."""
 
     method: Value
     locate: Callable[[Scope], str]
@@ -56,11 +55,14 @@ class RequestPlan:
     names: frozenset[Reference]
 
     def build(self, scope: Scope, base_url: str, files: Files = no_files) -> HttpRequest:
-        """The request for these values; headers of the connection and credentials are added later."""
+        """Build the request for these values; the connection's headers and credentials are added later.
+
+        Raises EvaluationError if a value cannot be evaluated or sent.
+        """
         try:
             return self._build(scope, base_url, files)
         except UnicodeEncodeError:
-            raise EvaluationError("the request holds half of a surrogate pair, which UTF-8 has no form for") from None
+            raise EvaluationError("the request contains a lone surrogate and cannot be encoded as UTF-8") from None
 
     def _build(self, scope: Scope, base_url: str, files: Files) -> HttpRequest:
         located = self.locate(scope)
@@ -78,7 +80,7 @@ class RequestPlan:
         if not self.method.constant:
             method = str(method).upper()
             if method not in METHODS:
-                raise EvaluationError(f"{method!r} is no method; allowed: {', '.join(METHODS)}")
+                raise EvaluationError(f"{method!r} is not a valid method; allowed: {', '.join(METHODS)}")
         return HttpRequest(method, url, headers, body, at_base=self.is_path)
 
 
@@ -108,18 +110,20 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
 
 
 def header_map(values: Mapping[str, Any]) -> dict[str, str]:
-    """Headers as text; a name or a value that could smuggle a further header is an error."""
+    """Return headers as text; raises EvaluationError for a name or value that could smuggle in another header."""
     headers = {}
     for name, value in values.items():
         text = "" if value is None else as_text(value)
         if _CONTROL.search(text):
             what = "line break" if {"\r", "\n", "\0"} & set(text) else "control character"
-            raise EvaluationError(f"the value of the header {name} holds a {what}")
+            raise EvaluationError(f"the value of the header {name} contains a {what}")
         if not _is_header_name(name):
             framing = str(name).lower() in _FRAMING
-            raise EvaluationError(f"{name!r} is no name of a header" + (" that can be given" if framing else ""))
+            raise EvaluationError(
+                f"{name!r} is not a {'header that a spec can set' if framing else 'valid header name'}"
+            )
         if not text.isascii():
-            text.encode()  # fails for what cannot be sent
+            text.encode()  # raises for a lone surrogate
         headers[name] = text
     return headers
 
@@ -130,7 +134,7 @@ def _is_header_name(name: Any) -> bool:
 
 
 def compile_query(query: Mapping[str, Any] | str | None) -> Value:
-    """The query of a request or a connection; one template that gives all of it must give a mapping."""
+    """Compile the query of a request or a connection; a template for the whole query must return a mapping."""
     if not isinstance(query, str):
         return compile_tree(query) if query is not None else _EMPTY
     given = compile_tree(query)
@@ -138,8 +142,11 @@ def compile_query(query: Mapping[str, Any] | str | None) -> Value:
 
 
 def compile_headers(headers: Mapping[str, Any] | str | None) -> Value:
-    """The headers of a request or a connection. If one template gives all of them, their names are data, and data does
-    not say which host is meant."""
+    """Compile the headers of a request or a connection.
+
+    A template for all of them must return a mapping. It may not set Host: the names are data then, and data must not
+    choose the host.
+    """
     if not isinstance(headers, str):
         return compile_tree(headers) if headers is not None else _EMPTY
     given = compile_tree(headers)
@@ -147,7 +154,7 @@ def compile_headers(headers: Mapping[str, Any] | str | None) -> Value:
     def evaluate(scope: Scope) -> Any:
         found = as_mapping(given.evaluate(scope), "headers")
         if any(str(name).lower() == "host" for name in found):
-            raise EvaluationError("headers that a template gives may not hold Host")
+            raise EvaluationError("headers returned by a template must not contain Host")
         return found
 
     return Value(evaluate, given.names)
@@ -157,7 +164,10 @@ def compile_headers(headers: Mapping[str, Any] | str | None) -> Value:
 
 
 def compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], str], frozenset[Reference]]:
-    """A function that writes the URL, or the path, and the references in it; raises EvaluationError."""
+    """Compile a URL or a path: every value stays one segment, or one parameter.
+
+    Returns a function that builds it, and the references in it; both raise EvaluationError.
+    """
     template = parse_text(text)
     whole = template.whole
     if whole is not None and whole_is_url:
@@ -173,7 +183,7 @@ def compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], str
 
 
 def _sent(template: TextTemplate) -> Iterator[str | Expression]:
-    """The parts of a URL, without a fragment: that is never sent."""
+    """Yield the parts of a URL, without a fragment, which is never sent."""
     for part in template.parts:
         if isinstance(part, str) and "#" in part:
             yield part.partition("#")[0]
@@ -192,7 +202,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
         value = part.evaluate(scope)
         text = value if type(value) is str else render_value(value, part)
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
-            built += text  # the URL's own start, or a part of its host: the whole is checked as a URL
+            built += text  # the start of the URL, or part of its host: the result is checked as a URL
         elif text and _NEEDS_NO_QUOTING(text):
             built += text
         elif in_query:
@@ -210,11 +220,11 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
 
 def _no_dots(path: str) -> None:
     if "." in path and any(segment in (".", "..") for segment in path.partition("?")[0].split("/")):
-        raise EvaluationError(f"the path {path!r} may not hold the segments '.' and '..'")
+        raise EvaluationError(f"the path {path!r} must not contain the segments '.' and '..'")
 
 
 def add_query(url: str, query: Mapping[str, Any]) -> str:
-    """The URL with further query parameters: a list gives one for each item, what is no text is written as JSON."""
+    """Add query parameters to a URL: one for each item of a list; values that are not strings are written as JSON."""
     pairs = [
         f"{quote(str(name), safe='')}={quote('' if item is None else as_text(item), safe='')}"
         for name, value in query.items()
@@ -222,5 +232,5 @@ def add_query(url: str, query: Mapping[str, Any]) -> str:
     ]
     if not pairs:
         return url
-    url = url.partition("#")[0]  # a fragment is never sent, and the query would be part of it
+    url = url.partition("#")[0]  # a fragment is never sent, and would swallow the query
     return url + ("&" if "?" in url else "?") + "&".join(pairs)

@@ -22,24 +22,27 @@ Fetched = tuple[int, Headers, bytes | None]
 
 
 class Transport:
-    """Sends one request. `timeout` is in seconds, for the head and the content together."""
+    """Sends one request. `timeout` is in seconds, for headers and content together."""
 
     def exchange(self, request: HttpRequest, timeout: float) -> AbstractAsyncContextManager[HttpResponse]:
-        """The answer as it comes. Raises TransportError, inside and outside."""
+        """Yield the response as it comes. Raises TransportError, also while it is read."""
         raise NotImplementedError
 
     async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
-        """The whole answer: status, headers, and the content, or None for one longer than `limit` bytes. Raises
-        TransportError."""
+        """Return status, headers and the whole content (None if it is longer than `limit` bytes).
+
+        Raises TransportError.
+        """
         async with self.exchange(request, timeout) as response:
             return response.status, response.headers, await response.read(limit)
 
     async def close(self) -> None:
-        """Close what is open for this event loop."""
+        """Close the connections of this event loop."""
 
 
 class AiohttpTransport(Transport):
-    """Real sockets: a pool of connections for each event loop. `resolver` finds addresses (default: the system's)."""
+    """Sends over real sockets, with a connection pool for each event loop. `resolver` finds addresses (default: the
+    system's)."""
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class AiohttpTransport(Transport):
         )
 
     async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
-        """As in Transport, without a context: every call of every connector passes here."""
+        """See Transport. Written without a context manager, since every call takes this way."""
         try:
             response = await self._send(request, timeout)
             try:
@@ -94,7 +97,7 @@ class AiohttpTransport(Transport):
 
     @asynccontextmanager
     async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
-        """As in Transport."""
+        """See Transport."""
         try:
             response = await self._send(request, timeout)
             try:
@@ -106,14 +109,14 @@ class AiohttpTransport(Transport):
             raise _wire_error(error, timeout) from None
 
     async def close(self) -> None:
-        """Close the pool of this event loop."""
+        """Close the connections of this event loop."""
         session = self._sessions.pop(asyncio.get_running_loop(), None)
         if session is not None:
             await session.close()
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """aiohttp itself sends these methods again when a connection breaks off; whether that may be is for the spec."""
+    """Keep aiohttp from sending a request again when its connection breaks: the spec decides that."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
@@ -127,7 +130,7 @@ _SENT_ONCE = (_send_once,)
 
 async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
     content = await stream.readany()
-    if stream.at_eof():  # the usual answer comes in one piece
+    if stream.at_eof():  # most responses come in one piece
         return content if len(content) <= limit else None
     pieces = [content]
     size = len(content)
@@ -138,7 +141,7 @@ async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
 
 
 def _url(text: str) -> URL:
-    """A checked URL as aiohttp takes it, without taking it apart a second time."""
+    """Return a checked URL for aiohttp without parsing it a second time."""
     scheme, _, rest = text.partition("://")
     authority, _, rest = rest.partition("/")
     path, _, query = rest.partition("?")
@@ -149,7 +152,7 @@ _FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSErr
 
 
 def _wire_error(error: BaseException, timeout: float) -> Exception:
-    if isinstance(error.__cause__, EvaluationError):  # the body's own file could not be read
+    if isinstance(error.__cause__, EvaluationError):  # the file of the body could not be read
         return error.__cause__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransportError(f"could not connect within {timeout:.3g} s", may_have_been_processed=False)
@@ -162,8 +165,8 @@ def _wire_error(error: BaseException, timeout: float) -> Exception:
 
 @lru_cache(maxsize=256)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    # A connection that is not there shortly before the time is over surely carried no request. `connect` counts the
-    # wait for a place in a full pool, too: a backend that hangs must not make other requests look doubtful.
+    # `connect` ends before `total`, so that a request without a connection is known not to have been sent. It includes
+    # the wait for a full pool: a backend that hangs must not make other requests look ambiguous.
     return aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.95)
 
 
@@ -176,7 +179,7 @@ def _reason(error: BaseException) -> str:
 
 
 class _GuardedResolver(AbstractResolver):
-    """Refuses names that resolve to link-local or metadata addresses: a DNS answer must not open what a URL may not."""
+    """Refuses names that resolve to link-local or metadata addresses, which a URL may not contain either."""
 
     def __init__(self, resolver: AbstractResolver | None) -> None:
         self._resolver = resolver or DefaultResolver()

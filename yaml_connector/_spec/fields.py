@@ -42,7 +42,7 @@ def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
 def _no_dots(url: str) -> str:
     path = re.split("[?#]", url, maxsplit=1)[0]
     if "${{" not in url and {".", ".."} & set(path.split("/")):
-        raise ValueError(f"{short(url)} may not hold the segments '.' and '..'")
+        raise ValueError(f"{short(url)} must not contain the segments '.' and '..'")
     return url
 
 
