@@ -116,7 +116,7 @@ def normal_host(host: str) -> str:
 
 @dataclass(frozen=True)
 class HostPattern:
-    """`api.acme.com`, `*.acme.com` (one or more labels), `acme.com:8443`; only the pattern of base_url has a `scheme`."""
+    """`api.acme.com`, `*.acme.com` (one or more labels), `acme.com:8443`; only base_url has a `scheme`."""
 
     host: str
     port: int | None = None
