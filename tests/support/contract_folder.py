@@ -1,4 +1,4 @@
-"""A folder with the spec of the language page's section 1, and contract tests written into it."""
+"""A folder with the spec of the repository's connectors.d, and contract tests written into it."""
 
 from __future__ import annotations
 

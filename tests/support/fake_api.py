@@ -17,34 +17,16 @@ from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
 from yaml_connector._loading.loader import LoadedSpec, load_text
+from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.httpx_transport import HttpxTransport
 
 T = TypeVar("T")
 
 BASE = "https://api.test"
-START = 1_750_000_000.0
 
 REFUSED = httpx.ConnectError("connection refused")
 SILENT = httpx.ReadTimeout("no answer")
 BROKEN = httpx.ReadError("connection reset")
-
-
-class FakeClock(Clock):
-    """Time stands still until somebody sleeps, or moves it."""
-
-    def __init__(self, now: float = START) -> None:
-        self.now = now
-        self.slept: list[float] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 def reply(status: int = 200, **response: Any) -> Callable[[httpx.Request], httpx.Response]:

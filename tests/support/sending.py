@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.fake_api import BASE, FakeApi, FakeClock, run
+from tests.support.fake_api import BASE, FakeApi, run
 from tests.support.scopes import AnyScope
 from yaml_connector._clock import Clock
 from yaml_connector._http import client
@@ -17,6 +17,7 @@ from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.steps import compile_step
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector._spec.requests import Request, Step
+from yaml_connector.testing.clock import FakeClock
 
 
 def built(request: Any, *, base_url: str = BASE, **scope: Any) -> HttpRequest:

@@ -16,7 +16,7 @@ import idna
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import EvaluationError
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # These characters stay as they are in a path and a query; all others are percent-encoded.
 _URL_SAFE = "/:@!$&'()*+,;=-._~%?"
@@ -35,7 +35,7 @@ class ParsedUrl:
     @property
     def authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @cached_property
     def origin(self) -> str:
@@ -55,7 +55,7 @@ def parse_url(url: str) -> ParsedUrl:
         port = parts.port
     except ValueError as error:
         raise EvaluationError(f"{url!r} is not a valid URL: {error}") from None
-    if parts.scheme.lower() not in _PORTS:
+    if parts.scheme.lower() not in DEFAULT_PORTS:
         raise EvaluationError(f"{url!r} is not a usable URL: it must start with http:// or https://")
     if "@" in parts.netloc:
         raise EvaluationError("a URL must not contain a user name or password; use auth")
@@ -63,7 +63,7 @@ def parse_url(url: str) -> ParsedUrl:
     host = normal_host(parts.hostname or "")
     path = quote(parts.path, safe=_URL_SAFE.replace("?", "")) or "/"
     query = quote(parts.query, safe=_URL_SAFE)
-    return ParsedUrl(scheme, host, port or _PORTS[scheme], path + (f"?{query}" if query else ""))
+    return ParsedUrl(scheme, host, port or DEFAULT_PORTS[scheme], path + (f"?{query}" if query else ""))
 
 
 def resolve_url(base: str, url: str) -> str:

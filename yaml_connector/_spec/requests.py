@@ -24,12 +24,15 @@ from yaml_connector._text import short
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def _method(value: str) -> str:
-    if "${{" in value:
-        return value
+def http_method(value: str) -> str:
+    """Return the method in upper case; raise ValueError for an unknown one."""
     if value.upper() not in METHODS:
-        raise ValueError(f"{short(value)} is no method; allowed: {', '.join(METHODS)}")
+        raise ValueError(f"{short(value)} is not a valid method; allowed: {', '.join(METHODS)}")
     return value.upper()
+
+
+def _method(value: str) -> str:
+    return value if "${{" in value else http_method(value)
 
 
 def _status(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A clock that is moved by hand (section 10): it starts at a fixed time, and waiting takes none."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ START = 1767225600.0  # 2026-01-01T00:00:00Z
 
 
 class FakeClock(Clock):
-    """Moves by `move` and by nothing else."""
+    """Starts at a fixed time. `now` is the epoch time in seconds, and `slept` lists what was waited for, in seconds.
 
-    def __init__(self) -> None:
-        self._passed = 0.0
+    Waiting never takes real time. `sleeping_moves` tells whether it moves this clock.
+    """
+
+    def __init__(self, now: float = START, *, sleeping_moves: bool = True) -> None:
+        self.now = now
+        self.slept: list[float] = []
+        self._sleeping_moves = sleeping_moves
 
     def time(self) -> float:
-        return START + self._passed
+        return self.now
 
     def monotonic(self) -> float:
-        return 1000.0 + self._passed
+        return self.now
 
     async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if self._sleeping_moves:
+            self.move(seconds)
         await asyncio.sleep(0)
 
     def move(self, seconds: float) -> None:
-        """Let so much time go by."""
-        self._passed += seconds
+        """Move the clock forward."""
+        self.now += seconds

@@ -1,4 +1,4 @@
-"""Comparing what is expected with what is there, field by field (section 10): whole, and `/.../` searches."""
+"""Compares expected with found values field by field. Values compare whole; a string `/.../` searches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yaml_connector.errors import EvaluationError
 
 
 class _Nothing:
-    """Stands for what is not there."""
+    """The value of a field that is absent."""
 
     def __repr__(self) -> str:
         return "(nothing)"
@@ -28,23 +28,28 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that differs: its path (`json.items[0].name`), what is expected and what was found; NOTHING: not
-    there."""
+    """One field that differs: its path (`json.items[0].name`), the expected and the found value.
+
+    NOTHING as a value: the field is absent.
+    """
 
     field: str
     expected: Any
     found: Any
 
     def masked(self, redactor: Redactor) -> Difference:
-        """The same without secrets."""
+        """Return a copy with secrets masked."""
         return replace(
             self, expected=redactor.redact_tree(self.expected), found=redactor.redact_tree(as_plain(self.found))
         )
 
 
 def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:
-    """Every place in which `found` is not what is `expected`. Numbers compare as numbers, a datetime as a point in
-    time, a string `/.../` searches the text of what is there."""
+    """Yield a difference for each place in which `found` is not as `expected`.
+
+    Numbers compare as numbers and a datetime as a point in time. An expected string `/.../` is a regular expression
+    that must match somewhere in the found value's text.
+    """
     if isinstance(expected, str) and _matches(expected, found):
         return
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
@@ -84,7 +89,7 @@ def _matches(expected: str, found: Any) -> bool:
 
 
 def regex_of(text: str) -> re.Pattern[str] | None:
-    """The regular expression that a text `/.../` is, or None."""
+    """Return the regular expression in `/.../`, or None if `text` is not one."""
     if len(text) < 3 or not (text.startswith("/") and text.endswith("/")):
         return None
     try:
@@ -94,8 +99,7 @@ def regex_of(text: str) -> re.Pattern[str] | None:
 
 
 def show(value: Any, other: Any = None) -> str:
-    """A value as a report writes it, as JSON; of a long one the part around the first character that `other` differs
-    in."""
+    """Return a value as JSON for a report. A long one is cut around the first character that differs from `other`."""
     if value is NOTHING:
         return repr(value)
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""What a test gives the connector: the file's defaults, replaced key by key, checked against the spec (section 10)."""
+"""The values that a test passes to the connector: the file's defaults and the test's own, checked against the spec."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from yaml_connector.testing.model import ContractTests, Fields, Generate, Test
 
 
 @dataclass(frozen=True)
-class Given:
-    """The fields of one test. `secrets` may have to be made first, by `made_secrets`."""
+class Fixtures:
+    """The values of one test. `make_secrets` generates those secrets that are to be generated."""
 
     config: Mapping[str, Any]
     inputs: Mapping[str, Any]
@@ -30,10 +30,10 @@ class Given:
     task: Mapping[str, Any]
 
 
-def given_of(
+def fixtures_of(
     tests: ContractTests, index: int, spec: ConnectorSpec, document: Document
-) -> tuple[Given | None, list[Diagnostic]]:
-    """What test number `index` gives, or what is wrong with that, each at its place in the file."""
+) -> tuple[Fixtures | None, list[Diagnostic]]:
+    """Return the values of test number `index` (from 0), or None and the problems with their places in the file."""
     return _Merge(tests, index, spec, document).run()
 
 
@@ -46,7 +46,7 @@ class _Merge:
         self.document = document
         self.problems: list[Diagnostic] = []
 
-    def run(self) -> tuple[Given | None, list[Diagnostic]]:
+    def run(self) -> tuple[Fixtures | None, list[Diagnostic]]:
         config, inputs, secrets, env = (
             {**getattr(self.defaults, name), **getattr(self.test, name)}
             for name in ("config", "inputs", "secrets", "env")
@@ -57,7 +57,7 @@ class _Merge:
         outputs = self.outputs()
         if self.problems:
             return None, self.problems
-        return Given(
+        return Fixtures(
             config,
             inputs,
             {name: value for name, value in secrets.items() if value is not None},
@@ -130,10 +130,10 @@ class _Merge:
         return task
 
 
-def made_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:
-    """The secrets with those made that are to be. A secret of one name is the same all the time.
+def make_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:
+    """Return the secrets by name, generated where the test asks for it: once for each name in a process.
 
-    Raises ConfigError if the library for that is missing.
+    Raises ConfigError if the library that generates keys is missing.
     """
     return {
         name: value if isinstance(value, str) else _GENERATORS[value.generate](name) for name, value in secrets.items()
@@ -146,7 +146,9 @@ def _rsa_key(name: str) -> str:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
     except ImportError:  # pragma: no cover - the extra is installed wherever the tests run
-        raise ConfigError(f"the secret {name!r} is made with: pip install 'yaml-connector[jwt]'") from None
+        raise ConfigError(
+            f"generating the secret {name!r} needs a library: pip install 'yaml-connector[jwt]'"
+        ) from None
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -1,4 +1,4 @@
-"""JSON Schema of contract tests, made from the models, as `spec.schema` makes that of specs."""
+"""The JSON Schema of contract tests, made from the models."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _EMPTY_MEANS_NOTHING = {
     "GetCall": ("exchanges", "expect"),
     "LogsCall": ("exchanges", "expect"),
     "DeleteCall": ("exchanges", "expect"),
-    "Exchange": ("response",),
+    "RecordedExchange": ("response",),
     "Call": CALLS,
 }
 
 
 def contract_schema() -> dict[str, Any]:
-    """The schema of a test file. Short forms and keys without a value (`- get:`) are part of it."""
+    """Return the schema of a test file. It allows short forms and keys without a value (`- get:`)."""
     schema = ContractTests.model_json_schema(by_alias=True, mode="validation")
     definitions = schema["$defs"]
     request = definitions["RecordedRequest"]
@@ -34,7 +34,7 @@ def contract_schema() -> dict[str, Any]:
     _allow_null(schema["properties"], "defaults")
     for name in ("Call", *(name for name in definitions if name.endswith("Expect"))):
         for about in definitions[name]["properties"].values():
-            about.pop("default", None)  # nothing is expected that is not named
+            about.pop("default", None)  # a field that is left out is not compared
     call = definitions["Call"]
     call.update(minProperties=1, maxProperties=1)
     tidy(schema)
@@ -50,5 +50,5 @@ def _allow_null(properties: dict[str, Any], field: str) -> None:
 
 
 def schema_text() -> str:
-    """The schema as the file that is committed."""
+    """Return the schema as the text of the committed file."""
     return json.dumps(tell_defaults(contract_schema()), indent=2, ensure_ascii=False) + "\n"

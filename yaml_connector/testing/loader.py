@@ -1,5 +1,4 @@
-"""Reading a file of contract tests, and the spec that it is about; mistakes are `file:line:column` problems (section
-2)."""
+"""Reads files of contract tests and the specs that they test. Mistakes are reported with file, line and column."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from yaml_connector._loading.document import MOST_PROBLEMS, Document, parse
 from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file, read_spec
 from yaml_connector._loading.validation import build, describe
 from yaml_connector.errors import Diagnostic
-from yaml_connector.testing.fixtures import given_of
+from yaml_connector.testing.fixtures import fixtures_of
 from yaml_connector.testing.model import ContractTests
 
 ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Diagnostic]]]
@@ -19,8 +18,10 @@ ReadSpec = Callable[[str], tuple[LoadedSpec | None, list[Diagnostic]]]
 
 @dataclass(frozen=True)
 class LoadedTests:
-    """A file of contract tests that fits the models. `loaded` is its spec, None if that cannot be used; then
-    `spec_problems` says why."""
+    """A file of contract tests that fits the models.
+
+    `loaded` is its spec, or None if the spec has errors, which are in `spec_problems`.
+    """
 
     file: str
     tests: ContractTests
@@ -33,8 +34,11 @@ class LoadedTests:
 def load_tests(
     content: bytes | OSError, file: str, spec_of: ReadSpec = read_spec
 ) -> tuple[LoadedTests | None, list[Diagnostic]]:
-    """Load one file of contract tests from its content. Gives it if its tests can be run or be named, and its problems
-    in the order of the file; the spec's own problems stay with the spec."""
+    """Load one file of contract tests, and the spec beside it.
+
+    `content` is the file's content, or the error of reading it; `spec_of` reads a spec. Returns the tests, or None if
+    the file has errors, and its problems in the order of the file. Problems of the spec are in `spec_problems`.
+    """
     if isinstance(content, OSError):
         return None, [Diagnostic(file, 1, 1, "", f"cannot be read: {content.strerror}")]
     if not content.strip():
@@ -55,13 +59,16 @@ def load_tests(
 
 
 def test_files(folder: str) -> list[str]:
-    """The files of contract tests in a folder, in the order of their names."""
+    """Return the files of contract tests in a folder, sorted by name."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if is_test_file(name) and name[0] != ".")
 
 
 def tests_of(spec_file: str) -> list[str]:
-    """The files of contract tests beside a spec that are for it: `NAME.test.yaml`, if it names no other spec, and those
-    whose `spec` names it. What no YAML is counts by its name."""
+    """Return the files of contract tests beside a spec that test it.
+
+    These are `NAME.test.yaml`, unless it names another spec, and all files whose `spec` names it. A file that is not
+    valid YAML counts by its name.
+    """
     name = os.path.basename(spec_file)
     found = []
     for file in test_files(os.path.dirname(spec_file) or "."):
@@ -77,19 +84,19 @@ def tests_of(spec_file: str) -> list[str]:
 
 
 def value_problems(loaded: LoadedTests) -> list[Diagnostic]:
-    """What is wrong with the values that the tests give, in the order of the file."""
+    """Return the problems of the values that the tests pass to the connector, in the order of the file."""
     if loaded.loaded is None:
         return []
     found: set[Diagnostic] = set()
     for index in range(len(loaded.tests.tests)):
-        found.update(given_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1])
+        found.update(fixtures_of(loaded.tests, index, loaded.loaded.spec, loaded.document)[1])
         if len(found) > MOST_PROBLEMS:
             break
     return loaded.document.first_of(found)
 
 
 def _spec_file(named: str | None, file: str) -> str | None:
-    """The spec that a file of tests is about: the one `named` in it, else the one of its own name; None: not there."""
+    """Return the path of the spec that a file tests: the one that it names, else the one of its own name, or None."""
     for name in [named] if named is not None else _same_name(file):
         path = os.path.normpath(os.path.join(os.path.dirname(file), name))
         if os.path.isfile(path):
@@ -109,7 +116,5 @@ def _repeated_names(tests: ContractTests, document: Document) -> list[Diagnostic
     for index, test in enumerate(tests.tests):
         if first.setdefault(test.name, index) != index:
             line, _ = document.position(("tests", first[test.name], "name"))
-            problems.append(
-                document.problem(("tests", index, "name"), f"there is a test of this name already, in line {line}")
-            )
+            problems.append(document.problem(("tests", index, "name"), f"duplicate name, first used on line {line}"))
     return document.first_of(problems)

@@ -1,4 +1,4 @@
-"""Is a request that was sent the one that was recorded? (section 10) Pure: gives the differences, field by field."""
+"""Compares a request that was sent with the recorded one, field by field. No I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import httpx
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector._http.hosts import DEFAULT_PORTS
 from yaml_connector.testing.compare import NOTHING, Difference, differences, regex_of
 from yaml_connector.testing.recorded import RecordedRequest
 
-_PORTS = {"http": 80, "https": 443}
-
 
 @dataclass(frozen=True)
-class Sent:
+class SentRequest:
     """A request as it was sent."""
 
     method: str
@@ -39,8 +38,8 @@ class Sent:
         return _pairs(urlsplit(self.url).query)
 
 
-def request_differences(recorded: RecordedRequest, sent: Sent) -> list[Difference]:
-    """What differs between a recorded request and one that was sent; empty: it is the one."""
+def request_differences(recorded: RecordedRequest, sent: SentRequest) -> list[Difference]:
+    """Return the differences between a recorded and a sent request; none if they match."""
     found = [*differences(recorded.method, sent.method, "method"), *_url(recorded, sent)]
     for name, value in recorded.headers.items():
         found += _named(value, sent.headers.get_list(name), f"headers.{name}")
@@ -56,7 +55,7 @@ def request_differences(recorded: RecordedRequest, sent: Sent) -> list[Differenc
 # --- the URL --------------------------------------------------------------------------------------------------------
 
 
-def _url(recorded: RecordedRequest, sent: Sent) -> Iterator[Difference]:
+def _url(recorded: RecordedRequest, sent: SentRequest) -> Iterator[Difference]:
     field, expected = ("url", recorded.url) if recorded.url is not None else ("path", recorded.path or "")
     assert expected is not None
     plain, _, query = expected.partition("?")
@@ -78,7 +77,7 @@ def _normal(url: str) -> str:
     """A URL or path in one form: host in lower case, no default port, each segment of the path encoded in the same
     way."""
     parts = urlsplit(url)
-    host = parts.netloc.lower().removesuffix(f":{_PORTS.get(parts.scheme.lower())}")
+    host = parts.netloc.lower().removesuffix(f":{DEFAULT_PORTS.get(parts.scheme.lower())}")
     path = "/".join(quote(unquote(segment), safe="") for segment in (parts.path or "/").split("/"))
     return f"{parts.scheme.lower()}://{host}{path}"
 
@@ -91,7 +90,7 @@ def _pairs(query: str) -> dict[str, list[str]]:
 
 
 def _named(expected: Any, values: list[str], field: str) -> Iterator[Difference]:
-    """A header or parameter that is named must be there, with all of its values; null: it must not be."""
+    """Compare the values of a header or parameter; None as expected value: it must be absent."""
     if expected is None:
         wanted: list[str] = []
     else:
@@ -113,7 +112,7 @@ def _text(value: Any) -> str:
 # --- the body -------------------------------------------------------------------------------------------------------
 
 
-def _json(expected: Any, sent: Sent) -> Iterator[Difference]:
+def _json(expected: Any, sent: SentRequest) -> Iterator[Difference]:
     try:
         body = json.loads(sent.content)
     except ValueError:
@@ -122,7 +121,7 @@ def _json(expected: Any, sent: Sent) -> Iterator[Difference]:
     yield from differences(expected, body, "json")
 
 
-def _form(expected: Mapping[str, Any], sent: Sent) -> Iterator[Difference]:
+def _form(expected: Mapping[str, Any], sent: SentRequest) -> Iterator[Difference]:
     try:
         pairs = _pairs(sent.content.decode("ascii"))
     except UnicodeDecodeError:

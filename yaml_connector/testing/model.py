@@ -1,4 +1,4 @@
-"""The models of a contract test, `NAME.test.yaml` (section 10): closed, and nothing is coerced."""
+"""The models of a file of contract tests, `NAME.test.yaml`: unknown fields are refused, and no value is coerced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from yaml_connector._spec.fields import Duration, Model
 from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.task_fields import Task
-from yaml_connector.testing.recorded import Exchange, empty
+from yaml_connector.testing.recorded import RecordedExchange, empty
 
 CALLS = ("create", "get", "logs", "delete")
 
@@ -21,37 +21,43 @@ def _regex(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+        raise ValueError(f"{value!r} is not a valid regular expression: {error}") from None
     return value
 
 
 class ExpectedLink(Model):
     """A link that the UI shows."""
 
-    name: Annotated[str, Field(description="What the UI calls it.")]
-    url: Annotated[str, Field(description="Where it leads.")]
+    name: Annotated[str, Field(description="The name that the UI shows.")]
+    url: Annotated[str, Field(description="The URL that it opens.")]
 
 
-Error = Annotated[str, AfterValidator(_regex), Field(description="A regex on the error that is raised.")]
+Error = Annotated[
+    str, AfterValidator(_regex), Field(description="A regular expression that the raised error must match.")
+]
 Links = Annotated[list[ExpectedLink], Field(description="All links, in order.")]
-Message = Annotated[str | None, Field(description="The message; null: none.")]
+Message = Annotated[str | None, Field(description="The message; null: there is none.")]
 
 
 class CreateExpect(Model):
-    """What create gives. `phase` and `message` only when it failed for good; `links` are those that show from the
+    """The expected result of create: `phase` and `message` only if it failed permanently, `links` as known from the
     start."""
 
     job_id: Annotated[str, Field(description="The job's id.")] = ""
-    saved: Annotated[dict[str, Any], Field(description="What create.save kept.")] = Field(default_factory=dict)
-    adopted: Annotated[bool, Field(description="Was the job there already, and taken over?")] = False
-    phase: Annotated[Literal["FAILED"] | None, Field(description="FAILED if create failed for good, else null.")] = None
+    saved: Annotated[dict[str, Any], Field(description="The values that create.save stored.")] = Field(
+        default_factory=dict
+    )
+    adopted: Annotated[bool, Field(description="Whether an existing job was adopted.")] = False
+    phase: Annotated[Literal["FAILED"] | None, Field(description="FAILED if create failed permanently, else null.")] = (
+        None
+    )
     message: Message = None
     links: Links = Field(default_factory=list)
     error: Error = ""
 
 
 class GetExpect(Model):
-    """What get gives."""
+    """The expected result of get."""
 
     phase: Annotated[Phase, Field(description="The phase.")] = "RUNNING"
     message: Message = None
@@ -61,62 +67,68 @@ class GetExpect(Model):
 
 
 class LogsExpect(Model):
-    """What one call for logs gives."""
+    """The expected result of one call for logs."""
 
-    lines: Annotated[list[str], Field(description="The lines' messages.")] = Field(default_factory=list)
-    next: Annotated[bool, Field(description="Is there a token for a next page?")] = False
+    lines: Annotated[list[str], Field(description="The text of each line.")] = Field(default_factory=list)
+    next: Annotated[bool, Field(description="Whether there is a token for the next page.")] = False
     error: Error = ""
 
 
 class DeleteExpect(Model):
-    """What delete gives: nothing, or an error."""
+    """The expected result of delete: nothing, or an error."""
 
     error: Error = ""
 
 
 Exchanges = Annotated[
-    list[Exchange], BeforeValidator(lambda value: [] if value is None else value), Field(description="In this order.")
+    list[RecordedExchange],
+    BeforeValidator(lambda value: [] if value is None else value),
+    Field(description="The requests and their responses, in order."),
 ]
 
 
 class CreateCall(Model):
-    """A create."""
+    """A call of create."""
 
     exchanges: Exchanges = Field(default_factory=list)
     expect: Annotated[CreateExpect, BeforeValidator(empty)] = Field(default_factory=CreateExpect)
 
 
 class GetCall(Model):
-    """A get."""
+    """A call of get."""
 
     exchanges: Exchanges = Field(default_factory=list)
     expect: Annotated[GetExpect, BeforeValidator(empty)] = Field(default_factory=GetExpect)
 
 
 class LogsCall(Model):
-    """A call for logs."""
+    """A call of logs."""
 
-    token: Annotated[str | None, Field(description='Default: the last one given; "": from the start.')] = None
+    token: Annotated[
+        str | None, Field(description='Default: the token that the last call returned; "": from the start.')
+    ] = None
     exchanges: Exchanges = Field(default_factory=list)
     expect: Annotated[LogsExpect, BeforeValidator(empty)] = Field(default_factory=LogsExpect)
 
 
 class DeleteCall(Model):
-    """A delete."""
+    """A call of delete."""
 
     exchanges: Exchanges = Field(default_factory=list)
     expect: Annotated[DeleteExpect, BeforeValidator(empty)] = Field(default_factory=DeleteExpect)
 
 
 class Call(Model):
-    """One step of a test: a call of Flyte's, time that goes by, or a restart of the connector."""
+    """One step of a test: a call that Flyte makes, time that passes, or a restart of the connector."""
 
     create: Annotated[CreateCall | None, Field(description="Submit the job.")] = None
-    get: Annotated[GetCall | None, Field(description="Ask how it is doing.")] = None
+    get: Annotated[GetCall | None, Field(description="Read its state.")] = None
     logs: Annotated[LogsCall | None, Field(description="Read its log.")] = None
     delete: Annotated[DeleteCall | None, Field(description="Cancel it.")] = None
-    after: Annotated[Duration, Field(description="So much time goes by.")] = 0.0
-    restart: Annotated[Literal[True], Field(description="The connector forgets everything.")] = True
+    after: Annotated[Duration, Field(description="Let this much time pass.")] = 0.0
+    restart: Annotated[
+        Literal[True], Field(description="Restart the connector, which loses all that it has cached.")
+    ] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -133,12 +145,12 @@ class Call(Model):
 
     @property
     def kind(self) -> str:
-        """Which of its fields it is."""
+        """Return the name of the one field that is set."""
         return next(iter(self.model_fields_set))
 
 
 class Generate(Model):
-    """A secret that is made for the test."""
+    """A secret that is generated for the test."""
 
     generate: Annotated[
         Literal["rsa", "google_service_account"],
@@ -147,28 +159,29 @@ class Generate(Model):
 
 
 class Fields(Model):
-    """What a test gives the connector; `defaults` are replaced by a test's own values key by key."""
+    """The values that a test passes to the connector. A test's own values replace those of `defaults` key by key."""
 
     config: Annotated[dict[str, Any], Field(description="The task's config.")] = Field(default_factory=dict)
     inputs: Annotated[dict[str, Any], Field(description="The task's inputs.")] = Field(default_factory=dict)
     secrets: Annotated[
-        dict[str, str | Generate | None], Field(description="The task's secrets; null: this one is missing.")
+        dict[str, str | Generate | None], Field(description="The task's secrets; null: this secret is missing.")
     ] = Field(default_factory=dict)
-    env: Annotated[dict[str, str | None], Field(description="The connector's whole environment; null: unset.")] = Field(
-        default_factory=dict
-    )
+    env: Annotated[
+        dict[str, str | None],
+        Field(description="All environment variables of the connector; null: this one is not set."),
+    ] = Field(default_factory=dict)
     outputs: Annotated[
         dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")
     ] = Field(default_factory=dict)
-    task: Annotated[Task, Field(description="What is known of the task.")] = Field(default_factory=Task)
+    task: Annotated[Task, Field(description="The values of task.*.")] = Field(default_factory=Task)
 
 
 class Test(Fields):
-    """One test: calls in order, with a clock and a memory of its own."""
+    """One test: calls in order, with its own clock and its own cache."""
 
     __test__ = False  # nothing for pytest to collect
 
-    name: Annotated[str, Field(min_length=1, description="What holds, in a sentence.")]
+    name: Annotated[str, Field(min_length=1, description="What the test shows, in a sentence.")]
     calls: Annotated[list[Call], Field(min_length=1, description="The calls, in order.")]
 
 
@@ -178,7 +191,7 @@ class ContractTests(Model):
     spec: Annotated[str | None, Field(description="The spec beside this file; default: the one of the same name.")] = (
         None
     )
-    defaults: Annotated[Fields, BeforeValidator(empty), Field(description="What every test has.")] = Field(
+    defaults: Annotated[Fields, BeforeValidator(empty), Field(description="Values for every test.")] = Field(
         default_factory=Fields
     )
     tests: Annotated[list[Test], Field(min_length=1, description="The tests.")]

@@ -1,6 +1,6 @@
-"""pytest runs contract tests: `pytest` in a folder with `*.test.yaml` collects and runs them (section 10).
+"""A pytest plugin: `pytest` in a folder with `*.test.yaml` collects and runs these contract tests.
 
-Another project's files of that name are left alone: a contract test is one that names its spec, or stands beside it.
+Files of that name that belong to other tools are ignored: a contract test names its spec, or is beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEAD = 64 * 1024
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A collector for a contract test; nothing for every other file."""
+    """Return a collector for a file of contract tests, and None for every other file."""
     if not file_path.name.endswith((".test.yaml", ".test.yml")) or not _is_contract_test(file_path):
         return None
     collector: pytest.Collector = ContractFile.from_parent(parent, path=file_path)
@@ -43,10 +43,10 @@ def _has(file: Path, pattern: bytes) -> bool:
 
 
 class ContractFile(pytest.File):
-    """The tests of one file."""
+    """The contract tests of one file."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item for each test; a file that cannot be used is an error with all its problems."""
+        """Yield an item for each test; raise CollectError with all problems if the file or its spec has errors."""
         from yaml_connector._loading.loader import read_file
         from yaml_connector.testing.loader import load_tests
 
@@ -59,7 +59,7 @@ class ContractFile(pytest.File):
 
 
 class _Failed(Exception):
-    """A test failed: the lines of the report."""
+    """A contract test failed; the message is the report."""
 
 
 class ContractItem(pytest.Item):
@@ -71,7 +71,7 @@ class ContractItem(pytest.Item):
         self.add_marker("contract")
 
     def runtest(self) -> None:
-        """Run it, with a connector, a clock and a memory of its own."""
+        """Run the test."""
         from yaml_connector.testing.runner import run_tests
 
         failures: list[Failure] = []
@@ -83,18 +83,18 @@ class ContractItem(pytest.Item):
             raise _Failed("\n".join(line for failure in failures for line in failure_lines(failure)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What differs, in place of a traceback."""
+        """Return the report in place of a traceback."""
         if isinstance(excinfo.value, _Failed):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where it stands, for reports."""
+        """Return the file, the line (from 0) and the name of the test."""
         names = [test.name for test in self.tests.tests.tests]
         line, _ = self.tests.document.position(("tests", names.index(self.name)))
         return self.path, line - 1, self.name
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The mark of contract tests: `-m contract` selects them."""
+    """Register the marker of contract tests: `-m contract` selects them."""
     config.addinivalue_line("markers", "contract: a contract test of a connector's spec")

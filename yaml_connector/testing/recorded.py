@@ -1,4 +1,4 @@
-"""The models of recorded exchanges (section 10): the request that must be sent, and what comes back."""
+"""The models of recorded exchanges: the request that must be sent, and the response to it."""
 
 from __future__ import annotations
 
@@ -10,45 +10,42 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from yaml_connector._spec.fields import Duration, Model
-from yaml_connector._spec.requests import METHODS
+from yaml_connector._spec.requests import http_method
 
 Scalar = str | int | float | bool | None
-
-
-def _method(value: str) -> str:
-    if value.upper() not in METHODS:
-        raise ValueError(f"{value!r} is no method; allowed: {', '.join(METHODS)}")
-    return value.upper()
 
 
 def _base64(value: str) -> str:
     try:
         base64.b64decode(value, validate=True)
     except binascii.Error:
-        raise ValueError("this is no base64") from None
+        raise ValueError("this is not valid base64") from None
     return value
 
 
 def empty(value: Any) -> Any:
-    """A key without a value, in place of a mapping, is an empty one."""
+    """Take a key without a value as an empty mapping."""
     return {} if value is None else value
 
 
 class RecordedRequest(Model):
-    """What must be sent. Short form: `GET https://api.test/jobs/7`."""
+    """The request that must be sent. Short form: `GET https://api.test/jobs/7`."""
 
-    method: Annotated[str, AfterValidator(_method), Field(description="The method.")] = "GET"
-    url: Annotated[str | None, Field(description="As sent, encoded; its query counts as `query`.")] = None
-    path: Annotated[str | None, Field(description="The URL's path alone, as sent, encoded.")] = None
-    query: Annotated[
-        dict[str, Scalar | list[Scalar]], Field(description="Parameters that must be there; null: must not.")
-    ] = Field(default_factory=dict)
-    headers: Annotated[dict[str, Scalar], Field(description="Headers that must be there; null: must not.")] = Field(
-        default_factory=dict
+    method: Annotated[str, AfterValidator(http_method), Field(description="The method.")] = "GET"
+    url: Annotated[str | None, Field(description="The URL as sent, percent-encoded; its query counts as `query`.")] = (
+        None
     )
-    json_body: Annotated[Any, Field(alias="json", description="The JSON body, exactly.")] = None
-    form: Annotated[dict[str, Any] | None, Field(description="The form, decoded, exactly.")] = None
-    text: Annotated[str | None, Field(description="The body as text, exactly.")] = None
+    path: Annotated[str | None, Field(description="Only the URL's path, as sent, percent-encoded.")] = None
+    query: Annotated[
+        dict[str, Scalar | list[Scalar]],
+        Field(description="Query parameters that must be present; null: must be absent."),
+    ] = Field(default_factory=dict)
+    headers: Annotated[dict[str, Scalar], Field(description="Headers that must be present; null: must be absent.")] = (
+        Field(default_factory=dict)
+    )
+    json_body: Annotated[Any, Field(alias="json", description="The exact JSON body.")] = None
+    form: Annotated[dict[str, Any] | None, Field(description="The exact form fields, decoded.")] = None
+    text: Annotated[str | None, Field(description="The exact body as text.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +63,7 @@ class RecordedRequest(Model):
             raise ValueError("a recorded request has either url or path")
         if self.url is not None and not re.match(r"https?://|/", self.url):
             raise ValueError(
-                f"{self.url!r} is no whole URL: it starts with https:// or http://; path takes a path alone"
+                f"{self.url!r} is not a whole URL: it must start with https:// or http://; use path for a path"
             )
         if len(self.bodies) > 1:
             raise ValueError(f"a request has at most one body, not {' and '.join(self.bodies)}")
@@ -74,24 +71,24 @@ class RecordedRequest(Model):
 
     @property
     def bodies(self) -> list[str]:
-        """The kinds of body that are given, as the page names them."""
+        """Return the kinds of body that are set, under their names in the file."""
         given = [name for name in ("json_body", "form", "text") if name in self.model_fields_set]
         return [name.removesuffix("_body") for name in given]
 
 
 class RecordedResponse(Model):
-    """What comes back, and when."""
+    """The response, and when it arrives."""
 
-    status: Annotated[int, Field(ge=100, le=599, description="The status.")] = 200
-    headers: Annotated[dict[str, Scalar | list[Scalar]], Field(description="Headers; a list: one for each item.")] = (
-        Field(default_factory=dict)
-    )
+    status: Annotated[int, Field(ge=100, le=599, description="The HTTP status code.")] = 200
+    headers: Annotated[
+        dict[str, Scalar | list[Scalar]], Field(description="The headers; a list sends one header for each item.")
+    ] = Field(default_factory=dict)
     json_body: Annotated[Any, Field(alias="json", description="A JSON body.")] = None
     text: Annotated[str | None, Field(description="A text body.")] = None
-    base64: Annotated[str | None, AfterValidator(_base64), Field(description="A body of any bytes.")] = None
-    after: Annotated[Duration, Field(description="The time that the answer takes.")] = 0.0
+    base64: Annotated[str | None, AfterValidator(_base64), Field(description="A body of any bytes, in base64.")] = None
+    after: Annotated[Duration, Field(description="How long the response takes.")] = 0.0
     fault: Annotated[
-        Literal["timeout", "refused", "reset"] | None, Field(description="No answer: what happens instead.")
+        Literal["timeout", "refused", "reset"] | None, Field(description="A failure in place of a response.")
     ] = None
 
     @model_validator(mode="after")
@@ -102,15 +99,15 @@ class RecordedResponse(Model):
                 f"a response has at most one body, not {' and '.join(name.removesuffix('_body') for name in given)}"
             )
         if self.fault is not None and self.model_fields_set - {"fault", "after"}:
-            raise ValueError("a fault is no answer: it has no status, headers or body")
+            raise ValueError("a fault replaces the response: it has no status, headers or body")
         return self
 
 
-class Exchange(Model):
-    """One request that must be sent, and its answer."""
+class RecordedExchange(Model):
+    """One request that must be sent, and the response to it."""
 
     request: Annotated[RecordedRequest, Field(description="The request.")]
-    response: Annotated[RecordedResponse, BeforeValidator(empty), Field(description="Its answer; default: 200.")] = (
-        Field(default_factory=RecordedResponse)
-    )
-    repeat: Annotated[int, Field(ge=1, description="So many times.")] = 1
+    response: Annotated[
+        RecordedResponse, BeforeValidator(empty), Field(description="The response; default: an empty 200.")
+    ] = Field(default_factory=RecordedResponse)
+    repeat: Annotated[int, Field(ge=1, description="How often the request is sent.")] = 1

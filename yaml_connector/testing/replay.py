@@ -1,5 +1,4 @@
-"""The recorded exchanges of one call, as the wire (section 10): each request that is sent must be the next one
-recorded."""
+"""Replays recorded exchanges: each request must be the next recorded one, and gets the recorded response."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ import httpx
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
-from yaml_connector.testing.matching import Sent, request_differences
-from yaml_connector.testing.recorded import Exchange, RecordedRequest, RecordedResponse
+from yaml_connector.testing.matching import SentRequest, request_differences
+from yaml_connector.testing.recorded import RecordedExchange, RecordedRequest, RecordedResponse
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What was sent is not what was recorded. `exchange` is its index in the call, None: beyond the last one."""
+    """A request that is not as recorded. `exchange` is the index of the recorded one; None: there are no more."""
 
     what: str
     exchange: int | None = None
@@ -28,24 +27,27 @@ class Mismatch:
 
 
 class ReplayTransport(httpx.AsyncBaseTransport):
-    """Answers with what was recorded. What does not fit is kept in `mismatch`, and the code under test meets a
-    connection that is refused: it must not be able to take the mistake for an answer."""
+    """An httpx transport that returns recorded responses.
+
+    A request that does not match is kept in `mismatch`, and the connector gets a refused connection, so that it cannot
+    take the mistake for a response.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
-        self._exchanges: Sequence[Exchange] = ()
-        self._next = 0  # the exchange that comes next
-        self._times = 0  # how often it was made already
+        self._exchanges: Sequence[RecordedExchange] = ()
+        self._next = 0  # index of the next exchange
+        self._times = 0  # how often its request was sent already
         self.mismatch: Mismatch | None = None
 
-    def open(self, exchanges: Sequence[Exchange]) -> None:
-        """Start a call with these exchanges."""
+    def open(self, exchanges: Sequence[RecordedExchange]) -> None:
+        """Begin a call with these exchanges."""
         self._exchanges = exchanges
         self._next = self._times = 0
         self.mismatch = None
 
     def close(self) -> Mismatch | None:
-        """End the call: what did not fit, or was recorded and not sent."""
+        """End the call; return the mismatch, or what was recorded and not sent, or None."""
         if self.mismatch is None and self._next < len(self._exchanges):
             exchange = self._exchanges[self._next]
             later = len(self._exchanges) - self._next - 1
@@ -58,15 +60,15 @@ class ReplayTransport(httpx.AsyncBaseTransport):
         return self.mismatch
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One request, as httpx has it."""
-        sent = Sent(request.method, str(request.url), request.headers, await request.aread())
+        """Return the recorded response to a request."""
+        sent = SentRequest(request.method, str(request.url), request.headers, await request.aread())
         exchange = self._take(sent)
         if exchange is None:
             raise httpx.ConnectError("the request is not the recorded one")
         limit = float(request.extensions["timeout"]["read"])
-        return self._answer(exchange.response, request, limit)
+        return self._respond(exchange.response, request, limit)
 
-    def _take(self, sent: Sent) -> Exchange | None:
+    def _take(self, sent: SentRequest) -> RecordedExchange | None:
         if self.mismatch is not None:
             return None
         if self._next >= len(self._exchanges):
@@ -83,7 +85,7 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             self._next, self._times = self._next + 1, 0
         return exchange
 
-    def _differs(self, sent: Sent, found: list[Difference]) -> Mismatch:
+    def _differs(self, sent: SentRequest, found: list[Difference]) -> Mismatch:
         shown = f"{sent.method} {sent.url}"
         for later in range(self._next + 1, len(self._exchanges)):
             if not request_differences(self._exchanges[later].request, sent):
@@ -95,12 +97,11 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             shown += f" (number {self._times + 1} of {exchange.repeat})"
         return Mismatch(f"what was sent is not what was recorded: {shown}", self._next, tuple(found))
 
-    def _answer(self, response: RecordedResponse, request: httpx.Request, limit: float) -> httpx.Response:
-        """The answer after its time; raises what the fault is, or a timeout when it takes longer than the attempt
-        may."""
+    def _respond(self, response: RecordedResponse, request: httpx.Request, limit: float) -> httpx.Response:
+        """Return the response after its time; raise its fault, or a timeout if it takes longer than `limit` seconds."""
         if response.fault == "timeout" or response.after > limit:
             self._clock.move(limit)
-            raise httpx.ReadTimeout("the recorded answer takes longer", request=request)
+            raise httpx.ReadTimeout("the recorded response takes longer", request=request)
         self._clock.move(response.after)
         if response.fault == "refused":
             raise httpx.ConnectError("connection refused", request=request)

@@ -1,4 +1,4 @@
-"""What became of contract tests, as plain lines, as JSON data and as JUnit XML (section 10)."""
+"""Results of contract tests as lines of text, as JSON data and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSED, FAILED = "✓", "✗"
 
 
 def file_lines(result: FileResult) -> Iterator[str]:
-    """A file's tests, one line each; below a test that failed, why."""
+    """Yield one line for each test of a file, and the reasons below each failed one."""
     yield result.file
     for test in result.results:
         yield f"  {PASSED if test.passed else FAILED} {test.name}"
@@ -27,8 +27,10 @@ def file_lines(result: FileResult) -> Iterator[str]:
 
 
 def unreached(results: Iterable[FileResult]) -> list[Unreached]:
-    """What no test of a spec reached, spec by spec: all files of its tests count together. Of a spec some of whose
-    tests were not run, nothing is told."""
+    """Return the places that no test reached, spec by spec.
+
+    All files of tests for one spec count together. A spec is left out if some of its tests were not run.
+    """
     together: dict[str, Coverage | None] = {}
     for result in results:
         known = together.setdefault(result.spec_file, Coverage(result.coverage.loaded) if result.coverage else None)
@@ -40,14 +42,14 @@ def unreached(results: Iterable[FileResult]) -> list[Unreached]:
 
 
 def unreached_lines(places: Iterable[Unreached]) -> Iterator[str]:
-    """The same for people."""
+    """Yield the places that no test reached as lines of text."""
     for file, found in groupby(places, key=lambda place: place.file):
         yield f"reached by no test of {file}:"
         yield from (f"  {place}" for place in found)
 
 
 def failure_lines(failure: Failure) -> Iterator[str]:
-    """Where and what, then each field that differs."""
+    """Yield the place and the reason of a failure, then each field that differs."""
     where = "".join(
         f"{part}: "
         for part in (failure.call, f"exchange {failure.exchange}" if failure.exchange is not None else None)
@@ -64,14 +66,14 @@ def failure_lines(failure: Failure) -> Iterator[str]:
 
 
 def counts(results: Iterable[FileResult]) -> dict[str, int]:
-    """How many tests passed and failed."""
+    """Count the tests that passed and failed."""
     tests = [test for result in results for test in result.results]
     passed = sum(test.passed for test in tests)
     return {"passed": passed, "failed": len(tests) - passed}
 
 
 def totals(results: Iterable[FileResult], problems: int = 0) -> str:
-    """The last line: `12 passed, 1 failed`."""
+    """Return the summary line: `12 passed, 1 failed`."""
     numbers = counts(results)
     parts = [f"{numbers['passed']} passed"]
     if numbers["failed"]:
@@ -82,7 +84,7 @@ def totals(results: Iterable[FileResult], problems: int = 0) -> str:
 
 
 def as_data(result: FileResult) -> dict[str, Any]:
-    """A file's result as JSON can hold it."""
+    """Return a file's result as data for JSON."""
     return {
         "file": result.file,
         "spec": result.spec_file,
@@ -99,7 +101,7 @@ def as_data(result: FileResult) -> dict[str, Any]:
 
 
 def unreached_data(places: Iterable[Unreached]) -> list[dict[str, Any]]:
-    """What no test reached as JSON can hold it."""
+    """Return the places that no test reached as data for JSON."""
     return [asdict(place) for place in places]
 
 
@@ -124,7 +126,7 @@ def _failure_data(failure: Failure) -> dict[str, Any]:
 
 
 def junit(results: Iterable[FileResult], problems: Iterable[Diagnostic] = ()) -> ElementTree[Element]:
-    """All results as JUnit XML: one suite for each file, one more for the files that cannot be used."""
+    """Return the results as JUnit XML: a suite for each file, and one for the problems of files with errors."""
     root = Element("testsuites")
     for result in results:
         failed = sum(not test.passed for test in result.results)
@@ -152,5 +154,5 @@ def _suite(root: Element, name: str, tests: int, *, failures: int = 0, errors: i
 
 
 def _xml_text(text: str) -> str:
-    """The text without the characters that XML does not have."""
+    """Replace the characters that XML does not allow."""
     return "".join(char if char in "\t\n\r" or ord(char) >= 32 else "�" for char in text)

@@ -1,6 +1,6 @@
-"""Running contract tests: the connector is driven as Flyte would drive it (section 10).
+"""Runs contract tests: calls the connector as Flyte does, against recorded responses.
 
-Each test has its own connector, clock and memory. The job goes through the bytes that Flyte keeps between two calls.
+Each test has its own connector, clock and cache. Between two calls the job is encoded to bytes, as Flyte stores it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from yaml_connector.errors import Diagnostic, YamlConnectorError
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
 from yaml_connector.testing.coverage import Coverage
-from yaml_connector.testing.fixtures import Given, given_of, made_secrets
+from yaml_connector.testing.fixtures import Fixtures, fixtures_of, make_secrets
 from yaml_connector.testing.httpx_transport import HttpxTransport
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
@@ -34,8 +34,11 @@ from yaml_connector.testing.replay import ReplayTransport
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a test failed, at a place of its file. `call` is the call's number and kind, `exchange` the exchange's
-    number, both from 1; `outcome` is what came of the call all the same."""
+    """Why a test failed, with a place in its file.
+
+    `call` is the number and kind of the call, `exchange` the number of the exchange, both from 1. `outcome` says what
+    the call returned or raised.
+    """
 
     file: str
     line: int
@@ -47,7 +50,7 @@ class Failure:
     outcome: str | None = None
 
     def masked(self, redactor: Redactor) -> Failure:
-        """The same without secrets."""
+        """Return a copy with secrets masked."""
         return replace(
             self,
             what=redactor.redact(self.what),
@@ -58,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class TestResult:
-    """What became of one test; without failures it passed."""
+    """The result of one test; without failures it passed."""
 
     __test__ = False  # nothing for pytest to collect
 
@@ -73,7 +76,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of a file of tests. `coverage` is None if not all of its tests were run."""
+    """The results of a file of tests. `coverage` is None if not all of its tests were run."""
 
     file: str
     spec_file: str
@@ -83,7 +86,10 @@ class FileResult:
 
 
 def run_tests(loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name: True) -> FileResult:
-    """Run the tests of a file whose name `only` takes. The spec must be there."""
+    """Run those tests of a file for whose name `only` returns true.
+
+    `loaded.loaded`, the spec, must not be None.
+    """
     return asyncio.run(_run_tests(loaded, only))
 
 
@@ -101,7 +107,7 @@ async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool]) -> FileRe
 
 @dataclass
 class _Outcome:
-    """What a call gave: the names that `expect` may hold, what it raised, and a line for reports."""
+    """The outcome of a call: values for the names that `expect` may hold, or the error that it raised."""
 
     found: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
@@ -111,7 +117,7 @@ class _Outcome:
         if self.error is not None:
             return f"raised {type(self.error).__name__}: {self.error}"
         parts = [str(self.found[name]) for name in ("phase", "message") if self.found.get(name) is not None]
-        return "gave " + ": ".join(parts) if parts else None
+        return "returned " + ": ".join(parts) if parts else None
 
 
 class _Run:
@@ -123,8 +129,8 @@ class _Run:
         self.index = index
         self.test: Test = loaded.tests.tests[index]
         self.coverage = coverage
-        self.clock = FakeClock()
-        self.book = ReplayTransport(self.clock)
+        self.clock = FakeClock(sleeping_moves=False)
+        self.transport = ReplayTransport(self.clock)
         self.secrets: dict[str, str] = {}
         self.kept: bytes | None = None
         self.token = ""
@@ -133,11 +139,11 @@ class _Run:
         """Run the test up to its first call that fails."""
         use_clock(self.clock)
         line, _ = self.loaded.document.position(("tests", self.index))
-        given, problems = given_of(self.loaded.tests, self.index, self.spec.spec, self.loaded.document)
+        given, problems = fixtures_of(self.loaded.tests, self.index, self.spec.spec, self.loaded.document)
         if given is None:
             return TestResult(self.test.name, line, tuple(_of_problem(problem) for problem in problems))
         try:
-            self.secrets = made_secrets(given.secrets)
+            self.secrets = make_secrets(given.secrets)
             self.connector = self.start(given)
         except YamlConnectorError as error:
             return TestResult(self.test.name, line, (self.failure(("tests", self.index), str(error)),))
@@ -154,14 +160,14 @@ class _Run:
                 break
         return TestResult(self.test.name, line, tuple(failures))
 
-    def start(self, given: Given) -> Connector:
-        """A connector that remembers nothing."""
+    def start(self, given: Fixtures) -> Connector:
+        """Return a connector with an empty cache."""
         files = local_files(os.path.dirname(self.loaded.file))
-        connector = Connector(self.spec, environment=given.env, transport=HttpxTransport(self.book), files=files)
+        connector = Connector(self.spec, environment=given.env, transport=HttpxTransport(self.transport), files=files)
         self.coverage.watch(connector.plan)
         return connector
 
-    def known_secrets(self, given: Given) -> Iterator[str]:
+    def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from self.secrets.values()
         for secret in self.spec.spec.secrets.values():
             if secret.env is not None and secret.env in given.env:
@@ -169,16 +175,16 @@ class _Run:
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
-    async def call(self, given: Given, number: int, call: Call) -> list[Failure]:
-        """Make a call, and give what is wrong with it."""
+    async def call(self, given: Fixtures, number: int, call: Call) -> list[Failure]:
+        """Make a call; return its failures."""
         details: CreateCall | GetCall | LogsCall | DeleteCall = getattr(call, call.kind)
         path: Path = ("tests", self.index, "calls", number, call.kind)
         label = f"call {number + 1} ({call.kind})"
         if call.kind != "create" and self.kept is None:
-            return [self.failure(path, "there is no job: no create before this call gave one", call=label)]
-        self.book.open(details.exchanges)
+            return [self.failure(path, "there is no job: no create before this call returned one", call=label)]
+        self.transport.open(details.exchanges)
         outcome = await self.outcome_of(given, details)
-        mismatch = self.book.close()
+        mismatch = self.transport.close()
         if mismatch is not None:
             exchange = None if mismatch.exchange is None else mismatch.exchange + 1
             place = (*path, "exchanges", mismatch.exchange) if mismatch.exchange is not None else path
@@ -186,7 +192,7 @@ class _Run:
             return [self.failure(place, mismatch.what, label, exchange, found, outcome.text)]
         return list(self.unexpected(details, outcome, path, label))
 
-    async def outcome_of(self, given: Given, call: CreateCall | GetCall | LogsCall | DeleteCall) -> _Outcome:
+    async def outcome_of(self, given: Fixtures, call: CreateCall | GetCall | LogsCall | DeleteCall) -> _Outcome:
         try:
             if isinstance(call, CreateCall):
                 return _Outcome(await self.create(given, call))
@@ -197,10 +203,10 @@ class _Run:
                 return _Outcome(await self.logs(job, self.token if call.token is None else call.token))
             await self.connector.delete(job, self.secrets)
             return _Outcome()
-        except Exception as error:  # also a fault of the connector's own must be told as a failed test
+        except Exception as error:  # a bug of the connector must be reported as a failed test, too
             return _Outcome(error=error)
 
-    async def create(self, given: Given, call: CreateCall) -> dict[str, Any]:
+    async def create(self, given: Fixtures, call: CreateCall) -> dict[str, Any]:
         self.kept, self.token = None, ""
         values = CreateValues(given.inputs, given.config, given.task, self.secrets, given.outputs)
         self.kept = (await self.connector.create(values)).encode()
@@ -246,7 +252,7 @@ class _Run:
     def unexpected(
         self, call: CreateCall | GetCall | LogsCall | DeleteCall, outcome: _Outcome, path: Path, label: str
     ) -> Iterator[Failure]:
-        """What differs from what is expected; only what is named is looked at."""
+        """Yield a failure if the outcome is not as expected; fields that `expect` leaves out are not compared."""
         expected: dict[str, Any] = call.expect.model_dump(exclude_unset=True)
         pattern = expected.pop("error", None)
         error = outcome.error

@@ -1,4 +1,4 @@
-"""The table of faults: what must come out of each call, for each fault, by sections 6 to 9 of the language page."""
+"""The table of faults: what must come out of each call, for each fault."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.support.paths import CATALOG, CORNERS, ROOT
 from yaml_connector._loading.loader import LoadedSpec, load_all, read_file
 from yaml_connector.testing.loader import LoadedTests, load_tests
 from yaml_connector.testing.model import Call, Test
-from yaml_connector.testing.recorded import Exchange
+from yaml_connector.testing.recorded import RecordedExchange
 
 FOLDERS = (ROOT / "connectors.d", CATALOG, CORNERS)
 
@@ -48,7 +48,7 @@ def calls(spec_file: str, kind: str | None = None) -> Iterator[tuple[Test, Call]
                 yield test, call
 
 
-def exchanges(call: Call) -> list[Exchange]:
+def exchanges(call: Call) -> list[RecordedExchange]:
     """What a call sends and gets; empty for `after` and `restart`."""
     return list(getattr(getattr(call, call.kind), "exchanges", []))
 

@@ -162,7 +162,7 @@ USUAL_PLACES = ("message", "error.message", "error", "detail", "errors[0].messag
 
 
 def first_words(response: RecordedResponse) -> tuple[str, str]:
-    """Where an answer has the API's words, of their usual places (section 4, `error_message`), and the words."""
+    """Where an answer has the API's words, of their usual places (`error_message`), and the words."""
     for place in USUAL_PLACES:
         words = compile_path(f"$.{place}").value(response.json_body)
         if isinstance(words, str) and words:

@@ -63,7 +63,7 @@ def test_names_of_ones_own_and_places_in_lists_may_stand_in_a_path(path: str, de
 
 def test_a_field_of_a_contract_test_is_explained_too(command: Command) -> None:
     done = command("explain", "--tests", "tests.calls.create.expect")
-    assert "  saved    What create.save kept. (mapping)" in done.stdout
+    assert "  saved    The values that create.save stored. (mapping)" in done.stdout
 
 
 def test_a_wrong_path_says_the_closest_name(command: Command) -> None:

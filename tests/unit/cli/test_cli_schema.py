@@ -29,7 +29,7 @@ def test_every_object_of_a_test_file_is_closed() -> None:
 
 def test_every_field_that_a_call_may_have_is_explained() -> None:
     schema = contract_schema()
-    for name in ("Call", "CreateExpect", "GetExpect", "LogsExpect", "Exchange", "RecordedResponse"):
+    for name in ("Call", "CreateExpect", "GetExpect", "LogsExpect", "RecordedExchange", "RecordedResponse"):
         fields = schema["$defs"][name]["properties"]
         assert [field for field, about in fields.items() if not about.get("description")] == []
 

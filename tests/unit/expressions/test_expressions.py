@@ -1,4 +1,4 @@
-"""Expressions and templates (section 3): types, null, what is missing, and what messages say."""
+"""Expressions and templates: types, null, what is missing, and what messages say."""
 
 from __future__ import annotations
 

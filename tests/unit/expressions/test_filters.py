@@ -1,4 +1,4 @@
-"""The language's own filters and functions (section 3)."""
+"""The language's own filters and functions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_api import START, FakeClock
 from tests.support.scopes import AnyScope
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS
 from yaml_connector.errors import EvaluationError
+from yaml_connector.testing.clock import START, FakeClock
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

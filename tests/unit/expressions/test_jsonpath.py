@@ -1,4 +1,4 @@
-"""JSONPath and extractions (section 3): where a value is read from an answer."""
+"""JSONPath and extractions: where a value is read from an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions (section 3): what a mapping shows, the names an expression refers to, and trees of values."""
+"""Expressions: what a mapping shows, the names an expression refers to, and trees of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions (section 3) in their sandbox: no way out of it, and no work without bounds."""
+"""Expressions in their sandbox: no way out of it, and no work without bounds."""
 
 from __future__ import annotations
 

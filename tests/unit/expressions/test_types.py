@@ -1,4 +1,4 @@
-"""The types of config fields, inputs and outputs (section 5), both ways."""
+"""The types of config fields, inputs and outputs, both ways."""
 
 from __future__ import annotations
 

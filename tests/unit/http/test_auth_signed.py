@@ -1,4 +1,4 @@
-"""Credentials (section 4, auth) that the connector signs itself: JSON web tokens, and Google's, traded for a token."""
+"""Credentials that the connector signs itself: JSON web tokens, and Google's, traded for a token."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.support.fake_api import START
 from tests.unit.http.token_api import TOKEN, Tokens, used
 from yaml_connector.errors import EvaluationError
+from yaml_connector.testing.clock import START
 
 
 class TestAJwt:

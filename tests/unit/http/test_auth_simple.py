@@ -1,4 +1,4 @@
-"""Credentials (section 4, auth) that need no token: bearer, basic, api_key, aws_sigv4, and where they go."""
+"""Credentials that need no token: bearer, basic, api_key, aws_sigv4, and where they go."""
 
 from __future__ import annotations
 

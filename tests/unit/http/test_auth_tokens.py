@@ -1,4 +1,4 @@
-"""Credentials (section 4, auth) with a token that is fetched: once for all who wait, kept, renewed, never mixed."""
+"""Credentials with a token that is fetched: once for all who wait, kept, renewed, never mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests (section 6), built: each value in the encoding of its place."""
+"""Requests, built: each value in the encoding of its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request may go (section 4): whatever a URL looks like, what is checked is what is sent."""
+"""Where a request may go: whatever a URL looks like, what is checked is what is sent."""
 
 from __future__ import annotations
 

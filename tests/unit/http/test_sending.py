@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, reply, run
+from tests.support.fake_api import BROKEN, REFUSED, SILENT, FakeApi, reply, run
 from tests.support.sending import Sender
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
+from yaml_connector.testing.clock import START
 
 
 class TestAnAnswerIsJudgedInThisOrder:

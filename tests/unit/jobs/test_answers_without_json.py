@@ -1,4 +1,4 @@
-"""A 2xx that is not the JSON that an extraction needs (section 6) is passing: it is sent again within the call, and is
+"""A 2xx that is not the JSON that an extraction needs is passing: it is sent again within the call, and is
 never taken for an unknown state, a job that is not there, or a log that is over."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Get by batch (section 8): gets that arrive within the window share one request."""
+"""Get by batch: gets that arrive within the window share one request."""
 
 from __future__ import annotations
 

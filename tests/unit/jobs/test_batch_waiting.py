@@ -1,4 +1,4 @@
-"""Get by batch (section 8): while a request has to wait anyway, further gets join it; a pause that the API asked for is
+"""Get by batch: while a request has to wait anyway, further gets join it; a pause that the API asked for is
 kept."""
 
 from __future__ import annotations

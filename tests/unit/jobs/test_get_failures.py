@@ -1,4 +1,4 @@
-"""Get (section 8): what a failed call means, when a job is not found, and how often it is asked for."""
+"""Get: what a failed call means, when a job is not found, and how often it is asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.support.fake_api import BROKEN, REFUSED, SILENT, START, FakeApi, job, reply
+from tests.support.fake_api import BROKEN, REFUSED, SILENT, FakeApi, job, reply
+from yaml_connector.testing.clock import START
 
 RUNNING = {"state": "running"}
 DONE = {"state": "done"}
@@ -46,7 +47,7 @@ class TestAnUnreadableJob:
         assert driver.get().phase == "QUEUED"
         status = driver.get(after=60)
         assert status.phase == "QUEUED"
-        assert (status.message or "").startswith("unreadable since 2025-06-15T15:07:")
+        assert (status.message or "").startswith("unreadable since 2026-01-01T00:01:")
         assert "GET https://api.test/jobs/7" in (status.message or "")
 
     def test_is_running_if_nothing_is_known_of_it(self) -> None:

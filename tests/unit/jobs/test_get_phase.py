@@ -1,4 +1,4 @@
-"""Get (section 8): the phase, and what is shown beside it."""
+"""Get: the phase, and what is shown beside it."""
 
 from __future__ import annotations
 

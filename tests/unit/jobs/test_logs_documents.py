@@ -1,4 +1,4 @@
-"""Logs (section 9): an API that always gives the whole document, in JSON and in lines of text, also in a stream."""
+"""Logs: an API that always gives the whole document, in JSON and in lines of text, also in a stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs (section 9): an API that pages, in JSON and in text."""
+"""Logs: an API that pages, in JSON and in text."""
 
 from __future__ import annotations
 

@@ -11,5 +11,5 @@ from tests.support.contract_folder import Folder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """A folder with the spec of section 1."""
+    """A folder with the spec of connectors.d."""
     return Folder(tmp_path)

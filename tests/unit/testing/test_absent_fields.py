@@ -1,4 +1,4 @@
-"""APIs omit fields (section 3): what a missing one means where a list or a mapping is put together from several."""
+"""APIs omit fields: what a missing one means where a list or a mapping is put together from several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report names the values of `phase.map`, the rules and the steps that no test reached (section 10)."""
+"""The report names the values of `phase.map`, the rules and the steps that no test reached."""
 
 from __future__ import annotations
 

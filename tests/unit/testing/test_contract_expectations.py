@@ -1,4 +1,4 @@
-"""What a test may expect of a call (section 10): each name, met and not met."""
+"""What a test may expect of a call: each name, met and not met."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_phase_and_message_of_a_create_that_failed_for_good(folder: Folder) -> N
     assert found["phase"] == (None, "FAILED")
     assert found["job_id"] == ("7", None)
     assert found["message"][1].endswith("no such queue")
-    assert the_failure(result).outcome == f"gave FAILED: {found['message'][1]}"
+    assert the_failure(result).outcome == f"returned FAILED: {found['message'][1]}"
 
 
 def test_a_create_that_went_well_has_no_phase_and_no_message(folder: Folder) -> None:
@@ -269,7 +269,7 @@ def test_a_fault_of_the_connectors_own_fails_whatever_is_expected(
 
 @pytest.mark.parametrize("kind", ["get", "logs", "delete"])
 def test_a_call_without_a_job_fails(folder: Folder, kind: str) -> None:
-    assert the_failure(folder.run({kind: {}})).what == "there is no job: no create before this call gave one"
+    assert the_failure(folder.run({kind: {}})).what == "there is no job: no create before this call returned one"
     down = {"create": {"exchanges": [{"request": POST, "response": {"fault": "refused"}, "repeat": 3}], "expect": {}}}
     down["create"]["expect"] = {"error": "connect"}
     assert the_failure(folder.run(CREATE, down, {kind: {}})).what.startswith("there is no job")

@@ -1,4 +1,4 @@
-"""Mistakes in a file of contract tests are problems at their place, as in a spec (section 2)."""
+"""Mistakes in a file of contract tests are problems at their place, as in a spec."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
             "create: {expect: {job_id: 7}}",
             "create.expect.job_id: must be a text, not the number 7; put quotes around it",
         ),
-        ("create: {expect: {error: '/(/'}}", "create.expect.error: '(' is no regular expression: missing )"),
+        ("create: {expect: {error: '/(/'}}", "create.expect.error: '(' is not a valid regular expression: missing )"),
         ("{get: {}, after: 1s}", "tests[0].calls[0]: a call is one of create, get, logs, delete, after, restart"),
         ("{}", "tests[0].calls[0]: a call is one of create"),
         ("after: 30", "calls[0].after: 30 is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d"),
         ("restart: false", "calls[0].restart: False is not allowed"),
         ("get: {exchanges: [{request: {}}]}", "exchanges[0].request: a recorded request has either url or path"),
         ("get: {exchanges: [{request: {url: 'http://a', path: /b}}]}", "request: a recorded request has either url or"),
-        ("get: {exchanges: [{request: {url: a/b}}]}", "exchanges[0].request: 'a/b' is no whole URL"),
+        ("get: {exchanges: [{request: {url: a/b}}]}", "exchanges[0].request: 'a/b' is not a whole URL"),
         ("get: {exchanges: [{request: GET}]}", "the short form of a request is a method and a URL"),
         (
             "get: {exchanges: [{request: {path: /a, method: FETCH}}]}",
-            "request.method: 'FETCH' is no method; allowed: GET",
+            "request.method: 'FETCH' is not a valid method; allowed: GET",
         ),
         ("get: {exchanges: [{request: {path: /a, json: 1, form: {}}}]}", "at most one body, not json and form"),
         ("get: {exchanges: [{request: {path: /a, header: {}}}]}", "request.header: unknown key; did you mean headers?"),
@@ -64,9 +64,12 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ),
         ("get: {exchanges: [{request: GET /a, response: {status: 99}}]}", "response.status: input should be greater"),
         ("get: {exchanges: [{request: GET /a, response: {fault: slow}}]}", "response.fault: 'slow' is not allowed"),
-        ("get: {exchanges: [{request: GET /a, response: {fault: reset, status: 200}}]}", "a fault is no answer"),
+        (
+            "get: {exchanges: [{request: GET /a, response: {fault: reset, status: 200}}]}",
+            "a fault replaces the response",
+        ),
         ("get: {exchanges: [{request: GET /a, response: {json: 1, text: a}}]}", "at most one body, not json and text"),
-        ("get: {exchanges: [{request: GET /a, response: {base64: '%'}}]}", "response.base64: this is no base64"),
+        ("get: {exchanges: [{request: GET /a, response: {base64: '%'}}]}", "response.base64: this is not valid base64"),
     ],
 )
 def test_a_mistake_in_a_call_is_named_with_what_is_allowed(folder: Folder, call: str, problem: str) -> None:
@@ -103,7 +106,7 @@ def test_a_mistake_in_a_call_is_named_with_what_is_allowed(folder: Folder, call:
         ("spec: other.yaml\ntests: [{name: a, calls: [after: 1s]}]", "1:7: spec: there is no spec other.yaml beside"),
         (
             "tests:\n- {name: a, calls: [after: 1s]}\n- {name: a, calls: [after: 1s]}",
-            "batch_job.test.yaml:3:10: tests[1].name: there is a test of this name already, in line 2",
+            "batch_job.test.yaml:3:10: tests[1].name: duplicate name, first used on line 2",
         ),
     ],
 )

@@ -37,7 +37,7 @@ def test_the_lines_say_where_what_and_what_came_of_the_call(folder: Folder) -> N
     ]
     assert lines[3].startswith("      batch_job.test.yaml:")
     assert lines[3].endswith(": call 2 (get): not as expected")
-    assert lines[9:] == ['          found    "with ***"', "        the call gave RUNNING: with ***"]
+    assert lines[9:] == ['          found    "with ***"', "        the call returned RUNNING: with ***"]
 
 
 def test_below_all_stands_what_no_test_of_a_spec_reached(folder: Folder) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, differing, get, state, the_failure
-from yaml_connector.testing.fixtures import made_secrets
+from yaml_connector.testing.fixtures import make_secrets
 from yaml_connector.testing.model import Generate
 
 POST = {"method": "POST", "path": "/jobs"}
@@ -69,14 +69,14 @@ def test_a_generated_secret_is_a_private_rsa_key(folder: Folder) -> None:
     folder.change_spec('token: "${{ secrets.api_key }}"', 'token: "${{ secrets.api_key | fingerprint }}"')
     call = sends(headers={"Authorization": "/^Bearer [A-Za-z0-9+.=/]{44}$/"})
     assert folder.run(call, secrets={"api_key": {"generate": "rsa"}}).passed
-    made = made_secrets({"a": Generate(generate="rsa"), "b": Generate(generate="rsa"), "c": "text"})
+    made = make_secrets({"a": Generate(generate="rsa"), "b": Generate(generate="rsa"), "c": "text"})
     assert made["a"].startswith("-----BEGIN PRIVATE KEY-----\n")
     assert made["a"] != made["b"]
-    assert made == made_secrets({"a": Generate(generate="rsa"), "b": Generate(generate="rsa"), "c": "text"})
+    assert made == make_secrets({"a": Generate(generate="rsa"), "b": Generate(generate="rsa"), "c": "text"})
 
 
 def test_a_generated_service_account_is_googles_json_with_such_a_key() -> None:
-    made = made_secrets({"a": Generate(generate="google_service_account")})
+    made = make_secrets({"a": Generate(generate="google_service_account")})
     account = json.loads(made["a"])
     assert account["type"] == "service_account"
     assert account["private_key"].startswith("-----BEGIN PRIVATE KEY-----\n")

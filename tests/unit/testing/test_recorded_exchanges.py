@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, differing, get, state, the_failure
 from yaml_connector.testing.clock import FakeClock
-from yaml_connector.testing.recorded import Exchange
+from yaml_connector.testing.recorded import RecordedExchange
 from yaml_connector.testing.replay import ReplayTransport
 
 
@@ -82,7 +82,7 @@ def test_a_mismatch_counts_whatever_the_connector_makes_of_it(folder: Folder) ->
     failure = the_failure(folder.run(CREATE, call))
     assert failure.differences[0].field == "path"
     assert failure.outcome is not None
-    assert failure.outcome.startswith("gave RUNNING: unreadable")
+    assert failure.outcome.startswith("returned RUNNING: unreadable")
 
 
 def test_a_mismatch_comes_before_what_is_expected(folder: Folder) -> None:
@@ -170,7 +170,7 @@ def test_headers_come_in_any_number_and_type() -> None:
         "response": {"headers": {"X-Number": 3, "X-Empty": None, "Set-Cookie": ["a=1", "b=2"], "X-Text": "Zürich"}},
     }
     book = ReplayTransport(FakeClock())
-    book.open([Exchange.model_validate(recorded)])
+    book.open([RecordedExchange.model_validate(recorded)])
     request = httpx.Request("GET", "https://batch.test/x", extensions={"timeout": {"read": 5}})
     headers = asyncio.run(book.handle_async_request(request)).headers
     assert headers["x-number"] == "3"

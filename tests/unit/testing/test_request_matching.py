@@ -1,4 +1,4 @@
-"""Which request is the recorded one: every rule of section 10, with a request that fits it and one that does not."""
+"""Which request is the recorded one: every rule, with a request that fits it and one that does not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from yaml_connector.testing.compare import NOTHING
-from yaml_connector.testing.matching import Sent, request_differences
+from yaml_connector.testing.matching import SentRequest, request_differences
 from yaml_connector.testing.recorded import RecordedRequest
 
 URL = "https://api.test/jobs/7"
@@ -20,7 +20,7 @@ def fields(recorded: dict[str, Any] | str, **sent: Any) -> list[str]:
 
 
 def found(recorded: dict[str, Any] | str, **sent: Any) -> dict[str, tuple[Any, Any]]:
-    request = Sent(
+    request = SentRequest(
         sent.get("method", "GET"),
         sent.get("url", URL),
         httpx.Headers(sent.get("headers", {})),

@@ -1,4 +1,4 @@
-"""An AWS signature in a contract test follows the test's clock: it can be expected to the letter (section 10)."""
+"""An AWS signature in a contract test follows the test's clock: it can be expected to the letter."""
 
 from __future__ import annotations
 
