@@ -30,6 +30,7 @@ NOT_RUN = {
     "flyte deploy": "needs a Flyte cluster",
     "flyte create secret": "needs a Flyte cluster",
     "yaml-connector serve": "runs until it is stopped; tests/integration/service starts it",
+    "export": "the tests have keys of their own",
     "make": "sets up an environment of its own; CI runs it",
     "python -m yaml_connector.demo.jobservice": "runs until it is stopped; it is what these tests talk to",
 }
