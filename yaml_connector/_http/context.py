@@ -67,6 +67,9 @@ class CallContext:
         self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.events = events
         self.about = about
+        if events.records:
+            for secret in self.secrets:
+                events.secret(secret)
         self.coalesces = coalesces
 
     def fork(self, listener: Events) -> CallContext:
@@ -85,6 +88,8 @@ class CallContext:
         """Treat this value as a secret from here on (a fetched token, a basic pair)."""
         if secret and secret not in self.secrets:
             self.secrets |= {secret}
+            if self.events.records:
+                self.events.secret(secret)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from yaml_connector._http.messages import HttpRequest, Response
+from yaml_connector.errors import TransientError
 
 
 class Events:
@@ -12,16 +13,24 @@ class Events:
     and states are not redacted.
     """
 
-    keeps_streams = False
-    """Whether the response of an exchange must hold its content even if it was streamed."""
+    records = False
+    """Whether to receive secrets, and responses that hold their content even if it was streamed."""
 
     def exchange(
-        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+        self,
+        request: HttpRequest,
+        response: Response | None,
+        failure: TransientError | None,
+        seconds: float,
+        login: bool,
     ) -> None:
-        """A request was sent. `failure` says, redacted, why there is no response, or none that was read to its end.
+        """A request was sent. `failure`, redacted, is why there is no response, or none that was read to its end.
 
         `login`: it is a request for a token.
         """
+
+    def secret(self, value: str) -> None:
+        """A value is a secret from here on. Only for consumers that record."""
 
     def token_fetched(self) -> None:
         """A login returned a token."""
@@ -50,13 +59,22 @@ class EventFanOut(Events):
 
     def __init__(self, *consumers: Events) -> None:
         self._consumers = consumers
-        self.keeps_streams = any(consumer.keeps_streams for consumer in consumers)
+        self.records = any(consumer.records for consumer in consumers)
 
     def exchange(
-        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+        self,
+        request: HttpRequest,
+        response: Response | None,
+        failure: TransientError | None,
+        seconds: float,
+        login: bool,
     ) -> None:
         for consumer in self._consumers:
             consumer.exchange(request, response, failure, seconds, login)
+
+    def secret(self, value: str) -> None:
+        for consumer in self._consumers:
+            consumer.secret(value)
 
     def token_fetched(self) -> None:
         for consumer in self._consumers:

@@ -211,7 +211,7 @@ async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[Stream
     failure: TransientError | None = None
     try:
         async with context.connection.transport.exchange(sent, remaining) as source:
-            response = StreamedResponse(sent, source, keep=context.events.keeps_streams)
+            response = StreamedResponse(sent, source, keep=context.events.records)
             yield response
     except TransportError as error:
         failure = _failed(context, sent, error)
@@ -246,7 +246,7 @@ def _report(
     is_login: bool,
 ) -> None:
     took = clock().monotonic() - began
-    context.events.exchange(sent, response, None if failure is None else str(failure), took, is_login)
+    context.events.exchange(sent, response, failure, took, is_login)
     if logger.isEnabledFor(logging.DEBUG):
         url, status = context.redact(sent.url), None if response is None else response.status
         logger.debug("%s %s status=%s ms=%.1f %s", sent.method, url, status, took * 1000, context.about)

@@ -49,7 +49,12 @@ class _Group(Events):
         return self.window is None and self.not_before <= clock().monotonic()
 
     def exchange(
-        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+        self,
+        request: HttpRequest,
+        response: Response | None,
+        failure: TransientError | None,
+        seconds: float,
+        login: bool,
     ) -> None:
         """Take note of a response that asks for a pause."""
         if response is not None and response.status in _SLOW_DOWN:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from yaml_connector._http.events import Events
 from yaml_connector._http.messages import HttpRequest, Response
+from yaml_connector.errors import TransientError
 
 logger = logging.getLogger("yaml_connector")
 
@@ -96,7 +97,12 @@ class CallMetrics(Events):
         self._recorder = recorder(self._task_type, name)
 
     def exchange(
-        self, request: HttpRequest, response: Response | None, failure: str | None, seconds: float, login: bool
+        self,
+        request: HttpRequest,
+        response: Response | None,
+        failure: TransientError | None,
+        seconds: float,
+        login: bool,
     ) -> None:
         status = None if response is None else response.status
         if login:

@@ -69,7 +69,7 @@ def test_an_answer_that_another_section_calls_a_failure_is_marked(
         assert step["warning"] is None
     else:
         assert "! credentials" in done.stdout
-        assert step["warning"] == f"by create.error this answer is a {told}"
+        assert step["warning"] == f"by create.error this response is a {told}"
         assert done.stdout.splitlines()[-1].strip() == step["warning"]
 
 
@@ -77,14 +77,14 @@ def test_wrong_credentials_are_told_with_the_apis_words(live: Command, spec: str
     done = live("check", spec, "--secret", "api_key=env:WRONG_KEY", "--verbose")
     assert done.returncode == 1
     assert "✗ credentials" in done.stdout
-    assert "answered 401: a valid bearer token is needed; the API does not take these credentials" in done.stdout
+    assert "answered 401: a valid bearer token is needed; the API does not accept these credentials" in done.stdout
     assert "> Authorization: ***" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("url", "step", "told"),
     [
-        ("http://127.0.0.1:1", "connection", "nobody listens there"),
+        ("http://127.0.0.1:1", "connection", "nothing listens there"),
         ("http://nowhere.invalid", "name", "nowhere.invalid cannot be resolved"),
         ("ftp://127.0.0.1", "base_url", "it must start with http:// or https://"),
     ],

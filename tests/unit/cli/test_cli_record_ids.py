@@ -13,7 +13,7 @@ from tests.support.real_api import Received, running_api
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
 from yaml_connector.cli._live.interactive_run import CallRecord
-from yaml_connector.cli._live.recorder import RecordingJobClient
+from yaml_connector.cli._live.recorder import Recorder
 from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
 
 SPEC = """
@@ -76,10 +76,11 @@ def test_the_first_line_says_what_was_replaced(command: Command, here: Path, num
 
 def test_a_delete_expects_nothing(tmp_path: Path) -> None:
     (tmp_path / "ids.yaml").write_text(SPEC % ("http://127.0.0.1:1", "$.id"), encoding="utf-8")
-    connector = RecordingJobClient(load(tmp_path / "ids.yaml")[0])
+    (loaded,) = load(tmp_path / "ids.yaml")
     values = CreateValues({}, {}, {"key": "run-1"}, {}, {})
     records = [CallRecord("delete", [], 0.0)]
-    data = contract_test(Scrubber(connector, values, records), values, records, "ids.yaml", "a job is cancelled")
+    scrub = Scrubber(loaded, Recorder(loaded.spec), values, records)
+    data = contract_test(scrub, values, records, "ids.yaml", "a job is cancelled")
     assert data["tests"] == [{"name": "a job is cancelled", "calls": [{"delete": {}}]}]
 
 

@@ -17,7 +17,7 @@ from yaml_connector._jobs.follower import LogFollower
 from yaml_connector._jobs.logs import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
-from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
+from yaml_connector.cli._live.recorder import RecordedExchange, RecordingJobClient
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
@@ -38,7 +38,7 @@ class CallRecord:
     """One call as Flyte would have made it: what was sent and answered, and what it gave."""
 
     kind: str
-    exchanges: list[WireExchange]
+    exchanges: list[RecordedExchange]
     at: float
     found: dict[str, Any] = field(default_factory=dict)
     error: str | None = None

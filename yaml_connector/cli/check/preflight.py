@@ -1,4 +1,4 @@
-"""The steps of `yaml-connector check`: each is good, wrong, or was not tried, and says why."""
+"""The steps of `yaml-connector check`: name, connection, TLS, secrets, credentials."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
-from yaml_connector._http.context import CallContext
+from yaml_connector._http.connection import Connection
+from yaml_connector._http.context import CallContext, redacted_errors
 from yaml_connector._http.hosts import Endpoint, is_forbidden_address
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, api_message
-from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.secret_values import Secrets
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import slots
-from yaml_connector.cli._live.recorder import RecordingJobClient
-from yaml_connector.errors import CallError, EvaluationError, YamlConnectorError
+from yaml_connector.cli._live.recorder import Recorder
+from yaml_connector.errors import EvaluationError, YamlConnectorError
 
-_PATIENCE = 10.0  # seconds for each step
-_ANSWER = 200  # characters of an answer that are shown
+_TIMEOUT = 10.0  # seconds for each step
+_LONGEST_RESPONSE = 200  # characters of a response that are shown
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: good, wrong (False), or not tried (None). `warning`: it is good, but for this."""
+    """One step and its result: good, wrong (False), or not tried (None). `warning` qualifies a good one."""
 
     name: str
     good: bool | None
@@ -42,11 +43,11 @@ class Step:
 
 
 class _Wrong(Exception):
-    """A step found something wrong: the ones after it make no sense."""
+    """A step is wrong, so that the steps after it cannot be tried."""
 
 
 class Preflight:
-    """All steps for one spec. `exchanged` is what was sent and answered, redacted, once they ran."""
+    """All steps for one spec. After `run`, `exchanged` has the lines of requests and responses, redacted."""
 
     def __init__(self, loaded: LoadedSpec, config: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         self.loaded = loaded
@@ -54,15 +55,16 @@ class Preflight:
         self.given = secrets
         self.steps: list[Step] = []
         self.exchanged: list[str] = []
-        self.connector = RecordingJobClient(loaded, secrets.values())
+        self.recorder = Recorder(loaded.spec, secrets.values())
+        self.connection = Connection(loaded.spec.connection, os.environ)
 
     @property
     def good(self) -> bool:
-        """Is nothing wrong?"""
+        """Return whether no step is wrong."""
         return all(step.good is not False for step in self.steps)
 
     async def run(self) -> list[Step]:
-        """All steps, up to the first that is wrong."""
+        """Run the steps, up to the first that is wrong, and return them."""
         try:
             place = self._base_url()
             addresses = await self._resolve(place)
@@ -72,35 +74,35 @@ class Preflight:
         except _Wrong:
             pass
         finally:
-            await self.connector.close()
+            await self.connection.transport.close()
         return self.steps
 
     def _good(self, name: str, detail: str, warning: str | None = None) -> None:
-        warning = warning and self.connector.redact(warning)
-        self.steps.append(Step(name, True, self.connector.redact(detail), warning))
+        warning = warning and self.recorder.redact(warning)
+        self.steps.append(Step(name, True, self.recorder.redact(detail), warning))
 
     def _skip(self, name: str, detail: str) -> None:
-        self.steps.append(Step(name, None, self.connector.redact(detail)))
+        self.steps.append(Step(name, None, self.recorder.redact(detail)))
 
     def _wrong(self, name: str, detail: str) -> _Wrong:
-        self.steps.append(Step(name, False, self.connector.redact(detail)))
+        self.steps.append(Step(name, False, self.recorder.redact(detail)))
         return _Wrong()
 
     def _base_url(self) -> Endpoint:
         try:
-            place = self.connector.plan.connection.endpoint(self.config)
+            place = self.connection.endpoint(self.config)
         except EvaluationError as problem:
-            raise self._wrong("base_url", f"{problem} (a config field is given with --config NAME=VALUE)") from None
+            raise self._wrong("base_url", f"{problem} (set a config field with --config NAME=VALUE)") from None
         self._good("base_url", place.base_url)
         return place
 
     async def _resolve(self, place: Endpoint) -> list[str]:
         host = place.target.host
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 found = await asyncio.get_running_loop().getaddrinfo(host, place.target.port, type=socket.SOCK_STREAM)
         except TimeoutError:
-            raise self._wrong("name", f"{host}: no answer from the name server within {_PATIENCE:.0f} s") from None
+            raise self._wrong("name", f"{host}: no response from the name server within {_TIMEOUT:.0f} s") from None
         except OSError as error:
             raise self._wrong("name", f"{host} cannot be resolved: {error.strerror or error}") from None
         addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
@@ -113,25 +115,24 @@ class Preflight:
         began = time.monotonic()
         where = f"{place.target.host} port {place.target.port}"
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 _, writer = await asyncio.open_connection(place.target.host, place.target.port)
         except TimeoutError:
-            raise self._wrong("connection", f"{where} does not answer within {_PATIENCE:.0f} s (a firewall?)") from None
+            raise self._wrong("connection", f"{where} does not answer within {_TIMEOUT:.0f} s (a firewall?)") from None
         except OSError as error:
-            reason = "the connection is refused: nobody listens there" if error.errno == 111 else str(error)
+            reason = "the connection is refused: nothing listens there" if error.errno == 111 else str(error)
             raise self._wrong("connection", f"{where}: {reason}") from None
         writer.close()
         self._good("connection", f"{where}, {(time.monotonic() - began) * 1000:.0f} ms")
 
     async def _tls(self, place: Endpoint) -> None:
         if place.target.scheme != "https":
-            self._skip("TLS", "base_url is http: what is sent can be read on the way")
+            self._skip("TLS", "base_url is http: requests are not encrypted")
             return
-        connection = self.connector.plan.connection
         try:
-            own = bool(connection.spec.tls.model_fields_set)
-            context = connection.tls_context() if own else ssl.create_default_context()
-            async with asyncio.timeout(_PATIENCE):
+            own = bool(self.connection.spec.tls.model_fields_set)
+            context = self.connection.tls_context() if own else ssl.create_default_context()
+            async with asyncio.timeout(_TIMEOUT):
                 _, writer = await asyncio.open_connection(
                     place.target.host, place.target.port, ssl=context, server_hostname=place.target.host
                 )
@@ -140,7 +141,7 @@ class Preflight:
         except ssl.SSLCertVerificationError as error:
             raise self._wrong("TLS", f"the certificate is not trusted: {error.verify_message}") from None
         except TimeoutError:
-            raise self._wrong("TLS", f"no handshake within {_PATIENCE:.0f} s") from None
+            raise self._wrong("TLS", f"no handshake within {_TIMEOUT:.0f} s") from None
         except (ssl.SSLError, OSError) as error:
             raise self._wrong("TLS", f"no handshake: {getattr(error, 'reason', None) or error}") from None
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
@@ -152,9 +153,9 @@ class Preflight:
     def _secrets(self) -> dict[str, str | None]:
         if not self.loaded.spec.secrets:
             return {}
-        names = Scope(inputs={}, config=self.config, task={})
+        scope = Scope(inputs={}, config=self.config, task={})
         try:
-            values = self.connector.plan.secrets.values(self.given, names)
+            values = Secrets(self.loaded.spec.secrets, os.environ).values(self.given, scope)
         except EvaluationError as problem:
             hint = " (here: --secret NAME=env:VARIABLE)" if "is missing" in str(problem) else ""
             raise self._wrong("secrets", f"{problem}{hint}") from None
@@ -174,31 +175,32 @@ class Preflight:
     async def _credentials(self, secrets: Mapping[str, str | None]) -> None:
         request = self.loaded.spec.connection.check
         if request is None:
-            self._skip("credentials", "not tried: the spec has no connection.check (a request that changes nothing)")
+            self._skip("credentials", "not tried: the spec has no connection.check (a request without side effects)")
             return
-        connector = self.connector
-        session = connector._session(connector.plan, self.config, secrets, "check", JobMeta())
-        names = Scope(config=self.config, secrets=secrets, env=os.environ)
+        context = CallContext(self.connection, config=self.config, secrets=secrets, events=self.recorder)
         try:
-            answer = await client.send(session, compile_request(request), names, SuccessCriteria())
-        except (CallError, YamlConnectorError) as error:
+            with redacted_errors(context):
+                response = await client.send(context, compile_request(request), context.scope, SuccessCriteria())
+        except YamlConnectorError as error:
             detail = str(error)
             if getattr(error, "status", None) in (401, 403):
-                detail += "; the API does not take these credentials"
+                detail += "; the API does not accept these credentials"
             raise self._wrong("credentials", detail) from None
         finally:
-            for exchange in connector.take():
-                self.exchanged += connector.lines_of(exchange)
-        text = " ".join(answer.text.split())
-        shown = text[:_ANSWER] + ("..." if len(text) > _ANSWER else "")
-        detail = f"{answer.method} {answer.url} answered {answer.status}: {shown or '(nothing)'}"
-        self._good("credentials", detail, self._called_wrong(session, answer))
+            self.exchanged = [line for exchange in self.recorder.take() for line in self.recorder.lines_of(exchange)]
+        text = " ".join(response.text.split())
+        shown = text[:_LONGEST_RESPONSE] + ("..." if len(text) > _LONGEST_RESPONSE else "")
+        detail = f"{response.method} {response.url} answered {response.status}: {shown or '(nothing)'}"
+        self._good("credentials", detail, self._declared_error(context, response))
 
-    def _called_wrong(self, session: CallContext, answer: Response) -> str | None:
-        """What the first `error` of the spec's sections that calls this answer a failure says of it. Only those count
-        that ask for fields of the body alone, one of which is there: others may be meant for their own call."""
-        body = answer.body if isinstance(answer.body, dict) else {}
-        read = Scope(response=answer)
+    def _declared_error(self, context: CallContext, response: Response) -> str | None:
+        """Return what the first `error` of another section says, if it is true of this response.
+
+        Only conditions that read nothing but fields of the body count, and only if the body has one of the fields:
+        others may be meant for their own call.
+        """
+        body = response.body if isinstance(response.body, dict) else {}
+        scope = Scope(response=response)
         for path, mark, value in slots(self.loaded.spec):
             if path[-1] != "error" or mark is None or mark.kind != "condition" or value is None:
                 continue
@@ -207,10 +209,10 @@ class Preflight:
             if {name[0] for name in condition.names} != {"body"} or not fields & body.keys():
                 continue
             try:
-                error = condition.evaluate(read)
+                error = condition.evaluate(scope)
             except EvaluationError:
                 continue
             if error:
-                text = session.single_line(api_message(session, answer, read) if error is True else as_text(error))
-                return f"by {show_path(path)} this answer is a failure: {text}"
+                message = api_message(context, response, scope) if error is True else as_text(error)
+                return f"by {show_path(path)} this response is a failure: {context.single_line(message)}"
         return None

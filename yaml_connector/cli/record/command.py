@@ -78,7 +78,7 @@ def record(
         if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
             values.inputs = {**values.inputs, field: os.path.relpath(value, folder)}
     title = name or f"ends as {ended.status.phase}"
-    scrub = Scrubber(client, values, calls)
+    scrub = Scrubber(loaded, client, values, calls)
     data = contract_test(scrub, values, calls, beside, title)
     text, relaxed, failing = relax(data, file, scrub.short)
     replaced = "secrets, times and the job's id" if scrub.replaces_id else "secrets and times"

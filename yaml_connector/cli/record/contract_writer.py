@@ -15,8 +15,9 @@ from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._http.messages import Response
 from yaml_connector._http.redact import MASK
 from yaml_connector._jobs.create import CreateValues
+from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.cli._live.interactive_run import CallRecord
-from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
+from yaml_connector.cli._live.recorder import RecordedExchange, Recorder
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _SHORTEST = 4  # characters of a secret that is replaced in text; shorter ones occur in too many words
@@ -33,15 +34,17 @@ class Scrubber:
     `short` maps secrets that are too short to be replaced in text to their names.
     """
 
-    def __init__(self, connector: RecordingJobClient, values: CreateValues, records: Iterable[CallRecord]) -> None:
-        self.connector = connector
+    def __init__(
+        self, loaded: LoadedSpec, recorder: Recorder, values: CreateValues, records: Iterable[CallRecord]
+    ) -> None:
+        self.spec = loaded.spec
+        self.source = loaded.document.text
+        self.recorder = recorder
         self.secrets = self._stand_ins(values.secrets)
         self.words: dict[str, str] = {}
         for name, value in self._known(values.secrets).items():
             self.words |= dict.fromkeys({value, quote(value, safe=""), json.dumps(value)[1:-1]}, self.secrets[name])
-        fetched = sorted(
-            secret for secret in connector.secrets if secret not in self.words and len(secret) >= _SHORTEST
-        )
+        fetched = sorted(secret for secret in recorder.secrets if secret not in self.words and len(secret) >= _SHORTEST)
         self.words |= {secret: f"test-token-{number}" for number, secret in enumerate(fetched, 1)}
         key = str(values.task["key"])
         self.words[key] = "test-key"
@@ -57,18 +60,18 @@ class Scrubber:
     def _known(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the values of the spec's secrets, from the command line or the environment."""
         known = dict(given)
-        for name, secret in self.connector.spec.secrets.items():
+        for name, secret in self.spec.secrets.items():
             if name not in known and secret.env is not None and os.environ.get(secret.env):
                 known[name] = os.environ[secret.env]
         return known
 
     def _stand_ins(self, given: Mapping[str, str]) -> dict[str, str]:
-        return {name: f"test-{name.replace('_', '-')}" for name in self.connector.spec.secrets}
+        return {name: f"test-{name.replace('_', '-')}" for name in self.spec.secrets}
 
     def text(self, text: str) -> str:
         """Return a text as it may be kept."""
         text = self._pattern.sub(lambda match: self.words[match[0]], text)
-        return self.connector.redact(_TIME.sub(lambda match: self._time(match[0]), text))
+        return self.recorder.redact(_TIME.sub(lambda match: self._time(match[0]), text))
 
     def _time(self, text: str) -> str:
         if text not in self._times:
@@ -95,8 +98,10 @@ def _id_in_response(records: Iterable[CallRecord]) -> str:
     for record in records:
         if record.kind == "create" and (job_id := str(record.found.get("job_id") or "")):
             for exchange in record.exchanges:
-                headers = " ".join(exchange.headers.values()) if exchange.headers is not None else ""
-                if job_id in headers or job_id in exchange.content.decode("utf-8", "replace"):
+                if exchange.response is None:
+                    continue
+                headers = " ".join(exchange.response.headers.values())
+                if job_id in headers or job_id in exchange.response.content.decode("utf-8", "replace"):
                     return job_id
     return ""
 
@@ -105,17 +110,16 @@ def contract_test(
     scrub: Scrubber, values: CreateValues, records: list[CallRecord], spec_file: str, name: str
 ) -> dict[str, Any]:
     """Return a file with one test, as data."""
-    connector = scrub.connector
-    calls = list(_calls(scrub, connector, records))
-    spec = connector.spec
-    names = dict.fromkeys(re.findall(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)", connector.plan_text))
+    calls = list(_calls(scrub, records))
+    spec = scrub.spec
+    names = dict.fromkeys(re.findall(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)", scrub.source))
     env = {name: scrub.text(os.environ[name]) for name in names if os.environ.get(name)}
     defaults: dict[str, Any] = {
         "config": {name: scrub.tree(values.config[name]) for name in values.config if name in spec.config},
         "inputs": scrub.tree({name: value for name, value in values.inputs.items() if value is not None}),
         "secrets": {name: scrub.secrets[name] for name in spec.secrets},
         "env": env,
-        "task": _task(scrub, values, set(re.findall(r"\btask\.(\w+)", connector.plan_text))),
+        "task": _task(scrub, values, set(re.findall(r"\btask\.(\w+)", scrub.source))),
     }
     if "*" in spec.outputs:
         defaults["outputs"] = dict(values.outputs)
@@ -128,15 +132,15 @@ def _task(scrub: Scrubber, values: CreateValues, used: set[str]) -> dict[str, An
     return {name: value for name, value in task.items() if name not in ("key", "type") and value is not None}
 
 
-def _calls(scrub: Scrubber, connector: RecordingJobClient, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
-    settings = connector.spec.get
+def _calls(scrub: Scrubber, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
+    settings = scrub.spec.get
     paced = settings is not None and settings.poll.min_interval > 0
     before: dict[str, Any] | None = None
     last_get = 0.0
     for record in records:
         body: dict[str, Any] = {}
         if record.exchanges:
-            body["exchanges"] = [_exchange(scrub, connector, exchange) for exchange in record.exchanges]
+            body["exchanges"] = [_exchange(scrub, exchange) for exchange in record.exchanges]
         elif record.kind == "get" and before is not None:
             continue  # answered from the cache
         expect = scrub.tree(record.found)
@@ -148,7 +152,7 @@ def _calls(scrub: Scrubber, connector: RecordingJobClient, records: list[CallRec
         if call == before or (record.kind == "logs" and not expect.get("lines") and not expect.get("next")):
             continue
         if record.kind == "get":
-            waited = any(exchange.headers and "Retry-After" in exchange.headers for exchange in record.exchanges)
+            waited = any(item.response and "Retry-After" in item.response.headers for item in record.exchanges)
             if last_get and (paced or waited):
                 yield {"after": f"{math.ceil(record.at - last_get) + 1}s"}
             last_get = record.at
@@ -156,14 +160,14 @@ def _calls(scrub: Scrubber, connector: RecordingJobClient, records: list[CallRec
         yield call
 
 
-def _exchange(scrub: Scrubber, connector: RecordingJobClient, exchange: WireExchange) -> dict[str, Any]:
+def _exchange(scrub: Scrubber, exchange: RecordedExchange) -> dict[str, Any]:
     request: dict[str, Any] = {"method": exchange.request.method, "url": scrub.text(exchange.request.url)}
     headers = {}
     for name, value in exchange.request.headers.items():
         text = scrub.text(value)
         if name.lower() in _OMITTED_REQUEST_HEADERS or MASK in text:
             continue
-        if connector.is_credential(name) and not any(word in text for word in scrub.words.values()):
+        if scrub.recorder.is_credential(name) and not any(word in text for word in scrub.words.values()):
             continue  # signed or encoded: it cannot be replaced
         headers[name] = text
     if headers:
@@ -171,27 +175,15 @@ def _exchange(scrub: Scrubber, connector: RecordingJobClient, exchange: WireExch
     content = exchange.request.body
     if isinstance(content, bytes) and content:
         request |= _body(scrub, content, exchange.request.headers.get("Content-Type", ""))
-    response: dict[str, Any] = {}
-    if exchange.failure is not None:
-        late = "within" in exchange.failure
-        response["fault"] = "timeout" if late else "reset" if exchange.may_have_been_processed else "refused"
-        return {"request": request, "response": response}
-    if exchange.status != 200:
-        response["status"] = exchange.status
-    if exchange.headers is not None:
-        wanted = {name: value for name, value in exchange.headers.items() if _is_kept(connector, name)}
-        response |= {"headers": {name: scrub.text(value) for name, value in wanted.items()}} if wanted else {}
-    if exchange.content and exchange.headers is not None:
-        response |= _response(scrub, exchange)
-    return {"request": request, "response": response}
+    return {"request": request, "response": _response(scrub, exchange)}
 
 
-def _is_kept(connector: RecordingJobClient, name: str) -> bool:
-    if connector.is_credential(name):
+def _is_kept(scrub: Scrubber, name: str) -> bool:
+    if scrub.recorder.is_credential(name):
         return False
     if name.lower() in _KEPT_RESPONSE_HEADERS:
         return True
-    return re.search(rf"headers\W+{re.escape(name)}", connector.plan_text, re.IGNORECASE) is not None
+    return re.search(rf"headers\W+{re.escape(name)}", scrub.source, re.IGNORECASE) is not None
 
 
 def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
@@ -206,12 +198,25 @@ def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
     return {"text": scrub.text(text)}
 
 
-def _response(scrub: Scrubber, exchange: WireExchange) -> dict[str, Any]:
-    assert exchange.headers is not None
-    response = Response("", "", exchange.status or 0, exchange.headers, exchange.content)
+def _response(scrub: Scrubber, exchange: RecordedExchange) -> dict[str, Any]:
+    response, failure = exchange.response, exchange.failure
+    if failure is not None:
+        late = "within" in str(failure)
+        return {"fault": "timeout" if late else "reset" if failure.may_have_been_processed else "refused"}
+    if response is None:  # the call ended before there was one
+        return {"fault": "timeout"}
+    data: dict[str, Any] = {} if response.status == 200 else {"status": response.status}
+    headers = {name: scrub.text(value) for name, value in response.headers.items() if _is_kept(scrub, name)}
+    data |= {"headers": headers} if headers else {}
+    return data | _content(scrub, response)
+
+
+def _content(scrub: Scrubber, response: Response) -> dict[str, Any]:
+    if not response.content:
+        return {}
     if response.is_json:
         return {"json": scrub.tree(response.body)}
     if "\ufffd" in response.text:  # binary, but it may contain secrets
-        kept = scrub.text(exchange.content.decode("utf-8", "surrogateescape"))
+        kept = scrub.text(response.content.decode("utf-8", "surrogateescape"))
         return {"base64": base64.b64encode(kept.encode("utf-8", "surrogateescape")).decode()}
     return {"text": scrub.text(response.text)}

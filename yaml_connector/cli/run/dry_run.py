@@ -1,102 +1,101 @@
-"""What create would send, without sending it (`run --dry-run`)."""
+"""`run --dry-run`: the requests that create would send."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from yaml_connector._http.files import local_files
 from yaml_connector._http.messages import HttpRequest, HttpResponse
 from yaml_connector._http.redact import MASK
 from yaml_connector._http.transport import Transport
+from yaml_connector._jobs.client import Connector
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector.cli._live.recorder import RecordingJobClient, WireExchange
+from yaml_connector.cli._live.recorder import Recorder, masked_headers
 from yaml_connector.errors import YamlConnectorError
 
 
 @dataclass
-class WouldSend:
-    """The first requests of a create, as lines; `more` says what comes after them, `problem` what is in the way."""
+class Preview:
+    """The first requests of a create. `notes` say what follows them, `problem` why one cannot be built."""
 
     requests: list[dict[str, Any]] = field(default_factory=list)
-    more: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problem: str | None = None
 
     def data(self) -> dict[str, Any]:
-        """For programs."""
-        return {"requests": self.requests, "notes": self.more, "problem": self.problem}
+        """Return the preview as JSON can hold it."""
+        return {"requests": self.requests, "notes": self.notes, "problem": self.problem}
 
     def text(self) -> str:
-        """For people."""
+        """Return the preview as text."""
         lines = []
         for request in self.requests:
             lines.append(f"{request['method']} {request['url']}")
             lines += [f"{name}: {value}" for name, value in request["headers"].items()]
             lines += ["", request["body"]] if request["body"] else []
             lines.append("")
-        lines += [f"({note})" for note in self.more]
+        lines += [f"({note})" for note in self.notes]
         lines += [f"problem: {self.problem}"] if self.problem else []
         return "\n".join(lines).rstrip("\n")
 
 
-class _Caught(Exception):
+class _Reached(Exception):
     """A request was about to be sent."""
 
 
-class _Nowhere(Transport):
-    """A transport that sends nothing."""
+class _NullTransport(Transport):
+    """Sends nothing."""
 
     @asynccontextmanager
     async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
-        raise _Caught
+        raise _Reached
         yield  # pragma: no cover - a generator needs one
 
 
-async def preview_create(loaded: LoadedSpec, values: CreateValues) -> WouldSend:
-    """Build the look-up of `adopt`, if there is one, and the first request of create; nothing is sent."""
-    found = WouldSend()
-    for lookup in (True, False):
-        connector = RecordingJobClient(loaded, values.secrets.values())
-        if lookup and connector.plan.adopt is None:
-            continue
-        if not lookup:
-            connector.plan.adopt = None
-        connector.plan.connection.auth = None  # a login would have to be sent
-        connector.recording.inner = _Nowhere()
+async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
+    """Build the first request of `adopt`, if the spec has it, and of create. Nothing is sent, also no login."""
+    preview = Preview()
+    spec = loaded.spec
+    connection = spec.connection.model_copy(update={"auth": None})
+    for adopt in dict.fromkeys((spec.create.adopt, None)):
+        create = spec.create.model_copy(update={"adopt": adopt})
+        part = spec.model_copy(update={"connection": connection, "create": create})
+        recorder = Recorder(spec, values.secrets.values())
+        client = Connector(replace(loaded, spec=part), transport=_NullTransport(), files=local_files(), events=recorder)
         try:
-            meta = await connector.create(values)
-            found.problem = connector.redact(meta.failed or "create sends nothing")
-        except _Caught:
-            found.requests.append(_shown(connector, connector.take()[0], loaded.spec))
+            meta = await client.create(values)
+            preview.problem = recorder.redact(meta.failed or "create sends nothing")
+        except _Reached:
+            (exchange,) = recorder.take()
+            preview.requests.append(_request_data(exchange.request, recorder, spec))
         except YamlConnectorError as error:
-            found.problem = connector.redact(str(error))
-    if loaded.spec.create.adopt is not None and len(found.requests) > 1:
-        found.more.append("the first looks for the job; the second is sent if it is not there")
-    steps = len(loaded.spec.create.steps or [])
+            preview.problem = recorder.redact(str(error))
+    if len(preview.requests) > 1:
+        preview.notes.append("the first looks up the job; the second is sent if there is none")
+    steps = len(spec.create.steps or [])
     if steps > 1:
-        found.more.append(f"up to {steps - 1} more follow, made from the answers")
-    auth = loaded.spec.connection.auth
+        preview.notes.append(f"up to {steps - 1} more follow, which depend on the responses")
+    auth = spec.connection.auth
     if auth is not None and auth.login_request is not None:
-        found.more.append(f"a token is fetched first: {auth.login_request}")
-    found.more.append("nothing was sent")
-    return found
+        preview.notes.append(f"a token is fetched first: {auth.login_request}")
+    preview.notes.append("nothing was sent")
+    return preview
 
 
-def _shown(connector: RecordingJobClient, exchange: WireExchange, spec: ConnectorSpec) -> dict[str, Any]:
-    request = exchange.request
+def _request_data(request: HttpRequest, recorder: Recorder, spec: ConnectorSpec) -> dict[str, Any]:
     body = request.body
     text = "" if not body else body.decode("utf-8", "replace") if isinstance(body, bytes) else "(a file, streamed)"
-    headers = {name: MASK if connector.is_credential(name) else value for name, value in request.headers.items()}
+    headers = {name: MASK if recorder.is_credential(name) else value for name, value in request.headers.items()}
     url = request.url
     auth = spec.connection.auth
-    if auth is not None:
-        headers = {**auth.masked_headers(MASK), **headers}
-        for name, value in auth.masked_query(MASK).items():
-            url += f"{'&' if '?' in url else '?'}{name}={value}"
-    shown: dict[str, Any] = connector.redact_tree(
-        {"method": request.method, "url": url, "headers": headers, "body": text}
+    for name, value in (auth.masked_query(MASK) if auth is not None else {}).items():
+        url += f"{'&' if '?' in url else '?'}{name}={value}"
+    data: dict[str, Any] = recorder.redact_tree(
+        {"method": request.method, "url": url, "headers": {**masked_headers(spec), **headers}, "body": text}
     )
-    return shown
+    return data
