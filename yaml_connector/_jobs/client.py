@@ -221,7 +221,7 @@ class Connector:
             await run_calls(plan.delete, session, names)
         readable_again(plan, memory)
 
-    async def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
+    async def logs(self, meta: JobMeta, token: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[LogPage]:
         """The log from `token` on ("": from the start), in pages; the last page has the next token, or none.
 
         Raises CallError or EvaluationError.
@@ -231,7 +231,8 @@ class Connector:
         plan = self._plan_of(meta)
         if plan.logs is None:
             return
-        session, names = self._later(plan, meta, self.memory.of(meta.key).secrets_at(clock().time()), "logs")
+        given = secrets or self.memory.of(meta.key).secrets_at(clock().time())
+        session, names = self._later(plan, meta, given, "logs")
         with self._told("logs", meta), redacted_errors(session):
             async for page in read_logs(plan.logs, session, names, token):
                 yield page

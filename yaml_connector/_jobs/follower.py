@@ -1,30 +1,126 @@
-"""A log that grows, read again and again up to where it ends: for those who follow a job, locally or in a terminal."""
+"""Following a job to its end, and its log as it grows: for local runs, `run`, and the demo."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
 
+from yaml_connector._clock import clock
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._jobs.logs import LogLine, LogPage
+from yaml_connector._jobs.poll import Status
 from yaml_connector.errors import YamlConnectorError
 
-_PAGES_AT_ONCE = 50  # then the job's state is looked at again
-_EMPTY_PAGES = 10  # of a log whose API always promises more
-_LAST_READS = 4  # of the log of a job that is over, when reading it fails
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 3.0, 1.5  # seconds between two polls, and how they grow
+_LONGEST_INFO = 200  # characters
+
+_PAGES_AT_ONCE = 50  # then the job is polled again
+_EMPTY_PAGES = 10  # of an API that always promises another page
+_LAST_READS = 4  # of the log of an ended job, when reading it fails
+
+ReadLog = Callable[[str], AsyncIterator[LogPage]]
+
+
+class JobFollower:
+    """Polls one job until it ends, and tells what is new.
+
+    `get` reads the job's status, `logs` its log from a token on. `tell` is given each piece of news: its kind (phase,
+    info, link, log or note) and a text. `min_interval` is the least time between two polls, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        get: Callable[[], Awaitable[Status]],
+        logs: ReadLog,
+        tell: Callable[[str, str], None],
+        min_interval: float = 0.0,
+    ) -> None:
+        self.status = Status("QUEUED")
+        self._get = get
+        self._log = LogFollower(logs)
+        self._tell = tell
+        self._min_interval = min_interval
+        self._told: dict[str, Any] = {}
+        self._links: set[tuple[str, str]] = set()
+
+    async def follow(self, stop: asyncio.Event | None = None) -> Status:
+        """Follow the job to its end and return its last status.
+
+        Returns sooner, between two polls, when `stop` is set; the job can be followed on from there.
+        """
+        stop = stop or asyncio.Event()
+        pause = _FIRST_PAUSE
+        while True:
+            self.status = await self._get()
+            if self.status.is_terminal:
+                await self._tell_log(stop, last=True)
+                self._tell_status(self.status)
+                return self.status
+            self._tell_status(self.status)
+            await self._tell_log(stop, last=False)
+            await _sleep(max(self._min_interval, pause), stop)
+            if stop.is_set():
+                return self.status
+            pause = min(_LONGEST_PAUSE, pause * _GROWTH)
+
+    def _tell_status(self, status: Status) -> None:
+        self._tell_change("phase", status.phase + (f": {status.message}" if status.message else ""))
+        if status.info:
+            self._tell_change("info", _one_line(status.info))
+        for name, url in status.links:
+            if (name, url) not in self._links:
+                self._links.add((name, url))
+                self._tell("link", f"{name}: {url}")
+
+    def _tell_change(self, kind: str, text: str) -> None:
+        if self._told.get(kind) != text:
+            self._told[kind] = text
+            self._tell(kind, text)
+
+    async def _tell_log(self, stop: asyncio.Event, *, last: bool) -> None:
+        """Tell the new lines. A log that cannot be read does not end the following; one that is long does not delay a
+        stop."""
+        try:
+            async with aclosing(self._log.read_new_lines(last=last)) as lines:
+                async for line in lines:
+                    self._tell("log", line.message)
+                    if stop.is_set() and not last:
+                        return
+        except YamlConnectorError as error:
+            self._tell("note", f"the log cannot be read: {error}")
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep by the clock in force, no longer than until `stop` is set."""
+    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(stop.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _one_line(info: dict[str, Any]) -> str:
+    """A job's further information on one line, shortened."""
+    text = " ".join(", ".join(f"{name}: {as_text(value)}" for name, value in info.items()).split())
+    return text if len(text) <= _LONGEST_INFO else f"{text[: _LONGEST_INFO - 3]}..."
 
 
 class LogFollower:
-    """What is new of one job's log. `read` gives its pages from a token on."""
+    """The new lines of one job's log. `read` returns its pages from a token on."""
 
-    def __init__(self, read: Callable[[str], AsyncIterator[LogPage]]) -> None:
+    def __init__(self, read: ReadLog) -> None:
         self._read = read
         self._token = ""  # where the next page starts
-        self._given = 0  # how many lines from there on were given already
+        self._seen = 0  # how many lines from there on have been returned already
 
-    async def news(self, *, last: bool) -> AsyncGenerator[LogLine, None]:
-        """The lines that are new, as far as there are any now; those that are left when the job is over (`last`).
+    async def read_new_lines(self, *, last: bool) -> AsyncGenerator[LogLine, None]:
+        """Yield the lines that are new, as far as there are any now; all that are left if the job has ended (`last`).
 
-        Raises YamlConnectorError if these cannot be read. Before the end that is no error: the next call asks again.
+        Raises YamlConnectorError if these cannot be read. Before the end that is no error: the next call reads them.
         """
         pages = empty = failures = 0
         while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):
@@ -38,8 +134,8 @@ class LogFollower:
                         continue
                     for line in page.lines:
                         count += 1
-                        if count > self._given:
-                            self._given = count
+                        if count > self._seen:
+                            self._seen = count
                             yield line
             except YamlConnectorError:
                 failures += 1
@@ -47,14 +143,14 @@ class LogFollower:
                     raise
                 if not last:
                     return
-                await asyncio.sleep(failures)  # there is no later call that would give what is missing
+                await clock().sleep(failures)  # no later call would read what is missing
                 continue
-            if token or last:  # else it comes again, with the rest of it
+            if token or last:  # else the line comes again, with the rest of it
                 for line in unfinished:
                     yield line
             if not token:
                 return  # from the same token on, there may be more lines later
-            self._token, self._given = token, 0
+            self._token, self._seen = token, 0
             pages, empty = pages + 1, 0 if count else empty + 1
             if empty and not last:
                 return

@@ -1,15 +1,15 @@
-"""A local run: the job is driven from this process, in the spec's rhythm, with progress and log lines, and cancelled
-when the run is interrupted."""
+"""A local run: this process submits the job, follows it, shows its progress and log, and cancels it at Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import os
-import time
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
@@ -26,16 +26,14 @@ from flyteidl2.core.identifier_pb2 import (
 )
 from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateMessage
 
-from yaml_connector._jobs.follower import LogFollower
+from yaml_connector._clock import clock
+from yaml_connector._jobs.follower import JobFollower
 from yaml_connector._jobs.poll import Status
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
 from yaml_connector.flyte.literals import OutputValue
 from yaml_connector.flyte.task_context import TaskContext
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
-
 
 Task = TaskTemplate[..., Any, Any]
 
@@ -74,29 +72,25 @@ class _LocalJob:
         self.connector = connector
         self.secrets = secrets
         self.context = context
-        self.began = time.monotonic()
-        self.shown: tuple[Any, ...] = ()
+        self.began = clock().monotonic()
         self.told: set[str] = set()
         self.interrupted = False
         self.execution = self._execution()
         self.loop = asyncio.get_running_loop()
-        self.created: Future[JobResourceMeta] = Future()  # whoever ends the run waits for it, in whichever thread
+        self.created: Future[JobResourceMeta] = Future()  # the thread that ends the run waits for it, whichever it is
         self.created.set_running_or_notify_cancel()
 
     async def run(self, inputs: dict[str, Any]) -> Any:
-        loop = _loops.enter(self.connector)
         _open_jobs[id(self)] = self
-        try:
-            kept = await self._create(inputs)
-            status = await self._follow(kept)
-        except asyncio.CancelledError:
-            await self.cancel()
-            raise
-        except Exception:
-            _open_jobs.pop(id(self), None)
-            raise
-        finally:
-            await loop.leave()
+        async with _open_sockets(self.connector):
+            try:
+                status = await self._follow(await self._create(inputs))
+            except asyncio.CancelledError:
+                await self.cancel()
+                raise
+            except Exception:
+                _open_jobs.pop(id(self), None)
+                raise
         _open_jobs.pop(id(self), None)
         return self._end(status)
 
@@ -142,49 +136,35 @@ class _LocalJob:
     # --- following ----------------------------------------------------------------------------------------------------
 
     async def _follow(self, kept: JobResourceMeta) -> Status:
+        jobs = self.connector.jobs
+
+        async def get() -> Status:
+            status = await jobs.get(kept.meta, self.secrets)
+            show_links(self.context.action.name, status.links)
+            return status
+
         settings = self.connector.loaded.spec.get
-        least = settings.poll.min_interval if settings else 0.0
-        pause = _FIRST_PAUSE
-        log = LogFollower(lambda token: self.connector.jobs.logs(kept.meta, token))
         self.progress(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
-        while True:
-            status = await self.connector.jobs.get(kept.meta, self.secrets)
-            self._show(status)
-            await self._show_logs(kept, log, last=status.is_terminal)
-            if status.is_terminal:
-                return status
-            await asyncio.sleep(max(least, pause))
-            pause = min(_LONGEST_PAUSE, pause * 1.5)
+        follower = JobFollower(
+            get=get,
+            logs=lambda token: jobs.logs(kept.meta, token, self.secrets),
+            tell=self._tell,
+            min_interval=settings.poll.min_interval if settings else 0.0,
+        )
+        return await follower.follow()
 
-    def _show(self, status: Status) -> None:
-        seen = (status.phase, status.message)
-        if seen != self.shown:
-            self.shown = seen
-            self.progress(status.phase + (f": {status.message}" if status.message else ""))
-        show_links(self.context.action.name, status.links)
-        for name, url in status.links:
-            if (name, url) not in _seen_links:
-                _seen_links.add((name, url))
-                self.progress(f"{name}: {url}")
-
-    async def _show_logs(self, kept: JobResourceMeta, log: LogFollower, *, last: bool) -> None:
-        """The lines that are new; at the end of the job, all that are left. A log that cannot be read does not disturb
-        the run."""
-        self.connector.jobs.memory.of(kept.meta.key).secrets = self.secrets  # those of a job that is over are dropped
-        try:
-            async for line in log.news(last=last):
-                self.progress(f"| {line.message}")
-        except YamlConnectorError as error:
-            self.progress(f"the log cannot be read: {error}")
+    def _tell(self, kind: str, text: str) -> None:
+        if kind != "info":
+            self.progress(f"| {text}" if kind == "log" else text)
 
     def progress(self, text: str) -> None:
-        """Say how the job is doing; once it is being cancelled, only what becomes of that counts."""
+        """Show how the job is doing; once it is being cancelled, only the outcome of that is shown."""
         if not self.interrupted:
             self.say(text)
 
     def say(self, text: str) -> None:
         if not in_progress_display():
-            click.echo(f"{self.task.name} [{time.monotonic() - self.began:5.1f} s] {text}", err=True)
+            click.echo(f"{self.task.name} [{clock().monotonic() - self.began:5.1f} s] {text}", err=True)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -201,18 +181,18 @@ class _LocalJob:
         raise flyte.errors.NonRecoverableError(message, code=status.phase.title())
 
     async def cancel(self) -> None:
-        """Delete the job; one that is being submitted, as soon as it is known. What cannot be done is said. When the
-        interpreter ends before this is over, it is asked for once more, from there."""
+        """Delete the job, as soon as its create is over, and show the outcome. If the interpreter ends before that,
+        `_cancel_open_jobs` calls this once more."""
         self.interrupted = True
         try:
             outcome = await self._delete(await self._known())
-        except Exception as error:  # whatever became of the create
+        except Exception as error:  # create may have raised anything
             outcome = f"{self.left_behind()}: {str(error) or 'there was no answer'}"
         _open_jobs.pop(id(self), None)
         self.say_once(outcome)
 
     async def _known(self) -> JobResourceMeta:
-        """The job, once its create is over; raises what create raised, or TimeoutError."""
+        """Return the job once its create is over. Raises what create raised, or TimeoutError."""
         if not self.created.done() and self.loop.is_running():
             self.say_once("interrupted while the job is submitted: it is cancelled as soon as that is over")
             longest = self.connector.loaded.spec.connection.deadline + 1
@@ -230,7 +210,7 @@ class _LocalJob:
         return "cancelled"
 
     def left_behind(self) -> str:
-        """What a user needs to look for the job of a run that ends before its job does."""
+        """Say which job may go on after this run, for the user to look for."""
         if self.created.done() and self.created.exception() is None:
             return f"the job {self.created.result().meta.id} is not cancelled"
         key = TaskContext(TaskTemplateMessage(), "", self.execution)["key"]
@@ -242,13 +222,12 @@ class _LocalJob:
             self.say(text)
 
 
-_seen_links: set[tuple[str, str]] = set()
 _open_jobs: dict[int, _LocalJob] = {}
 
 
 @atexit.register
 def _cancel_open_jobs() -> None:
-    """Ctrl-C ends the main thread, and with it the loop that drives the jobs: what is open is cancelled here."""
+    """Cancel the jobs that are open at the interpreter's end: Ctrl-C has ended the event loop that followed them."""
     jobs = list(_open_jobs.values())
     if not jobs:
         return
@@ -262,50 +241,36 @@ def _cancel_open_jobs() -> None:
     loop.set_default_executor(_InThisThread())
     try:
         loop.run_until_complete(cancel_all())
-    except KeyboardInterrupt:  # somebody who has no patience is told what is left
+    except KeyboardInterrupt:  # second Ctrl-C: list the jobs left running
         for job in list(_open_jobs.values()):
             job.say(job.left_behind())
     loop.close()
 
 
 class _InThisThread(ThreadPoolExecutor):
-    """At the interpreter's end no thread can be started any more, not even to look up a host's name."""
+    """Runs work at once: no thread can be started at the interpreter's end, not even to look up a host's name."""
 
     def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         done: Future[Any] = Future()
         try:
             done.set_result(function(*args, **kwargs))
-        except Exception as error:  # whatever it is belongs to whoever waits for it
+        except Exception as error:  # the caller's to handle
             done.set_exception(error)
         return done
 
 
-class _Loops:
-    """Closes a connector's sockets when the last job of this event loop is over."""
+_sockets_in_use: Counter[tuple[int, int]] = Counter()
 
-    def __init__(self) -> None:
-        self._users: dict[tuple[int, int], int] = {}
 
-    def enter(self, connector: YamlConnector) -> _Use:
-        key = (id(asyncio.get_running_loop()), id(connector))
-        self._users[key] = self._users.get(key, 0) + 1
-        return _Use(self, key, connector)
-
-    async def leave(self, key: tuple[int, int], connector: YamlConnector) -> None:
-        self._users[key] -= 1
-        if not self._users[key]:
-            del self._users[key]
+@asynccontextmanager
+async def _open_sockets(connector: YamlConnector) -> AsyncIterator[None]:
+    """Close a connector's sockets when its last job in this event loop has ended."""
+    key = (id(asyncio.get_running_loop()), id(connector))
+    _sockets_in_use[key] += 1
+    try:
+        yield
+    finally:
+        _sockets_in_use[key] -= 1
+        if not _sockets_in_use[key]:
+            del _sockets_in_use[key]
             await connector.jobs.close()
-
-
-class _Use:
-    def __init__(self, loops: _Loops, key: tuple[int, int], connector: YamlConnector) -> None:
-        self._loops, self._key, self._connector = loops, key, connector
-
-    async def leave(self) -> None:
-        await self._loops.leave(self._key, self._connector)
-
-
-_loops = _Loops()
-
-__all__ = ["run_locally"]

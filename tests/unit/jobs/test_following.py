@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 
 import pytest
 
-from yaml_connector._jobs.follower import LogFollower
+from tests.support.fake_api import FakeClock, run
+from yaml_connector._jobs.follower import JobFollower, LogFollower
 from yaml_connector._jobs.logs import LogLine, LogPage
+from yaml_connector._jobs.poll import Status
 from yaml_connector.errors import TransientError
 
 Answers = Callable[[str], list[LogPage] | TransientError]
@@ -25,6 +28,7 @@ class Followed:
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
         self.asked: list[str] = []
+        self.clock = FakeClock()
         self.log = LogFollower(self._read)
 
     async def _read(self, token: str) -> AsyncIterator[LogPage]:
@@ -37,9 +41,9 @@ class Followed:
 
     def news(self, *, last: bool = False) -> list[str]:
         async def every() -> list[str]:
-            return [line.message async for line in self.log.news(last=last)]
+            return [line.message async for line in self.log.read_new_lines(last=last)]
 
-        return asyncio.run(every())
+        return run(every(), self.clock)
 
 
 def test_a_page_without_a_next_token_is_read_again_and_only_what_it_has_more_is_given() -> None:
@@ -98,3 +102,81 @@ def test_what_is_left_at_the_end_and_cannot_be_read_is_an_error() -> None:
     with pytest.raises(TransientError, match="broke off"):
         followed.news(last=True)
     assert len(followed.asked) == 4
+    assert followed.clock.slept == [1, 2, 3]
+
+
+class FollowedJob:
+    """A followed job that goes through these statuses, one at a poll, and stays in the last one."""
+
+    def __init__(self, *statuses: Status, min_interval: float = 0.0) -> None:
+        self.statuses = list(statuses)
+        self.clock = FakeClock(0.0)
+        self.polls: list[float] = []
+        self.told: list[str] = []
+        self.stop_at = 0  # the number of the poll during which a stop is asked for
+        self.job = JobFollower(get=self._get, logs=self._logs, tell=self._tell, min_interval=min_interval)
+
+    async def _get(self) -> Status:
+        self.polls.append(round(self.clock.now, 2))
+        if len(self.polls) == self.stop_at:
+            self.stop.set()
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    async def _logs(self, token: str) -> AsyncIterator[LogPage]:
+        yield page(*(f"line {number}" for number in range(len(self.polls))))
+
+    def _tell(self, kind: str, text: str) -> None:
+        self.told.append(f"{kind} {text}")
+
+    def follow(self) -> Status:
+        async def follow() -> Status:
+            self.stop = asyncio.Event()
+            return await self.job.follow(self.stop)
+
+        return run(follow(), self.clock)
+
+
+RUNNING, DONE = Status("RUNNING"), Status("SUCCEEDED", "all good")
+
+
+def test_a_job_is_polled_ever_more_slowly_until_it_ends_and_the_end_is_told_last() -> None:
+    followed = FollowedJob(*[RUNNING] * 9, DONE)
+    assert followed.follow() == DONE
+    pauses = [later - earlier for earlier, later in pairwise(followed.polls)]
+    assert pauses == pytest.approx([0.2, 0.3, 0.45, 0.675, 1.01, 1.52, 2.28, 3.0, 3.0], abs=0.02)
+    lines = [f"log line {number}" for number in range(10)]
+    assert followed.told == ["phase RUNNING", *lines, "phase SUCCEEDED: all good"]
+
+
+def test_the_least_interval_is_kept() -> None:
+    followed = FollowedJob(RUNNING, RUNNING, DONE, min_interval=2.5)
+    followed.follow()
+    assert followed.polls == [0.0, 2.5, 5.0]
+
+
+def test_links_and_information_are_told_when_they_are_new() -> None:
+    first, second = ("log", "https://a.test/1"), ("page", "https://a.test/2")
+    followed = FollowedJob(
+        Status("RUNNING", info={"done": 1}, links=[first]),
+        Status("RUNNING", info={"done": 1}, links=[first]),
+        Status("RUNNING", info={"done": 2}, links=[first, second]),
+        DONE,
+    )
+    followed.follow()
+    assert [text for text in followed.told if text.startswith(("info", "link"))] == [
+        "info done: 1",
+        "link log: https://a.test/1",
+        "info done: 2",
+        "link page: https://a.test/2",
+    ]
+
+
+def test_a_stop_ends_the_following_before_the_next_poll_and_it_can_be_resumed() -> None:
+    followed = FollowedJob(RUNNING)
+    followed.stop_at = 2
+    assert followed.follow() == RUNNING
+    assert len(followed.polls) == 2
+    followed.statuses = [DONE]
+    assert followed.follow() == DONE
+    assert followed.told.count("phase RUNNING") == 1
+    assert followed.told.count("log line 0") == 1

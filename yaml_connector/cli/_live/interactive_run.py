@@ -1,41 +1,37 @@
-"""One real job, driven from the terminal as Flyte would: create, get in a rhythm, logs as they come, delete when it is
-interrupted."""
+"""One real job, run from the terminal as Flyte would run it: create, polls, logs as they come, delete at Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import time
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from yaml_connector._expressions.json_text import as_text
+from yaml_connector._clock import clock
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.follower import LogFollower
+from yaml_connector._jobs.follower import JobFollower
 from yaml_connector._jobs.logs import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import Status
 from yaml_connector.cli._live.recorder import RecordedExchange, RecordingJobClient
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _CREATES = 3  # Flyte tries a create again that may work the next time
-_LONGEST_INFO = 200  # characters
 T = TypeVar("T")
 
 
 class Audience(Protocol):
-    """Who is told what happens. Every text is redacted already."""
+    """Shows what happens."""
 
     def tell(self, kind: str, text: str) -> None:
-        """`kind` is submitted, phase, info, link, log, note or wire."""
+        """Show a text, which is redacted. `kind` is submitted, phase, info, link, log, note or wire."""
 
 
 @dataclass
 class CallRecord:
-    """One call as Flyte would have made it: what was sent and answered, and what it gave."""
+    """One connector call: its exchanges, when it ended (seconds since the start), and its result or error."""
 
     kind: str
     exchanges: list[RecordedExchange]
@@ -46,7 +42,7 @@ class CallRecord:
 
 @dataclass
 class Ended:
-    """How it ended. `left` says that the job was left running, and how to find it."""
+    """How a run ended. `left`: the job has not ended; the run has told how to find it."""
 
     meta: JobMeta
     status: Status
@@ -57,8 +53,35 @@ class Ended:
     phases: list[tuple[float, str]] = field(default_factory=list)
 
 
-class Drive:
-    """One job of one connector. `remember` is given every call that was made."""
+class Interrupts:
+    """Counts Ctrl-C while the block runs: `first` and `second` are set by the first and the second one.
+
+    After a Ctrl-C, all further ones are ignored when the block has ended: the process is about to end by itself, and
+    says what became of the job.
+    """
+
+    def __init__(self) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+        self._count = 0
+
+    def __enter__(self) -> Interrupts:
+        self._loop = asyncio.get_running_loop()
+        self._is_main = threading.current_thread() is threading.main_thread()  # else there are no signals
+        if self._is_main:
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGINT, signal.SIG_IGN if self._count else self._before)
+
+    def _interrupt(self, *_: object) -> None:
+        self._count += 1
+        self._loop.call_soon_threadsafe((self.first if self._count == 1 else self.second).set)
+
+
+class InteractiveRun:
+    """One job of one connector. `remember` is given each call that was made."""
 
     def __init__(
         self,
@@ -74,44 +97,32 @@ class Drive:
         self.audience = audience
         self.verbose = verbose
         self.remember = remember
-        self.began = time.monotonic()
-        self.interrupts = 0
-        self.woken, self.leave = asyncio.Event(), asyncio.Event()
+        self.began = clock().monotonic()
+        self.interrupts = Interrupts()
         self.status = Status("QUEUED")  # as far as is known
         self.cancelled = False
         self.lines: list[str] = []
         self.phases: list[tuple[float, str]] = []
-        self.seen: tuple[str, str | None] | None = None
-        self.links: set[tuple[str, str]] = set()
-        self.info: dict[str, Any] = {}
         self.last_get = ""
 
     async def run(self) -> Ended:
         """Submit the job and follow it to its end. Raises CallError if it could not be submitted."""
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # no signals here: Ctrl-C ends the program
-            loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        try:
-            meta = await self._unless_left(self._create())
-            if meta is None:
-                key = self.values.task.get("key")
-                raise YamlConnectorError(f"it is unknown whether the job was submitted: look for one of the key {key}")
-            ended = await self._unless_left(self._follow(meta))
-            return ended or self._left(meta)
-        finally:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(signal.SIGINT)
-            await self.connector.close()
-
-    def _interrupt(self) -> None:
-        self.interrupts += 1
-        self.woken.set()
-        if self.interrupts > 1:
-            self.leave.set()
+        with self.interrupts:
+            try:
+                meta = await self._unless_left(self._create())
+                if meta is None:
+                    key = self.values.task.get("key")
+                    raise YamlConnectorError(
+                        f"it is unknown whether the job was submitted: look for one of the key {key}"
+                    )
+                return await self._unless_left(self._follow(meta)) or self._left(meta)
+            finally:
+                await self.connector.close()
 
     async def _unless_left(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What the work gives, or None if Ctrl-C was pressed a second time before: what it waits for is given up."""
-        doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self.leave.wait())
+        """Return the result of the work, or None if a second Ctrl-C came first: then it is given up, whatever it waits
+        for."""
+        doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self.interrupts.second.wait())
         try:
             await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
             return doing.result() if doing.done() else None
@@ -121,13 +132,17 @@ class Drive:
             await asyncio.gather(doing, leaving, return_exceptions=True)
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self.began
+        return clock().monotonic() - self.began
 
     def _tell(self, kind: str, text: str) -> None:
+        if kind == "log":
+            self.lines.append(text)
+        if kind == "phase" and (not self.phases or self.phases[-1][1] != self.status.phase):
+            self.phases.append((self._elapsed(), self.status.phase))
         self.audience.tell(kind, self.connector.redact(text))
 
     def _done(self, kind: str, found: dict[str, Any] | None = None, error: str | None = None) -> None:
-        """A call is over: show what was exchanged, if that is wanted, and hand it on."""
+        """End a call: show its exchanges if that is wanted, and hand it to `remember`."""
         exchanges = self.connector.take()
         if kind == "get" and exchanges:
             self.last_get = f"{exchanges[-1].request.method} {exchanges[-1].request.url}"
@@ -145,10 +160,10 @@ class Drive:
                 meta = JobMeta.decode((await self.connector.create(self.values)).encode())
             except TransientError as failure:
                 self._done("create", error=str(failure))
-                if attempt == _CREATES or self.interrupts:
+                if attempt == _CREATES or self.interrupts.first.is_set():
                     raise
                 self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
-                await asyncio.sleep(attempt / 2)
+                await clock().sleep(attempt / 2)
                 continue
             except CallError as failure:
                 self._done("create", error=str(failure))
@@ -162,65 +177,30 @@ class Drive:
 
     # --- following ----------------------------------------------------------------------------------------------------
 
-    async def _follow(self, meta: JobMeta) -> Ended:
-        settings = self.connector.spec.get
-        least = settings.poll.min_interval if settings else 0.0
-        pause = _FIRST_PAUSE
-        log = LogFollower(lambda token: self._read_log(meta, token))
-        while True:
-            self.status = await self.connector.get(meta, self.values.secrets)
-            self._got(self.status)
-            if self.status.is_terminal:
-                await self._show_log(log, last=True)
-                self._show(self.status)
-                return self._ended(meta)
-            self._show(self.status)
-            await self._show_log(log, last=False)
-            if self.interrupts and not self.cancelled:
-                self.cancelled = await self._cancel(meta)
-                if not self.cancelled:
-                    return self._left(meta)
-            await self._wait(max(least, pause))
-            pause = min(_LONGEST_PAUSE, pause * 1.5)
+    async def _follow(self, meta: JobMeta) -> Ended | None:
+        """Follow the job, and cancel it when that is wanted. Returns None if it goes on all the same."""
+        get = self.connector.spec.get
+        follower = JobFollower(
+            get=lambda: self._get(meta),
+            logs=lambda token: self._read_log(meta, token),
+            tell=self._tell,
+            min_interval=get.poll.min_interval if get else 0.0,
+        )
+        await follower.follow(stop=self.interrupts.first)
+        if not self.status.is_terminal:
+            self.cancelled = await self._cancel(meta)
+            if not self.cancelled:
+                return None
+            await follower.follow()
+        return self._ended(meta)
 
-    async def _wait(self, seconds: float) -> None:
-        if self.interrupts and not self.cancelled:
-            return
-        self.woken.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.woken.wait(), seconds)
-
-    def _got(self, status: Status) -> None:
+    async def _get(self, meta: JobMeta) -> Status:
+        self.status = status = await self.connector.get(meta, self.values.secrets)
         found: dict[str, Any] = {"phase": status.phase, "message": status.message}
         if status.phase == "SUCCEEDED":
             found["outputs"] = {name: value for name, (_, value) in status.outputs.items()}
         self._done("get", found)
-
-    def _show(self, status: Status) -> None:
-        if (status.phase, status.message) != self.seen:
-            if self.seen is None or self.seen[0] != status.phase:
-                self.phases.append((self._elapsed(), status.phase))
-            self.seen = (status.phase, status.message)
-            self._tell("phase", status.phase + (f": {status.message}" if status.message else ""))
-        if status.info and status.info != self.info:
-            self.info = status.info
-            self._tell("info", _one_line(status.info))
-        for link in status.links:
-            if link not in self.links:
-                self.links.add(link)
-                self._tell("link", f"{link[0]}: {link[1]}")
-
-    async def _show_log(self, log: LogFollower, *, last: bool) -> None:
-        """The lines that are new. A log that cannot be read does not disturb the run."""
-        try:
-            async with contextlib.aclosing(log.news(last=last)) as news:
-                async for line in news:
-                    self.lines.append(line.message)
-                    self._tell("log", line.message)
-                    if self.interrupts and not last:
-                        return  # the cancel does not wait for a long log
-        except YamlConnectorError as error:
-            self._tell("note", f"the log cannot be read: {error}")
+        return status
 
     async def _read_log(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
         try:
@@ -258,9 +238,3 @@ class Drive:
 
     def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
         return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases)
-
-
-def _one_line(info: dict[str, Any]) -> str:
-    """What a job tells besides, on one line, cut."""
-    text = " ".join(", ".join(f"{name}: {as_text(value)}" for name, value in info.items()).split())
-    return text if len(text) <= _LONGEST_INFO else f"{text[: _LONGEST_INFO - 3]}..."

@@ -53,7 +53,7 @@ def record(
     import asyncio
 
     from yaml_connector._loading.loader import resolve
-    from yaml_connector.cli._live.interactive_run import Drive
+    from yaml_connector.cli._live.interactive_run import InteractiveRun
     from yaml_connector.cli._live.recorder import RecordingJobClient
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs
     from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
@@ -68,7 +68,7 @@ def record(
 
     async def drive() -> tuple[Ended, RecordingJobClient]:
         client = RecordingJobClient(loaded, values.secrets.values())
-        return await Drive(client, values, Timeline(), remember=calls.append).run(), client
+        return await InteractiveRun(client, values, Timeline(), remember=calls.append).run(), client
 
     ended, client = asyncio.run(drive())
     echo_outputs(ended, client)

@@ -46,7 +46,7 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
     import asyncio
 
     from yaml_connector._loading.loader import resolve
-    from yaml_connector.cli._live.interactive_run import Drive
+    from yaml_connector.cli._live.interactive_run import InteractiveRun
     from yaml_connector.cli._live.recorder import RecordingJobClient
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs, end_data
 
@@ -62,7 +62,7 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
 
     async def drive() -> tuple[Ended, RecordingJobClient]:
         client = RecordingJobClient(loaded, values.secrets.values())
-        return await Drive(client, values, Timeline(quiet=as_json), verbose=verbose).run(), client
+        return await InteractiveRun(client, values, Timeline(quiet=as_json), verbose=verbose).run(), client
 
     ended, client = asyncio.run(drive())
     if as_json:
