@@ -153,10 +153,10 @@ _BODIES: dict[str, Callable[[Value], BuildBody]] = {
 }
 
 
-def compile_body(request: Request) -> tuple[BuildBody, frozenset[Reference]]:
-    """Return a function that builds the body and its content type, and the references in it."""
+def compile_body(request: Request) -> tuple[BuildBody | None, frozenset[Reference]]:
+    """Return a function that builds the body and its content type (None: no body), and the references in it."""
     if not request.bodies:
-        return (lambda scope, files: (None, None)), frozenset()
+        return None, frozenset()
     kind = request.bodies[0]
     if kind == "multipart":
         return _compile_multipart(request.multipart)

@@ -68,8 +68,8 @@ async def stream(
     attempt, has_begun = 1, False
     while True:
         try:
-            async with open_stream(context, request, plan, criteria.is_success, max_time) as response:
-                if isinstance(response, StreamedResponse) and criteria.is_success(response.status):
+            async with open_stream(context, request, plan, criteria.statuses, max_time) as response:
+                if isinstance(response, StreamedResponse) and response.status in criteria.statuses:
                     has_begun = True
                     yield response
                     return

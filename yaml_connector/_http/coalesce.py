@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.messages import HttpRequest, Response, SharedResponse
+from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan
 
 T = TypeVar("T")
@@ -20,6 +20,9 @@ class _Flight(Generic[T]):
     result: T | None = None
     error: Exception | None = None
 
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args
+
 
 class SingleFlight(Generic[T]):
     """Makes a call once for everybody who asks for it with the same key while it is made, in one event loop.
@@ -30,8 +33,11 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._flights: dict[tuple[asyncio.AbstractEventLoop, Hashable], _Flight[T]] = {}
 
-    async def run(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `call`, or of the same call in flight; raises what it raised. The result is not None."""
+    async def run(self, key: Hashable, call: Callable[..., Awaitable[T]], *args: Any) -> tuple[T, tuple[Any, ...]]:
+        """Return the result (not None) of `call(*args)`, or of the call in flight with this key, and its arguments.
+
+        Raises what that call raised.
+        """
         slot = (asyncio.get_running_loop(), key)
         while (other := self._flights.get(slot)) is not None:
             other.landed = other.landed or asyncio.Event()
@@ -39,15 +45,15 @@ class SingleFlight(Generic[T]):
             if other.error is not None:
                 raise other.error
             if other.result is not None:
-                return other.result
-        flight = self._flights[slot] = _Flight()
+                return other.result, other.args
+        flight = self._flights[slot] = _Flight(args)
         try:
-            flight.result = await call()
+            flight.result = await call(*args)
         except Exception as error:
             flight.error = error
             raise
         else:
-            return flight.result
+            return flight.result, args
         finally:
             del self._flights[slot]
             if flight.landed is not None:
@@ -62,7 +68,7 @@ class RequestCoalescer:
     """
 
     def __init__(self) -> None:
-        self._requests: SingleFlight[tuple[Response, CallContext]] = SingleFlight()
+        self._requests: SingleFlight[Response] = SingleFlight()
 
     async def send(
         self,
@@ -72,10 +78,6 @@ class RequestCoalescer:
         fetch: Callable[[CallContext, HttpRequest, RequestPlan], Awaitable[Response]],
     ) -> Response:
         """Return the response that `fetch` returns, or the one to an identical request in flight."""
-
-        async def call() -> tuple[Response, CallContext]:
-            return await fetch(context, request, plan), context
-
         identity = (
             request.method,
             request.url,
@@ -84,9 +86,9 @@ class RequestCoalescer:
             tuple(context.scope.secrets.items()),
             repr(context.scope.config),  # 1 and True are equal, but not in a URL
         )
-        response, sender = await self._requests.run(identity, call)
+        response, (sender, *_) = await self._requests.run(identity, fetch, context, request, plan)
         if sender is context:
             return response
         for secret in sender.secrets:  # the token that was fetched for it
             context.add_secret(secret)
-        return SharedResponse(response)
+        return response.copy()

@@ -57,18 +57,16 @@ class Connection:
         self._config_in_base = any(name[0] == "config" for name in names)
         self._config_names: frozenset[Reference] = names | self._hosts.names | self._public.names
         self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
-        self._fixed: Endpoint | None = None
+        self.fixed_endpoint: Endpoint | None = None  # the only one, once it is known
         self.transport: Transport = transport or AiohttpTransport(
             max_connections=spec.max_connections, tls=None if spec.tls.model_fields_set == set() else self.tls_context
         )
 
     def endpoint(self, config: Mapping[str, Any]) -> Endpoint:
         """Return where requests with this config go; raises EvaluationError if that is not a usable URL."""
-        if self._fixed is not None:
-            return self._fixed
         if not any(name[0] == "config" for name in self._config_names):
-            self._fixed = self._make_endpoint({})
-            return self._fixed
+            self.fixed_endpoint = self.fixed_endpoint or self._make_endpoint({})
+            return self.fixed_endpoint
         key = repr([(name, config.get(name)) for name in self._used(config)])
         endpoint = self._endpoints.get(key)
         if endpoint is None:

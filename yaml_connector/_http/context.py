@@ -59,7 +59,7 @@ class CallContext:
         coalesces: bool = False,
     ) -> None:
         self.connection = connection
-        self.endpoint: Endpoint = connection.endpoint(config)
+        self.endpoint: Endpoint = connection.fixed_endpoint or connection.endpoint(config)
         self.pinned_host_rules = pinned_by.endpoint(config).rules if pinned_by is not None else None
         self.scope = Scope(config=config, secrets=secrets, env=connection.environment, base_url=self.endpoint.base_url)
         self.secrets = frozenset(filter(None, secrets.values()))
@@ -107,7 +107,7 @@ class CallContext:
 
     def truncate(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """Cut a text to a length, without secrets."""
-        return truncate(self.redact(text[: length * 20]), length)
+        return truncate(redactor_for(self.secrets).redact(text[: length * 20]), length)
 
     def single_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """Return the start of a text of any length as one line, without secrets."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from yaml_connector._clock import clock
@@ -33,21 +33,42 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
     Raises TransientError if there is no response, or one that breaks off or is too long; PermanentError for a redirect
     that cannot be followed; EvaluationError for a host that is not allowed.
     """
+    spec = context.connection.spec
     hops: _Hops | None = None
-    following: HttpRequest | None = request
-    while following is not None:
-        sent = await _prepare(context, following, plan.auth and not anonymous, anonymous)
-        response = await _send(context, sent, plan.timeout or context.connection.spec.timeout, anonymous)
+    current = request
+    while True:
+        sent = await _prepare(context, current, plan.auth and not anonymous, anonymous)
+        began = clock().monotonic()
+        remaining = context.deadline - began
+        if remaining <= 0:
+            raise _too_late(context, sent)
+        timeout = min(plan.timeout or spec.timeout, remaining)
+        response: Response | None = None
+        failure: TransientError | None = None
+        try:
+            status, headers, content = await context.connection.transport.fetch(sent, timeout, spec.max_response)
+            response = Response(sent.method, sent.url, status, headers, content or b"")
+            if content is None:
+                failure = _too_long(context, response)
+        except TransportError as error:
+            failure = _broken(context, sent, error)
+        finally:
+            _report(context, sent, response, failure, began, anonymous)
+        if failure is not None:
+            raise failure
+        assert response is not None  # or there is a failure
         if anonymous or 200 <= response.status < 300:
             return response
         hops = hops or _Hops(context, request, plan)
         following = hops.after(sent, response)
-    return response
+        if following is None:
+            return response
+        current = following
 
 
 @asynccontextmanager
 async def open_stream(
-    context: CallContext, request: HttpRequest, plan: RequestPlan, is_success: Callable[[int], bool], max_time: float
+    context: CallContext, request: HttpRequest, plan: RequestPlan, success: Collection[int], max_time: float
 ) -> AsyncIterator[Response]:
     """Send a request and yield its final response: a StreamedResponse that has begun if it is a success, else read
     whole. Each attempt must begin within the plan's timeout, and ends after `max_time` seconds.
@@ -64,13 +85,13 @@ async def open_stream(
         sent.begin = timeout
         async with _time_limit(context, sent, timeout) as time_limit, _open(context, sent) as response:
             following = hops.after(sent, response)
-            if following is None and is_success(response.status):
+            if following is None and response.status in success:
                 await response.begin(min(latest, clock().monotonic() + max_time))
                 time_limit.reschedule(None)
                 yield response
                 return
             if not await response.read(context.connection.spec.max_response):
-                raise _too_long(context, sent, response)
+                raise _too_long(context, response)
     yield response
 
 
@@ -180,33 +201,13 @@ def _checked(context: CallContext, url: str) -> tuple[str, str, bool]:
 # --- one attempt ------------------------------------------------------------------------------------------------------
 
 
-async def _send(context: CallContext, sent: HttpRequest, timeout: float, is_login: bool) -> Response:
-    """Send a request once and read its response, for `timeout` seconds at most."""
-    began = clock().monotonic()
-    limit = context.connection.spec.max_response
-    timeout = min(timeout, _remaining(context, sent, began))
-    response: Response | None = None
-    failure: TransientError | None = None
-    try:
-        status, headers, content = await context.connection.transport.fetch(sent, timeout, limit)
-        response = Response(sent.method, sent.url, status, headers, content or b"")
-        if content is None:
-            failure = _too_long(context, sent, response)
-    except TransportError as error:
-        failure = _failed(context, sent, error)
-    finally:
-        _report(context, sent, response, failure, began, is_login)
-    if failure is not None:
-        raise failure
-    assert response is not None  # or there is a failure
-    return response
-
-
 @asynccontextmanager
 async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[StreamedResponse]:
     """Send a request once and yield its response as it comes, until the deadline."""
     began = clock().monotonic()
-    remaining = _remaining(context, sent, began)
+    remaining = context.deadline - began
+    if remaining <= 0:
+        raise _too_late(context, sent)
     response: StreamedResponse | None = None
     failure: TransientError | None = None
     try:
@@ -214,27 +215,25 @@ async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[Stream
             response = StreamedResponse(sent, source, keep=context.events.records)
             yield response
     except TransportError as error:
-        failure = _failed(context, sent, error)
+        failure = _broken(context, sent, error)
         raise failure from None
     finally:
         _report(context, sent, response, failure, began, is_login=False)
 
 
-def _remaining(context: CallContext, sent: HttpRequest, now: float) -> float:
-    remaining = context.deadline - now
-    if remaining <= 0:
-        late = "was not sent: the deadline of this call has passed"
-        raise TransientError(context.describe(sent, late), may_have_been_processed=False)
-    return remaining
+def _too_late(context: CallContext, sent: HttpRequest) -> TransientError:
+    message = context.describe(sent, "was not sent: the deadline of this call has passed")
+    return TransientError(message, may_have_been_processed=False)
 
 
-def _failed(context: CallContext, sent: HttpRequest, error: TransportError) -> TransientError:
-    return TransientError(context.describe(sent, error.reason), may_have_been_processed=error.may_have_been_processed)
+def _broken(context: CallContext, sent: HttpRequest, error: TransportError) -> TransientError:
+    message = context.describe(sent, error.reason)
+    return TransientError(message, may_have_been_processed=error.may_have_been_processed)
 
 
-def _too_long(context: CallContext, sent: HttpRequest, response: Response) -> TransientError:
+def _too_long(context: CallContext, response: Response) -> TransientError:
     what = f"answered with more than {context.connection.spec.max_response / 2**20:.3g} MiB (max_response)"
-    return TransientError(context.describe(sent, what), may_have_been_processed=True, status=response.status)
+    return TransientError(context.describe(response, what), may_have_been_processed=True, status=response.status)
 
 
 def _report(

@@ -35,6 +35,13 @@ class HttpRequest:
     begin: float | None = None
     token: Any = None
 
+    def set_headers(self, headers: Mapping[str, str]) -> None:
+        """Set headers, instead of those of the same name in any case."""
+        if self.headers:
+            replaced = {name.lower() for name in headers}
+            self.headers = {name: value for name, value in self.headers.items() if name.lower() not in replaced}
+        self.headers.update(headers)
+
 
 @dataclass(slots=True)
 class HttpResponse:
@@ -88,14 +95,17 @@ class Response(Mapping[str, Any]):
     def __getattr__(self, name: str) -> Any:
         if name != "body":  # the slot is empty until it is asked for
             raise AttributeError(name)
-        self.body = self._parsed()
+        try:
+            self.body = parse_json(self.content)
+        except (ValueError, RecursionError):
+            self.body = UNDEFINED
         return self.body
 
-    def _parsed(self) -> Any:
-        try:
-            return parse_json(self.content)
-        except (ValueError, RecursionError):
-            return UNDEFINED
+    def copy(self) -> Response:
+        """Return the response for another call: parsed once for both, with saved values of its own."""
+        copied = Response(self.method, self.url, self.status, self.headers, self.content)
+        copied.body = self.body
+        return copied
 
     @property
     def is_json(self) -> bool:
@@ -127,19 +137,6 @@ class Response(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 6
-
-
-class SharedResponse(Response):
-    """A response that another call received: parsed once for both, with saved values of its own."""
-
-    __slots__ = ("_original",)
-
-    def __init__(self, original: Response) -> None:
-        super().__init__(original.method, original.url, original.status, original.headers, original.content)
-        self._original = original
-
-    def _parsed(self) -> Any:
-        return self._original.body
 
 
 class StreamedResponse(Response):

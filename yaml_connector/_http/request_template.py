@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,10 +22,10 @@ from yaml_connector._expressions.filters import PathText
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.body_template import as_mapping, compile_body
+from yaml_connector._http.body_template import BuildBody, as_mapping, compile_body
 from yaml_connector._http.files import Files, no_files
 from yaml_connector._http.hosts import resolve_url
-from yaml_connector._http.messages import Body, HttpRequest
+from yaml_connector._http.messages import HttpRequest
 from yaml_connector._spec.requests import METHODS, Request
 from yaml_connector.errors import EvaluationError
 
@@ -47,7 +47,7 @@ class RequestPlan:
     is_path: bool
     query: Value
     headers: Value
-    body: Callable[[Scope, Files], tuple[Body, str | None]]
+    body: BuildBody | None
     timeout: float | None
     auth: bool
     follow_redirects: bool | None
@@ -60,23 +60,20 @@ class RequestPlan:
         Raises EvaluationError if a value cannot be evaluated or sent.
         """
         try:
-            return self._build(scope, base_url, files)
+            located = self.locate(scope)
+            if self.is_path:
+                url = base_url + located if located[:1] == "/" else f"{base_url}/{located}"
+            else:
+                url = resolve_url(base_url + "/", located)
+            if self.query is not _EMPTY:
+                url = add_query(url, self.query.evaluate(scope))
+            body, content_type = self.body(scope, files) if self.body is not None else (None, None)
+            headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
+            if content_type is not None and "content-type" not in map(str.lower, headers):
+                headers["Content-Type"] = content_type
+            method = self.method.evaluate(scope)
         except UnicodeEncodeError:
             raise EvaluationError("the request contains a lone surrogate and cannot be encoded as UTF-8") from None
-
-    def _build(self, scope: Scope, base_url: str, files: Files) -> HttpRequest:
-        located = self.locate(scope)
-        if self.is_path:
-            url = base_url + located if located[:1] == "/" else f"{base_url}/{located}"
-        else:
-            url = resolve_url(base_url + "/", located)
-        if self.query is not _EMPTY:
-            url = add_query(url, self.query.evaluate(scope))
-        body, content_type = self.body(scope, files)
-        headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
-        if content_type is not None and "content-type" not in map(str.lower, headers):
-            headers["Content-Type"] = content_type
-        method = self.method.evaluate(scope)
         if not self.method.constant:
             method = str(method).upper()
             if method not in METHODS:
@@ -179,7 +176,7 @@ def compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], str
         fixed = "".join(map(str, parts))
         _no_dots(fixed)
         return lambda scope: fixed, frozenset()
-    return lambda scope: _write_url(parts, scope, starts_with_url=whole_is_url), template.names
+    return partial(_write_url, parts, starts_with_url=whole_is_url), template.names
 
 
 def _sent(template: TextTemplate) -> Iterator[str | Expression]:
@@ -214,12 +211,13 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
                     f"${{{{ {part.source.strip()} }}}} is empty, and would leave out a segment of the path"
                 )
             built += quote(text, safe="/" if isinstance(value, PathText) else "")
-    _no_dots(built)
+    if "." in built:
+        _no_dots(built)
     return built
 
 
 def _no_dots(path: str) -> None:
-    if "." in path and any(segment in (".", "..") for segment in path.partition("?")[0].split("/")):
+    if {".", ".."} & set(path.partition("?")[0].split("/")):
         raise EvaluationError(f"the path {path!r} must not contain the segments '.' and '..'")
 
 

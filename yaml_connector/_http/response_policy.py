@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Expression
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
@@ -22,16 +22,20 @@ _NOT_PROCESSED = frozenset({429, 503})  # with these statuses the API says that 
 
 @dataclass(frozen=True)
 class SuccessCriteria:
-    """When a response is a success. `requires_json`: a 2xx that is not JSON is a transient failure."""
+    """When a response is a success: `success` are statuses, as `2xx` or `404`.
+
+    `requires_json`: a 2xx that is not JSON is a transient failure. `not_found`: the API does not know the job.
+    """
 
     success: frozenset[str] = frozenset({"2xx"})
     error: Expression | None = None
     retry_if: Expression | None = None
     requires_json: bool = False
     not_found: Expression | None = None
+    statuses: frozenset[int] = field(init=False)
 
-    def is_success(self, status: int) -> bool:
-        return status in _statuses(self.success)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statuses", _statuses(self.success))
 
 
 @lru_cache(maxsize=1024)
@@ -60,8 +64,9 @@ def raise_for_response(
         if error:
             text = api_message(context, response, read) if error is True else as_text(error)
             raise _permanent(context, response, text, read, criteria)
-    if criteria.is_success(status):
-        if _lacks_json(response, criteria, lacks):
+    if status in criteria.statuses:
+        requires_json = criteria.requires_json or lacks is not None
+        if requires_json and 200 <= status < 300 and _lacks_json(response, criteria, lacks):
             kind = response.headers.get("Content-Type") or "no content type"
             what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
             raise TransientError(context.describe(response, what), may_have_been_processed=True, status=status)
@@ -83,9 +88,7 @@ def raise_for_response(
 
 
 def _lacks_json(response: Response, criteria: SuccessCriteria, lacks: Callable[[Response], bool] | None) -> bool:
-    if (lacks is None and not criteria.requires_json) or not 200 <= response.status < 300 or response.is_json:
-        return False
-    return criteria.requires_json or lacks is None or lacks(response)
+    return response.body is UNDEFINED and (criteria.requires_json or lacks is None or lacks(response))
 
 
 def _permanent(

@@ -56,22 +56,23 @@ class AiohttpTransport(Transport):
         self._resolver = resolver
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
-    def _session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            self._sessions = {known: session for known, session in self._sessions.items() if not known.is_closed()}
-            connector = aiohttp.TCPConnector(
-                limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
-            )
-            session = self._sessions[loop] = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
-            )
+    def _new_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+        self._sessions = {known: session for known, session in self._sessions.items() if not known.is_closed()}
+        connector = aiohttp.TCPConnector(
+            limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
+        )
+        session = self._sessions[loop] = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+        )
         return session
 
     def _send(self, request: HttpRequest, timeout: float) -> Awaitable[aiohttp.ClientResponse]:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            session = self._new_session(loop)
         body: Any = request.body() if callable(request.body) else request.body
-        return self._session().request(
+        return session.request(
             request.method,
             _url(request.url),
             headers=request.headers,
@@ -140,6 +141,7 @@ async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
     return b"".join(pieces) if size <= limit else None
 
 
+@lru_cache(maxsize=1024)
 def _url(text: str) -> URL:
     """Return a checked URL for aiohttp without parsing it a second time."""
     scheme, _, rest = text.partition("://")

@@ -65,14 +65,6 @@ def token_header(token: str, header: str = "Authorization", prefix: str = "Beare
     return header_map({header: f"{prefix} {token}" if prefix else token})
 
 
-def set_headers(request: HttpRequest, headers: dict[str, str]) -> None:
-    """Set headers, instead of the request's own of the same name in any case."""
-    names = {name.lower() for name in headers}
-    for name in [name for name in request.headers if name.lower() in names]:
-        del request.headers[name]
-    request.headers.update(headers)
-
-
 def import_extra(module: str, extra: str) -> Any:
     """Import a library of an extra; raises ConfigError that says how to install it."""
     try:

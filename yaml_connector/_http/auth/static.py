@@ -7,7 +7,7 @@ from typing import Any
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, set_headers, token_header
+from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, token_header
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._http.request_template import add_query, header_map
@@ -29,7 +29,7 @@ class Bearer(StaticAuth):
             if token != last:
                 headers = token_header(as_text(token))
                 self._last = token, headers
-            set_headers(request, headers)
+            request.set_headers(headers)
 
 
 @auth_kind(spec.BasicAuth)
@@ -43,7 +43,7 @@ class Basic(StaticAuth):
     def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
         username, password = self._username.evaluate(context.scope), self._password.evaluate(context.scope)
         if username is not None and password is not None:
-            set_headers(request, {"Authorization": basic_header(as_text(username), as_text(password), context)})
+            request.set_headers({"Authorization": basic_header(as_text(username), as_text(password), context)})
 
 
 def basic_header(username: str, password: str, context: CallContext) -> str:
@@ -70,4 +70,4 @@ class ApiKey(StaticAuth):
         if self._in_query:
             request.url = add_query(request.url, {name: value})
         else:
-            set_headers(request, header_map({name: value}))
+            request.set_headers(header_map({name: value}))

@@ -15,7 +15,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Value, compile_extraction, compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, auth_kind, import_extra, set_headers, token_header
+from yaml_connector._http.auth.base import Login, auth_kind, import_extra, token_header
 from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.coalesce import SingleFlight
 from yaml_connector._http.context import CallContext
@@ -49,11 +49,12 @@ class TokenCache:
         token = self._valid(key)
         if token is not None:
             return token
-        fetching = asyncio.ensure_future(self._fetches.run(key, lambda: self._fetch(key, fetch)))
+        fetching = asyncio.ensure_future(self._fetches.run(key, self._fetch, key, fetch))
         # Mark its error as retrieved; otherwise asyncio logs it when no caller is left.
         fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
         # The fetch goes on for the others when this caller is cancelled.
-        return (await asyncio.shield(fetching)).token
+        fetched, _ = await asyncio.shield(fetching)
+        return fetched.token
 
     def _valid(self, key: str) -> Any:
         token, until = self._tokens.get(key, (None, 0.0))
@@ -118,7 +119,7 @@ class FetchedAuth:
     async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
         token = await self._signing_token(request, context, login)
         if token is not None:
-            set_headers(request, token_header(as_text(token)))
+            request.set_headers(token_header(as_text(token)))
 
 
 def evaluate_all(values: dict[str, Value], scope: Scope) -> dict[str, Any]:
@@ -293,4 +294,4 @@ class Token(FetchedAuth):
         token = await self._signing_token(request, context, login)
         if token is not None:
             header, prefix = as_text(self._header.evaluate(context.scope)), self._prefix.evaluate(context.scope)
-            set_headers(request, token_header(as_text(token), header, as_text(prefix or "")))
+            request.set_headers(token_header(as_text(token), header, as_text(prefix or "")))
