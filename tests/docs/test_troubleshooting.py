@@ -179,8 +179,8 @@ NO_KEY = {"create": {"request": "POST /jobs", "job_id": "$.id"}}
 PRODUCED: dict[str, Callable[[Path], str]] = {
     "unknown key; did you mean ...? allowed: ...": lambda _: validated({"gett": {}}),
     "is required": lambda _: validated({"create": {"request": "POST /jobs"}}),
-    "must be a text, not the number ...; put quotes around it": lambda _: validated({"name": 7}),
-    "not YAML: ...; put quotes around the template: inside {} and [], and where it holds ': ', YAML needs them": (
+    "must be a string, not the number ...; put quotes around it": lambda _: validated({"name": 7}),
+    "not YAML: ...; put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them": (
         lambda _: validated(with_text("delete: {request: {method: POST, path: ${{ job.id }}}}"))
     ),
     "not YAML: ...; put quotes around types such as 'list[str]' and 'str?' inside {} and []": (
@@ -189,7 +189,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "not YAML: ...; indent with spaces, YAML allows no tabs there": (
         lambda _: validated(with_text("delete:\n\trequest: POST /x"))
     ),
-    "this key stands here already, in line ...": lambda _: validated(with_text("create: {}")),
+    "duplicate key, first defined on line ...": lambda _: validated(with_text("create: {}")),
     "merge keys (<<) are not allowed": lambda _: validated(with_text("inputs: {<<: {}}")),
     "... cannot be used here; here there is: ...": lambda _: validated({"outputs": {"a": "${{ secrets.a }}"}}),
     "there is no ...; did you mean ...? there is: ...": (
@@ -199,18 +199,16 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "a condition is a bare expression: leave ${{ and }} out": (
         lambda _: validated({"get": {"phase": {"when": "${{ body.done }}", "is": "SUCCEEDED"}}})
     ),
-    "no template may stand here": lambda _: validated({"description": "for ${{ task.name }}"}),
+    "templates are not allowed in this field": lambda _: validated({"description": "for ${{ task.name }}"}),
     "give either request or steps": lambda _: validated({"delete": {}}),
     "... belongs to a request; with steps, write it in the step": (
         lambda _: validated({"delete": {"steps": [{"name": "a", "request": "POST /a"}], "success": [200]}})
     ),
-    "is required here: create and delete say what they do": lambda _: validated(
-        {"delete": {"request": {"path": "/a"}}}
-    ),
+    "is required in create and delete": lambda _: validated({"delete": {"request": {"path": "/a"}}}),
     "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from": (
         lambda _: validated({"config": {"host": "str"}, "connection": {"base_url": "https://${{ config.host }}"}})
     ),
-    "the value ... stands under ... and under ...": (
+    "the value ... is mapped to both ... and ...": (
         lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"RUNNING": ["on"], "FAILED": ["ON"]}}}})
     ),
     "... is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d": lambda _: validated(
@@ -225,14 +223,14 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted": (
         lambda _: validated(NO_KEY)
     ),
-    "no rule gives FAILED: a job that fails would run for ever": (
+    "no rule maps to FAILED: failed jobs would stay RUNNING": (
         lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"SUCCEEDED": ["done"]}}}})
     ),
-    "no rule gives SUCCEEDED: no job would ever end well": (
+    "no rule maps to SUCCEEDED: no job would ever succeed": (
         lambda _: validated({"get": {"phase": {"path": "$.s", "map": {"FAILED": ["done"]}}}})
     ),
     "this secret is never used": lambda _: validated({"secrets": {"api_key": {}}}),
-    "nobody's certificate is checked: anybody can read what is sent": (
+    "TLS verification is off: traffic can be intercepted": (
         lambda _: validated({"connection": {"tls": {"verify": False}}})
     ),
     "one attempt may take longer than the deadline of the whole call": (

@@ -150,7 +150,7 @@ class _Checker:
 
     def no_template(self, path: Path, value: Any) -> None:
         if isinstance(value, str) and has_template(value):
-            self.problem(path, "no template may stand here")
+            self.problem(path, "templates are not allowed in this field")
 
     def fields(self, model: Model, path: Path, names: Names, **roots: str) -> None:
         """Check every field below a model with the same names."""
@@ -206,7 +206,7 @@ class _Checker:
                 "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from",
             )
         if "verify" in connection.tls.model_fields_set and not connection.tls.verify:
-            self.warn(("connection", "tls", "verify"), "nobody's certificate is checked: anybody can read what is sent")
+            self.warn(("connection", "tls", "verify"), "TLS verification is off: traffic can be intercepted")
 
     def _names_of(self, text: str) -> frozenset[Reference]:
         try:
@@ -262,7 +262,7 @@ class _Checker:
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         if needs_method and request.method is None:
-            self.lack((*path, "method"), "is required here: create and delete say what they do")
+            self.lack((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)
 
     def create(self) -> None:
@@ -354,9 +354,9 @@ class _Checker:
         if spec.get is not None:
             reached = {phase for rule in spec.get.phase for phase in (*(rule.map or ()), rule.phase) if phase}
             if not reached & {"FAILED", "RETRYABLE_FAILED", "ABORTED"}:
-                self.warn(("get", "phase"), "no rule gives FAILED: a job that fails would run for ever")
+                self.warn(("get", "phase"), "no rule maps to FAILED: failed jobs would stay RUNNING")
             if "SUCCEEDED" not in reached:
-                self.warn(("get", "phase"), "no rule gives SUCCEEDED: no job would ever end well")
+                self.warn(("get", "phase"), "no rule maps to SUCCEEDED: no job would ever succeed")
         for path, message in missing_error_condition(spec):
             self.warn(path, message)
         used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}

@@ -192,11 +192,11 @@ class _Parser:
         if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in message:
             hint = "; indent with spaces, YAML allows no tabs there"
         elif "${" in bare or _OPEN_TEMPLATE.search(_QUOTED.sub("", before)):
-            hint = "; put quotes around the template: inside {} and [], and where it holds ': ', YAML needs them"
+            hint = "; put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them"
         elif re.search(r"[\[{,:]\s*\w+[\[?]\Z", bare):
             hint = "; put quotes around types such as 'list[str]' and 'str?' inside {} and []"
         elif re.search(r":\s+[^'\"#]*:\s", shown):
-            hint = "; a text that holds ': ' needs quotes"
+            hint = "; a string that contains ': ' needs quotes"
         return f"not YAML: {message}{hint}"
 
     def node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
@@ -243,7 +243,7 @@ class _Parser:
                 hint = ""
                 if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                     hint = "; if this is a template, put quotes around it: '${{ ... }}'"
-                self.fail(*_place(event), f"a key must be a text{hint}")
+                self.fail(*_place(event), f"a key must be a string{hint}")
             key = sys.intern(event.value)  # most keys stand in every spec
             self.count(event)
             if key == "<<" and not event.style:
@@ -251,7 +251,7 @@ class _Parser:
             here = (*path, key)
             if key in data:
                 first = self.document.keys.get(here, _place(event))
-                self.note(*_place(event), here, f"this key stands here already, in line {first[0]}")
+                self.note(*_place(event), here, f"duplicate key, first defined on line {first[0]}")
                 self.skip(events)
                 continue
             self.document.keys.setdefault(here, _place(event))

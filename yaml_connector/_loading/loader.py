@@ -63,12 +63,12 @@ def resolve(spec: str | os.PathLike[str]) -> LoadedSpec:
     is_path = name.endswith((".yaml", ".yml")) or "/" in name or not isinstance(spec, str)
     if not is_path and not os.path.isfile(name):
         return _resolve_name(name, specs_path())
-    if not os.path.isfile(name):
+    if os.path.isdir(name):
         raise _no_file(name)
-    loaded, problems = read_spec(name)
-    if loaded is None:
-        raise SpecError(problem for problem in problems if problem.severity == "error")
-    return loaded
+    loaded, problems = load_all([name])
+    if loaded:
+        return loaded[0]
+    raise SpecError(problems) if os.path.lexists(name) else _no_file(name)
 
 
 def _resolve_name(name: str, folder: str) -> LoadedSpec:
@@ -192,7 +192,7 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
 
 def _nowhere(path: str) -> str:
     if os.path.islink(path) and not os.path.exists(path):
-        return "this link leads nowhere"
+        return "broken symbolic link"
     if not os.path.exists(path):
         return (
             "there is no such file or folder; specs are looked for in the path given, else in "

@@ -15,7 +15,7 @@ from yaml_connector._text import did_you_mean, short
 M = TypeVar("M", bound=BaseModel)
 
 _KINDS = {
-    "string_type": "a text",
+    "string_type": "a string",
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
@@ -71,7 +71,7 @@ def describe(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {short(value)}"
     if isinstance(value, str):
-        return f"the text {value[:40]!r}"
+        return f"the string {value[:40]!r}"
     return "a list" if isinstance(value, list) else "a mapping"
 
 
@@ -107,14 +107,14 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     elif kind in _KINDS:
         hint = "; put quotes around it" if kind == "string_type" and isinstance(value, int | float | bool) else ""
         if kind == "string_type" and value is None:
-            hint = "; leave the key out, or write a text"
+            hint = "; leave the key out, or write a string"
         message = f"must be {_KINDS[kind]}, not {describe(value)}{hint}"
     elif kind == "unknown_type":
         message = str(UnknownType(item["ctx"]["text"]))
     elif kind == "value_error":
         message = str(item["ctx"]["error"])
     elif kind == "string_pattern_mismatch":
-        message = f"{short(value)} is no valid name here: it must match {item['ctx']['pattern']}"
+        message = f"{short(value)} is not a valid name here: it must match {item['ctx']['pattern']}"
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("too_short", "string_too_short"):
         message = "must not be empty"

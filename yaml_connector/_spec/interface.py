@@ -1,4 +1,4 @@
-"""Secrets, config, inputs and outputs (section 5)."""
+"""Secrets, config, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def _type(value: Any) -> Any:
     if isinstance(value, ValueType):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{short(value)} is no type; inside {{}} and [] quote types such as 'list[str]' and 'str?'")
+        raise ValueError(
+            f"{short(value)} is not a valid type; inside {{}} and [] quote types such as 'list[str]' and 'str?'"
+        )
     try:
         return parse_type(value)
     except UnknownType as problem:
@@ -48,14 +50,20 @@ Type = Annotated[
 
 
 class Secret(Model):
-    """A secret: its value comes from the task, else from `env`, else from `file`."""
+    """A secret. Its value comes from the task, else from `env`, else from `file`."""
 
     env: Annotated[
-        str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="A variable of the connector's environment.")
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+            description="An environment variable of the connector that holds the value.",
+        ),
     ] = None
-    file: Annotated[Text | None, Field(description="A file, read anew when it changed.")] = None
-    description: Annotated[str | None, Field(description="For the task's author.")] = None
-    required: Annotated[bool, Field(description="false: may be missing, and is null then.")] = True
+    file: Annotated[
+        Text | None, Field(description="A file that holds the value. It is read again when it changes.")
+    ] = None
+    description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
+    required: Annotated[bool, Field(description="If false, the secret may be missing, and is null then.")] = True
 
 
 def _short_type(value: Any) -> Any:
@@ -63,14 +71,16 @@ def _short_type(value: Any) -> Any:
 
 
 class ConfigField(Model):
-    """A field of the task's typed configuration. Short form: `name: type`."""
+    """A field of the task's configuration. Short form: `name: type`."""
 
-    type: Annotated[Type, Field(description="The field's type.")]
-    default: Annotated[Any, Field(description="Without one the field is required (an optional type: null).")] = None
-    minimum: Annotated[float | int | None, Field(description="The smallest number allowed.")] = None
-    maximum: Annotated[float | int | None, Field(description="The largest number allowed.")] = None
-    enum: Annotated[list[Any] | None, Field(min_length=1, description="The values allowed.")] = None
-    description: Annotated[str | None, Field(description="For the task's author.")] = None
+    type: Annotated[Type, Field(description="The type of the field.")]
+    default: Annotated[
+        Any, Field(description="The default value. Without one the field is required, or null if its type is optional.")
+    ] = None
+    minimum: Annotated[float | int | None, Field(description="The smallest allowed number.")] = None
+    maximum: Annotated[float | int | None, Field(description="The largest allowed number.")] = None
+    enum: Annotated[list[Any] | None, Field(min_length=1, description="The allowed values.")] = None
+    description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
     _short = model_validator(mode="before")(_short_type)
 
@@ -122,19 +132,19 @@ class ConfigField(Model):
 class InputField(Model):
     """An input of the task. Short form: `name: type`."""
 
-    type: Annotated[Type, Field(description="The input's type.")]
-    description: Annotated[str | None, Field(description="For the task's author.")] = None
+    type: Annotated[Type, Field(description="The type of the input.")]
+    description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
     _short = model_validator(mode="before")(_short_type)
 
 
 class OutputField(Model):
-    """An output of the task. Short form: just the value, of type str."""
+    """An output of the task. Short form: only the value, of type str."""
 
-    type: Annotated[Type, Field(description="The output's type.")] = ValueType("str")
-    value: Annotated[Extract, Field(description="Where the value is read.")]
-    default: Annotated[Any, Field(description="What it is when the answer does not have it.")] = None
-    description: Annotated[str | None, Field(description="For the task's author.")] = None
+    type: Annotated[Type, Field(description="The type of the output.")] = ValueType("str")
+    value: Annotated[Extract, Field(description="Where the value is in the response.")]
+    default: Annotated[Any, Field(description="The value if the response does not have it.")] = None
+    description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
     @model_validator(mode="before")
     @classmethod

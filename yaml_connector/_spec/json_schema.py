@@ -27,6 +27,10 @@ def connector_schema() -> dict[str, Any]:
         "description": phase.get("description", ""),
         "anyOf": [{"$ref": "#/$defs/Rule"}, rules],
     }
+    for definition in (schema, *definitions.values()):
+        for about in definition.get("properties", {}).values():
+            if "$ref" in about:  # pydantic leaves out a description that is also the definition's
+                about.setdefault("description", definitions[about["$ref"].rpartition("/")[2]]["description"])
     tidy(schema)
     _explain_phases(definitions["Rule"]["properties"])
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}

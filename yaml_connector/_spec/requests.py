@@ -1,4 +1,4 @@
-"""Requests and steps (section 6)."""
+"""Requests and steps."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _status(value: Any) -> Any:
         return str(value)
     if isinstance(value, str) and re.fullmatch(r"[1-5](xx|\d\d)", value):
         return value
-    raise ValueError(f"{short(value)} is no status; write 404 or 2xx")
+    raise ValueError(f"{short(value)} is not a valid status; write 404 or 2xx")
 
 
 Method = Annotated[
@@ -53,12 +53,14 @@ Statuses = Annotated[list[Status], Field(min_length=1)]
 
 
 class Part(Model):
-    """One part of a multipart body: its content as text, or a file input."""
+    """One part of a multipart body: its content, or a file input."""
 
-    filename: Annotated[Text | None, Field(description="The file name that the part carries.")] = None
-    content_type: Annotated[Text | None, Field(description="The part's media type.")] = None
-    content: Annotated[Tree, Field(description="The part's content; what is no text is sent as JSON.")] = None
-    file: Annotated[Text | None, Field(description="A file input whose content is streamed.")] = None
+    filename: Annotated[Text | None, Field(description="The file name of the part.")] = None
+    content_type: Annotated[Text | None, Field(description="The media type of the part.")] = None
+    content: Annotated[
+        Tree, Field(description="The content of the part. Values that are not strings are sent as JSON.")
+    ] = None
+    file: Annotated[Text | None, Field(description="The URI of a file input, whose content is streamed.")] = None
 
     @model_validator(mode="after")
     def _one_content(self) -> Part:
@@ -70,23 +72,38 @@ class Part(Model):
 class Request(Model):
     """One HTTP request. Short form: `GET /jobs`."""
 
-    method: Annotated[Method | None, Field(description="Required in create and delete; elsewhere GET.")] = None
-    path: Annotated[UrlText | None, Field(description="Under base_url; template results are one segment each.")] = None
-    url: Annotated[
-        UrlText | None, Field(description="Absolute, or relative to base_url, within the allowed hosts.")
+    method: Annotated[
+        Method | None,
+        Field(description="The HTTP method. Required in create and delete; elsewhere the default is GET."),
     ] = None
-    query: Annotated[TreeMap | None, Field(description="Query parameters; a list gives one for each item.")] = None
-    headers: Annotated[TreeMap | None, Field(description="Headers; a Content-Type named here wins.")] = None
+    path: Annotated[
+        UrlText | None, Field(description="The path, appended to base_url. Each template result becomes one segment.")
+    ] = None
+    url: Annotated[UrlText | None, Field(description="A whole URL, instead of `path`; its host must be allowed.")] = (
+        None
+    )
+    query: Annotated[
+        TreeMap | None, Field(description="Query parameters. A list is sent as one parameter for each item.")
+    ] = None
+    headers: Annotated[
+        TreeMap | None, Field(description="Headers. A Content-Type here replaces the one of the body.")
+    ] = None
     json_body: Annotated[Tree, Field(alias="json", description="A JSON body.")] = None
     form: Annotated[TreeMap | None, Field(description="A form body, URL-encoded.")] = None
-    text: Annotated[Tree, Field(description="A text body.")] = None
-    file: Annotated[Text | None, Field(description="A file input whose content is the body, streamed.")] = None
+    text: Annotated[Tree, Field(description="A plain text body.")] = None
+    file: Annotated[
+        Text | None, Field(description="The URI of a file input, whose content is streamed as the body.")
+    ] = None
     multipart: Annotated[
         dict[str, Annotated[Part, Field()] | Text] | Text | None, Field(description="A multipart/form-data body.")
     ] = None
-    timeout: Annotated[Duration | None, Field(description="One attempt; default: the connection's.")] = None
-    auth: Annotated[bool, Field(description="false leaves the connection's auth out.")] = True
-    follow_redirects: Annotated[bool | None, Field(description="Default: the connection's.")] = None
+    timeout: Annotated[Duration | None, Field(description="The time for one attempt. Default: the connection's.")] = (
+        None
+    )
+    auth: Annotated[bool, Field(description="If false, the request is sent without the connection's credentials.")] = (
+        True
+    )
+    follow_redirects: Annotated[bool | None, Field(description="Follow redirects. Default: as the connection.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -116,55 +133,61 @@ class Request(Model):
 
 
 class Step(Model):
-    """A request, how its answer is judged, and what is read from it."""
+    """A request, how its response is judged, and what is read from it."""
 
-    name: Annotated[Name | None, Field(description="What `steps.NAME` calls it.")] = None
-    when: Annotated[Condition | None, Field(alias="if", description="The step is skipped if this is false.")] = None
     request: Annotated[Request, Field(description="The request.")]
+    name: Annotated[Name | None, Field(description="The name by which `steps.NAME` refers to the response.")] = None
+    when: Annotated[
+        Condition | None, Field(alias="if", description="If this condition is false, the request is skipped.")
+    ] = None
     success: Annotated[
-        Statuses | None, Field(description="What counts as an answer; default [2xx].", examples=[["2xx", 404]])
+        Statuses | None,
+        Field(description="The statuses that count as success. Default: [2xx].", examples=[["2xx", 404]]),
     ] = None
     error: Annotated[
-        Condition | None, Field(description="True or a text: the call failed for good.", examples=["body.error"])
+        Condition | None,
+        Field(
+            description="If true (or a string, used as the message), the call failed permanently, whatever the status.",
+            examples=["body.error"],
+        ),
     ] = None
-    retry_if: Annotated[Condition | None, Field(description="True: a passing failure, as a 503.")] = None
-    save: Annotated[ExtractMap | None, Field(description="Kept as `steps.NAME.saved.X`.")] = None
-    optional: Annotated[bool, Field(description="A failure counts as skipped.")] = False
-    each: Annotated[Extract, Field(description="Once for each item of this list.", examples=["$.tasks[*]"])] = None
+    retry_if: Annotated[
+        Condition | None,
+        Field(description="If true for a response that is not a success, it counts as a transient failure."),
+    ] = None
+    save: Annotated[
+        ExtractMap | None, Field(description="Values to keep from the response, as `steps.NAME.saved.X`.")
+    ] = None
+    optional: Annotated[bool, Field(description="If true, a failed request counts as skipped.")] = False
+    each: Annotated[
+        Extract, Field(description="A list: the request is made once for each `item` of it.", examples=["$.tasks[*]"])
+    ] = None
     follow: Annotated[
-        Extract, Field(description="The next page's URL, got again and again.", examples=["$.nextUri"])
+        Extract,
+        Field(
+            description="The URL of the next page, which is fetched until there is no further one.",
+            examples=["$.nextUri"],
+        ),
     ] = None
-    follow_for: Annotated[Duration, Field(description="How long to follow, from the first request.")] = 3.0
+    follow_for: Annotated[Duration, Field(description="How long to follow pages, counted from the first request.")] = (
+        3.0
+    )
 
 
 class NamedStep(Step):
     """A step of `steps`."""
 
-    name: Annotated[Name, Field(description="What `steps.NAME` calls it.")]
+    name: Annotated[Name, Field(description="The name by which `steps.NAME` refers to the response.")]
 
 
-class Calls(Model):
+class Calls(Step):
     """One `request` with what belongs to it, or `steps`."""
 
-    request: Annotated[Request | None, Field(description="The one request of this call.")] = None
-    steps: Annotated[list[NamedStep] | None, Field(min_length=1, description="Several requests, in order.")] = None
-    read: Annotated[Name | None, Field(description="The step whose answer is read; default: the last that ran.")] = None
-    name: Annotated[Name | None, Field(description="What `steps.NAME` calls the request.")] = None
-    when: Annotated[Condition | None, Field(alias="if", description="The request is skipped if this is false.")] = None
-    success: Annotated[
-        Statuses | None, Field(description="What counts as an answer; default [2xx].", examples=[["2xx", 404]])
+    request: Annotated[Request | None, Field(description="The request of this section.")] = None  # type: ignore[assignment]  # there is none beside `steps`
+    steps: Annotated[list[NamedStep] | None, Field(min_length=1, description="Several requests, made in order.")] = None
+    read: Annotated[
+        Name | None, Field(description="The step whose response is read. Default: the last one that ran.")
     ] = None
-    error: Annotated[
-        Condition | None, Field(description="True or a text: the call failed for good.", examples=["body.error"])
-    ] = None
-    retry_if: Annotated[Condition | None, Field(description="True: a passing failure, as a 503.")] = None
-    save: Annotated[ExtractMap | None, Field(description="Extractions that are kept.")] = None
-    optional: Annotated[bool, Field(description="A failure counts as skipped.")] = False
-    each: Annotated[Extract, Field(description="Once for each item of this list.", examples=["$.tasks[*]"])] = None
-    follow: Annotated[
-        Extract, Field(description="The next page's URL, got again and again.", examples=["$.nextUri"])
-    ] = None
-    follow_for: Annotated[Duration, Field(description="How long to follow, from the first request.")] = 3.0
 
     @model_validator(mode="after")
     def _request_or_steps(self) -> Calls:
@@ -183,14 +206,10 @@ class Calls(Model):
                 raise ValueError(f"{name} belongs to a request; with steps, write it in the step")
 
     def as_steps(self, *, save: bool = True) -> list[Step]:
-        """The calls as a list of steps: a single request is one step. `save` False: the section's own `save` means
-        something else (in create it is kept with the job)."""
+        """Return the requests as a list of steps: a single request is one step, the section itself.
+
+        With `save` False, the section's own `save` is left out: in create it is kept with the job, not with the step.
+        """
         if self.steps is not None:
             return list(self.steps)
-        assert self.request is not None
-        return [self._own_step(save)]
-
-    def _own_step(self, save: bool) -> Step:
-        given = {name for name in self.model_fields_set if name in Step.model_fields and (save or name != "save")}
-        values = {name: getattr(self, name) for name in Step.model_fields}  # all: pydantic is slow to find defaults
-        return Step.model_construct(given, **(values if save else values | {"save": None}))
+        return [self if save or self.save is None else self.model_copy(update={"save": None})]

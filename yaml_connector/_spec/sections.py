@@ -1,4 +1,4 @@
-"""The sections of a job's life: create, get, result, delete, logs (sections 7 to 9), and the spec as a whole."""
+"""The sections of a job's life: create, get, result, delete, logs; and the spec as a whole."""
 
 from __future__ import annotations
 
@@ -19,31 +19,46 @@ Scalar = str | int | float | bool | None
 
 
 class Adopt(Calls):
-    """Look for the job before it is submitted."""
+    """Look for an existing job before submitting one."""
 
-    job_id: Annotated[Extract, Field(description="Not null: this job is taken over.")]
-    save: Annotated[ExtractMap | None, Field(description="Kept as `job.NAME` of a job that was taken over.")] = None
+    job_id: Annotated[
+        Extract, Field(description="The id of a job that exists already. If it is not null, that job is taken over.")
+    ]
+    save: Annotated[
+        ExtractMap | None,
+        Field(description="Values to keep from the response, as `job.NAME`, if the job is taken over."),
+    ] = None
 
 
 class Create(Calls):
     """Submit the job."""
 
-    job_id: Annotated[Extract, Field(description="Becomes `job.id`, a string.", examples=["$.id"])]
-    save: Annotated[ExtractMap | None, Field(description="Kept as `job.NAME`.")] = None
-    idempotent: Annotated[bool, Field(description="The API makes one job of the same create sent twice.")] = False
-    adopt: Annotated[Adopt | None, Field(description="Look for the job first.")] = None
-    on_failure: Annotated[list[Step], Field(description="Cleans up after an earlier step went through.")] = Field(
-        default_factory=list
-    )
+    job_id: Annotated[
+        Extract, Field(description="The id of the new job, kept as the string `job.id`.", examples=["$.id"])
+    ]
+    save: Annotated[ExtractMap | None, Field(description="Values to keep from the response, as `job.NAME`.")] = None
+    idempotent: Annotated[
+        bool, Field(description="The API deduplicates repeated create requests, so that it is safe to send one again.")
+    ] = False
+    adopt: Annotated[Adopt | None, Field(description="Look for an existing job before submitting one.")] = None
+    on_failure: Annotated[
+        list[Step], Field(description="Requests that clean up when a step fails after an earlier one succeeded.")
+    ] = Field(default_factory=list)
 
 
 class Rule(Model):
     """A phase rule: `path` and `map`, or `is` with an optional `when`."""
 
-    path: Annotated[Extract, Field(description="Where the state is read.", examples=["$.status"])] = None
-    map: Annotated[dict[Phase, list[Scalar]] | None, Field(description="A phase to the states that mean it.")] = None
-    when: Annotated[Condition | None, Field(description="When the rule holds; default: always.")] = None
-    phase: Annotated[Phase | None, Field(alias="is", description="The phase then.")] = None
+    path: Annotated[Extract, Field(description="Where the job's state is in the response.", examples=["$.status"])] = (
+        None
+    )
+    map: Annotated[
+        dict[Phase, list[Scalar]] | None, Field(description="For each phase, the states of the API that mean it.")
+    ] = None
+    when: Annotated[
+        Condition | None, Field(description="The condition under which the rule holds. Default: always.")
+    ] = None
+    phase: Annotated[Phase | None, Field(alias="is", description="The phase of the job if the rule holds.")] = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Rule:
@@ -57,53 +72,77 @@ class Rule(Model):
         for phase, values in (self.map or {}).items():
             for value in values:
                 if isinstance(value, float) and not isfinite(value):
-                    raise ValueError(f"{value} is no state")
+                    raise ValueError(f"{value} is not a valid state")
                 key = as_text(value).casefold()
                 if seen.setdefault(key, phase) != phase:
-                    raise ValueError(f"the value {short(value)} stands under {seen[key]} and under {phase}")
+                    raise ValueError(f"the value {short(value)} is mapped to both {seen[key]} and {phase}")
         return self
 
 
 class Link(Model):
-    """A link that the UI shows."""
+    """A link that Flyte's UI shows."""
 
-    name: Annotated[Text, Field(description="What the UI calls it.")]
-    url: Annotated[Extract, Field(description="Where it leads; null: no link.", examples=["$.url"])]
-    when: Annotated[Condition | None, Field(alias="if", description="Shown if this is true.")] = None
+    name: Annotated[Text, Field(description="The name of the link in the UI.")]
+    url: Annotated[
+        Extract, Field(description="The URL of the link. If it is null, there is no link.", examples=["$.url"])
+    ]
+    when: Annotated[
+        Condition | None, Field(alias="if", description="If this condition is false, the link is not shown.")
+    ] = None
 
 
 class Poll(Model):
-    """How often the job is asked for, and what a failed call means."""
+    """How often the API is asked about the job, and what a failed request means."""
 
-    min_interval: Annotated[Duration, Field(description="Earlier gets are answered from memory.")] = 0.0
-    not_found: Annotated[Condition, Field(description="True of an answer: the API does not know the job.")] = (
-        "status in [404, 410]"
+    min_interval: Annotated[
+        Duration, Field(description="Minimum time between polls; earlier polls return the cached status.")
+    ] = 0.0
+    not_found: Annotated[
+        Condition, Field(description="If true for a response that is not a success, the API does not know the job.")
+    ] = "status in [404, 410]"
+    not_found_grace: Annotated[
+        Duration, Field(description="How long after create an unknown job counts as QUEUED. Later it counts as FAILED.")
+    ] = 60.0
+    tolerance: Annotated[Duration, Field(description="How long a job may stay unreadable before it is given up.")] = (
+        600.0
     )
-    not_found_grace: Annotated[Duration, Field(description="Not found this soon after create: QUEUED.")] = 60.0
-    tolerance: Annotated[Duration, Field(description="How long a job may be unreadable.")] = 600.0
-    give_up: Annotated[Literal["FAILED", "RETRYABLE_FAILED"], Field(description="The phase after that.")] = "FAILED"
+    give_up: Annotated[
+        Literal["FAILED", "RETRYABLE_FAILED"], Field(description="The phase of a job that is given up.")
+    ] = "FAILED"
 
 
 class Batch(Model):
-    """Many jobs in one request."""
+    """Ask about many jobs in one request."""
 
-    request: Annotated[Request, Field(description="The request; `jobs` are those asked for.")]
-    items: Annotated[Extract, Field(description="The list of jobs in the answer.", examples=["$.jobs[*]"])]
-    id: Annotated[Extract, Field(description="The id of an item.", examples=["$.id"])]
-    max: Annotated[int, Field(ge=1, description="Jobs in one request.")] = 100
-    window: Annotated[Duration, Field(description="Gets that arrive within it share a request.")] = 0.05
-    success: Annotated[list[int | str] | None, Field(description="What counts as an answer.")] = None
+    request: Annotated[Request, Field(description="The request. `jobs` is the list of jobs to ask about.")]
+    items: Annotated[Extract, Field(description="The list of jobs in the response.", examples=["$.jobs[*]"])]
+    id: Annotated[Extract, Field(description="The job id of an item of that list.", examples=["$.id"])]
+    max: Annotated[int, Field(ge=1, description="The most jobs in one request.")] = 100
+    window: Annotated[Duration, Field(description="How long a poll waits for others to share its request.")] = 0.05
+    success: Annotated[
+        list[int | str] | None, Field(description="The statuses that count as success. Default: [2xx].")
+    ] = None
 
 
 class Get(Calls):
-    """Ask how the job is doing."""
+    """Ask about the state of the job."""
 
-    phase: Annotated[list[Rule], Field(min_length=1, description="One rule or a list: the first that holds counts.")]
-    message: Annotated[Extract, Field(description="What the job says of itself.", examples=["$.message"])] = None
-    info: Annotated[ExtractMap | None, Field(description="Shown as the task's custom info.")] = None
-    links: Annotated[list[Link], Field(description="Links for the UI.")] = Field(default_factory=list)
-    poll: Annotated[Poll, Field(description="How often, and what failures mean.")] = Field(default_factory=Poll)
-    batch: Annotated[Batch | None, Field(description="Many jobs in one request.")] = None
+    phase: Annotated[
+        list[Rule],
+        Field(
+            min_length=1,
+            description="How the state is mapped to a phase: one rule, or a list of which the first that holds counts.",
+        ),
+    ]
+    message: Annotated[
+        Extract, Field(description="A message about the job's state, for the UI.", examples=["$.message"])
+    ] = None
+    info: Annotated[ExtractMap | None, Field(description="Values that Flyte keeps as custom info of the task.")] = None
+    links: Annotated[list[Link], Field(description="Links that Flyte's UI shows.")] = Field(default_factory=list)
+    poll: Annotated[
+        Poll, Field(description="How often the API is asked about the job, and what a failed request means.")
+    ] = Field(default_factory=Poll)
+    batch: Annotated[Batch | None, Field(description="Ask about many jobs in one request.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -114,7 +153,7 @@ class Get(Calls):
 
 
 class Result(Calls):
-    """Called once when the job has succeeded; outputs read its answer."""
+    """Fetch the outputs, once, after the job has succeeded."""
 
 
 class Delete(Calls):
@@ -122,22 +161,32 @@ class Delete(Calls):
 
 
 class Logs(Calls):
-    """Read the job's log."""
+    """Read the log of the job."""
 
-    format: Annotated[Literal["json", "text", "ndjson", "sse"], Field(description="The answer's form.")] = "json"
-    lines: Annotated[Extract, Field(description="The list of lines; required for json.", examples=["$.lines[*]"])] = (
-        None
+    format: Annotated[Literal["json", "text", "ndjson", "sse"], Field(description="The format of the response.")] = (
+        "json"
     )
-    keep: Annotated[Condition, Field(description="Lines for which this is false are left out.")] = True
-    message: Annotated[Extract, Field(description="A line's text; default: the whole line.", examples=["$.text"])] = (
-        None
+    lines: Annotated[
+        Extract, Field(description="The list of log lines in the response. Required for json.", examples=["$.lines[*]"])
+    ] = None
+    keep: Annotated[Condition, Field(description="A condition on each line. If it is false, the line is left out.")] = (
+        True
     )
-    timestamp: Annotated[Extract, Field(description="A line's time.", examples=["$.time"])] = None
-    level: Annotated[Extract, Field(description="A line's level.", examples=["$.level"])] = None
-    next: Annotated[Extract, Field(description="The next page's `page.token`; null ends.", examples=["$.next"])] = None
-    more: Annotated[Condition, Field(description="false ends the paging here.")] = True
-    reverse: Annotated[bool, Field(description="The API gives the newest line first.")] = False
-    max_time: Annotated[Duration, Field(description="For streams that stay open.")] = 5.0
+    message: Annotated[
+        Extract, Field(description="The text of a line. Default: the whole line.", examples=["$.text"])
+    ] = None
+    timestamp: Annotated[Extract, Field(description="The time of a line.", examples=["$.time"])] = None
+    level: Annotated[Extract, Field(description="The level of a line.", examples=["$.level"])] = None
+    next: Annotated[
+        Extract,
+        Field(
+            description="The token of the next page, which it sees as `page.token`. Null on the last page.",
+            examples=["$.next"],
+        ),
+    ] = None
+    more: Annotated[Condition, Field(description="If this condition is false, this page is the last for now.")] = True
+    reverse: Annotated[bool, Field(description="If true, the API returns the newest line first.")] = False
+    max_time: Annotated[Duration, Field(description="How long a stream that stays open is read in one call.")] = 5.0
 
     @model_validator(mode="after")
     def _lines_for_json(self) -> Logs:
@@ -159,38 +208,44 @@ class Logs(Calls):
 
     def item_step(self) -> Step:
         """The request that is made for each item."""
-        step = self._own_step(save=True)
-        return step.model_copy(update={"each": None})
+        return self.model_copy(update={"each": None})
 
 
 class ConnectorSpec(Model):
-    """A connector: how one asynchronous job API is driven."""
+    """A connector: how to run jobs of one asynchronous job API."""
 
-    spec_version: Annotated[Literal[1], Field(description="The version of the language: 1.")]
+    spec_version: Annotated[Literal[1], Field(description="The version of the spec language: 1.")]
     task_type_name: Annotated[
-        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", description="Flyte's name of the task type.")
+        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", description="The task type in Flyte. It names the connector.")
     ]
-    task_type_version: Annotated[int, Field(ge=0, description="Flyte's version of the task type.")] = 0
-    name: Annotated[str | None, Field(min_length=1, description="What people call it.")] = None
-    description: Annotated[str | None, Field(description="What it does.")] = None
-    connection: Annotated[Connection, Field(description="Where requests go.")]
-    secrets: Annotated[dict[Name, Secret], Field(description="The secrets that requests may use.")] = Field(
+    task_type_version: Annotated[int, Field(ge=0, description="The version of the task type.")] = 0
+    name: Annotated[str | None, Field(min_length=1, description="A title for people.")] = None
+    description: Annotated[str | None, Field(description="A description for people.")] = None
+    connection: Annotated[
+        Connection, Field(description="Where requests go, with which credentials, and how failures are handled.")
+    ]
+    secrets: Annotated[dict[Name, Secret], Field(description="The secrets that requests can use.")] = Field(
         default_factory=dict
     )
-    config: Annotated[dict[Name, ConfigField], Field(description="The task's typed configuration.")] = Field(
-        default_factory=dict
+    config: Annotated[dict[Name, ConfigField], Field(description="The fields of the task's typed configuration.")] = (
+        Field(default_factory=dict)
     )
-    inputs: Annotated[dict[Name, InputField] | None, Field(description="The task's inputs; without: any.")] = None
-    outputs: Annotated[dict[str, OutputField], Field(description="The task's outputs.")] = Field(default_factory=dict)
-    create: Annotated[Create, Field(description="How a job is submitted.")]
-    get: Annotated[Get | None, Field(description="Ask how it is doing.")] = None
-    result: Annotated[Result | None, Field(description="Fetch what it gave.")] = None
-    delete: Annotated[Delete | None, Field(description="Cancel it.")] = None
-    logs: Annotated[Logs | None, Field(description="Read its log.")] = None
+    inputs: Annotated[
+        dict[Name, InputField] | None,
+        Field(description="The inputs of the task. Without this section, each task declares its own."),
+    ] = None
+    outputs: Annotated[
+        dict[str, OutputField], Field(description="The outputs of the task, and where they are read.")
+    ] = Field(default_factory=dict)
+    create: Annotated[Create, Field(description="Submit the job.")]
+    get: Annotated[Get | None, Field(description="Ask about the state of the job.")] = None
+    result: Annotated[Result | None, Field(description="Fetch the outputs, once, after the job has succeeded.")] = None
+    delete: Annotated[Delete | None, Field(description="Cancel the job.")] = None
+    logs: Annotated[Logs | None, Field(description="Read the log of the job.")] = None
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The title for people: `name`, else the task type."""
         return self.name or self.task_type_name
 
     @model_validator(mode="after")

@@ -26,8 +26,13 @@ SPECS = sorted(str(path) for path in (CATALOG).glob("*.yaml") if ".test." not in
 def test_a_field_is_explained_with_what_is_below_it(command: Command) -> None:
     done = command("explain", "create.adopt")
     assert done.returncode == 0
-    assert done.stdout.startswith("create.adopt  <mapping>\n\n  Look for the job first.\n\nFIELDS\n")
-    assert "  job_id      Not null: this job is taken over. (required; any value)" in done.stdout
+    assert done.stdout.startswith(
+        "create.adopt  <mapping>\n\n  Look for an existing job before submitting one.\n\nFIELDS\n"
+    )
+    told = " ".join(done.stdout.split())
+    assert (
+        "job_id The id of a job that exists already. If it is not null, that job is taken over. (required; any" in told
+    )
 
 
 def test_without_a_path_all_sections_are_listed(command: Command) -> None:
@@ -50,11 +55,11 @@ def test_a_duration_and_its_default_are_written_as_in_a_spec(command: Command) -
             "connection.auth.token.expires_in",
             "The token's lifetime in seconds. Without it, the token is used until a 401.",
         ),
-        ("secrets.env", "A variable of the connector's environment."),
-        ("secrets.api_key.env", "A variable of the connector's environment."),
-        ("config.cpus.minimum", "The smallest number allowed."),
-        ("get.phase[0].map", "A phase to the states that mean it."),
-        ("create.steps[1].follow", "The next page's URL, got again and again."),
+        ("secrets.env", "An environment variable of the connector that holds the value."),
+        ("secrets.api_key.env", "An environment variable of the connector that holds the value."),
+        ("config.cpus.minimum", "The smallest allowed number."),
+        ("get.phase[0].map", "For each phase, the states of the API that mean it."),
+        ("create.steps[1].follow", "The URL of the next page, which is fetched until there is no further one."),
     ],
 )
 def test_names_of_ones_own_and_places_in_lists_may_stand_in_a_path(path: str, description: str) -> None:

@@ -76,7 +76,7 @@ get:
             "create.idempotentt: unknown key; did you mean idempotent?",
             "get.request: the short form of a request is a method and a path",
             "get.phase.map.SUCCEDED: 'SUCCEDED' is not allowed; did you mean SUCCEEDED?",
-            "get.phase.map.FAILED: must be a list, not the text 'done'",
+            "get.phase.map.FAILED: must be a list, not the string 'done'",
         ],
         strict=True,
     ):
@@ -98,11 +98,11 @@ get:
         (b"a: " + b"x" * 2**21, "s.yaml:1:1: the file is larger than 1 MiB"),
         ("a: {b: ${{ x }}}\n", "put quotes around the template"),
         ("a: {b: list[str]}\n", "put quotes around types such as 'list[str]'"),
-        ("a: b: c\n", "a text that holds ': ' needs quotes"),
+        ("a: b: c\n", "a string that contains ': ' needs quotes"),
         ("a: '${{ x }}'\nb: {c: list[str]}\n", "put quotes around types such as 'list[str]'"),
         ("a: {b: list[str], c: '${{ x }}'}\n", "put quotes around types such as 'list[str]'"),
         ("a: {b: '${{ x }}', c: list[str]}\n", "put quotes around types such as 'list[str]'"),
-        ("a: '${{ x }}'\nb: c: d\n", "a text that holds ': ' needs quotes"),
+        ("a: '${{ x }}'\nb: c: d\n", "a string that contains ': ' needs quotes"),
         ("a: '${{ x }}'\n b: c\n", "while parsing a block mapping did not find expected key"),
         ("a: {b: 'x', c: ${{ y }}, d: list[str]}\n", "put quotes around the template"),
         ("a: ${{ x\n  | default('b: c') }}\n", "put quotes around the template"),
@@ -126,7 +126,7 @@ def test_an_alias_bomb_is_stopped() -> None:
 
 def test_a_duplicate_key_names_the_first() -> None:
     assert replaced("name: Batch Job\n", "name: Batch Job\nname: Other\n") == [
-        "s.yaml:5:1: name: this key stands here already, in line 4"
+        "s.yaml:5:1: name: duplicate key, first defined on line 4"
     ]
 
 
@@ -154,13 +154,13 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
         ("$.state", "$.st[", "get.phase.path: '$.st[' is no JSONPath: Parse error near the end of string!"),
         ("config.timeout_seconds }}", "config.timeout_seconds + }}", "syntax error in the expression"),
         ("inputs.name }}", "inputs.name | uper }}", "there is no filter 'uper'; did you mean upper?"),
-        ("name: Batch Job", 'name: "x ${{ inputs.name }}"', "name: no template may stand here"),
+        ("name: Batch Job", 'name: "x ${{ inputs.name }}"', "name: templates are not allowed in this field"),
         ("message: $.detail", "message: ${{ secrets.api_key }}", "get.message: 'secrets' cannot be used here"),
         ("page.token }}", "page.tokn }}", "there is no page.tokn; did you mean token?"),
         ("job.id }}/cancel", "job.idd }}/cancel", "there is no job.idd; did you mean id?"),
         ("secrets.api_key }}", "secrets.api_kee }}", "there is no secrets.api_kee; did you mean api_key?"),
-        ("[error]", "[error, DONE]", "the value 'DONE' stands under SUCCEEDED and under FAILED"),
-        ("method: POST\n    path: /jobs", "path: /jobs", "create.request.method: is required here"),
+        ("[error]", "[error, DONE]", "the value 'DONE' is mapped to both SUCCEEDED and FAILED"),
+        ("method: POST\n    path: /jobs", "path: /jobs", "create.request.method: is required in create and delete"),
         ("  job_id: $.id\n", "", "create.job_id: is required"),
         ("spec_version: 1", "spec_version: 2", "spec_version: 2 is not allowed; allowed: 1"),
         ("api_key: {env", "inputs: {env", "a secret cannot be called 'inputs'"),
@@ -169,7 +169,7 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
         (
             "${{ env.BATCH_URL | default('http://127.0.0.1:8900') }}",
             "5",
-            "must be a text, not the number 5; put quotes",
+            "must be a string, not the number 5; put quotes",
         ),
     ],
 )

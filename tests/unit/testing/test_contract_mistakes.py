@@ -36,11 +36,11 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ("get: {expect: {phase: SUCCEDED}}", "get.expect.phase: 'SUCCEDED' is not allowed; did you mean SUCCEEDED?"),
         ("get: {expect: {error: x}}", "get.expect.error: unknown key"),
         ("delete: {expect: {phase: RUNNING}}", "delete.expect.phase: unknown key; allowed: error"),
-        ("logs: {expect: {next: maybe}}", "logs.expect.next: must be true or false, not the text 'maybe'"),
-        ("logs: {expect: {lines: one}}", "logs.expect.lines: must be a list, not the text 'one'"),
+        ("logs: {expect: {next: maybe}}", "logs.expect.next: must be true or false, not the string 'maybe'"),
+        ("logs: {expect: {lines: one}}", "logs.expect.lines: must be a list, not the string 'one'"),
         (
             "create: {expect: {job_id: 7}}",
-            "create.expect.job_id: must be a text, not the number 7; put quotes around it",
+            "create.expect.job_id: must be a string, not the number 7; put quotes around it",
         ),
         ("create: {expect: {error: '/(/'}}", "create.expect.error: '(' is not a valid regular expression: missing )"),
         ("{get: {}, after: 1s}", "tests[0].calls[0]: a call is one of create, get, logs, delete, after, restart"),
@@ -99,9 +99,12 @@ def test_a_mistake_in_a_call_is_named_with_what_is_allowed(folder: Folder, call:
         ),
         (
             "defaults: {env: {A: 1}}\ntests: [{name: a, calls: [after: 1s]}]",
-            "defaults.env.A: must be a text, not the number",
+            "defaults.env.A: must be a string, not the number",
         ),
-        ("tests: [{name: a, name: b, calls: [after: 1s]}]", "1:19: tests[0].name: this key stands here already"),
+        (
+            "tests: [{name: a, name: b, calls: [after: 1s]}]",
+            "1:19: tests[0].name: duplicate key, first defined on line",
+        ),
         ("tests: [{name: a, calls: [after: 1s]", "not YAML"),
         ("spec: other.yaml\ntests: [{name: a, calls: [after: 1s]}]", "1:7: spec: there is no spec other.yaml beside"),
         (
