@@ -1,6 +1,6 @@
 """One YAML file makes a Flyte connector.
 
-Operations teams write specs (see the language page); workflow authors write `task_from_spec(...)`. The names below are
+Operations teams write specs (docs/reference.md); workflow authors write `task_from_spec(...)`. The names below are
 imported when they are first used: checking a spec does not need Flyte.
 """
 
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from yaml_connector._loading.loader import load as load
     from yaml_connector.errors import ConfigError as ConfigError
     from yaml_connector.errors import Diagnostic as Diagnostic
@@ -38,10 +39,12 @@ _WHERE = {
     "task_plugin": "flyte.task",
 }
 
-__all__ = sorted(_WHERE)
+__all__ = sorted([*_WHERE, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("yaml-connector")
     if name not in _WHERE:
         raise AttributeError(f"module 'yaml_connector' has no attribute {name!r}; it has: {', '.join(__all__)}")
     return getattr(import_module(f"yaml_connector.{_WHERE[name]}"), name)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,19 +89,6 @@ def test_an_unknown_name_says_the_closest(command: Command) -> None:
     done = command("catalog", "show", "slurn")
     assert done.returncode == 1
     assert "did you mean slurm?" in done.stderr
-
-
-@pytest.mark.slow
-def test_the_built_package_holds_the_whole_catalog(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "yaml_connector", source / "yaml_connector", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, source / file)
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--disable-pip-version-check", "-w", "..", "."]
-    subprocess.run(build, cwd=source, capture_output=True, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    built = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/catalog/" in name}
-    assert built == {path.name for path in CATALOG.iterdir() if path.is_file()}
 
 
 def test_the_tour_says_that_it_needs_a_checkout(command: Command) -> None:
