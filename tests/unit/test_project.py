@@ -21,7 +21,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # Declared, and not imported by an import statement.
 LOADED_BY_NAME = {"aws": {"botocore"}, "google": {"google-auth", "requests"}, "jwt": {"pyjwt"}}
-GUIDES = ("CONTRIBUTING.md", "SECURITY.md")
+GUIDES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 BROUGHT_BY_THE_USER = {"pytest"}  # its plugin is loaded by pytest only
 
 
