@@ -86,7 +86,7 @@ def show(name: str, test: bool) -> None:
 
 @catalog.command()
 @click.argument("name")
-@click.option("--to", "folder", metavar="FOLDER", help="Default: the default path of specs.")
+@click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def add(name: str, folder: str | None, force: bool) -> None:
     """Copy a spec and its contract test into a folder.

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PATIENCE = 15.0  # seconds
+PATIENCE = 60.0  # seconds; a busy machine takes long to start a process
 
 
 def _as_a_shell_does() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -265,12 +264,12 @@ def test_a_thousand_specs_are_checked_in_seconds_and_flyte_is_not_imported(tmp_p
         text = GOOD.replace("batch_job", f"job_{number}").replace("/jobs", f"/jobs{number}")
         (folder / f"{number}.yaml").write_text(text)
     code = (
-        "import sys; from yaml_connector.cli.main import cli\n"
+        "import sys, time; from yaml_connector.cli.main import cli\n"
         "try: cli(['validate', sys.argv[1]])\n"
-        "finally: print({name.partition('.')[0] for name in sys.modules} & {'flyte', 'grpc'})"
+        "finally: print({name.partition('.')[0] for name in sys.modules} & {'flyte', 'grpc'}, time.process_time())"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[0] == "1000 specs, 0 problems"
-    assert done.stdout.splitlines()[1] == "set()"
-    assert time.monotonic() - began < 10  # 1 to 2 s on a machine with nothing else to do
+    loaded, seconds = done.stdout.splitlines()[1].split(" ")
+    assert loaded == "set()"
+    assert float(seconds) < 10  # of the processor: 1 to 2 s, more beside other work

@@ -85,22 +85,6 @@ def _schema(tests: bool) -> _Schema:
     return _Schema(schema_of())
 
 
-def every_field(schema: dict[str, Any]) -> Iterator[Field]:
-    """Yield every field of a schema in its order, each definition once."""
-    found = _Schema(schema)
-    seen: set[str] = set()
-
-    def walk(item: Field) -> Iterator[Field]:
-        for below in item.below:
-            whole = found.field(below.path)
-            yield whole
-            if whole.below and whole.about not in seen:
-                seen.add(whole.about)
-                yield from walk(whole)
-
-    yield from walk(found.field(""))
-
-
 class _Schema:
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root

@@ -35,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
     help="Copy a spec: --from catalog slurm",
 )
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
-@click.option("--to", "folder", metavar="FOLDER", help="Default: the default path of specs.")
+@click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def new(
     name: str | None,
