@@ -1,4 +1,4 @@
-"""Documentation, schemas and messages are in plain English: a few patterns that this project's texts fell into before."""
+"""Documentation, schemas and messages are in plain English: patterns that were frequent here before."""
 
 from __future__ import annotations
 
