@@ -17,7 +17,7 @@ from yaml_connector.testing.model import Call
 from yaml_connector.testing.report import failure_lines, unreached
 from yaml_connector.testing.runner import FileResult, run_tests
 
-PASSING = {408, 425, 429, 500, 502, 503, 504}
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
 def by_name(folder: Path) -> list[Any]:
@@ -94,7 +94,7 @@ def test_a_job_is_cancelled_also_when_it_is_over(spec: LoadedSpec) -> None:
 
 
 @every_catalog_spec
-def test_a_create_is_refused_for_good_with_the_apis_own_words(spec: LoadedSpec) -> None:
+def test_a_refused_create_has_the_apis_own_words(spec: LoadedSpec) -> None:
     assert any(
         call.create.expect.phase == "FAILED" and is_quoted(call.create.expect.message, call)
         for _, call in calls(spec.file, "create")
@@ -103,7 +103,7 @@ def test_a_create_is_refused_for_good_with_the_apis_own_words(spec: LoadedSpec) 
 
 
 @every_catalog_spec
-def test_a_fault_while_polling_passes(spec: LoadedSpec) -> None:
+def test_a_failure_while_polling_is_transient(spec: LoadedSpec) -> None:
     faults = [
         call.get.expect.phase
         for _, call in calls(spec.file, "get")
@@ -136,7 +136,7 @@ def responses(call: Call) -> Iterator[Any]:
 
 
 def is_fault(response: Any) -> bool:
-    return response.fault is not None or response.status in PASSING
+    return response.fault is not None or response.status in TRANSIENT
 
 
 def is_quoted(message: str | None, call: Call) -> bool:
