@@ -232,7 +232,8 @@ def _broken(context: CallContext, sent: HttpRequest, error: TransportError) -> T
 
 
 def _too_long(context: CallContext, response: Response) -> TransientError:
-    what = f"answered with more than {context.connection.spec.max_response / 2**20:.3g} MiB (max_response)"
+    limit = f"{context.connection.spec.max_response / 2**20:.3g} MiB (max_response)"
+    what = f"answered {response.status} with more than {limit}"
     return TransientError(context.describe(response, what), may_have_been_processed=True, status=response.status)
 
 
