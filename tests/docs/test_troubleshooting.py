@@ -18,7 +18,7 @@ from tests.docs.doc_blocks import BASE, DOCS, completed
 from tests.support.fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
 from tests.support.paths import ROOT
 from yaml_connector import task_from_spec
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._loading.loader import load_all, load_text
@@ -55,8 +55,8 @@ def created(answer: Any = None, **sections: Any) -> str:
     values = sections.pop("values", {})
     driver = Driver(FakeApi({"POST /jobs": answer or {"id": 7}, "POST /login": sections.pop("login", {})}), **sections)
     meta = driver.create(**values)
-    assert meta.failed is not None
-    return meta.failed
+    assert meta.create_error is not None
+    return meta.create_error
 
 
 def got(answer: Any, *, after: float = 0, **sections: Any) -> str:
@@ -74,9 +74,9 @@ def output_of(answer: dict[str, Any]) -> str:
 
 def unreadable_file() -> str:
     """A create that sends a file which is not there, with the service's own reader of files."""
-    connector = Connector(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=open_file)
+    connector = JobClient(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=open_file)
     values = CreateValues(inputs={"data": "/nowhere/in.csv"}, task={"key": "k"})
-    return str(run(connector.create(values)).failed)
+    return str(run(connector.create(values)).create_error)
 
 
 def given_up() -> str:
@@ -286,7 +286,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the output ... at ...: ... is not a valid int": lambda _: output_of({"rows": "many"}),
     "the API reports state ...": lambda _: got({"state": "error"}),
     "the spec that was kept with the job cannot be read ...": lambda _: kept_by_another(),
-    "this log token is none that the connector gave; start again without one": lambda _: raised(
+    "invalid log token; omit it to read from the start": lambda _: raised(
         lambda: job({}, logs={"request": "GET /log", "format": "text"}).logs("???")
     ),
     "there is no spec ... in ...": lambda _: task(spec="batch_jobs"),
@@ -335,7 +335,7 @@ def kept_by_another() -> str:
     """A job whose kept spec is none that this version knows."""
     driver = job({STATE: {"state": "running"}})
     meta = JobMeta.decode(driver.kept)
-    meta.digest, meta.pin = "another", "????"
+    meta.digest, meta.snapshot = "another", "????"
     driver.kept = meta.encode()
     return str(driver.get().message)
 

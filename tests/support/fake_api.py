@@ -11,11 +11,11 @@ import httpx
 
 from yaml_connector._clock import Clock, use_clock
 from yaml_connector._http.events import Events
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec, load_text
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.httpx_transport import HttpxTransport
@@ -130,7 +130,7 @@ class Driver:
     def use(self, data: Mapping[str, Any], *, events: Events | None = None) -> None:
         """From here on this spec is the one that is installed."""
         self.data = data
-        self.connector = Connector(
+        self.connector = JobClient(
             loaded(data), environment=self.environment, transport=self.api.transport, events=events
         )
 
@@ -167,7 +167,7 @@ class Driver:
 
     def restart(self) -> None:
         """Forget what only this process knew."""
-        self.connector.memory.clear()
+        self.connector.cache.clear()
 
 
 def job(api: FakeApi | Mapping[str, Any], **sections: Any) -> Driver:

@@ -54,7 +54,7 @@ class Sender:
         session = self.session(**given)
         plan = compile_step(Step.model_validate({"request": request, **(step or {})}))
         scope = session.scope.with_names(steps={})
-        return await client.send(session, plan.request, scope, plan.judge)
+        return await client.send(session, plan.request, scope, plan.criteria)
 
     def send(self, request: Any = "GET /", step: Mapping[str, Any] | None = None, **given: Any) -> Response:
         """Send a step's request, in a loop of its own; `step` are the fields beside the request."""

@@ -101,6 +101,7 @@ class NoResponse:
 
     __slots__ = ()
     status = headers = body = text = url = UNDEFINED
+    is_json = True  # nothing is missing of it
 
 
 NO_RESPONSE = NoResponse()
@@ -136,6 +137,13 @@ class Scope:
     def with_response(self, response: Any) -> Scope:
         """This scope with another response to read; None for no response."""
         scope = Scope(*_values(self))
+        scope.response = NO_RESPONSE if response is None else response
+        return scope
+
+    def with_steps(self, steps: Mapping[str, Any], response: Any) -> Scope:
+        """This scope after some steps ran: their responses by name, and the response to read."""
+        scope = Scope(*_values(self))
+        scope.steps = steps
         scope.response = NO_RESPONSE if response is None else response
         return scope
 

@@ -23,13 +23,11 @@ async def send(
     criteria: SuccessCriteria,
     *,
     should_resend: Callable[[TransientError], Awaitable[bool]] | None = None,
-    lacks: Callable[[Response], bool] | None = None,
 ) -> Response:
     """Send a request until its response is a success, and return that.
 
     `scope` is what the request's templates see. `should_resend` decides whether a request that may have been processed
-    is sent again; without it, and for GET and HEAD, it always is. `lacks` is asked whether a 2xx that is not JSON is a
-    broken response (without it, the criteria say so).
+    is sent again; without it, and for GET and HEAD, it always is.
 
     Raises PermanentError or TransientError; EvaluationError if the request cannot be built.
     """
@@ -44,7 +42,7 @@ async def send(
                 response = await connection.coalescer.send(context, request, plan, fetch)
             else:
                 response = await fetch(context, request, plan)
-            raise_for_response(context, response, scope, criteria, lacks)
+            raise_for_response(context, response, scope, criteria)
             return response
         except TransientError as failure:
             failure.may_have_been_processed = failure.may_have_been_processed and not read_only

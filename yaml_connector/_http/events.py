@@ -42,10 +42,11 @@ class Events:
         """A request waited for the rate limit of its connection, maybe for 0 seconds."""
 
     def section(self, name: str) -> None:
-        """A section of the spec begins: `create`, `adopt`, `get`, `result`, `delete` or `logs`."""
+        """A section of the spec begins: `create`, `adopt`, `on_failure.N` (its N-th step, from 0), `get`, `result`,
+        `delete` or `logs`."""
 
     def step(self, name: str | None) -> None:
-        """A step of the section ran; a section with a single request has one step, mostly without a name."""
+        """A step of the section is about to be sent; a single request is one step, mostly without a name."""
 
     def rule(self, index: int, state: str) -> None:
         """A phase rule held: its index in `get.phase`, and the state that it mapped ("" for a rule without `map`)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -24,13 +23,15 @@ _NOT_PROCESSED = frozenset({429, 503})  # with these statuses the API says that 
 class SuccessCriteria:
     """When a response is a success: `success` are statuses, as `2xx` or `404`.
 
-    `requires_json`: a 2xx that is not JSON is a transient failure. `not_found`: the API does not know the job.
+    `requires_json`: a 2xx that is not JSON is a transient failure, unless it is empty and `allows_empty`.
+    `not_found`: the API does not know the job.
     """
 
     success: frozenset[str] = frozenset({"2xx"})
     error: Expression | None = None
     retry_if: Expression | None = None
     requires_json: bool = False
+    allows_empty: bool = False
     not_found: Expression | None = None
     statuses: frozenset[int] = field(init=False)
 
@@ -49,12 +50,10 @@ def raise_for_response(
     response: Response,
     scope: Scope,
     criteria: SuccessCriteria,
-    lacks: Callable[[Response], bool] | None = None,
 ) -> None:
     """Raise PermanentError or TransientError unless the response is a success.
 
-    `scope` is what the criteria's expressions see, besides the response. `lacks` is asked whether a 2xx that is not
-    JSON is a broken response.
+    `scope` is what the criteria's expressions see, besides the response.
     """
     status, connection = response.status, context.connection
     read: Scope | None = None
@@ -65,8 +64,7 @@ def raise_for_response(
             text = api_message(context, response, read) if error is True else as_text(error)
             raise _permanent(context, response, text, read, criteria)
     if status in criteria.statuses:
-        requires_json = criteria.requires_json or lacks is not None
-        if requires_json and 200 <= status < 300 and _lacks_json(response, criteria, lacks):
+        if criteria.requires_json and 200 <= status < 300 and _lacks_json(response, criteria):
             kind = response.headers.get("Content-Type") or "no content type"
             what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
             raise TransientError(context.describe(response, what), may_have_been_processed=True, status=status)
@@ -87,8 +85,8 @@ def raise_for_response(
     raise _permanent(context, response, text, read, criteria)
 
 
-def _lacks_json(response: Response, criteria: SuccessCriteria, lacks: Callable[[Response], bool] | None) -> bool:
-    return response.body is UNDEFINED and (criteria.requires_json or lacks is None or lacks(response))
+def _lacks_json(response: Response, criteria: SuccessCriteria) -> bool:
+    return response.body is UNDEFINED and (bool(response.content) or not criteria.allows_empty)
 
 
 def _permanent(

@@ -1,8 +1,9 @@
-"""Asking for many jobs in one request (section 8, `batch`).
+"""Asks for many jobs in one request (`get.batch`).
 
-Gets that arrive within the window, with the same connection and credentials, wait for one request; each then gets its
-own item of the answer, or None if the answer lacks it. As long as the request could not be sent anyway, because of the
-rate limit or because the API said when to ask again, further gets still join it: so what a limit lets through is full.
+Gets that arrive within the window, with the same connection and credentials, wait for one request. Each then receives
+its own item of the response, or None if the response lacks it. While the request has to wait anyway, for the rate limit
+or because the API said when to ask again, further gets still join it, so that the requests that a limit allows are
+full.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
 
 
 class _Window:
-    """The jobs that share one request, by id, and who waits for which."""
+    """One pending batch request: its jobs by id, and their waiters."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -45,7 +46,7 @@ class _Group(Events):
         self.not_before = 0.0
 
     def is_idle(self) -> bool:
-        """Is there nothing to remember?"""
+        """Tell whether there is nothing to remember."""
         return self.window is None and self.not_before <= clock().monotonic()
 
     def exchange(
@@ -72,18 +73,18 @@ class Batcher:
         self._most = model.max
         self._window = model.window
         success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
-        self._judge = SuccessCriteria(success=success, requires_json=True)
+        self._criteria = SuccessCriteria(success=success, requires_json=True)
         self._groups: dict[Any, _Group] = {}
-        self._under_way: set[asyncio.Task[None]] = set()  # asyncio itself would forget them
+        self._under_way: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references
 
     @property
     def names(self) -> frozenset[Reference]:
         """What the batch request refers to."""
         return self._request.names | self._items.names | self._id.names
 
-    async def ask(self, session: CallContext, names: Scope, job: dict[str, Any], group: Any) -> Response | None:
-        """The job's item as an answer, or None if the batch's answer lacks it. `group` is the same for jobs that may
-        share a request. Raises as `client.send` does."""
+    async def ask(self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any) -> Response | None:
+        """Return the job's item as a response, or None if the batch's response lacks it. `group` is the same for jobs
+        that may share a request. Raises as `client.send` does."""
         loop = asyncio.get_running_loop()
         key = (id(loop), group)
         sharing = self._groups.get(key)
@@ -92,7 +93,7 @@ class Batcher:
         window = sharing.window
         if window is None:
             window = sharing.window = _Window()
-            task = loop.create_task(self._serve(sharing, window, session.fork(sharing), names))
+            task = loop.create_task(self._serve(sharing, window, context.fork(sharing), scope))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         found: asyncio.Future[Response | None] = loop.create_future()
@@ -103,13 +104,13 @@ class Batcher:
             window.full.set()
         return await found
 
-    async def _serve(self, group: _Group, window: _Window, session: CallContext, names: Scope) -> None:
-        """Wait until it is time, ask, and give everybody who waits what came of it."""
+    async def _serve(self, group: _Group, window: _Window, context: CallContext, scope: Scope) -> None:
+        """Wait for the window, send the batch, and resolve every waiter."""
         try:
-            await self._collect(group, window, session)
+            await self._collect(group, window, context)
             if group.window is window:
                 group.window = None
-            answers = await self._send(window, session, names)
+            responses = await self._send(window, context, scope)
         except Exception as error:
             for _, found in window.waiting:
                 if not found.done():
@@ -117,45 +118,45 @@ class Batcher:
         else:
             for job_id, found in window.waiting:
                 if not found.done():
-                    found.set_result(answers.get(job_id))
+                    found.set_result(responses.get(job_id))
         finally:
-            for _, found in window.waiting:  # those that nobody told anything: this task was cancelled
+            for _, found in window.waiting:  # not resolved yet: this task was cancelled
                 found.cancel()
             if group.window is window:
                 group.window = None
             self._groups = {key: group for key, group in self._groups.items() if not group.is_idle()}
 
-    async def _collect(self, group: _Group, window: _Window, session: CallContext) -> None:
+    async def _collect(self, group: _Group, window: _Window, context: CallContext) -> None:
         """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises
         TransientError if that is too long for this call."""
         wait = 0.0 if window.full.is_set() else self._window
         while True:
             await _until(window.full, wait)
             pause = group.not_before - clock().monotonic()
-            if pause >= session.remaining():
+            if pause >= context.remaining():
                 message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
                 raise TransientError(message, may_have_been_processed=False, status=429, retry_after=pause)
-            limiter = session.connection.limiter
+            limiter = context.connection.limiter
             wait = pause if limiter is None or window.full.is_set() else max(pause, limiter.time_until_available())
             if wait <= 0:
                 return
 
-    async def _send(self, window: _Window, session: CallContext, names: Scope) -> dict[str, Response]:
-        """The items of the answer by their job's id."""
+    async def _send(self, window: _Window, context: CallContext, scope: Scope) -> dict[str, Response]:
+        """Send the request; return the items of the response by the id of their job."""
         jobs = list(window.jobs.values())
-        scope = Scope(config=names.config, secrets=names.secrets, base_url=names.base_url, jobs=jobs, steps={})
-        answer = await client.send(session, self._request, scope, self._judge)
-        read = scope.with_response(answer)
+        scope = Scope(config=scope.config, secrets=scope.secrets, base_url=scope.base_url, jobs=jobs, steps={})
+        response = await client.send(context, self._request, scope, self._criteria)
+        read = scope.with_response(response)
         found: dict[str, Response] = {}
         for item in self._items.every(read):
             identity = self._id.first(read.with_names(item=item))
             if identity is not None:
-                found[as_text(identity)] = _Item(answer, item)
+                found[as_text(identity)] = _Item(response, item)
         return found
 
 
 class _Item(Response):
-    """An item as the answer for its job: it is the body, the rest is the batch's."""
+    """An item as the response for its job: it is the body, the rest is the batch's."""
 
     __slots__ = ()
 

@@ -1,5 +1,5 @@
-"""What this process remembers of jobs, between the calls of Flyte's. Bounded; lost with a restart, and that is all
-right: everything that must not be lost is kept with the job."""
+"""What this process remembers of jobs between two calls. Bounded, and lost with a restart: whatever must not be lost is
+kept with the job."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SECRETS_AFTER_END = 3600.0  # seconds
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class JobState:
-    """One job, itself and no other. Times are epoch seconds."""
+    """What is remembered of one job. Times are epoch seconds."""
 
-    status: Any = None  # the last Status that was read, as long as gets are answered from memory
+    status: Any = None  # the last status, for as long as it answers get
     phase: str | None = None  # the last phase that was read
     unreadable_since: float | None = None
     next_poll: float = 0.0
@@ -25,21 +25,21 @@ class JobState:
     ended: float | None = None
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
-        """The task's secrets for a reader of its log; dropped some time after the job's end."""
+        """Return the task's secrets, for reading its log; they are dropped some time after the job's end."""
         if self.ended is not None and now - self.ended > _SECRETS_AFTER_END:
             self.secrets = {}
         return self.secrets
 
 
 class JobCache:
-    """Jobs by their key, the least recently used forgotten first."""
+    """The state of jobs by their key; the least recently used is dropped first."""
 
     def __init__(self, most: int = _MOST_JOBS) -> None:
         self._jobs: OrderedDict[tuple[Any, ...], JobState] = OrderedDict()
         self._most = most
 
-    def of(self, key: tuple[Any, ...]) -> JobState:
-        """What is remembered of a job; something empty for one not seen before."""
+    def get(self, key: tuple[Any, ...]) -> JobState:
+        """Return the state of a job; an empty one for a job not seen before."""
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = JobState()
@@ -50,7 +50,7 @@ class JobCache:
         return job
 
     def clear(self) -> None:
-        """Forget everything, as a restart does."""
+        """Drop everything, as a restart does."""
         self._jobs.clear()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Create (section 7): one job for one attempt, or a message that says what is known."""
+"""Compiles and runs `create`: one job for one attempt, or a message that says what is known."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
-from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.reading import lacking
-from yaml_connector._jobs.steps import CallPlan, Outcome, run_calls
+from yaml_connector._jobs.steps import (
+    Outcome,
+    StepsPlan,
+    compile_step,
+    compile_steps,
+    is_not_json,
+    json_read,
+    not_json,
+    read_step,
+    run_steps,
+)
+from yaml_connector._spec.sections import Adopt, Create
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
+
+_MESSAGE_LENGTH = 4000
 
 
 @dataclass(slots=True)
 class CreateValues:
-    """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as section 3 lists it,
+    """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as expressions see it,
     `secrets` of the task by name, `outputs` as the task declares them (name to type)."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -32,12 +44,53 @@ class CreateValues:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SubmitPlan:
+    """Steps whose response has the id of a job: those that submit it, or those that look it up."""
+
+    steps: StepsPlan
+    job_id: Extraction
+    save: Value | None
+
+
+@dataclass(frozen=True)
+class CreatePlan:
+    """The compiled `create` section."""
+
+    task_type: str
+    idempotent: bool
+    submit: SubmitPlan
+    adopt: SubmitPlan | None
+    on_failure: tuple[StepsPlan, ...]
+
+
+def compile_create(create: Create, task_type: str) -> CreatePlan:
+    """Compile a `create` section."""
+    cleaning = tuple(compile_step(step) for step in create.on_failure)
+    return CreatePlan(
+        task_type=task_type,
+        idempotent=create.idempotent,
+        submit=_compile_submit(create),
+        adopt=_compile_submit(create.adopt) if create.adopt else None,
+        on_failure=tuple(StepsPlan((step,), None, step.names) for step in cleaning),
+    )
+
+
+def _compile_submit(section: Create | Adopt) -> SubmitPlan:
+    job_id = compile_extraction(section.job_id)
+    return SubmitPlan(
+        steps=compile_steps(section, own_save=False, json=json_read(job_id, read_step(section))),
+        job_id=job_id,
+        save=compile_extractions(section.save) if section.save is not None else None,
+    )
+
+
 class _Adopted(Exception):
-    """The look-up after a doubtful create found the job."""
+    """The look-up after an ambiguous create found the job."""
 
 
 class AmbiguousOutcome(Exception):
-    """The look-up after a doubtful create (`failure`) failed for good."""
+    """The look-up after an ambiguous create (`failure`) failed permanently."""
 
     def __init__(self, failure: TransientError, look_up: Exception) -> None:
         self.failure = failure
@@ -47,58 +100,47 @@ class AmbiguousOutcome(Exception):
 class CreateOperation:
     """One create call."""
 
-    def __init__(
-        self, plan: CompiledSpec, values: CreateValues, session: CallContext, names: Scope, meta: JobMeta
-    ) -> None:
+    def __init__(self, plan: CreatePlan, context: CallContext, scope: Scope, meta: JobMeta) -> None:
         self.plan = plan
-        self.values = values
-        self.session = session
-        self.names = names
+        self.context = context
+        self.scope = scope
         self.meta = meta
-        self.task_type = plan.spec.task_type_name
 
     async def run(self) -> JobMeta:
-        """Submit the job, or take it over. Raises TransientError for what Flyte may try again; what no retry mends
-        comes back as a job that failed."""
-        progress = Outcome()
+        """Submit the job, or adopt it. Permanent failures are returned as a failed job. Raises TransientError for what
+        Flyte may try again."""
+        plan, outcome = self.plan, Outcome()
         try:
-            if self.plan.adopt is not None and await self._adopt():
+            if plan.adopt is not None and await self._adopt(plan.adopt):
                 return self.meta
-            outcome = await run_calls(
-                self.plan.create,
-                self.session,
-                self.names,
-                unsure=self._should_resend,
-                lacks=self.plan.job_id_lacks,
-                progress=progress,
-            )
+            await run_steps(plan.submit.steps, self.context, self.scope, outcome, should_resend=self._should_resend)
             return self._submitted(outcome)
         except _Adopted:
             return self.meta
-        except AmbiguousOutcome as doubt:
-            return self._unknown(doubt.failure, f"; looking for it failed: {doubt.look_up}")
+        except AmbiguousOutcome as ambiguous:
+            return self._unknown(ambiguous.failure, f"; looking for it failed: {ambiguous.look_up}")
         except TransientError as failure:
-            if failure.may_have_been_processed and not self.plan.spec.create.idempotent and self.plan.adopt is None:
+            if failure.may_have_been_processed and not plan.idempotent and plan.adopt is None:
                 return self._unknown(failure)
             raise
         except (PermanentError, EvaluationError) as failure:
-            await self._clean_up(progress)
-            return self.failed(str(failure))
+            await self._clean_up(outcome)
+            return self._failed(str(failure))
 
-    def failed(self, message: str) -> JobMeta:
-        """A job that get reports as FAILED, without another request."""
-        self.meta.failed = self.session.truncate(message, 4000)
+    def _failed(self, message: str) -> JobMeta:
+        """Return a job that get reports as FAILED, without another request."""
+        self.meta.create_error = self.context.truncate(message, _MESSAGE_LENGTH)
         return self.meta
 
     async def _should_resend(self, failure: TransientError) -> bool:
-        """Is a request sent again that may have arrived?"""
-        if self.plan.spec.create.idempotent:
+        """Decide whether a request that may have been processed is sent again."""
+        if self.plan.idempotent:
             return True
         if self.plan.adopt is None:
             return False
-        metrics.AMBIGUOUS_CREATES.labels(self.task_type, "looked_up").inc()
+        metrics.AMBIGUOUS_CREATES.labels(self.plan.task_type, "looked_up").inc()
         try:
-            found = await self._adopt()
+            found = await self._adopt(self.plan.adopt)
         except (PermanentError, EvaluationError) as problem:
             raise AmbiguousOutcome(failure, problem) from None
         if found:
@@ -106,35 +148,39 @@ class CreateOperation:
         return True
 
     def _unknown(self, failure: TransientError, look_up: str = "") -> JobMeta:
-        metrics.AMBIGUOUS_CREATES.labels(self.task_type, "unknown").inc()
+        metrics.AMBIGUOUS_CREATES.labels(self.plan.task_type, "unknown").inc()
         when = datetime.fromtimestamp(clock().time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        key = self.values.task.get("key", "")
-        return self.failed(
+        key = self.scope.task.get("key", "")
+        return self._failed(
             f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}){look_up}. Look for it "
             "there before you run the task again"
             + ("" if look_up else "; `idempotent` or `adopt` in the spec's create would settle this by itself")
         )
 
-    # --- reading the answer ---------------------------------------------------------------------------------------
+    # --- reading the response -----------------------------------------------------------------------------------------
 
     def _submitted(self, outcome: Outcome) -> JobMeta:
-        scope = outcome.scope(self.names)
-        identity = self.plan.job_id.first(scope)
-        if identity is None or identity == "":
-            raise EvaluationError(self._no_id(outcome))
-        self._take(identity, outcome, self.plan.save)
+        if not self._accept(self.plan.submit, outcome):
+            raise EvaluationError(self._no_id(self.plan.submit.job_id, outcome.response))
         return self.meta
 
-    def _no_id(self, outcome: Outcome) -> str:
-        answer, path = outcome.answer, self.plan.job_id.text
-        if answer is None:
+    def _no_id(self, job_id: Extraction, response: Any) -> str:
+        if response is None:
             return "create was skipped: the `if` of every step was false, so there is no job"
-        shown = self.session.single_line(str(answer.text), 300) or "nothing"
-        if "headers" in path and isinstance(answer, Response):
-            shown += f" (headers: {', '.join(answer.headers)})"
-        return f"{answer.method} {answer.url} answered {answer.status} without a job id at {path or 'job_id'}: {shown}"
+        shown = self.context.single_line(str(response.text), 300) or "nothing"
+        if "headers" in job_id.text and isinstance(response, Response):
+            shown += f" (headers: {', '.join(response.headers)})"
+        where = f"answered {response.status} without a job id at {job_id.text or 'job_id'}"
+        return f"{response.method} {response.url} {where}: {shown}"
 
-    def _take(self, identity: Any, outcome: Outcome, save: Any) -> None:
+    def _accept(self, plan: SubmitPlan, outcome: Outcome) -> bool:
+        """Take over the job whose id is in the response; False if there is none."""
+        response, save = outcome.response, plan.save
+        identity = plan.job_id.first(outcome.scope(self.scope))
+        if identity is None or identity == "":
+            if is_not_json(response) and response.content and any(name[0] == "body" for name in plan.job_id.names):
+                raise not_json(response)
+            return False
         if type(identity) is not str:
             if isinstance(identity, list | dict):
                 raise EvaluationError(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
@@ -142,44 +188,43 @@ class CreateOperation:
         self.meta.id = identity
         self.meta.created_at = clock().time()
         if save is not None:
-            saved = save.evaluate(outcome.scope(self.names, job=self.meta.job)) or {}
+            saved = save.evaluate(outcome.scope(self.scope.with_names(job=self.meta.job))) or {}
             if not isinstance(saved, Mapping):
-                raise EvaluationError("create.save must give a mapping")
-            self.meta.saved = self.session.redact_tree(dict(saved))
+                raise EvaluationError("create.save must be a mapping")
+            self.meta.saved = self.context.redact_tree(dict(saved))
+        return True
 
-    # --- looking for the job ----------------------------------------------------------------------------------------
+    # --- looking for the job ------------------------------------------------------------------------------------------
 
-    async def _adopt(self) -> bool:
-        """Look for the job; True if it is there, and taken over."""
-        assert self.plan.adopt is not None
-        assert self.plan.adopt_id is not None
+    async def _adopt(self, adopt: SubmitPlan) -> bool:
+        """Look for the job; True if it is there, and adopted."""
+        self.context.events.section("adopt")
         try:
-            lacks = lacking(self.plan.adopt_id, self.plan.adopt.read_step)
-            outcome = await run_calls(self.plan.adopt, self.session, self.names, lacks=lacks)
+            found = self._accept(adopt, await run_steps(adopt.steps, self.context, self.scope))
         except PermanentError as failure:
             if failure.status == 404:
                 return False
             raise
         except TransientError as failure:
-            failure.may_have_been_processed = False  # the look-up failed; nothing was submitted by it
+            failure.may_have_been_processed = False  # the look-up failed; it did not submit anything
             raise
-        identity = self.plan.adopt_id.first(outcome.scope(self.names))
-        if identity is None or identity == "":
-            return False
-        self._take(identity, outcome, self.plan.adopt_save)
-        self.meta.adopted = True
-        metrics.ADOPTED.labels(self.task_type).inc()
-        return True
+        finally:
+            self.context.events.section("create")
+        if found:
+            self.meta.adopted = True
+            metrics.ADOPTED.labels(self.plan.task_type).inc()
+        return found
 
-    # --- after a failure --------------------------------------------------------------------------------------------
+    # --- after a failure ----------------------------------------------------------------------------------------------
 
-    async def _clean_up(self, progress: Outcome) -> None:
-        if not progress.went_through:
+    async def _clean_up(self, outcome: Outcome) -> None:
+        if not outcome.completed:
             return
-        for step in self.plan.on_failure:
+        for index, steps in enumerate(self.plan.on_failure):
+            self.context.events.section(f"on_failure.{index}")
             try:
-                await run_calls(CallPlan((step,), None, step.names), self.session, self.names, before=progress)
+                await run_steps(steps, self.context, self.scope, Outcome(steps=dict(outcome.steps)))
             except (PermanentError, TransientError, EvaluationError) as failure:
                 metrics.logger.warning(
-                    "clean-up after a failed create did not work: %s", self.session.redact(str(failure))
+                    "clean-up after a failed create did not work: %s", self.context.redact(str(failure))
                 )

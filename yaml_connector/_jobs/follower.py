@@ -10,7 +10,7 @@ from typing import Any
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._jobs.logs import LogLine, LogPage
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector.errors import YamlConnectorError
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 3.0, 1.5  # seconds between two polls, and how they grow

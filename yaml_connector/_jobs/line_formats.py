@@ -1,4 +1,4 @@
-"""How a log's text becomes lines: one class for each format, and one line in the table at the end."""
+"""Turns the text of a log into lines: a class for each format, and a line in the table at the end."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from yaml_connector._expressions.json_text import parse_json
 
 
 class LineDecoder(Protocol):
-    """Takes text as it comes and gives what is complete; `rest` is what is not, yet."""
+    """Takes text as it comes and returns the lines that are complete; `rest` is the start of the next one."""
 
     rest: str
 
     @property
-    def held(self) -> int:
-        """How many characters wait to be completed."""
+    def buffered(self) -> int:
+        """The number of characters that wait for the rest of their line."""
 
     def feed(self, text: str) -> list[Any]:
-        """The lines that this text completes."""
+        """Return the lines that this text completes."""
 
     def finish(self) -> Any:
-        """The unfinished line, as the last one."""
+        """Return the unfinished line, as the last one."""
 
 
 class TextLines:
@@ -30,7 +30,7 @@ class TextLines:
         self.rest = ""
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         return len(self.rest)
 
     def feed(self, text: str) -> list[Any]:
@@ -43,7 +43,7 @@ class TextLines:
 
 
 def json_or_text(text: str) -> Any:
-    """Parsed JSON if the text is JSON, else the text."""
+    """Return parsed JSON if the text is JSON, else the text."""
     try:
         return parse_json(text)
     except (ValueError, RecursionError):
@@ -69,12 +69,12 @@ class ServerSentEvents:
         self._size = 0
 
     @property
-    def held(self) -> int:
-        return self._size + self._lines.held
+    def buffered(self) -> int:
+        return self._size + self._lines.buffered
 
     @property
     def rest(self) -> str:
-        return ""  # an event that has not ended is none
+        return ""  # an event that has not ended does not count
 
     def feed(self, text: str) -> list[Any]:
         events = []

@@ -1,5 +1,7 @@
-"""Metrics in Prometheus' default registry, and the logger of a job's life. Labels are bounded: task types and a few
-words. What is labelled is looked up once, not with each call."""
+"""Metrics in Prometheus' default registry, and the logger of a job's life.
+
+Labels are bounded: task types and a few words. Labelled metrics are looked up once, not with each call.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ TOKENS = Counter("yaml_connector_tokens_fetched_total", "Tokens fetched by a log
 LIMITED = Counter("yaml_connector_rate_limit_waits_total", "Requests that waited for the rate limit", ["task_type"])
 LIMITED_SECONDS = Counter("yaml_connector_rate_limit_wait_seconds_total", "How long they waited, in all", ["task_type"])
 UNKNOWN_STATE = Counter(
-    "yaml_connector_unknown_state_total", "Answers whose state no phase rule of the spec maps", ["task_type"]
+    "yaml_connector_unknown_state_total", "Responses whose state no phase rule of the spec maps", ["task_type"]
 )
 UNREADABLE = Counter("yaml_connector_unreadable_total", "Gets that could not read the job", ["task_type"])
 UNREADABLE_JOBS = Gauge("yaml_connector_unreadable_jobs", "Jobs that cannot be read now", ["task_type"])
@@ -39,20 +41,23 @@ UNREADABLE_SECONDS = Histogram(
     ["task_type"],
     buckets=_OUTAGES,
 )
-ADOPTED = Counter("yaml_connector_adopted_total", "Jobs that create found and took over", ["task_type"])
+ADOPTED = Counter("yaml_connector_adopted_total", "Jobs that create found and adopted", ["task_type"])
 AMBIGUOUS_CREATES = Counter(
-    "yaml_connector_doubtful_creates_total",
-    "Creates of which it was not known whether they arrived",
+    "yaml_connector_ambiguous_creates_total",
+    "Creates that the API may or may not have processed",
     ["task_type", "outcome"],
 )
 PHASES = Counter("yaml_connector_phases_total", "Changes of a job's phase as seen by get", ["task_type", "phase"])
 
+_CALLS = frozenset({"create", "get", "result", "delete", "logs", "check"})
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class Recorder:
     """Counts the requests of one call (`create`, `get`, `result`, `delete`, `logs`) of one task type; logins apart.
-    Requests are counted here, in plain numbers, and become metrics when somebody asks: there are many of them."""
+
+    They are counted in plain numbers and become metrics when these are collected: there are many requests.
+    """
 
     def __init__(self, task_type: str, call: str) -> None:
         self.labels = [task_type, call]
@@ -94,7 +99,8 @@ class CallMetrics(Events):
         self._recorder: Recorder
 
     def section(self, name: str) -> None:
-        self._recorder = recorder(self._task_type, name)
+        if name in _CALLS:  # `adopt` and `on_failure` count as create
+            self._recorder = recorder(self._task_type, name)
 
     def exchange(
         self,
@@ -176,16 +182,3 @@ def no_longer_unreadable(task_type: str, job: Any, seconds: float) -> None:
     if jobs is not None and job in jobs:
         jobs.discard(job)
         UNREADABLE_SECONDS.labels(task_type).observe(seconds)
-
-
-def log_call(call: str, task_type: str, execution: str, job: str, outcome: str, seconds: float) -> None:
-    """One line for each call, at debug."""
-    logger.debug(
-        "call=%s task_type=%s execution=%s job=%s outcome=%s ms=%.1f",
-        call,
-        task_type,
-        execution,
-        job,
-        outcome,
-        seconds * 1000,
-    )

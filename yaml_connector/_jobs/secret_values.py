@@ -1,4 +1,4 @@
-"""Where secret values come from (section 5): the task, else the environment, else a file."""
+"""Finds the values of secrets: from the task, else the environment, else a file."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Secrets:
         )
 
     def values(self, from_task: Mapping[str, Any], scope: Scope) -> dict[str, str | None]:
-        """Every secret's value, None for a missing one that is not required.
+        """Return the value of every secret; None for a missing one that is not required.
 
-        Raises EvaluationError that names the missing ones and the ways to give them.
+        Raises EvaluationError that names the missing secrets and the ways to provide them.
         """
         values: dict[str, str | None] = {}
         missing = []

@@ -1,4 +1,4 @@
-"""The spec as it is kept with a job: packed, so that Flyte has little to store, and to send with every poll."""
+"""Packs the spec that is kept with a job, so that Flyte has little to store and to send with every poll."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector.errors import EvaluationError
 
-_LARGEST_PIN = 4 * 2**20
-_RAW = -15  # deflate alone: the digest tells a wrong one
-# What specs usually hold, the most usual last; a packed spec refers to it. Never change it: the jobs that are under way
-# could not be read any more.
+_LARGEST = 4 * 2**20
+_RAW = -15  # deflate alone: the digest detects a wrong one
+# What specs usually hold, the most frequent last; a packed spec refers to it. Never change it: the jobs that are
+# running could not be read any more.
 _ZLIB_DICTIONARY = (
     b'"follow":"read":"each":"optional":true,"if":"save":{"steps":[{"name":"error":"body.error is defined","retry_if":'
     b'"success":["2xx",409],"form":{"text":"url":"timeout":"30s","follow_redirects":false,"auth":false,"public_hosts":'
@@ -42,7 +42,7 @@ _ZLIB_DICTIONARY = (
 
 
 def snapshot_spec(spec_data: Mapping[str, Any]) -> tuple[str, str]:
-    """The parts of a spec that later calls need, packed, with their digest."""
+    """Return the digest of the parts of a spec that later calls need, and these parts, packed."""
     names = ("connection", "secrets", "outputs", "get", "result", "delete", "logs")
     kept = {
         "spec_version": spec_data["spec_version"],
@@ -67,11 +67,11 @@ def _undescribed(section: str, value: Any) -> Any:
     }
 
 
-def restore_spec(pin: str) -> ConnectorSpec:
-    """The spec as it was when the job was created; raises EvaluationError if it cannot be read any more."""
+def restore_spec(snapshot: str) -> ConnectorSpec:
+    """Return the spec as it was when the job was created. Raises EvaluationError if it cannot be read any more."""
     try:
         unpacker = zlib.decompressobj(_RAW, _ZLIB_DICTIONARY)
-        text = unpacker.decompress(base64.b64decode(pin, validate=True), _LARGEST_PIN)
+        text = unpacker.decompress(base64.b64decode(snapshot, validate=True), _LARGEST)
         return ConnectorSpec.model_validate(json.loads(text))
     except (ValueError, zlib.error, binascii.Error, RecursionError) as error:
         raise EvaluationError(f"the spec that was kept with the job cannot be read ({type(error).__name__})") from None

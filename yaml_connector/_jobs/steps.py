@@ -1,10 +1,10 @@
-"""Steps: compiled at load, run one after the other within one session (section 6)."""
+"""Compiles the steps of a section, and runs them one after the other within one call."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import (
@@ -14,6 +14,7 @@ from yaml_connector._expressions.compile import (
     compile_condition,
     compile_extraction,
     compile_extractions,
+    is_path,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
@@ -23,12 +24,15 @@ from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SuccessCriteria
-from yaml_connector._jobs.reading import Lacks
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector.errors import CallError, TransientError
 
-Unsure = Callable[[TransientError], Awaitable[bool]]
-_NO_NAMES: frozenset[Reference] = frozenset()
+Resend = Callable[[TransientError], Awaitable[bool]]
+Json = Literal["any", "not empty", "none"]
+"""Whether a 2xx must be JSON: always, unless it is empty, or never."""
+
+_SUCCESS = frozenset({"2xx"})
+_WITHOUT_JSON = frozenset({"text", "headers", "status", "url"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class StepPlan:
     when: Expression | None
     request: RequestPlan
     follow_request: RequestPlan | None
-    judge: SuccessCriteria
+    criteria: SuccessCriteria
     save: Value | None
     save_names: tuple[str, ...]
     optional: bool
@@ -50,41 +54,38 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
-class CallPlan:
-    """The compiled steps of a section, and the one whose answer is read (None: the last that ran)."""
+class StepsPlan:
+    """The compiled steps of a section, and the name of the step whose response is read (None: the last that ran)."""
 
     steps: tuple[StepPlan, ...]
     read: str | None
     names: frozenset[Reference]
 
-    @property
-    def read_step(self) -> str | None:
-        """The name of the step whose answer is read if no step is skipped."""
-        return self.read or (self.steps[-1].name if self.steps else None)
 
+class EachResponse:
+    """The responses of a step with `each`: every name is a list, the saves are lists by name.
 
-class EachAnswer:
-    """The answers of a step with `each`: every name is a list, the saves are lists by name. `names` are the saves that
-    the spec names: they are there without any item, too."""
-
-    def __init__(self, answers: list[Response], names: Iterable[str]) -> None:
-        self.answers = answers
-        self.method = answers[-1].method if answers else "GET"
-        self.status = [answer.status for answer in answers]
-        self.headers = [answer.headers for answer in answers]
-        self.url = [answer.url for answer in answers]
-        keys = dict.fromkeys([*names, *(key for answer in answers for key in answer.saved)])
-        self.saved = {key: [answer.saved.get(key) for answer in answers] for key in keys}
+    `names` are the saves that the spec names: they exist without any item, too.
+    """
 
     is_json = True
 
+    def __init__(self, responses: list[Response], names: Iterable[str]) -> None:
+        self.responses = responses
+        self.method = responses[-1].method if responses else "GET"
+        self.status = [response.status for response in responses]
+        self.headers = [response.headers for response in responses]
+        self.url = [response.url for response in responses]
+        keys = dict.fromkeys([*names, *(key for response in responses for key in response.saved)])
+        self.saved = {key: [response.saved.get(key) for response in responses] for key in keys}
+
     @property
     def body(self) -> list[Any]:
-        return [answer.body if answer.is_json else None for answer in self.answers]
+        return [response.body if response.is_json else None for response in self.responses]
 
     @property
     def text(self) -> list[str]:
-        return [answer.text for answer in self.answers]
+        return [response.text for response in self.responses]
 
     def __getitem__(self, key: str) -> Any:
         if key in ("status", "headers", "body", "text", "url", "saved"):
@@ -94,36 +95,48 @@ class EachAnswer:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a call gave: the answers by step, the one that is read (None: skipped), and the last URL to follow."""
+    """How far the steps of a section came: the responses by step name (at first, those of steps that ran before), the
+    response that is read (None: its step was skipped), the last URL that was followed, and how many steps ran."""
 
     steps: dict[str, Any] = field(default_factory=dict)
-    answer: Any = None
+    response: Any = None
     cursor: str | None = None
-    went_through: int = 0
+    completed: int = 0
 
-    def scope(self, names: Scope, **more: Any) -> Scope:
-        """What extractions of this call see."""
-        return names.with_names(steps=self.steps, **more).with_response(self.answer)
+    def scope(self, scope: Scope) -> Scope:
+        """Return what the extractions of the section see."""
+        return scope.with_steps(self.steps, self.response)
 
 
-def compile_calls(
+# --- compiling --------------------------------------------------------------------------------------------------------
+
+
+def compile_steps(
     section: Calls,
     *,
-    default_success: frozenset[str] = frozenset({"2xx"}),
+    success: frozenset[str] = _SUCCESS,
     not_found: Expression | None = None,
     own_save: bool = True,
-) -> CallPlan:
-    """Compile a section's request or steps."""
+    json: Json = "none",
+) -> StepsPlan:
+    """Compile a section's request or steps. `success` are the statuses of success of a step that names none; `json`
+    says whether the response that is read must be JSON."""
     models = section.as_steps(save=own_save)
-    steps = tuple(compile_step(step, default_success=default_success, not_found=not_found) for step in models)
-    return CallPlan(steps, section.read, frozenset().union(*(step.names for step in steps)))
+    read = section.read or (models[-1].name if models else None)
+    steps = tuple(
+        compile_step(
+            step,
+            success=success,
+            not_found=not_found,
+            json=json if (step.name == read if section.read else step is models[-1]) else "none",
+        )
+        for step in models
+    )
+    return StepsPlan(steps, section.read, frozenset().union(*(step.names for step in steps)))
 
 
 def compile_step(
-    step: Step,
-    *,
-    default_success: frozenset[str] = frozenset({"2xx"}),
-    not_found: Expression | None = None,
+    step: Step, *, success: frozenset[str] = _SUCCESS, not_found: Expression | None = None, json: Json = "none"
 ) -> StepPlan:
     """Compile one step."""
     when = _condition(step.when)
@@ -133,19 +146,19 @@ def compile_step(
     each = compile_extraction(step.each) if step.each is not None else None
     follow = compile_extraction(step.follow) if step.follow is not None else None
     request = compile_request(step.request)
-    saves_by_path = isinstance(step.save, dict) and any(
-        isinstance(item, str) and item.startswith("$") and not item.startswith("${{") for item in step.save.values()
-    )
+    if (isinstance(step.save, dict) and any(map(is_path, step.save.values()))) or (follow and follow.is_path):
+        json = "any"
     return StepPlan(
         name=step.name,
         when=when,
         request=request,
         follow_request=_follow_request(step.request) if follow else None,
-        judge=SuccessCriteria(
-            success=frozenset(map(str, step.success)) if step.success else default_success,
+        criteria=SuccessCriteria(
+            success=frozenset(map(str, step.success)) if step.success else success,
             error=error,
             retry_if=retry_if,
-            requires_json=saves_by_path or (follow is not None and follow.is_path),
+            requires_json=json != "none",
+            allows_empty=json == "not empty",
             not_found=not_found,
         ),
         save=save,
@@ -171,78 +184,103 @@ def _condition(source: str | bool | None) -> Expression | None:
     return compile_condition(source) if source is not None else None
 
 
-async def run_calls(
-    plan: CallPlan,
-    session: CallContext,
-    names: Scope,
-    *,
-    unsure: Unsure | None = None,
-    lacks: Lacks | None = None,
-    before: Outcome | None = None,
-    progress: Outcome | None = None,
-) -> Outcome:
-    """Run a call. `names` is what expressions see; `unsure` decides whether a request that may have arrived is sent
-    again (default: yes); `lacks` is asked whether an answer that is no JSON, in the step that is read, lacks what is
-    read from it; `before` are steps that are in sight too; `progress` is filled step by step, for those who need to
-    know how far a failed call came.
+def json_read(part: Extraction, step: str | None) -> Json:
+    """Decide whether the response of a step must be JSON because of this extraction.
 
-    Raises PermanentError, TransientError or EvaluationError; steps that are optional are skipped instead.
+    A JSONPath needs JSON. A template that reads the body needs it unless the response is empty, which may be how the
+    API says no, or unless the template also reads something else of the response.
     """
-    outcome = progress if progress is not None else Outcome()
-    if before is not None:
-        outcome.steps.update(before.steps)
+    if part.is_path:
+        return "any"
+    roots = {name[0] for name in part.names}
+    return "not empty" if not roots & _WITHOUT_JSON and ("body" in roots or reads_fields(part.names, step)) else "none"
+
+
+def reads_fields(names: Iterable[Reference], step: str | None) -> bool:
+    """Tell whether references are to fields of the body, by `body` or by `steps` and the name of the step."""
+    return any(
+        len(name) > 1 and (name[0] == "body" or (name[:2] == ("steps", step) and name[2:3] == ("body",)))
+        for name in names
+    )
+
+
+def read_step(section: Calls) -> str | None:
+    """Return the name of the step whose response is read if no step is skipped."""
+    return section.read or section.as_steps()[-1].name
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+async def run_steps(
+    plan: StepsPlan,
+    context: CallContext,
+    scope: Scope,
+    outcome: Outcome | None = None,
+    *,
+    should_resend: Resend | None = None,
+) -> Outcome:
+    """Run the steps of a section and return their outcome: the given one, which is filled step by step.
+
+    `should_resend` decides whether a request that may have been processed is sent again (default: yes). Raises
+    PermanentError, TransientError or EvaluationError; an optional step that fails is skipped instead.
+    """
+    if outcome is None:
+        outcome = Outcome()
     last: Any = None
-    for number, step in enumerate(plan.steps):
-        scope = names.with_names(steps=outcome.steps).with_response(last)
-        if step.when is not None and not step.when.evaluate(scope):
+    for step in plan.steps:
+        seen = scope.with_steps(outcome.steps, last)
+        if step.when is not None and not step.when.evaluate(seen):
             continue
-        is_read = step.name == plan.read if plan.read is not None else number == len(plan.steps) - 1
-        asked = _asking(step, lacks, scope) if lacks is not None and is_read else None
         try:
             if step.each is None:
-                answer: Any = await _run_step(step, session, scope, unsure, asked, outcome)
+                response: Any = await _run_step(step, context, seen, outcome, should_resend)
             else:
-                items = [scope.with_names(item=item) for item in step.each.every(scope)]
-                answers = [await _run_step(step, session, each, unsure, asked, outcome) for each in items]
-                answer = EachAnswer(answers, step.save_names)
+                items = [seen.with_names(item=item) for item in step.each.every(seen)]
+                responses = [await _run_step(step, context, each, outcome, should_resend) for each in items]
+                response = EachResponse(responses, step.save_names)
         except CallError:
             if step.optional:
                 continue
             raise
-        last = answer
-        outcome.went_through += 1
+        last = response
+        outcome.completed += 1
         if step.name is not None:
-            outcome.steps[step.name] = answer
+            outcome.steps[step.name] = response
         if plan.read is None or plan.read == step.name:
-            outcome.answer = answer
+            outcome.response = response
     return outcome
 
 
-def _asking(step: StepPlan, lacks: Lacks, scope: Scope) -> Callable[[Response], bool]:
-    def asked(answer: Response) -> bool:
-        steps = scope.steps if step.name is None else {**scope.steps, step.name: answer}
-        return lacks(scope.with_names(steps=steps).with_response(answer))
-
-    return asked
-
-
 async def _run_step(
-    step: StepPlan,
-    session: CallContext,
-    scope: Scope,
-    unsure: Unsure | None,
-    lacks: Callable[[Response], bool] | None,
-    outcome: Outcome,
+    step: StepPlan, context: CallContext, scope: Scope, outcome: Outcome, should_resend: Resend | None
 ) -> Response:
-    began = clock().monotonic() if step.follow is not None else 0.0
-    answer = await client.send(session, step.request, scope, step.judge, should_resend=unsure, lacks=lacks)
+    context.events.step(step.name)
+    until = clock().monotonic() + step.follow_for if step.follow is not None else 0.0
+    response = await client.send(context, step.request, scope, step.criteria, should_resend=should_resend)
     if step.follow is not None and step.follow_request is not None:
-        while (link := step.follow.first(scope.with_response(answer))) is not None and link != "":
-            url = outcome.cursor = resolve_url(answer.url, str(link))
-            if clock().monotonic() - began >= step.follow_for:
+        while (link := step.follow.first(scope.with_response(response))) is not None and link != "":
+            url = outcome.cursor = resolve_url(response.url, str(link))
+            if clock().monotonic() >= until:
                 break
-            followed = scope.with_names(follow_url=url).with_response(answer)
-            answer = await client.send(session, step.follow_request, followed, step.judge, lacks=lacks)
+            seen = scope.with_names(follow_url=url).with_response(response)
+            response = await client.send(context, step.follow_request, seen, step.criteria)
     if step.save is not None:
-        answer.saved = step.save.evaluate(scope.with_response(answer)) or {}
-    return answer
+        response.saved = step.save.evaluate(scope.with_response(response)) or {}
+    return response
+
+
+def is_not_json(response: Any) -> bool:
+    """Tell whether this is a 2xx that is not JSON. Outside 2xx, the response just has no body."""
+    return response is not None and not response.is_json and 200 <= response.status < 300
+
+
+def not_json(response: Any) -> TransientError:
+    """Return the error for a 2xx that lacks the JSON that is read from it."""
+    kind = response.headers.get("Content-Type") or "no content type"
+    what = f"no JSON ({kind})" if response.content else "nothing"
+    return TransientError(
+        f"{response.method} {response.url} answered {response.status} with {what}",
+        may_have_been_processed=True,
+        status=response.status,
+    )

@@ -23,11 +23,11 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 from yaml_connector._expressions.json_text import parse_json
 from yaml_connector._http.transport import Transport
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.files import open_file
@@ -65,7 +65,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         self.task_type_name = spec.task_type_name
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
-        self.jobs = Connector(loaded, environment=environment, transport=transport, files=open_file)
+        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=open_file)
         self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
@@ -80,7 +80,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         try:
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
-            return JobResourceMeta(JobMeta(failed=str(error)))
+            return JobResourceMeta(JobMeta(create_error=str(error)))
         values = CreateValues(
             inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,

@@ -28,7 +28,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateMessage
 
 from yaml_connector._clock import clock
 from yaml_connector._jobs.follower import JobFollower
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
@@ -144,7 +144,7 @@ class _LocalJob:
             return status
 
         settings = self.connector.loaded.spec.get
-        self.progress(f"submitted as {kept.meta.id}" if kept.meta.failed is None else "not submitted")
+        self.progress(f"submitted as {kept.meta.id}" if kept.meta.create_error is None else "not submitted")
         follower = JobFollower(
             get=get,
             logs=lambda token: jobs.logs(kept.meta, token, self.secrets),
@@ -200,8 +200,8 @@ class _LocalJob:
         return self.created.result(timeout=0)
 
     async def _delete(self, kept: JobResourceMeta) -> str:
-        if kept.meta.failed is not None:
-            return f"not submitted: {kept.meta.failed}"
+        if kept.meta.create_error is not None:
+            return f"not submitted: {kept.meta.create_error}"
         self.say_once(f"interrupted: cancelling the job {kept.meta.id}")
         try:
             await asyncio.shield(self.connector.delete(kept, **self.secrets))

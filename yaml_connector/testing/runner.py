@@ -15,10 +15,10 @@ from yaml_connector._clock import use_clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.files import local_files
 from yaml_connector._http.redact import Redactor
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import static_links
+from yaml_connector._jobs.status import read_links
 from yaml_connector._loading.document import Path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import Diagnostic, YamlConnectorError
@@ -160,12 +160,13 @@ class _Run:
                 break
         return TestResult(self.test.name, line, tuple(failures))
 
-    def start(self, given: Fixtures) -> Connector:
+    def start(self, given: Fixtures) -> JobClient:
         """Return a connector with an empty cache."""
         files = local_files(os.path.dirname(self.loaded.file))
-        connector = Connector(self.spec, environment=given.env, transport=HttpxTransport(self.transport), files=files)
-        self.coverage.watch(connector.plan)
-        return connector
+        transport = HttpxTransport(self.transport)
+        return JobClient(
+            self.spec, environment=given.env, transport=transport, files=files, events=self.coverage.listener()
+        )
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from self.secrets.values()
@@ -215,18 +216,18 @@ class _Run:
             "job_id": job.id or None,
             "saved": job.saved,
             "adopted": job.adopted,
-            "phase": None if job.failed is None else "FAILED",
-            "message": job.failed,
+            "phase": None if job.create_error is None else "FAILED",
+            "message": job.create_error,
             "links": self.first_links(job) if "links" in call.expect.model_fields_set else [],
         }
 
     def first_links(self, job: JobMeta) -> list[dict[str, str]]:
         plan = self.connector.plan
-        if plan.get is None or job.failed is not None:
+        if job.create_error is not None:
             return []
         base_url = plan.connection.endpoint(job.config).base_url
         scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=job.job, base_url=base_url)
-        return [{"name": name, "url": url} for name, url in static_links(plan.get, scope)]
+        return [{"name": name, "url": url} for name, url in read_links(plan.poll.status, scope, static=True)]
 
     async def get(self, job: JobMeta) -> dict[str, Any]:
         status = await self.connector.get(job, self.secrets)

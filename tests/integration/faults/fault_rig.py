@@ -15,10 +15,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.integration.faults.fault_server import FAULTS, FaultServer
 from tests.support.fake_api import loaded
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 
 DEADLINE = 2.0
@@ -120,7 +120,7 @@ class Rig:
         self.spec = loaded_spec
         self.longest = 0.0
         self.kept = b""
-        self.used: list[Connector] = []
+        self.used: list[JobClient] = []
         self.restart()
 
     def restart(self) -> None:
@@ -128,7 +128,7 @@ class Rig:
         self.resolver = TestResolver()
         transport = AiohttpTransport(max_connections=10, resolver=self.resolver)
         environment = {"BASE": f"http://api.test:{self.server.port}", "KEY": SECRET}
-        self.connector = Connector(self.spec, environment=environment, transport=transport)
+        self.connector = JobClient(self.spec, environment=environment, transport=transport)
         self.used.append(self.connector)
 
     async def timed(self, call: Any) -> Any:

@@ -48,9 +48,11 @@ async def creates(rig_: Rig, cell: Cell, method: str, path: str, fault: str, tim
     except Exception as failure:
         cell.outcome, cell.message = "raised for good", repr(failure)
     if meta is not None:
-        cell.message = meta.failed or ""
+        cell.message = meta.create_error or ""
         unknown = "it is unknown whether" in cell.message and "k1" in cell.message
-        cell.outcome = "unknown" if unknown else "failed" if meta.failed else "adopted" if meta.adopted else "good"
+        cell.outcome = (
+            "unknown" if unknown else "failed" if meta.create_error else "adopted" if meta.adopted else "good"
+        )
     posts = [seen for seen in server.seen if (seen.method, seen.path) == ("POST", "/jobs")]
     if cell.outcome == "unknown":
         cell.check(len(posts) <= 1, f"{len(posts)} POSTs")

@@ -18,7 +18,7 @@ from tests.integration.faults.fault_rig import TestResolver
 from tests.integration.faults.fault_server import Answer, FaultServer, Seen, as_json
 from tests.support.fake_api import loaded
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 
@@ -176,19 +176,19 @@ async def drive(auth: str, form: str, leaks: Leaks) -> None:
     transport = AiohttpTransport(max_connections=4, resolver=TestResolver())
     base = f"http://api.test:{server.port}"
     environment |= {"BASE": base, "ACCOUNT": account(f"{base}/token")}
-    connector = Connector(spec(auth), environment=environment, transport=transport)
+    connector = JobClient(spec(auth), environment=environment, transport=transport)
     for start in range(0, COUNT, 20):
         shown[:] = SECRETS[start : start + 20]
         for status in (200, 201, 403, 500, 307):
             try:
                 meta = await connector.create(CreateValues(task={"key": "k"}, outputs={"echo": "str"}))
                 leaks.add(meta.encode().decode(), json.loads(meta.encode()), meta)
-                if meta.failed is not None:
+                if meta.create_error is not None:
                     continue
             except Exception as error:
                 leaks.error(error)
                 continue
-            leaks.add(await connector.get(meta), connector, vars(connector.memory))
+            leaks.add(await connector.get(meta), connector, vars(connector.cache))
             async for page in connector.logs(meta, ""):
                 leaks.add(page, page.token or "")
             status = 403

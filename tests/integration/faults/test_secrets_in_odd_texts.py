@@ -30,7 +30,7 @@ def test_a_secret_with_white_space_is_masked_in_an_answer_without_a_job_id(secre
     driver.use({**driver.data, "create": create})
     driver.api.routes["POST /jobs"] = [reply(200, text=f"you sent\n{secret}\n!")]
     meta = driver.create(secrets={"key": secret})
-    assert "without a job id at ${{ headers.location }}: you sent *** ! (headers: " in (meta.failed or "")
+    assert "without a job id at ${{ headers.location }}: you sent *** ! (headers: " in (meta.create_error or "")
 
 
 def test_no_object_shows_a_secret_in_its_repr() -> None:
@@ -57,7 +57,7 @@ def test_no_object_shows_a_secret_in_its_repr() -> None:
     run(driver.connector.get(meta, {"key": secret}))
     assert len(seen) == 6
     session = CallContext(driver.connector.plan.connection, config={}, secrets={"key": secret})
-    objects = [values, meta, session, driver.connector.memory, vars(driver.connector.memory), *seen]
+    objects = [values, meta, session, driver.connector.cache, vars(driver.connector.cache), *seen]
     assert [type(item) for item in objects if secret in repr(item)] == []
 
 

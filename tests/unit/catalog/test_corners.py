@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.support.paths import CORNERS
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
 from yaml_connector.testing.httpx_transport import HttpxTransport
@@ -22,10 +22,10 @@ from yaml_connector.testing.httpx_transport import HttpxTransport
 VALUES = CreateValues(task={"key": "k1", "attempt": 0}, secrets={"id": "AKID", "key": "s3cr3t"})
 
 
-def connector(name: str, answer: Callable[[httpx.Request], httpx.Response]) -> Connector:
+def connector(name: str, answer: Callable[[httpx.Request], httpx.Response]) -> JobClient:
     """The connector of a corner spec, with this API."""
     transport = HttpxTransport(httpx.MockTransport(answer))
-    return Connector(load(CORNERS / f"{name}.yaml")[0], environment={}, transport=transport)
+    return JobClient(load(CORNERS / f"{name}.yaml")[0], environment={}, transport=transport)
 
 
 @pytest.mark.parametrize(

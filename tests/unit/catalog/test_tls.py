@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.paths import CORNERS
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
 from yaml_connector.errors import TransientError
@@ -89,13 +89,13 @@ class Service:
 def messages(folder: Path, service: Service, *, spec: Path = SPEC, jobs: int = 1) -> list[str | None]:
     """The messages of some jobs that are created and asked for at once. Raises what create raises."""
 
-    async def one(connector: Connector, number: int) -> str | None:
+    async def one(connector: JobClient, number: int) -> str | None:
         meta = await connector.create(CreateValues(task={"key": f"k{number}"}))
-        return meta.failed or (await connector.get(meta)).message
+        return meta.create_error or (await connector.get(meta)).message
 
     async def run() -> list[str | None]:
         async with service.run() as url:
-            connector = Connector(load(spec)[0], environment={"TLS_URL": url, "TLS_FOLDER": str(folder)})
+            connector = JobClient(load(spec)[0], environment={"TLS_URL": url, "TLS_FOLDER": str(folder)})
             try:
                 return list(await asyncio.gather(*(one(connector, number) for number in range(jobs))))
             finally:

@@ -19,7 +19,7 @@ from flyteidl2.core.literals_pb2 import Literal
 from tests.support.real_api import RealApi
 from yaml_connector import ConfigError, Json, task_from_spec
 from yaml_connector._expressions.value_types import SCALARS, convert, parse_type
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector.flyte.connector import resource_of
 from yaml_connector.flyte.literals import kind_of_literal, kind_of_python, python_type_of
 

@@ -124,7 +124,9 @@ class TestCreate:
     def test_with_neither_is_unknown_and_not_sent_again(self, page: Any, job_id: str) -> None:
         driver = job({"POST /jobs": page}, create=self.section(job_id))
         meta = driver.create()
-        assert (meta.failed or "").startswith("it is unknown whether the job was submitted: POST https://api.test/jobs")
+        assert (meta.create_error or "").startswith(
+            "it is unknown whether the job was submitted: POST https://api.test/jobs"
+        )
         assert len(driver.api.sent) == 1
 
 

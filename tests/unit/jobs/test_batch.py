@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from tests.support.fake_api import FakeApi, loaded, run, spec_data
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 
 BATCH: dict[str, Any] = {
     "request": {"path": "/jobs", "query": {"ids": "${{ jobs | map(attribute='id') | join(',') }}"}},
@@ -36,7 +36,7 @@ def jobs_of(request: Any) -> Any:
 def ask(api: FakeApi, ids: list[str], *, secrets: Any = None, configs: Any = None, **sections: Any) -> list[Status]:
     """What the gets of these jobs give that are made at the same time; `secrets` and `configs` are one for each job."""
     data = spec_data(**{"get": GET, **({"secrets": {"k": {}}} if secrets else {}), **sections})
-    connector = Connector(loaded(data), environment={}, transport=api.transport)
+    connector = JobClient(loaded(data), environment={}, transport=api.transport)
     outputs = [["d", "str"]] if "outputs" in sections else []
     metas = [
         JobMeta(id=name, created_at=1.0, digest=connector.plan.digest, config=config, outputs=outputs)

@@ -8,22 +8,22 @@ from typing import Any
 
 from tests.support.fake_api import FakeApi, loaded, reply, run, spec_data
 from tests.unit.jobs.test_batch import BATCH, GET, jobs_of
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 
 
-def connector_for(api: FakeApi, most: int = 100, **connection: Any) -> Connector:
+def connector_for(api: FakeApi, most: int = 100, **connection: Any) -> JobClient:
     batch = {**BATCH, "max": most, "window": "5ms"}
     data = spec_data(get={**GET, "batch": batch}, connection={"base_url": "https://api.test", **connection})
-    return Connector(loaded(data), environment={}, transport=api.transport)
+    return JobClient(loaded(data), environment={}, transport=api.transport)
 
 
-def meta_of(connector: Connector, number: int) -> JobMeta:
+def meta_of(connector: JobClient, number: int) -> JobMeta:
     return JobMeta(id=str(number), created_at=1.0, digest=connector.plan.digest)
 
 
-async def one_by_one(api: FakeApi, connector: Connector, numbers: range, apart: float) -> list[Status]:
+async def one_by_one(api: FakeApi, connector: JobClient, numbers: range, apart: float) -> list[Status]:
     """The gets of these jobs, one after the other with so many seconds between, once the first request is there."""
     tasks = []
     for number in numbers:
@@ -94,5 +94,5 @@ def test_a_get_that_is_cancelled_leaves_the_others_of_its_batch_alone() -> None:
 def test_an_item_is_the_text_of_its_job_too() -> None:
     api = FakeApi({"GET /jobs": jobs_of})
     data = spec_data(get={**GET, "message": "${{ text }}", "batch": BATCH})
-    connector = Connector(loaded(data), environment={}, transport=api.transport)
+    connector = JobClient(loaded(data), environment={}, transport=api.transport)
     assert run(connector.get(meta_of(connector, 1))).message == '{"id":1,"state":"done","detail":"job 1"}'

@@ -70,7 +70,7 @@ class TestAPassingFailureThatMayHaveArrived:
     def test_is_looked_up_with_adopt_and_taken_over(self, failure: Any) -> None:
         api = driver(ADOPT, failure, GET_find=[{"found": None}, {"found": "j1"}])
         meta = api.create()
-        assert (meta.id, meta.adopted, meta.failed) == ("j1", True, None)
+        assert (meta.id, meta.adopted, meta.create_error) == ("j1", True, None)
         assert api.api.calls == ["GET /find", "POST /jobs", "GET /find"]
 
     def test_is_sent_again_with_adopt_if_the_look_up_finds_nothing(self, failure: Any) -> None:
@@ -82,7 +82,7 @@ class TestAPassingFailureThatMayHaveArrived:
     def test_says_that_it_is_unknown_if_the_look_up_fails_for_good(self, failure: Any) -> None:
         refused = reply(403, json={"message": "no lists for you"})
         api = driver(ADOPT, failure, GET_find=[{"found": None}, refused])
-        message = api.create().failed or ""
+        message = api.create().create_error or ""
         assert message.startswith("it is unknown whether the job was submitted: POST https://api.test/jobs ")
         assert "task.key task-key-1)" in message
         assert "looking for it failed: GET https://api.test/find answered 403: no lists for you." in message
@@ -97,29 +97,29 @@ class TestAPassingFailureThatMayHaveArrived:
         api = driver(CREATE, failure)
         meta = api.create()
         assert api.api.calls == ["POST /jobs"]
-        assert meta.failed is not None
-        assert meta.failed.startswith("it is unknown whether the job was submitted: POST https://api.test/jobs")
-        assert "task-key-1" in meta.failed
-        assert "2026-01-01T00:00:00Z" in meta.failed
+        assert meta.create_error is not None
+        assert meta.create_error.startswith("it is unknown whether the job was submitted: POST https://api.test/jobs")
+        assert "task-key-1" in meta.create_error
+        assert "2026-01-01T00:00:00Z" in meta.create_error
 
 
 def test_with_neither_a_doubtful_answer_after_a_sure_one_fails_the_job() -> None:
     api = driver(CREATE, [503, SILENT, GOOD])
-    assert "unknown whether" in (api.create().failed or "")
+    assert "unknown whether" in (api.create().create_error or "")
     assert len(api.api.sent) == 2
 
 
 def test_a_failed_job_is_failed_from_its_first_get_on_without_a_request() -> None:
     api = driver(IDEMPOTENT, reply(422, json={"message": "no such queue"}))
     meta = api.create()
-    assert meta.failed == "POST https://api.test/jobs answered 422: no such queue"
-    assert [api.get().phase, api.get(after=60).message] == ["FAILED", meta.failed]
+    assert meta.create_error == "POST https://api.test/jobs answered 422: no such queue"
+    assert [api.get().phase, api.get(after=60).message] == ["FAILED", meta.create_error]
     assert len(api.api.sent) == 1
 
 
 @pytest.mark.parametrize("answer", [{"other": 1}, {"id": None}, {"id": ""}, {"id": {"a": 1}}, reply(json=[1])])
 def test_an_answer_without_a_job_id_fails_the_job_and_shows_the_answer(answer: Any) -> None:
-    failed = driver(IDEMPOTENT, answer).create().failed or ""
+    failed = driver(IDEMPOTENT, answer).create().create_error or ""
     assert "job" in failed
     assert "id" in failed
 
@@ -127,7 +127,7 @@ def test_an_answer_without_a_job_id_fails_the_job_and_shows_the_answer(answer: A
 def test_a_template_error_fails_the_job_before_anything_is_sent() -> None:
     create = {**IDEMPOTENT, "request": {"method": "POST", "path": "/jobs", "json": {"x": "${{ inputs.name.first }}"}}}
     api = driver(create, GOOD)
-    failed = api.create(inputs={"name": {"last": 1}}).failed or ""
+    failed = api.create(inputs={"name": {"last": 1}}).create_error or ""
     assert "'first' does not exist" in failed
     assert "last" in failed
     assert not api.api.sent
@@ -139,7 +139,7 @@ def test_a_missing_secret_fails_the_job_and_says_how_to_give_it() -> None:
         secrets={"api_key": {"env": "BATCH_KEY", "file": "/nowhere/key"}},
         create={**IDEMPOTENT, "request": {"method": "POST", "path": "/", "headers": {"X": "${{ secrets.api_key }}"}}},
     )
-    failed = api.create().failed or ""
+    failed = api.create().create_error or ""
     for part in ("'api_key' is missing", 'secrets={"api_key"', "BATCH_KEY", "/nowhere/key"):
         assert part in failed
     assert not api.api.sent
@@ -147,7 +147,7 @@ def test_a_missing_secret_fails_the_job_and_says_how_to_give_it() -> None:
 
 def test_a_wrong_config_fails_the_job_and_names_every_field() -> None:
     api = Driver(FakeApi(), config={"cpus": {"type": "int", "maximum": 4}, "queue": "str"})
-    failed = api.create(config={"cpus": 9, "qeue": "a"}).failed or ""
+    failed = api.create(config={"cpus": 9, "qeue": "a"}).create_error or ""
     for part in ("'cpus'", "maximum 4", "'queue' (str) is required", "did you mean queue?"):
         assert part in failed
 
@@ -165,7 +165,7 @@ class TestAdopt:
 
     def test_another_failure_for_good_fails_the_job(self) -> None:
         api = driver(ADOPT, GOOD, GET_find=403)
-        assert "answered 403" in (api.create().failed or "")
+        assert "answered 403" in (api.create().create_error or "")
         assert api.api.calls == ["GET /find"]
 
     @pytest.mark.parametrize("failure", [SILENT, BROKEN, 500, 503])
@@ -194,7 +194,7 @@ class TestStepsOfCreate:
 
     def test_a_failure_for_good_after_an_earlier_step_cleans_up(self) -> None:
         api = driver(self.STEPS, 400, POST_files={"file": "f1"})
-        assert "answered 400" in (api.create().failed or "")
+        assert "answered 400" in (api.create().create_error or "")
         assert api.api.calls == ["POST /files", "POST /jobs", "DELETE /files/f1"]
 
     def test_a_failure_of_the_first_step_cleans_nothing_up(self) -> None:
@@ -204,7 +204,7 @@ class TestStepsOfCreate:
 
     def test_a_clean_up_that_fails_changes_nothing(self) -> None:
         api = driver(self.STEPS, 400, POST_files={"file": "f1"}, **{"DELETE_files/f1": 500})
-        assert "POST https://api.test/jobs answered 400" in (api.create().failed or "")
+        assert "POST https://api.test/jobs answered 400" in (api.create().create_error or "")
 
     def test_a_passing_failure_cleans_nothing_up(self) -> None:
         api = driver({**self.STEPS, "idempotent": True}, 503, POST_files={"file": "f1"})
@@ -233,7 +233,7 @@ class TestStepsOfCreate:
         assert driver(create, GOOD, POST_go={"id": 8}).create().id == "7"
 
     def test_a_create_whose_steps_are_all_skipped_fails_the_job(self) -> None:
-        failed = driver({**IDEMPOTENT, "if": "false"}, GOOD).create().failed or ""
+        failed = driver({**IDEMPOTENT, "if": "false"}, GOOD).create().create_error or ""
         assert "skipped" in failed
 
 

@@ -117,7 +117,7 @@ class TestASecret:
             connection=SECRET["connection"],
             secrets={"k": {"file": f"{tmp_path}/${{{{ config.region }}}}/key"}},
         )
-        assert "may not hold '..'" in (driver.create(config={"region": "../.."}).failed or "")
+        assert "may not hold '..'" in (driver.create(config={"region": "../.."}).create_error or "")
 
 
 class TestTheSecretsOfALog:
@@ -148,7 +148,7 @@ class TestTheSecretsOfALog:
     def test_are_dropped_when_the_job_ends(self) -> None:
         driver = self.driver({"state": "done"})
         assert driver.get(secrets={"k": "of-task"}).phase == "SUCCEEDED"
-        assert "of-task" not in repr(vars(driver.connector.memory))
+        assert "of-task" not in repr(vars(driver.connector.cache))
         driver.logs()
         assert authorization(driver) == "Bearer of-env"
 

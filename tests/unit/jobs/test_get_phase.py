@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_api import Driver, FakeApi, job, reply
 from yaml_connector._jobs.metrics import UNKNOWN_STATE
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 
 STATES = {
     "QUEUED": ["queued"],

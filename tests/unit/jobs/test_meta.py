@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_api import Driver, FakeApi, job, loaded, reply, run, spec_data
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.snapshot import restore_spec, snapshot_spec
 from yaml_connector.errors import EvaluationError
@@ -32,11 +32,11 @@ SECRET = "s3cr3t-value-of-the-task"  # not a password of anything
     task=MAPPINGS,
     identity=st.text(),
     created=st.floats(0, 2e10),
-    failed=st.none() | st.text(min_size=1),
+    create_error=st.none() | st.text(min_size=1),
     outputs=st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=3),
 )
 def test_a_meta_comes_back_as_it_was_kept(identity: str, created: float, **fields: Any) -> None:
-    meta = JobMeta(id=identity, created_at=created, digest="d", pin="p", name="n", adopted=True, **fields)
+    meta = JobMeta(id=identity, created_at=created, digest="d", snapshot="p", name="n", adopted=True, **fields)
     assert JobMeta.decode(meta.encode()) == meta
 
 
@@ -79,10 +79,10 @@ def test_what_cannot_be_read_is_a_failed_job_and_no_exception(kept: bytes) -> No
 
 
 def test_a_meta_of_another_version_says_so() -> None:
-    assert "another version (2, not 1)" in (JobMeta.decode(b'{"v": 2, "id": "7"}').broken or "")
+    assert "another version (2, not 1)" in (JobMeta.decode(b'{"v": 2, "id": "7"}').decode_error or "")
 
 
-@given(st.dictionaries(st.sampled_from([*asdict(JobMeta())]), JSON))
+@given(st.dictionaries(st.sampled_from([*asdict(JobMeta()), "pin", "failed", "broken"]), JSON))
 def test_get_never_raises_whatever_comes_back(fields: dict[str, Any]) -> None:
     driver = Driver(FakeApi({"GET /jobs/7": {"state": "running"}}))
     driver.kept = json.dumps({"v": 1, **fields}).encode()
@@ -91,7 +91,7 @@ def test_get_never_raises_whatever_comes_back(fields: dict[str, Any]) -> None:
 
 @given(st.binary())
 def test_get_never_raises_on_bytes(kept: bytes) -> None:
-    assert JobMeta.decode(kept).broken
+    assert JobMeta.decode(kept).decode_error
 
 
 SPEC: dict[str, Any] = {
@@ -153,7 +153,7 @@ def test_a_secret_is_never_kept_wherever_the_api_repeats_it() -> None:
 
     api = FakeApi({"POST /jobs": reply(400, json={"message": f"bad key {SECRET}"})})
     driver = Driver(api, **SPEC)
-    assert "bad key ***" in (driver.create(**VALUES).failed or "")
+    assert "bad key ***" in (driver.create(**VALUES).create_error or "")
     assert SECRET.encode() not in driver.kept
 
 
@@ -161,7 +161,7 @@ def test_a_secret_that_stands_in_an_error_of_the_request_itself_is_not_kept() ->
     create = {**SPEC["create"], "request": {"method": "POST", "path": "/${{ secrets.api_key }}/${{ inputs.name }}"}}
     driver = Driver(FakeApi(), **{**SPEC, "create": create})
     meta = driver.create(**{**VALUES, "inputs": {"name": "..", "other": "o"}})
-    assert "'.' and '..'" in (meta.failed or "")
+    assert "'.' and '..'" in (meta.create_error or "")
     assert SECRET.encode() not in driver.kept
 
 
@@ -191,26 +191,26 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
     def test_a_change_of_descriptions_only_is_no_change(self) -> None:
         first = loaded(spec_data(secrets={"a": {"env": "A", "description": "x"}}, description="one"))
         other = loaded(spec_data(secrets={"a": {"env": "A", "description": "y"}}, description="two"))
-        assert Connector(first).plan.digest == Connector(other).plan.digest
+        assert JobClient(first).plan.digest == JobClient(other).plan.digest
 
-    def test_a_pin_that_cannot_be_read_leaves_the_job_unreadable(self) -> None:
+    def test_a_snapshot_that_cannot_be_read_leaves_the_job_unreadable(self) -> None:
         driver = job({"GET /jobs/7": {"state": "done"}})
         driver.use(self.CHANGED)
-        for pin in ("", "?", "AAAA", "eJw="):
+        for snapshot in ("", "?", "AAAA", "eJw="):
             kept = JobMeta.decode(driver.kept)
-            kept.pin, kept.digest = pin or "x", "other"
+            kept.snapshot, kept.digest = snapshot or "x", "other"
             status = run(driver.connector.get(kept), driver.clock)
             assert status.phase == "RUNNING"
             assert "the spec that was kept with the job cannot be read" in (status.message or "")
 
-    def test_a_pin_of_a_usual_spec_is_small_and_gives_the_spec_back(self) -> None:
+    def test_a_snapshot_of_a_usual_spec_is_small_and_restores_it(self) -> None:
         data = spec_data(connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "t"}})
-        digest, pin = snapshot_spec(data)
-        assert len(pin) < 150
+        digest, snapshot = snapshot_spec(data)
+        assert len(snapshot) < 150
         assert len(digest) == 16
-        assert restore_spec(pin).connection == loaded(data).spec.connection
+        assert restore_spec(snapshot).connection == loaded(data).spec.connection
 
-    def test_a_pin_is_bounded(self) -> None:
+    def test_a_snapshot_is_bounded(self) -> None:
         import base64
         import zlib
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.fake_api import Driver, FakeApi, job, reply
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 
 
 def succeeded(body: Any, declared: dict[str, str], outputs: dict[str, Any] | None, **sections: Any) -> Status:
@@ -164,7 +164,7 @@ class TestHowAnOutputIsRead:
         assert "the output 'c' is not at $.c" in (status.message or "")
 
     def test_one_that_the_spec_does_not_know_fails_the_job(self) -> None:
-        assert "says nothing of the output 'y'" in (succeeded({}, {"y": "str"}, {"x": "$.x"}).message or "")
+        assert "does not define the output 'y'" in (succeeded({}, {"y": "str"}, {"x": "$.x"}).message or "")
 
     def test_only_what_the_task_declares_is_read(self) -> None:
         assert list(succeeded({"x": 1}, {"x": "int"}, {"x": "$.x", "y": "$.y"}).outputs) == ["x"]

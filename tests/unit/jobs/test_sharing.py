@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 
 from tests.support.fake_api import FakeApi, loaded, run, spec_data
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 
 LISTED = {"phase": {"path": "${{ body[job.id] }}", "map": {"RUNNING": ["running"], "SUCCEEDED": ["done"]}}}
 GET: dict[str, Any] = {"request": "GET /jobs", **LISTED}
@@ -23,16 +23,16 @@ async def slowly(request: httpx.Request) -> Any:
     return {"1": "running", "2": "done"}
 
 
-def connector_for(api: FakeApi, **sections: Any) -> Connector:
+def connector_for(api: FakeApi, **sections: Any) -> JobClient:
     data = spec_data(**{"get": GET, "secrets": {"k": {"required": False}}, **sections})
-    return Connector(loaded(data), environment={}, transport=api.transport)
+    return JobClient(loaded(data), environment={}, transport=api.transport)
 
 
-def meta_of(connector: Connector, name: str, **fields: Any) -> JobMeta:
+def meta_of(connector: JobClient, name: str, **fields: Any) -> JobMeta:
     return JobMeta(id=name, created_at=1.0, digest=connector.plan.digest, **fields)
 
 
-def ask(connector: Connector, *jobs: tuple[JobMeta, dict[str, str]]) -> list[Status]:
+def ask(connector: JobClient, *jobs: tuple[JobMeta, dict[str, str]]) -> list[Status]:
     """What gets of these jobs give that are made at the same time."""
 
     async def together() -> list[Status]:

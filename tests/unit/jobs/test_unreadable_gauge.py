@@ -56,7 +56,7 @@ def test_a_job_that_is_forgotten_counts_no_more() -> None:
 
 def test_a_job_that_makes_room_for_another_counts_no_more() -> None:
     driver = unreadable()
-    driver.connector.memory = JobCache(most=1)
+    driver.connector.cache = JobCache(most=1)
     driver.api.routes["GET /jobs/7"] = [403]
     for number in range(5):
         driver.create(task={"key": f"other-{number}"})

@@ -228,7 +228,7 @@ def test_logs_go_on_from_the_last_token_and_an_empty_one_starts_again(folder: Fo
 
 
 def test_a_token_that_the_connector_never_gave_is_an_error(folder: Folder) -> None:
-    call = {"logs": {"token": "nonsense", "expect": {"error": "this log token is none"}}}
+    call = {"logs": {"token": "nonsense", "expect": {"error": "invalid log token"}}}
     assert folder.run(CREATE, call).passed
 
 
@@ -262,7 +262,7 @@ def test_a_fault_of_the_connectors_own_fails_whatever_is_expected(
     async def broken(*args: Any) -> None:
         raise TypeError("broken")
 
-    monkeypatch.setattr("yaml_connector._jobs.client.run_calls", broken)
+    monkeypatch.setattr("yaml_connector._jobs.client.run_steps", broken)
     failure = the_failure(folder.run(CREATE, {"delete": {"expect": {"error": "broken"}}}))
     assert failure.what == "raised TypeError: broken"
 

@@ -14,7 +14,7 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.follower import JobFollower
 from yaml_connector._jobs.logs import LogPage
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.poll import Status
+from yaml_connector._jobs.status import Status
 from yaml_connector.cli._live.recorder import RecordedExchange, RecordingJobClient
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
@@ -169,9 +169,11 @@ class InteractiveRun:
                 self._done("create", error=str(failure))
                 raise
             break
-        found = {"phase": "FAILED", "message": meta.failed} if meta.failed is not None else {"job_id": meta.id}
+        found = (
+            {"phase": "FAILED", "message": meta.create_error} if meta.create_error is not None else {"job_id": meta.id}
+        )
         self._done("create", found | ({"saved": meta.saved} if meta.saved else {}))
-        if meta.failed is None:
+        if meta.create_error is None:
             self._tell("submitted", f"{'taken over' if meta.adopted else 'submitted'} as {meta.id}")
         return meta
 

@@ -11,7 +11,7 @@ from yaml_connector._http.files import local_files
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import MASK, redactor_for
 from yaml_connector._http.transport import Transport
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector.errors import TransientError
@@ -108,9 +108,9 @@ def _body_lines(body: Any) -> list[str]:
     return (text[:_LONGEST_BODY] + cut).splitlines()
 
 
-class RecordingJobClient(Recorder, Connector):
+class RecordingJobClient(Recorder, JobClient):
     """A job client that records its own events, and reads local files. `secrets` as of `Recorder`."""
 
     def __init__(self, loaded: LoadedSpec, secrets: Iterable[str] = (), *, transport: Transport | None = None) -> None:
         Recorder.__init__(self, loaded.spec, secrets)
-        Connector.__init__(self, loaded, transport=transport, files=local_files(), events=self)
+        JobClient.__init__(self, loaded, transport=transport, files=local_files(), events=self)

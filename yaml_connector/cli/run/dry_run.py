@@ -11,7 +11,7 @@ from yaml_connector._http.files import local_files
 from yaml_connector._http.messages import HttpRequest, HttpResponse
 from yaml_connector._http.redact import MASK
 from yaml_connector._http.transport import Transport
-from yaml_connector._jobs.client import Connector
+from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
@@ -66,10 +66,10 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
         create = spec.create.model_copy(update={"adopt": adopt})
         part = spec.model_copy(update={"connection": connection, "create": create})
         recorder = Recorder(spec, values.secrets.values())
-        client = Connector(replace(loaded, spec=part), transport=_NullTransport(), files=local_files(), events=recorder)
+        client = JobClient(replace(loaded, spec=part), transport=_NullTransport(), files=local_files(), events=recorder)
         try:
             meta = await client.create(values)
-            preview.problem = recorder.redact(meta.failed or "create sends nothing")
+            preview.problem = recorder.redact(meta.create_error or "create sends nothing")
         except _Reached:
             (exchange,) = recorder.take()
             preview.requests.append(_request_data(exchange.request, recorder, spec))

@@ -1,0 +1,69 @@
+"""The token of a log: how far each of its sources has been read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from yaml_connector.errors import EvaluationError
+
+
+@dataclass
+class LogCursor:
+    """How far one source has been read.
+
+    `token` is the API's own, `lines` how many lines were returned so far. Of a whole document, `items` is how many were
+    read and `tail` the length of its unfinished last line (-1: it was not returned); with pages, `rest` is that line.
+    """
+
+    token: Any = None
+    lines: int = 0
+    items: int = 0
+    rest: str = ""
+    tail: int = -1
+
+    @classmethod
+    def unpack(cls, data: Any) -> LogCursor:
+        """Read a cursor as it is in a token; None is the start. Raises EvaluationError."""
+        if data is None:
+            return cls()
+        if not isinstance(data, dict):
+            raise _invalid_token()
+        cursor = cls(**{name: data[key] for name, key in _KEYS.items() if key in data})
+        numbers = (cursor.lines, cursor.items, cursor.tail + 1 if type(cursor.tail) is int else None)
+        if not isinstance(cursor.rest, str) or not all(type(number) is int and number >= 0 for number in numbers):
+            raise _invalid_token()
+        return cursor
+
+    def pack(self) -> dict[str, Any]:
+        """Return what differs from the start, by short names."""
+        values = vars(self)
+        return {key: values[name] for name, key in _KEYS.items() if values[name] != getattr(LogCursor, name)}
+
+
+_KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l"}
+
+
+def encode_token(cursors: dict[str, Any]) -> str:
+    """Return the token for packed cursors by source."""
+    text = json.dumps(cursors, separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_token(token: str) -> dict[str, Any]:
+    """Return the packed cursors by source. Raises EvaluationError for a token that no connector returned."""
+    if not token:
+        return {}
+    try:
+        cursors = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError:
+        cursors = None
+    if not isinstance(cursors, dict):
+        raise _invalid_token()
+    return cursors
+
+
+def _invalid_token() -> EvaluationError:
+    return EvaluationError("invalid log token; omit it to read from the start")

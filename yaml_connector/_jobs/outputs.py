@@ -1,0 +1,94 @@
+"""Compiles how outputs are read from a response, and reads those that a job declares. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from yaml_connector._expressions.compile import Extraction, compile_extraction
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import ValueType, convert, parse_type
+from yaml_connector._jobs.steps import Json, is_not_json, json_read, not_json
+from yaml_connector._spec.interface import OutputField
+from yaml_connector.errors import EvaluationError
+
+_REST = "*"  # the name in the spec for every output that it does not name
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """One output of the spec. `json`: whether the response that it is read from must be JSON."""
+
+    extraction: Extraction
+    model: OutputField
+    json: Json
+
+
+@dataclass(frozen=True)
+class OutputsPlan:
+    """The outputs of the spec, by name. `json`: whether the response that they are read from must be JSON."""
+
+    outputs: Mapping[str, OutputPlan]
+    json: Json
+
+    def names(self) -> Iterator[Reference]:
+        """Every name that the outputs refer to."""
+        for output in self.outputs.values():
+            yield from output.extraction.names
+
+
+def compile_outputs(models: Mapping[str, OutputField], step: str | None) -> OutputsPlan:
+    """Compile the outputs of a spec; `step` is the name of the step whose response they are read from."""
+    outputs = {}
+    for name, model in models.items():
+        extraction = compile_extraction(model.value)
+        outputs[name] = OutputPlan(extraction, model, json_read(extraction, step))
+    kinds = {output.json for output in outputs.values()}
+    return OutputsPlan(outputs, "any" if kinds == {"any"} else "not empty" if kinds - {"none"} else "none")
+
+
+def read_outputs(
+    plan: OutputsPlan, declared: list[list[str]], scope: Scope
+) -> tuple[dict[str, tuple[ValueType, Any]], list[str]]:
+    """Read the declared outputs, each a name and a type, from the response in the scope.
+
+    Returns them by name, with their types, and a message for each that has no value of its type; nothing is redacted.
+    Raises TransientError if the response lacks the JSON that an output is read from.
+    """
+    values: dict[str, tuple[ValueType, Any]] = {}
+    problems: list[str] = []
+    for name, type_text in declared:
+        kind = parse_type(type_text)
+        output = plan.outputs.get(name) or plan.outputs.get(_REST)
+        if output is None:
+            problems.append(f"the spec does not define the output {name!r}")
+            continue
+        response = scope.response
+        if output.json != "none" and is_not_json(response) and (output.json == "any" or response.content):
+            raise not_json(response)
+        try:
+            values[name] = kind, _read(output, name, kind, scope)
+        except EvaluationError as problem:
+            problems.append(str(problem))
+    return values, problems
+
+
+def _read(output: OutputPlan, name: str, kind: ValueType, scope: Scope) -> Any:
+    extraction, model = output.extraction, output.model
+    where = extraction.text or "its value"
+    seen = scope.with_names(output={"name": name, "type": str(kind)})
+    try:
+        value = extraction.value(seen) if kind.name in ("list", "dict", "any") else extraction.first(seen)
+    except EvaluationError as problem:
+        raise EvaluationError(f"the output {name!r}: {problem}") from None
+    if value is None:
+        if model.has_default:
+            value = model.default
+        elif not kind.optional and not (kind.name == "any" and extraction.is_path and extraction.every(seen)):
+            raise EvaluationError(f"the output {name!r} is not at {where}, and has no default")
+    try:
+        return convert(value, kind)
+    except EvaluationError as problem:
+        raise EvaluationError(f"the output {name!r} at {where}: {problem}") from None

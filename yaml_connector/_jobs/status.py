@@ -1,0 +1,271 @@
+"""Compiles how `get` reads a response, and reads it: phase, message, info and links. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector._expressions.compile import (
+    Expression,
+    Extraction,
+    Value,
+    compile_condition,
+    compile_extraction,
+    compile_extractions,
+    compile_text,
+)
+from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import as_text, to_json
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._jobs import metrics
+from yaml_connector._jobs.steps import Json, is_not_json, json_read, not_json, read_step, reads_fields
+from yaml_connector._spec import TERMINAL_PHASES
+from yaml_connector._spec.sections import Get, Link, Rule
+from yaml_connector.errors import EvaluationError
+
+_WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
+
+
+@dataclass(slots=True)
+class Status:
+    """How a job is doing: `links` as (name, URL), `outputs` as name to (type, value) in the declared order."""
+
+    phase: str
+    message: str | None = None
+    links: list[tuple[str, str]] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, tuple[ValueType, Any]] = field(default_factory=dict)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.phase in TERMINAL_PHASES
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """One phase rule. `states` maps a state, as case-insensitive text, to its phase; `order` is the map's. `json` says
+    whether the rule needs a response that is JSON: otherwise it says nothing of the job."""
+
+    path: Extraction | None
+    states: Mapping[str, str]
+    order: tuple[str, ...]
+    when: Expression | None
+    phase: str | None
+    json: Json
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    """One link; `from_start` if it can be shown without a response."""
+
+    name: Value
+    url: Extraction
+    when: Expression | None
+    from_start: bool
+
+
+@dataclass(frozen=True)
+class StatusPlan:
+    """What is read from the response of get. `json`: whether that response must be JSON."""
+
+    rules: tuple[RulePlan, ...] = ()
+    message: Extraction | None = None
+    info: Value | None = None
+    links: tuple[LinkPlan, ...] = ()
+    json: Json = "none"
+
+    def names(self) -> Iterator[Reference]:
+        """Every name that this refers to."""
+        for rule in self.rules:
+            for part in (rule.path, rule.when):
+                yield from part.names if part is not None else ()
+        for link in self.links:
+            yield from link.name.names | link.url.names | (link.when.names if link.when else frozenset())
+        for value in (self.message, self.info):
+            yield from value.names if value is not None else ()
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a response says of a job; nothing of it is redacted. `phase` is None if no rule holds. `rule` is the index
+    of the rule that holds, `state` what it mapped (without a phase: what was there instead)."""
+
+    phase: str | None
+    rule: int | None
+    state: str
+    message: str | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    links: list[tuple[str, str]] = field(default_factory=list)
+
+
+# --- compiling --------------------------------------------------------------------------------------------------------
+
+
+def compile_status(get: Get) -> StatusPlan:
+    """Compile what `get` reads from its response."""
+    step = read_step(get)
+    rules = tuple(_compile_rule(rule, step) for rule in get.phase)
+    return StatusPlan(
+        rules=rules,
+        message=compile_extraction(get.message) if get.message is not None else None,
+        info=compile_extractions(get.info) if get.info is not None else None,
+        links=tuple(_compile_link(link) for link in get.links),
+        json=_json_of(rules),
+    )
+
+
+def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
+    path = compile_extraction(rule.path) if rule.path is not None else None
+    when = compile_condition(rule.when) if rule.when is not None else None
+    json: Json = "none"
+    if path is not None:
+        json = json_read(path, step)
+    elif when is not None and not _reads_text(when) and reads_fields(when.names, step):
+        json = "not empty"
+    return RulePlan(
+        path=path,
+        states={as_text(value).casefold(): phase for phase, values in (rule.map or {}).items() for value in values},
+        order=tuple(rule.map or ()),
+        when=when,
+        phase=rule.phase,
+        json=json,
+    )
+
+
+def _reads_text(part: Extraction | Expression) -> bool:
+    return ("text",) in part.names
+
+
+def _expects_no_json(rule: RulePlan) -> bool:
+    """Tell whether a rule reads the text, or asks whether there is a body."""
+    if rule.when is not None:
+        return _reads_text(rule.when) or (rule.json == "none" and ("body",) in rule.when.names)
+    return rule.path is not None and _reads_text(rule.path)
+
+
+def _json_of(rules: tuple[RulePlan, ...]) -> Json:
+    """Decide whether every response of get must be JSON: if a rule needs it, and none expects something else. A rule
+    before the first JSONPath may hold for an empty response."""
+    if all(rule.json == "none" for rule in rules) or any(map(_expects_no_json, rules)):
+        return "none"
+    return rules[0].json if rules[0].json == "any" else "not empty"
+
+
+def _compile_link(link: Link) -> LinkPlan:
+    name, url = compile_text(link.name, answer=True), compile_extraction(link.url)
+    when = compile_condition(link.when) if link.when is not None else None
+    used = name.names | url.names | (when.names if when else frozenset())
+    return LinkPlan(name, url, when, not url.is_path and all(reference[0] in _WITHOUT_RESPONSE for reference in used))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read_status(plan: StatusPlan, scope: Scope) -> Reading:
+    """Read what the response in the scope says of the job. Raises TransientError if it lacks the JSON that the phase is
+    read from, EvaluationError if a rule cannot be evaluated."""
+    reading = _read_phase(plan, scope)
+    reading.info = _read_info(plan, scope)
+    reading.links = read_links(plan, scope)
+    if reading.phase is not None:
+        reading.message = _read_message(plan, scope)
+        if reading.message is None and reading.phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
+            reading.message = f"the API reports {_reported(plan, reading)}"
+    return reading
+
+
+def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
+    response = scope.response
+    lacks_json = False
+    without_json = is_not_json(response)
+    unmapped: list[str] = []
+    for index, rule in enumerate(plan.rules):
+        if without_json and (rule.json == "any" or (rule.json == "not empty" and response.content)):
+            lacks_json = True
+            continue
+        if rule.path is None:
+            if rule.when is None and lacks_json:
+                continue  # a page that is not JSON must not look like a state
+            if rule.when is None or rule.when.evaluate(scope):
+                return Reading(rule.phase, index, "")
+            continue
+        found = rule.path.value(scope)
+        phase = rule.states.get(found.casefold()) if type(found) is str else None
+        if phase is not None:
+            return Reading(phase, index, found)
+        matches = rule.path.every(scope)
+        phase, state = _map(rule, matches)
+        if phase is not None:
+            return Reading(phase, index, state)
+        shown = ", ".join(repr(as_text(value)) for value in matches[:5]) if matches else "nothing"
+        unmapped.append(f"{shown} at {rule.path.text}")
+    if lacks_json:
+        raise not_json(response)
+    return Reading(None, None, "; ".join(unmapped) or "no rule holds")
+
+
+def _map(rule: RulePlan, found: list[Any]) -> tuple[str | None, str]:
+    """Return, of the matches that are mapped, the phase listed first in the map, and its state."""
+    if len(found) == 1:
+        text = as_text(found[0]) if not isinstance(found[0], list) else None
+        if text is not None:
+            return rule.states.get(text.casefold()), text
+    phases: dict[str, str] = {}
+    for value in found:
+        for item in value if isinstance(value, list) else (value,):
+            text = as_text(item)
+            phase = rule.states.get(text.casefold())
+            if phase is not None:
+                phases.setdefault(phase, text)
+    first = next((phase for phase in rule.order if phase in phases), None)
+    return first, phases[first] if first is not None else ""
+
+
+def _reported(plan: StatusPlan, reading: Reading) -> str:
+    """Describe what the API reports, by the rule that holds."""
+    rule = plan.rules[reading.rule] if reading.rule is not None else None
+    if rule is not None and rule.path is not None:
+        return f"state {reading.state!r}"
+    return rule.when.source if rule is not None and rule.when is not None else "a state that is not mapped"
+
+
+def _read_message(plan: StatusPlan, scope: Scope) -> str | None:
+    if plan.message is None:
+        return None
+    try:
+        value = plan.message.first(scope)
+    except EvaluationError as problem:
+        metrics.logger.debug("get.message has no value: %s", problem)
+        return None
+    return None if value is None or value == "" else as_text(value)
+
+
+def _read_info(plan: StatusPlan, scope: Scope) -> dict[str, Any]:
+    if plan.info is None:
+        return {}
+    try:
+        info = plan.info.evaluate(scope)
+        to_json(info)
+    except EvaluationError as problem:
+        metrics.logger.debug("get.info has no value: %s", problem)
+        return {}
+    return dict(info) if isinstance(info, Mapping) else {}
+
+
+def read_links(plan: StatusPlan, scope: Scope, *, static: bool = False) -> list[tuple[str, str]]:
+    """Read the links that have a URL; if `static`, only those that need no response."""
+    found = []
+    for link in plan.links:
+        if static and not link.from_start:
+            continue
+        try:
+            if link.when is not None and not link.when.evaluate(scope):
+                continue
+            url = link.url.first(scope)
+            if url:
+                found.append((as_text(link.name.evaluate(scope)), as_text(url)))
+        except EvaluationError as problem:
+            metrics.logger.debug("a link of get has no value: %s", problem)
+    return found
