@@ -133,6 +133,8 @@ def walk(data: Any, location: list[Any]) -> Path:
     not in the data, and are passed over."""
     path: list[str | int] = []
     for number, part in enumerate(location):
+        if location[number - 1 : number] == ["auth"] and isinstance(data, dict) and data.get("type") == part:
+            continue  # the tag of the union, also if a key has the same name: the kind `token` has a field `token`
         if (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         ):
@@ -174,13 +176,15 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _descend(annotation: Any, part: Any) -> Any:
-    for member in _models(annotation):
+    members = _models(annotation)
+    for member in members:
+        tag = member.model_fields.get("type")
+        if len(members) > 1 and tag is not None and get_args(tag.annotation)[:1] == (part,):
+            return member
+    for member in members:
         for name, field in member.model_fields.items():
             if (field.alias or name) == part:
                 return field.annotation
-        tag = member.model_fields.get("type")
-        if tag is not None and get_args(tag.annotation)[:1] == (part,):
-            return member
         if member.__name__ == part:
             return member
     for container in _containers(annotation):

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.fuzz.mutate import as_yaml, places
 from tests.unit.loading.loading_holds import spec_holds
 from yaml_connector._loading.document import parse
 from yaml_connector._loading.loader import load_text
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "fuzz"))
-from tests.integration.fuzz.mutate import as_yaml, places  # noqa: E402 - the way to the fuzzer's helpers comes first
-
 pytestmark = pytest.mark.slow
 
-CONTENT = (HERE / "corpus" / "everything.yaml").read_bytes()
+CONTENT = (Path(__file__).parent / "corpus" / "everything.yaml").read_bytes()
 EVERYTHING = parse(CONTENT, "s.yaml").data
+# The keys of everything.yaml that its author chose: in bodies, queries, headers, claims and outputs any key is allowed.
+# Without `type` the kind of credentials is unknown, and with it the keys beside it.
+FREE_KEYS = {"a", "b", "f", "iss", "jwt", "q", "run", "x", "X-A"} | {"type"}
 NUMBER_OF_PLACES = len(places(EVERYTHING))
 
 
@@ -58,7 +57,12 @@ def test_any_key_left_out() -> None:
 
 
 def test_any_unknown_key_is_named() -> None:
+    not_named = set()
     for data, container, key in at_every_place():
         if isinstance(container, dict):
             container["str\nange"] = container.pop(key)
-            spec_holds(as_yaml(data))
+            content = as_yaml(data)
+            spec_holds(content)
+            if not any("str\\nange" in str(problem) for problem in load_text(content, "s.yaml")[1]):
+                not_named.add(key)
+    assert not_named == FREE_KEYS
