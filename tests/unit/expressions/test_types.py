@@ -302,7 +302,7 @@ class TestAConfigField:
             ({"type": "int", "default": 5, "maximum": 4}, "the default: 5 is more than"),
             ({"type": "str", "enum": ["a"], "default": "b"}, "the default: 'b' is not allowed"),
             ({"type": "int", "enum": ["a"]}, "enum: 'a' is not a valid int"),
-            ({"type": ["int"]}, "is no type"),
+            ({"type": ["int"]}, "is not a valid type"),
         ],
     )
     def test_with_a_default_that_does_not_fit_is_an_error(self, fields: dict[str, Any], message: str) -> None:
