@@ -18,7 +18,7 @@ from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import SCALARS
-from yaml_connector._loading import checks, document
+from yaml_connector._loading import document, field_checks
 from yaml_connector._spec import PHASES
 from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector.cli.explain.fields import field_of
@@ -97,8 +97,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         document.DEEPEST,
         document.LONGEST_NUMBER,
         document.MOST_PROBLEMS,
-        checks.MOST_EXPRESSIONS,
-        checks.MOST_CHARACTERS,
+        field_checks.MOST_EXPRESSIONS,
+        field_checks.MOST_CHARACTERS,
         compile.LONGEST_SOURCE,
         jsonpath.LONGEST_EXTENDED,
         budget.LARGEST_TEXT,

@@ -17,8 +17,8 @@ from yaml_connector._jobs.poll import compile_poll
 from yaml_connector._jobs.secret_values import Secrets
 from yaml_connector._jobs.snapshot import restore_spec, snapshot_spec
 from yaml_connector._jobs.steps import compile_steps
-from yaml_connector._loading.references import names_in
 from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.fields import names_in
 
 _DELETED = frozenset({"2xx", "404", "409", "410"})
 _MOST_OLD_SPECS = 256

@@ -1,1 +1,1 @@
-"""From files to checked specs: YAML with positions, the models, then what only the whole spec can tell."""
+"""From files to checked specs: YAML with positions, the models, then the checks of the whole spec."""

@@ -1,161 +1,38 @@
-"""What only the whole spec can tell: names that are seen, templates that may not be, and what is likely a mistake."""
+"""The checks of a whole spec, section by section, and warnings about likely mistakes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
-from math import isfinite
 from typing import Any
 
-from yaml_connector._expressions.compile import (
-    compile_condition,
-    compile_extraction,
-    compile_extractions,
-    compile_text,
-    compile_tree,
-    find_templates,
-    has_template,
-)
+from yaml_connector._expressions.compile import compile_condition, compile_tree
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._loading.document import Document, Path, TooManyDiagnostics, show_path
+from yaml_connector._loading.document import Document, TooManyDiagnostics
+from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
-from yaml_connector._loading.unjudged import missing_error_condition
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.fields import Model, Slot, slots
+from yaml_connector._spec.fields import Path, Slot, slots
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Logs, Rule
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
-MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
-MOST_CHARACTERS = 100_000  # of all of them
-_MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt"})
-
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
-    """Check a spec that fits the models; what is wrong goes to the document's problems. `partial`: it is a part of the
-    document's, so that only what stands there can be wrong, not what is missing."""
+    """Check a valid model of a spec, and add what is wrong to the document's problems.
+
+    `partial`: the spec is what is left of an invalid one, so nothing is reported as missing.
+    """
     with suppress(TooManyDiagnostics):
-        _Checker(spec, document, partial).run()
+        _SpecChecker(spec, document, partial).run()
 
 
-class _Checker:
+class _SpecChecker(FieldChecker):
     def __init__(self, spec: ConnectorSpec, document: Document, partial: bool) -> None:
+        super().__init__(document, partial)
         self.spec = spec
-        self.document = document
-        self.partial = partial
-        self.known = {problem.path for problem in document.problems}
         self.names = SpecNames(spec)
-        self.used: set[Reference] = set()
-        self.counted: set[str] = set()
-        self.expressions = 0
-        self.characters = 0
-
-    def problem(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Something that stands there is wrong."""
-        if not self.partial or show_path(path) not in self.known:
-            self.document.note(path, message, key=key)
-
-    def lack(self, path: Path, message: str) -> None:
-        """Something is wrong with what stands around it."""
-        if not self.partial:
-            self.document.note(path, message)
-
-    def warn(self, path: Path, message: str) -> None:
-        self.document.note(path, message, severity="warning")
-
-    # --- one field ----------------------------------------------------------------------------------------------
-
-    def slot(self, path: Path, mark: Slot | None, value: Any, names: Names, *, root: str = "body") -> None:
-        """Compile one field and check the names in it."""
-        if mark is None:
-            self.no_template(path, value)
-            return
-        self.count(path, value, mark.kind)
-        try:
-            if mark.kind == "condition":
-                if isinstance(value, str) and has_template(value):
-                    raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
-                found = compile_condition(value).names
-            elif mark.kind == "extraction":
-                found = compile_extraction(value, root=root).names
-            elif mark.kind == "extractions":
-                if isinstance(value, dict):
-                    for key, item in value.items():
-                        self.template_key((*path, key), key)
-                        self.slot((*path, key), Slot("extraction"), item, names, root=root)
-                    return
-                found = compile_extractions(value).names
-            else:
-                self.tree(path, value, names)
-                return
-        except EvaluationError as problem:
-            self.problem(path, str(problem))
-            return
-        self.see(path, found, names)
-
-    def tree(self, path: Path, value: Any, names: Names) -> None:
-        if isinstance(value, dict):
-            for key, item in value.items():
-                self.template_key((*path, key), key)
-                self.tree((*path, key), item, names)
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                self.tree((*path, index), item, names)
-        elif isinstance(value, str) and has_template(value):
-            try:
-                found = compile_text(value).names
-            except EvaluationError as problem:
-                self.problem(path, str(problem))
-                return
-            self.see(path, found, names)
-        elif isinstance(value, float) and not isfinite(value):
-            self.problem(path, f"{value} cannot be sent: JSON has no form for it")
-
-    def count(self, path: Path, value: Any, kind: str) -> None:
-        """Stop before compiling what is in this value would take long."""
-        if isinstance(value, dict | list):
-            for item in value.values() if isinstance(value, dict) else value:
-                self.count(path, item, kind)
-        if not isinstance(value, str) or value in self.counted:
-            return
-        a_path = value.startswith("$") and kind in ("extraction", "extractions")
-        if not (a_path or kind == "condition" or has_template(value)):
-            return
-        self.counted.add(value)
-        try:
-            lengths = [end - start for start, end in find_templates(value)] or [len(value)]
-        except EvaluationError:
-            return  # compiling it finds the same, soon
-        self.expressions += len(lengths)
-        self.characters += sum(lengths)
-        if self.expressions > MOST_EXPRESSIONS or self.characters > MOST_CHARACTERS:
-            self.problem(
-                path,
-                f"the templates, paths and conditions up to here are more than {MOST_EXPRESSIONS} different ones, or "
-                f"longer than {MOST_CHARACTERS} characters",
-            )
-            raise TooManyDiagnostics
-
-    def see(self, path: Path, references: Iterable[Reference], names: Names) -> None:
-        self.used.update(references)
-        if self.partial:  # steps and what they save may be what was taken out
-            references = [name for name in references if name[0] not in _MADE_ELSEWHERE]
-        for message in names.unknown(references):
-            self.problem(path, message)
-
-    def template_key(self, path: Path, key: str) -> None:
-        if has_template(key):
-            self.problem(path, "a key may not hold a template", key=True)
-
-    def no_template(self, path: Path, value: Any) -> None:
-        if isinstance(value, str) and has_template(value):
-            self.problem(path, "templates are not allowed in this field")
-
-    def fields(self, model: Model, path: Path, names: Names, **roots: str) -> None:
-        """Check every field below a model with the same names."""
-        for here, mark, value in slots(model, path):
-            self.slot(here, mark, value, names, root=roots.get(str(here[len(path)]), "body") if roots else "body")
 
     # --- the sections -------------------------------------------------------------------------------------------
 
@@ -201,7 +78,7 @@ class _Checker:
             name[0] == "config" for name in self._names_of(connection.base_url)
         )
         if uses_config and connection.allowed_hosts is None:
-            self.lack(
+            self.report_missing(
                 ("connection", "base_url"),
                 "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from",
             )
@@ -215,7 +92,7 @@ class _Checker:
             return frozenset()
 
     def calls(self, section: Calls, path: Path, names: Names, *, needs_method: bool = False, **more: Any) -> Names:
-        """The requests of a section; gives the names that its extractions see."""
+        """Check the requests of a section; return the names that its extractions see."""
         own_save = more.get("own_save", True)
         if isinstance(section, Logs) and section.each is not None:
             before = self.steps(section.steps_before(), section, path, names, needs_method, {})
@@ -225,7 +102,9 @@ class _Checker:
         seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, more.get("before", {}))
         if section.read is not None and section.read not in step_names(section.steps or []):
             known = step_names(section.steps or [])
-            self.lack((*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}")
+            self.report_missing(
+                (*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}"
+            )
         return names.plus(steps=seen)
 
     def steps(
@@ -235,7 +114,7 @@ class _Checker:
         for index, step in enumerate(steps):
             here: Path = (*path, "steps", index) if section.steps is not None and index < len(section.steps) else path
             if step.name in seen:
-                self.problem((*here, "name"), f"there is a step {short(step.name)} before this one")
+                self.report((*here, "name"), f"there is a step {short(step.name)} before this one")
             self.step(step, here, names.plus(steps=seen), needs_method)
             seen.update(step_names([step]))
         return seen
@@ -262,7 +141,7 @@ class _Checker:
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         if needs_method and request.method is None:
-            self.lack((*path, "method"), "is required in create and delete")
+            self.report_missing((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)
 
     def create(self) -> None:
@@ -280,7 +159,7 @@ class _Checker:
             self.slot(("create", "save"), Slot("extractions"), create.save, answer.plus(job=self.names.job))
             for name in ("id", "created_at"):
                 if isinstance(create.save, dict) and name in create.save:
-                    self.problem(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
+                    self.report(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
         for index, step in enumerate(create.on_failure):
             self.step(step, ("create", "on_failure", index), answer, needs_method=True)
 
@@ -324,7 +203,7 @@ class _Checker:
     def outputs(self, names: Names) -> None:
         for name, output in self.spec.outputs.items():
             if name != "*" and not name.isidentifier():
-                self.problem(("outputs", name), f"{short(name)} is no valid name of an output", key=True)
+                self.report(("outputs", name), f"{short(name)} is not a valid name of an output", key=True)
             source = self.document.data.get("outputs", {}).get(name)
             here: Path = ("outputs", name, "value") if isinstance(source, dict) else ("outputs", name)
             seen = names.plus("cursor", output=dict.fromkeys(("name", "type"))) if name == "*" else names.plus("cursor")
@@ -369,3 +248,55 @@ class _Checker:
             self.warn(("connection", "retry"), "the first retry would come after the deadline")
         if connection.timeout > connection.deadline:
             self.warn(("connection", "timeout"), "one attempt may take longer than the deadline of the whole call")
+
+
+# --- errors that would be read as results ---------------------------------------------------------------------------
+
+# Fields that are in a body only because the status does not tell. Others (`error`, `code`) come with a status, too.
+_FLAGS = frozenset({"ok", "success", "succeeded", "successful", "is_success", "isSuccess", "issuccess"})
+
+_LONGEST = 60  # characters of a condition that a message quotes
+
+
+def missing_error_condition(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
+    """Yield the path of each section without `error` where a similar one checks a flag in the body, with a message.
+
+    Sections that read are compared with get, delete with create, and a look-up with both.
+    """
+    create, get = ("create", _flag_condition(spec.create)), ("get", _flag_condition(spec.get))
+    for path, section, like, harm in (
+        (
+            ("create", "adopt"),
+            spec.create.adopt,
+            (create, get),
+            'count as "there is no job", and a second be submitted',
+        ),
+        (("result",), spec.result, (get,), "be read as the result"),
+        (("delete",), spec.delete, (create,), "count as cancelled"),
+        (("logs",), spec.logs, (get,), "be read as the log"),
+    ):
+        if section is None or any(condition is not None for condition in _conditions(section)):
+            continue
+        for name, condition in like:
+            if condition is not None:
+                told = f": {condition}" if len(condition) <= _LONGEST and condition.isprintable() else ""
+                yield (
+                    path,
+                    f"an error that comes as 200 would {harm}: say {name}'s `error{told}` here too, or `error: false`",
+                )
+                break
+
+
+def _conditions(section: Calls) -> list[str | bool | None]:
+    return [*(step.error for step in section.steps or ()), section.error]
+
+
+def _flag_condition(section: Calls | None) -> str | None:
+    """Return the first `error` of a section that checks only a flag of the body, whatever the status is."""
+    for condition in _conditions(section) if section is not None else ():
+        if isinstance(condition, str):
+            names = compile_condition(condition).names
+            roots = {name[0] for name in names}
+            if roots == {"body"} and any(len(name) > 1 and name[1] in _FLAGS for name in names):
+                return condition
+    return None

@@ -1,6 +1,7 @@
-"""YAML as the language wants it (section 2): 1.2 core meaning, positions, no surprises, bounded work.
+"""YAML as specs use it: the core schema of YAML 1.2, with positions, and with bounded work.
 
-Built on PyYAML's events, so that nothing is constructed that was not asked for and nesting cannot exhaust the stack.
+Built on PyYAML's events: they have positions, and aliases can be counted before they are expanded. libyaml itself
+refuses deep nesting.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 
 import yaml
 
+from yaml_connector._spec.fields import Path
 from yaml_connector._text import short_name
 from yaml_connector.errors import Diagnostic
 
 LARGEST_FILE = 2**20  # bytes
 DEEPEST = 100
 MOST_NODES = 100_000  # after aliases are expanded, as the text, which may not be longer than a file
-MOST_PROBLEMS = 200  # of one file: all that anybody has in honest work
+MOST_PROBLEMS = 200  # reported for one file
 _LONGEST_MESSAGE = 1000  # characters
 LONGEST_NUMBER = 3000  # digits
 _LONGEST_HINTED = 500  # characters of a line that a hint is looked for in
@@ -36,13 +38,12 @@ _QUOTED = re.compile(r"""(?<![^\s\[{,])(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))""")  # 
 _OPEN_TEMPLATE = re.compile(r"\$\{\{(?!.*\}\})")
 _SPECIAL = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
 
-Path = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, from 1
 
 
 @dataclass
 class Document:
-    """A parsed file: its `data`, where each value and key stands, and the source `lines` for messages."""
+    """A parsed file: its `data`, the positions of values and keys, its `text`, and the `problems` found in it."""
 
     file: str
     data: Any = None
@@ -52,7 +53,7 @@ class Document:
     text: str = ""
 
     def position(self, path: Path, *, key: bool = False) -> Position:
-        """Where the value (or the key) at `path` stands; of a path that does not exist, its nearest parent."""
+        """Return the position of the value (or the key) at `path`, or of the nearest parent that exists."""
         if not self.values:
             again = parse(self.text.encode(), self.file)
             self.values, self.keys = again.values, again.keys
@@ -63,11 +64,11 @@ class Document:
         return self.values.get(path, (1, 1))
 
     def forget_positions(self) -> None:
-        """Forget where things stand, which is most of a document's memory; it is read again when somebody asks."""
+        """Forget all positions, which take most of a document's memory; `position` parses them again."""
         self.values, self.keys = {}, {}
 
     def problem(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> Diagnostic:
-        """A problem at a path of this file."""
+        """Return a problem at a path of this file."""
         return self._problem(self.position(path, key=key), path, message, severity)
 
     def _problem(self, position: Position, path: Path, message: str, severity: str) -> Diagnostic:
@@ -76,11 +77,11 @@ class Document:
             text = text[: _LONGEST_MESSAGE - 3] + "..."
         return Diagnostic(self.file, *position, show_path(path), text, severity)
 
-    def note(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> None:
+    def report(self, path: Path, message: str, *, key: bool = False, severity: str = "error") -> None:
         """Add a problem at a path to the file's problems; raises TooManyDiagnostics when these are too many."""
-        self.note_at(self.position(path, key=key), path, message, severity)
+        self.report_at(self.position(path, key=key), path, message, severity)
 
-    def note_at(self, position: Position, path: Path, message: str, severity: str = "error") -> None:
+    def report_at(self, position: Position, path: Path, message: str, severity: str = "error") -> None:
         """Add a problem at a position to the file's problems; raises TooManyDiagnostics when these are too many."""
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(self._problem(position, path, message, severity))
@@ -90,18 +91,18 @@ class Document:
         raise TooManyDiagnostics
 
     def first_of(self, problems: Iterable[Diagnostic]) -> list[Diagnostic]:
-        """These problems of the file in its order; of too many the first ones, and last that there are more."""
+        """Return these problems in the order of the file; of too many only the first, and one that says so."""
         ordered = sorted(problems)
         return ordered if len(ordered) <= MOST_PROBLEMS else [*ordered[:MOST_PROBLEMS], self._more("error")]
 
     def _more(self, severity: str) -> Diagnostic:
         end = self.text.count("\n") + 1, len(self.text) - self.text.rfind("\n")
-        message = f"there are more problems than the {MOST_PROBLEMS} reported here; mend these first"
+        message = f"there are more problems than the {MOST_PROBLEMS} reported here; correct these first"
         return self._problem(end, (), message, severity)
 
 
 def show_path(path: Path) -> str:
-    """A path as messages write it: `get.phase[0].map.FAILED`."""
+    """Return a path as messages write it: `get.phase[0].map.FAILED`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + short_name(part)
@@ -109,12 +110,11 @@ def show_path(path: Path) -> str:
 
 
 class TooManyDiagnostics(Exception):
-    """Looking for more problems makes no sense: what is wrong has been noted."""
+    """There are enough problems, all reported: stop looking for more."""
 
 
 def parse(content: bytes, file: str) -> Document:
-    """Parse one file. Never raises: what is wrong is in the document's `problems`, and `data` is None if nothing can be
-    made of it."""
+    """Parse one file. Never raises: the problems are in the document; `data` is None if nothing is usable."""
     document = Document(file)
     try:
         _Parser(document, content).run()
@@ -146,7 +146,7 @@ class _Parser:
         raise TooManyDiagnostics
 
     def note(self, line: int, column: int, path: Path, message: str) -> None:
-        self.document.note_at((line, column), path, message)
+        self.document.report_at((line, column), path, message)
 
     def run(self) -> None:
         events = self.live

@@ -1,4 +1,4 @@
-"""Finding and loading specs: `load(path)` gives the specs or raises `SpecError` with all problems (section 11)."""
+"""Finds and loads specs: `load(path)` returns the specs, or raises SpecError with all problems."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from yaml_connector._loading.checks import check_spec
 from yaml_connector._loading.document import LARGEST_FILE, Document, parse
-from yaml_connector._loading.partial import prune_invalid
-from yaml_connector._loading.validation import build
+from yaml_connector._loading.validation import build, prune_invalid
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import ConfigError, Diagnostic, SpecError
@@ -25,7 +24,7 @@ DEFAULT_FOLDER = "connectors.d"
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A spec that can be used, with the file it came from, the data as written, and the warnings about it."""
+    """A valid spec, with its file, its document, and the warnings about it."""
 
     spec: ConnectorSpec
     file: str
@@ -34,7 +33,7 @@ class LoadedSpec:
 
 
 def specs_path(path: str | os.PathLike[str] | None = None) -> str:
-    """Where specs are looked for: the argument, else `YAML_CONNECTOR_PATH`, else `connectors.d`."""
+    """Return where specs are looked for: the argument, else `YAML_CONNECTOR_PATH`, else `connectors.d`."""
     return str(path if path is not None else os.environ.get(SPEC_PATH_VARIABLE) or DEFAULT_FOLDER)
 
 
@@ -104,7 +103,7 @@ def _mentions(file: str, name: str) -> bool:
 
 
 def load_all(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Diagnostic]]:
-    """Load what can be loaded, and give all problems, warnings too."""
+    """Load every spec that is valid; return them and all problems, with warnings."""
     loaded: list[LoadedSpec] = []
     problems: list[Diagnostic] = []
     with gc_disabled():
@@ -120,8 +119,8 @@ def load_all(paths: Iterable[str]) -> tuple[list[LoadedSpec], list[Diagnostic]]:
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Python does not look for garbage meanwhile. For making much that stays: looking through it again and again takes
-    as long as a third of the work, and finds next to nothing."""
+    """Disable the cyclic garbage collector while many long-lived objects are built: it takes up to a third of the time
+    and frees next to nothing."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -132,7 +131,7 @@ def gc_disabled() -> Iterator[None]:
 
 
 def spec_files(path: str, problems: list[Diagnostic]) -> list[str]:
-    """The spec files that a path stands for; a path that stands for none is a problem."""
+    """Return the spec files of a path, which is a file or a folder. No file is a problem."""
     where = Path(path)
     if where.is_file():
         return [str(path)]
@@ -153,12 +152,12 @@ def spec_files(path: str, problems: list[Diagnostic]) -> list[str]:
 
 
 def is_test_file(name: str) -> bool:
-    """Is this the name of a contract test?"""
+    """Return whether this is the name of a contract test."""
     return name.endswith((".test.yaml", ".test.yml"))
 
 
 def read_file(file: str) -> bytes | OSError:
-    """The content of a file, of a too long one only as much as shows that, or why it cannot be read."""
+    """Return the content of a file, at most one byte more than allowed, or the error if it cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
             return OSError(errno.EINVAL, "not a regular file")  # a pipe would be waited for
@@ -169,12 +168,12 @@ def read_file(file: str) -> bytes | OSError:
 
 
 def read_spec(file: str) -> tuple[LoadedSpec | None, list[Diagnostic]]:
-    """The spec in a file, if it can be used, and its problems in the order of the file."""
+    """Return the spec of a file, None if it is invalid, and its problems in the order of the file."""
     return load_text(read_file(file), file)
 
 
 def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, list[Diagnostic]]:
-    """Load one spec from its content; gives it, if it can be used, and its problems in the order of the file."""
+    """Return the spec of this content, None if it is invalid, and its problems in the order of the file."""
     if isinstance(content, OSError):
         return None, [Diagnostic(file, 1, 1, "", f"cannot be read: {content.strerror}")]
     document = parse(content, file)

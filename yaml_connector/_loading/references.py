@@ -1,15 +1,13 @@
-"""Which names an expression can see, by the place it stands in (the table of section 3), and which it refers to."""
+"""Which names an expression can see, by its place in the spec."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
 from yaml_connector._expressions.jinja import REQUEST, Reference
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.fields import Model, slots
 from yaml_connector._spec.requests import Step
 from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector._text import did_you_mean, short, short_name
@@ -81,18 +79,3 @@ class SpecNames:
         self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": TASK_NAMES})
         self.with_secrets = self.base.plus(secrets=secrets)
         self.job: Children = job
-
-
-def names_in(model: Model) -> Iterator[Reference]:
-    """Every name that the expressions below a model refer to."""
-    for _, mark, value in slots(model):
-        if mark is None:
-            continue
-        if mark.kind == "template":
-            yield from compile_tree(value).names
-        elif mark.kind == "condition":
-            yield from compile_condition(value).names
-        elif mark.kind == "extraction":
-            yield from compile_extraction(value).names
-        else:
-            yield from compile_extractions(value).names

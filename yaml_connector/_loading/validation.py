@@ -1,15 +1,18 @@
-"""From plain data to a spec model, with pydantic's findings in the language's own words."""
+"""From plain data to a model, with pydantic's errors as diagnostics in the language's own words."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
-from yaml_connector._loading.document import MOST_PROBLEMS, Document, Path, TooManyDiagnostics
+from yaml_connector._loading.document import MOST_PROBLEMS, Document, TooManyDiagnostics
+from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.auth import AUTH_KINDS
+from yaml_connector._spec.fields import Path
 from yaml_connector._text import did_you_mean, short
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,10 +31,10 @@ _MOST_FOUND = 10 * MOST_PROBLEMS  # of pydantic's errors; several may be one pro
 
 
 def build(model: type[M], document: Document) -> M | None:
-    """Validate the document's data as `model`; what is wrong goes to the document's problems, and None comes back."""
+    """Return the document's data as `model`, or None after adding what is invalid to the document's problems."""
     if not isinstance(document.data, dict):
         with suppress(TooManyDiagnostics):
-            document.note((), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1")
+            document.report((), f"must be a mapping, not {describe(document.data)}; a spec starts with spec_version: 1")
         return None
     try:
         return model.model_validate(document.data)
@@ -59,7 +62,7 @@ def _note(model: type[BaseModel], document: Document, error: ValidationError) ->
             message = f"must be {' or '.join(several)}, not {describe(item['input'])}"
         if (path, message, on_key) not in noted:
             noted.add((path, message, on_key))
-            document.note(path, message, key=on_key)
+            document.report(path, message, key=on_key)
 
 
 def describe(value: Any) -> str:
@@ -200,3 +203,59 @@ def _containers(annotation: Any) -> list[Any]:
         if get_origin(annotation) is Union or hasattr(annotation, "__metadata__") or not isinstance(part, type):
             found += _containers(part)
     return found
+
+
+# --- what can still be checked of an invalid spec ------------------------------------------------------------------
+
+_MOST_ROUNDS = 6  # removing a part may make another one invalid
+_LARGEST = 200_000  # characters; the problems of a larger file come in two steps
+_PLACEHOLDERS: dict[str, Any] = {
+    "spec_version": 1,
+    "task_type_name": "x",
+    "connection": {"base_url": "https://host"},
+    "base_url": "https://host",
+    "create": {"request": "POST /", "job_id": "-"},
+    "job_id": "-",
+    "phase": [{"when": "true", "is": "RUNNING"}],
+}
+_NAMED: dict[str, Any] = {"config": {"type": "any", "default": None}, "inputs": "any", "secrets": {}}
+
+
+def prune_invalid(data: Any, length: int) -> ConnectorSpec | None:
+    """Return the spec without its invalid parts, so that the rest can be checked and all problems come at once.
+
+    Where something else may refer to a part, a placeholder takes its place. `length` is that of the file in characters.
+    Returns None if there is nothing left to check.
+    """
+    if not isinstance(data, dict) or length > _LARGEST:
+        return None
+    data = deepcopy(data)
+    for _ in range(_MOST_ROUNDS):
+        try:
+            return ConnectorSpec.model_validate(data)
+        except ValidationError as error:
+            for item in error.errors(include_url=False, include_context=False, include_input=False):
+                location = [part for part in item["loc"] if part != "[key]"]
+                path = walk(data, location)
+                if item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
+                    _at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
+                elif path:
+                    _remove(data, path)
+    return None
+
+
+def _remove(data: dict[str, Any], path: Path) -> None:
+    """Remove the value at a path. An item goes with its whole list, because removing it would move those after it."""
+    root = str(path[0])
+    if root in _NAMED and len(path) > 1 and isinstance(data[root], dict):
+        data[root][path[1]] = deepcopy(_NAMED[root])
+        return
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    _at(data, path[:-1]).pop(path[-1], None)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data[part]
+    return data

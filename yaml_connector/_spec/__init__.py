@@ -1,5 +1,4 @@
-"""The models of the language page: one module per part of it. Closed, frozen, with no behaviour beyond their own
-rules."""
+"""The spec language as pydantic models, a module for each part: closed, frozen, with no behaviour but their rules."""
 
 from yaml_connector._spec.phases import PHASES, TERMINAL_PHASES
 from yaml_connector._spec.sections import ConnectorSpec

@@ -1,4 +1,4 @@
-"""What all models of the language share: closed objects, and marks that say what a field's text may hold."""
+"""What all models of the language share: closed objects, and marks that say what a field may contain."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
+from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
+from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import parse_duration, parse_size
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
@@ -23,8 +25,11 @@ class Model(BaseModel):
 
 @dataclass(frozen=True)
 class Slot:
-    """Marks a field whose text is more than text. `kind`: `template` (a string or a tree of them), `extraction` (of one
-    value), `extractions` (a mapping of them) or `condition`. What has no mark may not hold a template."""
+    """Marks a field that may contain expressions. A field without a mark may not contain a template.
+
+    `kind` is `template` (a string or a tree of them), `extraction` (of one value), `extractions` (a mapping of them) or
+    `condition`.
+    """
 
     kind: Literal["template", "extraction", "extractions", "condition"]
 
@@ -69,7 +74,7 @@ Path = tuple[str | int, ...]
 
 
 def slots(model: Model, path: Path = ()) -> Iterator[tuple[Path, Slot | None, Any]]:
-    """Every given field below a model, as (path, mark or None, value); marked values come whole."""
+    """Yield every given field below a model, as (path, mark or None, value); marked values come whole."""
     for name, field in type(model).model_fields.items():
         if name in model.model_fields_set:
             yield from _inside(getattr(model, name), (*path, field.alias or name), _mark(type(model), name))
@@ -101,3 +106,18 @@ def _inside(value: Any, path: Path, mark: Slot | None) -> Iterator[tuple[Path, S
 
 def _holds_models(value: Any) -> bool:
     return any(isinstance(item, Model) for item in (value.values() if isinstance(value, dict) else value))
+
+
+def names_in(model: Model) -> Iterator[Reference]:
+    """Yield every name that the expressions below a model refer to."""
+    for _, mark, value in slots(model):
+        if mark is not None:
+            yield from _COMPILERS[mark.kind](value).names
+
+
+_COMPILERS: dict[str, Callable[[Any], Any]] = {
+    "template": compile_tree,
+    "condition": compile_condition,
+    "extraction": compile_extraction,
+    "extractions": compile_extractions,
+}

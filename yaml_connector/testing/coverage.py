@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._http.events import Events
-from yaml_connector._loading.document import Path, show_path
+from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec.fields import Path
 from yaml_connector._spec.requests import Calls
 
 

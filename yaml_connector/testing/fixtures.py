@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from yaml_connector._expressions.value_types import check_config, parse_type
-from yaml_connector._loading.document import Document, Path
+from yaml_connector._loading.document import Document
 from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.fields import Path
 from yaml_connector._spec.task_fields import Container
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector._text import did_you_mean

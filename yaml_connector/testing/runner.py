@@ -19,8 +19,8 @@ from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import read_links
-from yaml_connector._loading.document import Path
 from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec.fields import Path
 from yaml_connector.errors import Diagnostic, YamlConnectorError
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences

@@ -52,7 +52,7 @@ def test_a_long_text_that_aliases_repeat_is_counted(run: dict[str, Any]) -> None
 def test_two_hundred_problems_are_shown_and_whether_there_are_more(mistakes: int) -> None:
     text = spec(**{f"name{index}": 1 for index in range(mistakes)})
     _, problems = load_text(text.encode(), "s.yaml")
-    more = "there are more problems than the 200 reported here; mend these first"
+    more = "there are more problems than the 200 reported here; correct these first"
     assert len(problems) == min(mistakes, 201)
     assert [problem.message == more for problem in problems] == [False] * min(mistakes, 200) + [True] * (mistakes > 200)
 

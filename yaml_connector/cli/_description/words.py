@@ -9,9 +9,8 @@ from typing import Any
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector._loading.references import names_in
 from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
-from yaml_connector._spec.fields import Model
+from yaml_connector._spec.fields import Model, names_in
 from yaml_connector._spec.interface import ConfigField, Secret
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Create, Poll
