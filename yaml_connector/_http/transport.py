@@ -93,7 +93,7 @@ class AiohttpTransport(Transport):
                     response.release()
                     await response.wait_for_close()
         except _FAILURES as error:
-            raise _wire_error(error, timeout) from None
+            raise _transport_error(error, timeout) from None
         return response.status, response.headers, content
 
     @asynccontextmanager
@@ -107,7 +107,7 @@ class AiohttpTransport(Transport):
                 response.release()
                 await response.wait_for_close()
         except _FAILURES as error:
-            raise _wire_error(error, timeout) from None
+            raise _transport_error(error, timeout) from None
 
     async def close(self) -> None:
         """Close the connections of this event loop."""
@@ -153,7 +153,7 @@ def _url(text: str) -> URL:
 _FAILURES = (aiohttp.ClientError, OSError, EOFError)  # TimeoutError is an OSError
 
 
-def _wire_error(error: BaseException, timeout: float) -> Exception:
+def _transport_error(error: BaseException, timeout: float) -> Exception:
     if isinstance(error.__cause__, EvaluationError):  # the file of the body could not be read
         return error.__cause__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
