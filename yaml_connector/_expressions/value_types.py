@@ -347,7 +347,7 @@ def python_name(kind: ValueType, form: Literal["python", "typed", "given"] = "py
 def as_plain(value: Any) -> Any:
     """Return a converted output as JSON: a datetime as RFC 3339, a duration as its seconds."""
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return rfc3339(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, list):
@@ -358,6 +358,11 @@ def as_plain(value: Any) -> Any:
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
+
+
+def rfc3339(moment: datetime, timespec: str = "auto") -> str:
+    """Return a time as RFC 3339, in UTC with a `Z`; `timespec` is that of `datetime.isoformat`."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def epoch_seconds(value: Any) -> float | int:

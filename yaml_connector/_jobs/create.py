@@ -11,6 +11,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import rfc3339
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
@@ -149,7 +150,7 @@ class CreateOperation:
 
     def _unknown(self, failure: TransientError, look_up: str = "") -> JobMeta:
         metrics.AMBIGUOUS_CREATES.labels(self.plan.task_type, "unknown").inc()
-        when = datetime.fromtimestamp(clock().time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        when = rfc3339(datetime.fromtimestamp(clock().time(), UTC), "seconds")
         key = self.scope.task.get("key", "")
         return self._failed(
             f"it is unknown whether the job was submitted: {failure} (at {when}; task.key {key}){look_up}. Look for it "

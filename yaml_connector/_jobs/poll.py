@@ -9,6 +9,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import rfc3339
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._http.response_policy import retry_after
@@ -174,7 +175,7 @@ def unreadable(plan: PollPlan, state: JobState, failure: Exception, scope: Scope
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         state.next_poll = max(state.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
     metrics.UNREADABLE.labels(plan.task_type).inc()
-    when = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    when = rfc3339(datetime.fromtimestamp(since, UTC), "seconds")
     message = f"unreadable since {when}: {failure}"
     if now - since >= settings.tolerance:
         metrics.no_longer_unreadable(plan.task_type, state, now - since)

@@ -1,4 +1,4 @@
-"""Doing something again whenever a file changes: `test --watch`."""
+"""Calls a function again whenever a file changes: `test --watch`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PAUSE = 0.3  # seconds between two looks
 
 
 def whenever_changed(paths: Callable[[], Iterable[str]], do: Callable[[], object]) -> None:
-    """Do it now, and again after every change of a file or folder that `paths` gives; until Ctrl-C."""
+    """Call `do` now, and again after every change of a file or folder in `paths()`, until Ctrl-C."""
     try:
         while True:
             before = stamps(paths())
@@ -22,7 +22,7 @@ def whenever_changed(paths: Callable[[], Iterable[str]], do: Callable[[], object
 
 
 def stamps(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """When each path was changed, and how long it is; nothing of one that is not there."""
+    """Return the time of the last change and the size of each path that exists."""
     found = {}
     for path in paths:
         try:

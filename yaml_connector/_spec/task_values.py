@@ -1,4 +1,4 @@
-"""A task's config, completed by the defaults and checked against the spec (section 5)."""
+"""A task's config, completed with the defaults and checked against the spec."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from yaml_connector.errors import ConfigError, EvaluationError
 
 
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of the config; raises ConfigError with all that is wrong, each with the field's name."""
+    """Return every field of the config; raises ConfigError that names each field that is wrong, and why."""
     problems = [
         f"{spec.task_type_name} has no config field {name!r}{did_you_mean(name, spec.config)}"
         for name in given
