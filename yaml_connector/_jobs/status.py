@@ -167,10 +167,13 @@ def read_status(plan: StatusPlan, scope: Scope) -> Reading:
     """Read what the response in the scope says of the job. Raises TransientError if it lacks the JSON that the phase is
     read from, EvaluationError if a rule cannot be evaluated."""
     reading = _read_phase(plan, scope)
-    reading.info = _read_info(plan, scope)
-    reading.links = read_links(plan, scope)
+    if plan.info is not None:
+        reading.info = _read_info(plan.info, scope)
+    if plan.links:
+        reading.links = read_links(plan, scope)
     if reading.phase is not None:
-        reading.message = _read_message(plan, scope)
+        if plan.message is not None:
+            reading.message = _read_message(plan.message, scope)
         if reading.message is None and reading.phase in ("FAILED", "RETRYABLE_FAILED", "ABORTED"):
             reading.message = f"the API reports {_reported(plan, reading)}"
     return reading
@@ -231,22 +234,18 @@ def _reported(plan: StatusPlan, reading: Reading) -> str:
     return rule.when.source if rule is not None and rule.when is not None else "a state that is not mapped"
 
 
-def _read_message(plan: StatusPlan, scope: Scope) -> str | None:
-    if plan.message is None:
-        return None
+def _read_message(message: Extraction, scope: Scope) -> str | None:
     try:
-        value = plan.message.first(scope)
+        value = message.first(scope)
     except EvaluationError as problem:
         metrics.logger.debug("get.message has no value: %s", problem)
         return None
     return None if value is None or value == "" else as_text(value)
 
 
-def _read_info(plan: StatusPlan, scope: Scope) -> dict[str, Any]:
-    if plan.info is None:
-        return {}
+def _read_info(plan: Value, scope: Scope) -> dict[str, Any]:
     try:
-        info = plan.info.evaluate(scope)
+        info = plan.evaluate(scope)
         to_json(info)
     except EvaluationError as problem:
         metrics.logger.debug("get.info has no value: %s", problem)
