@@ -1,4 +1,4 @@
-"""Bounded work: an expression may not take long or fill the memory, whatever it says (section 3).
+"""Bounded work: an expression may not take long or fill the memory, whatever it says.
 
 What can make much out of little (repeating, joining, replacing, padding, formatting) is sized up before it is done. All
 results together count against what one evaluation may do.

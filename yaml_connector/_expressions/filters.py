@@ -1,4 +1,4 @@
-"""The language's own filters and functions (section 3). Each gives null for null and undefined."""
+"""The language's own filters and functions. Each gives null for null and undefined."""
 
 from __future__ import annotations
 

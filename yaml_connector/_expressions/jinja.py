@@ -1,4 +1,4 @@
-"""Expressions (section 3): Jinja2's expression syntax in a bounded sandbox, compiled once, with the names they use.
+"""Expressions: Jinja2's expression syntax in a bounded sandbox, compiled once, with the names they use.
 
 Two dialects differ in what a missing field is. In a *request* it is an error that says what does exist. In what is read
 from an *answer* it is undefined: false, comparisons with it are false, and so is every further field of it.

@@ -1,4 +1,4 @@
-"""JSONPath, compiled once (section 3, extractions).
+"""JSONPath, compiled once.
 
 The plain paths that nearly every spec uses (`$.a.b[0]`, `$['a-b']`, `$.items[*].id`) become a loop over keys;
 everything else goes to jsonpath-ng's extended parser, which takes milliseconds to build and is imported only then.
