@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.real_processes import Process, clean_environment, started
+from tests.support.real_processes import Process, clean_environment, started, wait_until
 
-READY = re.compile(r"^serving on \S+:(\d+)(?: \(TLS\))?(?:, health and metrics on \S+:(\d+))?: (.*)$", re.MULTILINE)
+READY = re.compile(r"^serving on \S+:(\d+)(?: \(TLS\))?(?:, health and metrics on \S+:(\d+))?: (.*)\n", re.MULTILINE)
 
 
 @dataclass
@@ -27,9 +27,7 @@ class Serving:
 def ready(process: Process) -> Serving:
     """Wait until a service says that it serves."""
     process.wait_for("serving on ")
-    process.wait_for("\n")
-    found = READY.search(process.output)
-    assert found is not None, process.output
+    found = wait_until(lambda: READY.search(process.output), "the whole line that says where it serves")
     return Serving(process, int(found[1]), int(found[2] or 0), found[3].split(", "))
 
 

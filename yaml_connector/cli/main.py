@@ -19,7 +19,7 @@ from yaml_connector.errors import YamlConnectorError
 _COMMANDS = {
     "catalog": ("catalog", "Find and copy specs of well-known job APIs."),
     "check": ("check.command", "Check the live API before the first job."),
-    "demo": ("demo", "Run the tour in a checkout."),
+    "demo": ("demo", "Run a tour of all parts."),
     "docs": ("docs.command", "Write a page for workflow authors."),
     "explain": ("explain.command", "Explain a field, or a whole spec."),
     "new": ("new.command", "Write a first spec and its contract test."),

@@ -1,40 +1,46 @@
-"""The tour: `python -m yaml_connector.demo` in a checkout (or `make demo`).
+"""The tour: `yaml-connector demo`, also as `python -m yaml_connector.demo`.
 
-It starts the job service and the connector service, plays Flyte over gRPC (two users, a success with pages of log
-lines, a
-failure, a cancelled job), runs the example workflow locally, and stops everything. Real processes, real sockets.
+It starts the job service and the connector service, plays Flyte over gRPC (two users, a success with its log, a
+failure, a cancelled job, a wrong key), runs the workflow locally, and stops everything. Real processes, real sockets;
+its spec and its workflow are part of the package.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.demo.processes import free_port, run_and_show, start
+from yaml_connector.demo.processes import run_and_show, start
 
+if TYPE_CHECKING:
+    from yaml_connector.flyte.service_client import ServiceClient
+    from yaml_connector.flyte.task import YamlConnectorTask
+
+_FOLDER = Path(__file__).parent
+_SPECS, _WORKFLOW = _FOLDER / "connectors.d", _FOLDER / "workflow.py"
 _USERS = {"ALICE_API_KEY": "alice-7f3c9e21", "BOB_API_KEY": "bob-52d8b0aa"}
+_ABORT_AFTER = 1.5  # seconds
 
 
 def main() -> None:
-    """Run the tour from a checkout's root; exits with 1 if something did not work."""
-    root = Path.cwd()
-    for needed in ("connectors.d/batch_job.yaml", "examples/main.py"):
-        if not (root / needed).is_file():
-            raise SystemExit(f"run this in a checkout of yaml_connector: {root / needed} is missing")
+    """Run the tour. Raises SystemExit if something did not work."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     began = time.monotonic()
     with ExitStack() as stack:
         state = stack.enter_context(tempfile.TemporaryDirectory(prefix="yaml-connector-demo-"))
         service_url = stack.enter_context(_job_service(state))
-        port = stack.enter_context(_connector_service(service_url))
-        _as_flyte(port)
-        _local_run(root, service_url)
+        address = stack.enter_context(_connector_service(service_url))
+        _as_flyte(address)
+        _local_run(service_url)
     _title(f"done in {time.monotonic() - began:.0f} s; everything is stopped")
 
 
@@ -63,50 +69,66 @@ def _job_service(state: str) -> Iterator[str]:
 
 
 @contextmanager
-def _connector_service(service_url: str) -> Iterator[int]:
-    _title("the connector: c0, with every spec of connectors.d")
-    port = free_port()
-    command = [_script("c0"), "--port", str(port), "--prometheus_port", str(free_port())]
-    command += ["--modules", "yaml_connector.flyte.service"]
-    env = {"BATCH_URL": service_url, "YAML_CONNECTOR_PATH": "connectors.d"}
-    click.echo(f"   {' '.join(['c0', *command[1:]])}")
-    with start(command, ready="(0)", env=env):
-        yield port
+def _connector_service(service_url: str) -> Iterator[str]:
+    _title("the connector service, with every spec of a folder")
+    command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", str(_SPECS), "--port", "0"]
+    click.echo(f"   yaml-connector serve {' '.join(command[3:])}")
+    with start(command, ready="serving on", env={"BATCH_URL": service_url}) as (_, line):
+        click.echo(f"   {line}")
+        yield line.removeprefix("serving on ").split(": ")[0]
 
 
-def _script(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _as_flyte(port: int) -> None:
-    from yaml_connector.flyte.service_client import FlyteClient
+def _as_flyte(address: str) -> None:
+    from yaml_connector.flyte.service_client import ServiceClient
     from yaml_connector.flyte.task import task_plugin
 
-    plugin = task_plugin("batch_job")
-    with FlyteClient(port) as flyte:
+    plugin = task_plugin(_SPECS / "batch_job.yaml")
+    task = plugin("hello", plugin_config=plugin.Config(timeout_seconds=60), api_key="alice-api-key")
+    alice, bob = (_USERS[f"{name}_API_KEY"] for name in ("ALICE", "BOB"))
+    with closing(ServiceClient(address)) as flyte:
         _title("what Flyte sees")
-        click.echo(f"   task types: {', '.join(flyte.task_types())}")
-        hello = plugin("hello", plugin_config=plugin.Config(timeout_seconds=60), api_key="alice-api-key")
-
+        click.echo(f"   task types: {', '.join(name for listed in flyte.list().values() for name, _ in listed)}")
         _title("alice runs batch_job(name='world')")
-        flyte.follow(hello, {"name": "world"}, {"api_key": _USERS["ALICE_API_KEY"]}, run="run-1")
+        asyncio.run(_run(flyte, task, "world", alice, run="run-1"))
         _title("bob runs one that fails")
-        flyte.follow(hello, {"name": "fail"}, {"api_key": _USERS["BOB_API_KEY"]}, run="run-2")
+        asyncio.run(_run(flyte, task, "fail", bob, run="run-2"))
         _title("alice starts a long one, and it is aborted")
-        flyte.follow(hello, {"name": "sleep-60"}, {"api_key": _USERS["ALICE_API_KEY"]}, run="run-3", abort_after=1.5)
+        asyncio.run(_run(flyte, task, "sleep-60", alice, run="run-3", abort_after=_ABORT_AFTER))
         _title("somebody with a wrong key")
-        flyte.follow(hello, {"name": "world"}, {"api_key": "not-a-key-at-all"}, run="run-4")
+        asyncio.run(_run(flyte, task, "world", "not-a-key-at-all", run="run-4"))
 
 
-def _local_run(root: Path, service_url: str) -> None:
-    command = ["flyte", "run", "--local", "examples/main.py", "batch_job", "--name", "laptop"]
+async def _run(
+    flyte: ServiceClient, task: YamlConnectorTask, name: str, key: str, *, run: str, abort_after: float | None = None
+) -> None:
+    """Submit a task and show its life until it has ended: phases, log, outputs or message."""
+    from yaml_connector.flyte.service_client import attempt_of
+
+    began = time.monotonic()
+
+    def tell(kind: str, text: str) -> None:
+        click.echo(f"   {time.monotonic() - began:4.1f} s {'| ' if kind == 'log' else ''}{text}")
+
+    job = await asyncio.to_thread(flyte.create, task, {"name": name}, attempt_of(task, run), {"api_key": key})
+    tell("note", f"create: {len(job.kept)} bytes are kept with the job")
+    following = asyncio.create_task(flyte.follow(job, tell))
+    if abort_after is not None:
+        await asyncio.sleep(abort_after)
+        tell("note", "abort")
+        await asyncio.to_thread(flyte.delete, job)
+    for output in (await following).outputs.literals:
+        tell("note", f"output {output.name} = {output.value.scalar.primitive.string_value!r}")
+
+
+def _local_run(service_url: str) -> None:
+    command = ["flyte", "run", "--local", _WORKFLOW.name, "batch_job", "--name", "laptop"]
     _title(f"the same task from a laptop: {' '.join(command)}")
-    env = {"BATCH_URL": service_url, **_USERS}
-    code = run_and_show([_script("flyte"), *command[1:]], env=env, cwd=root)
+    env = {"BATCH_URL": service_url, "YAML_CONNECTOR_PATH": str(_SPECS), **_USERS}
+    program = str(Path(sys.executable).with_name("flyte"))
+    code = run_and_show([program, *command[1:]], env=env, cwd=_FOLDER)
     if code != 0:
         raise SystemExit(f"the local run ended with code {code}")
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     main()

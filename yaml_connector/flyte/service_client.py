@@ -1,14 +1,12 @@
-"""Flyte's part, played over gRPC: templates serialized by Flyte's own code, secrets in the connection, polling,
-logs."""
+"""Plays Flyte over gRPC: sends a connector service what Flyte's backend sends it, made by Flyte's own code."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-import click
 import grpc
 from flyte.models import SerializationContext
 from flyteidl2.connector.connector_pb2 import (
@@ -24,131 +22,171 @@ from flyteidl2.connector.connector_pb2 import (
 from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub, ConnectorMetadataServiceStub
 from flyteidl2.core.execution_pb2 import TaskExecution
 from flyteidl2.core.identifier_pb2 import (
+    Identifier,
     NodeExecutionIdentifier,
     TaskExecutionIdentifier,
     WorkflowExecutionIdentifier,
 )
 from flyteidl2.core.security_pb2 import Connection
+from flyteidl2.core.tasks_pb2 import TaskTemplate
 
+from yaml_connector._jobs.follower import JobFollower
+from yaml_connector._jobs.logs import LogLine, LogPage
+from yaml_connector._jobs.poll import Status
 from yaml_connector.flyte._internals import convert_from_native_to_inputs, get_proto_task
-from yaml_connector.flyte.task import YamlConnectorTask
 
-_ENDS = (TaskExecution.SUCCEEDED, TaskExecution.FAILED, TaskExecution.RETRYABLE_FAILED, TaskExecution.ABORTED)
-_EVERY = 0.5  # Flyte asks about every 30 s; a tour is more impatient
+CONTEXT = SerializationContext(project="flytesnacks", domain="development", org="acme", version="v1")
+_TIMEOUT = 15.0  # seconds for a call; Flyte waits 10
+
+Lines: TypeAlias = list[Any]  # Flyte's LogLine messages
+TaskTypes: TypeAlias = list[tuple[str, int]]  # with their versions
 
 
-class FlyteClient:
-    """A client of a connector service on this machine."""
+@dataclass
+class ServiceJob:
+    """One job: what Flyte keeps of it between its calls. `kept` is the resource_meta that create returned."""
 
-    def __init__(self, port: int) -> None:
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        grpc.channel_ready_future(self._channel).result(timeout=20)
-        self._connector = AsyncConnectorServiceStub(self._channel)
-        self._metadata = ConnectorMetadataServiceStub(self._channel)
+    task: Any
+    kept: bytes
+    connection: Connection
+    output_prefix: str = ""
 
-    def __enter__(self) -> FlyteClient:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._channel.close()
+class ServiceClient:
+    """A client of the connector service at an address (host:port), over TLS if `credentials` are given.
 
-    def task_types(self) -> list[str]:
-        """The task types that the service drives."""
-        connectors = self._metadata.ListConnectors(ListConnectorsRequest()).connectors
-        return [category.name for connector in connectors for category in connector.supported_task_categories]
+    `context` says whose tasks it sends: project, domain, organization, and the tasks' version. Each call raises
+    grpc.RpcError if the service answers with an error.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        context: SerializationContext = CONTEXT,
+        patience: float = 30.0,
+    ) -> None:
+        self.context = context
+        # a pool of its own: gRPC would keep using a connection to a service that is gone
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options)
+        grpc.channel_ready_future(self.channel).result(timeout=patience)
+        self._connector = AsyncConnectorServiceStub(self.channel)
+        self._metadata = ConnectorMetadataServiceStub(self.channel)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self.channel.close()
+
+    def list(self) -> dict[str, TaskTypes]:
+        """Return each connector's name, with its task types and versions."""
+        listed = self._metadata.ListConnectors(ListConnectorsRequest(), timeout=_TIMEOUT).connectors
+        return {item.name: [(one.name, one.version) for one in item.supported_task_categories] for item in listed}
 
     def create(
         self,
-        task: YamlConnectorTask,
+        task: Any,
         inputs: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        *,
-        run: str,
-        attempt: int = 0,
-    ) -> bytes:
-        """Submit a task as Flyte does; gives the resource_meta that Flyte would keep."""
-        context = SerializationContext(project="flytesnacks", domain="development", org="demo", version="1")
-        identity = TaskExecutionIdentifier(
-            retry_attempt=attempt,
-            node_execution_id=NodeExecutionIdentifier(
-                node_id="a0",
-                execution_id=WorkflowExecutionIdentifier(project="flytesnacks", domain="development", name=run),
-            ),
-        )
+        metadata: TaskExecutionMetadata,
+        secrets: Mapping[str, str] | None = None,
+    ) -> ServiceJob:
+        """Submit a task with inputs as Python values, for one attempt (`attempt_of`); `secrets` are names to values."""
+        node = metadata.task_execution_id.node_execution_id
+        place = (self.context.project, self.context.domain, node.execution_id.name, node.node_id)
+        prefix = "s3://bucket/" + "/".join(map(str, place))
+        connection = Connection(secrets=secrets or {})
         request = CreateTaskRequest(
-            template=get_proto_task(task, context),
+            template=template_of(task, self.context),
             inputs=asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs)).proto_inputs,
-            output_prefix="s3://bucket/outputs",
-            task_execution_metadata=TaskExecutionMetadata(task_execution_id=identity),
-            connection=Connection(secrets=secrets),
+            output_prefix=prefix,
+            task_execution_metadata=metadata,
+            connection=connection,
         )
-        return bytes(self._connector.CreateTask(request).resource_meta)
+        answer = self._connector.CreateTask(request, timeout=_TIMEOUT)
+        return ServiceJob(task, bytes(answer.resource_meta), connection, prefix)
 
-    def get(self, task: YamlConnectorTask, kept: bytes, secrets: Mapping[str, str]) -> Resource:
-        """Ask for the job's phase, message, links and outputs."""
+    def get(self, job: ServiceJob) -> Resource:
+        """Return the job's phase, message, links and outputs."""
         request = GetTaskRequest(
-            resource_meta=kept, task_category=_category(task), connection=Connection(secrets=secrets)
+            resource_meta=job.kept,
+            task_category=_category(job.task),
+            output_prefix=job.output_prefix,
+            connection=job.connection,
         )
-        return self._connector.GetTask(request).resource
+        return self._connector.GetTask(request, timeout=_TIMEOUT).resource
 
-    def delete(self, task: YamlConnectorTask, kept: bytes, secrets: Mapping[str, str]) -> None:
+    def delete(self, job: ServiceJob) -> None:
         """Abort the job."""
         request = DeleteTaskRequest(
-            resource_meta=kept, task_category=_category(task), connection=Connection(secrets=secrets)
+            resource_meta=job.kept, task_category=_category(job.task), connection=job.connection
         )
-        self._connector.DeleteTask(request)
+        self._connector.DeleteTask(request, timeout=_TIMEOUT)
 
-    def logs(self, task: YamlConnectorTask, kept: bytes, token: str = "") -> tuple[list[Any], str]:
-        """One page of the log, and the token of the next one ("": there is no more for now)."""
-        lines: list[Any] = []
-        request = GetTaskLogsRequest(resource_meta=kept, task_category=_category(task), token=token)
-        token = ""
-        for message in self._connector.GetTaskLogs(request):
+    def logs(self, job: ServiceJob, token: str = "") -> tuple[Lines, str]:
+        """Return the lines of one log call, and the next call's token ("": there are no more for now)."""
+        lines: Lines = []
+        following = ""
+        request = GetTaskLogsRequest(resource_meta=job.kept, task_category=_category(job.task), token=token)
+        for message in self._connector.GetTaskLogs(request, timeout=_TIMEOUT):
             lines += message.body.lines
-            token = message.header.token or token
-        return lines, token
+            if message.HasField("header"):
+                following = message.header.token
+        return lines, following
 
-    def follow(
-        self,
-        task: YamlConnectorTask,
-        inputs: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        *,
-        run: str,
-        abort_after: float | None = None,
-    ) -> None:
-        """Submit a task and show its life until it is over: phases, pages of the log, outputs or message."""
-        began = time.monotonic()
-        kept = self.create(task, inputs, secrets, run=run)
-        click.echo(f"   create: {len(kept)} bytes are kept with the job")
-        shown, aborted = None, False
-        while True:
-            resource = self.get(task, kept, secrets)
-            if resource.phase != shown:
-                shown = resource.phase
-                message = f": {resource.message}" if resource.message else ""
-                click.echo(f"   {time.monotonic() - began:4.1f} s {TaskExecution.Phase.Name(resource.phase)}{message}")
-            if resource.phase in _ENDS:
-                break
-            if abort_after is not None and not aborted and time.monotonic() - began > abort_after:
-                aborted = True
-                click.echo(f"   {time.monotonic() - began:4.1f} s abort")
-                self.delete(task, kept, secrets)
-            time.sleep(_EVERY)
-        self._show_log(task, kept)
-        for output in resource.outputs.literals:
-            click.echo(f"   output {output.name} = {output.value.scalar.primitive.string_value!r}")
+    async def follow(
+        self, job: ServiceJob, tell: Callable[[str, str], None], stop: asyncio.Event | None = None
+    ) -> Resource:
+        """Follow the job to its end, as JobFollower does, and return the last answer of get."""
+        last = Resource()
 
-    def _show_log(self, task: YamlConnectorTask, kept: bytes) -> None:
-        token, number = "", 0
-        while True:
-            lines, token = self.logs(task, kept, token)
-            number += 1
-            for line in lines:
-                click.echo(f"   log page {number} | {line.timestamp.ToDatetime():%H:%M:%S} {line.message}")
-            if not token:
-                return
+        async def get() -> Status:
+            nonlocal last
+            last = await asyncio.to_thread(self.get, job)
+            links = [(link.name, link.uri) for link in last.log_links]
+            return Status(phase_of(last), last.message or None, links)
+
+        async def logs(token: str) -> AsyncIterator[LogPage]:
+            lines, following = await asyncio.to_thread(self.logs, job, token)
+            yield LogPage([LogLine(line.message) for line in lines], token=following or None, last=True)
+
+        await JobFollower(get=get, logs=logs, tell=tell).follow(stop)
+        return last
 
 
-def _category(task: YamlConnectorTask) -> TaskCategory:
+def template_of(task: Any, context: SerializationContext = CONTEXT) -> TaskTemplate:
+    """A task as Flyte registers it, after a round trip through the bytes of the wire."""
+    return TaskTemplate.FromString(get_proto_task(task, context).SerializeToString())
+
+
+def attempt_of(
+    task: Any, run: str, action: str = "a0", attempt: int = 0, context: SerializationContext = CONTEXT
+) -> TaskExecutionMetadata:
+    """The identity of one attempt of a run's action, as Flyte fills it."""
+    project, domain, org = context.project, context.domain, context.org
+    identity = TaskExecutionIdentifier(
+        task_id=Identifier(project=project, domain=domain, org=org, name=task.name, version=context.version),
+        retry_attempt=attempt,
+        node_execution_id=NodeExecutionIdentifier(
+            node_id=action,
+            execution_id=WorkflowExecutionIdentifier(project=project, domain=domain, org=org, name=run),
+        ),
+    )
+    return TaskExecutionMetadata(
+        task_execution_id=identity,
+        namespace=f"{project}-{domain}",
+        labels={"run": run, "action": action, "attempt": str(attempt + 1), "task-name": task.name},
+        k8s_service_account="default",
+    )
+
+
+def phase_of(resource: Resource) -> str:
+    """The phase's name."""
+    return str(TaskExecution.Phase.Name(resource.phase))
+
+
+def _category(task: Any) -> TaskCategory:
     return TaskCategory(name=task.task_type, version=task.task_type_version)

@@ -91,12 +91,6 @@ def test_an_unknown_name_says_the_closest(command: Command) -> None:
     assert "did you mean slurm?" in done.stderr
 
 
-def test_the_tour_says_that_it_needs_a_checkout(command: Command) -> None:
-    done = command("demo")
-    assert done.returncode == 2
-    assert "the tour runs in a checkout" in done.stderr
-
-
 @pytest.mark.slow
 def test_all_commands_are_there_as_a_plugin_of_flytes_own_command(tmp_path: Path) -> None:
     done = subprocess.run(
