@@ -76,7 +76,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         task_execution_metadata: TaskExecutionMetadata | None = None,
         **kwargs: Any,
     ) -> JobResourceMeta:
-        """Submit the job (section 7)."""
+        """Submit the job."""
         try:
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
@@ -91,16 +91,16 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         return JobResourceMeta(await self.jobs.create(values))
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
-        """How the job is doing (section 8). Never raises."""
+        """How the job is doing. Never raises."""
         status = await self.jobs.get(resource_meta.meta, kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
-        """Cancel the job (section 9)."""
+        """Cancel the job."""
         await self.jobs.delete(resource_meta.meta, kwargs)
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
-        """The log from a token on (section 9): bodies with lines, then a header with the next token."""
+        """The log from a token on: bodies with lines, then a header with the next token."""
         async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
             if page.lines:
                 lines = [flyte_line(line) for line in page.lines]

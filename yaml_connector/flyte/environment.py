@@ -87,7 +87,7 @@ def _is_shipped(here: Path) -> bool:
 
 
 def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
-    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle (section 11): the
+    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle: the
     specs, and the package where it is not installed in the task's image. Paths are relative to the caller's file."""
     caller = inspect.stack()[1].filename
     here = Path(caller).resolve().parent

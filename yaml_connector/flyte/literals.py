@@ -1,4 +1,4 @@
-"""Between the language's types and Flyte's: Python types, literal types, and values (section 5)."""
+"""Between the language's types and Flyte's: Python types, literal types, and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task plugins, generated from specs (section 11): a class as a hand-written one, and its typed `Config`."""
+"""Task plugins, generated from specs: a class as a hand-written one, and its typed `Config`."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def _plugin_doc(spec: ConnectorSpec, config: type[Any]) -> str:
 
 
 def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
-    """The generated plugin class of a spec, with its `Config` (section 11).
+    """The generated plugin class of a spec, with its `Config`.
 
     `spec` is a task type's name in the specs folder, or a path. Raises SpecError or ConfigError.
     """
@@ -279,7 +279,7 @@ def task_from_spec(
     secrets: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> YamlConnectorTask:
-    """A task that runs as a job of the spec's API (section 11).
+    """A task that runs as a job of the spec's API.
 
     `name` is the task's (default: the task type's), `config` its typed configuration, `inputs` and `outputs` names to
     Python types (default: the spec's), `secrets` names to names in Flyte's secret store; further arguments are those of

@@ -1,4 +1,4 @@
-"""What a task is called, and whose it is: `task.*` of section 3, read from Flyte's messages when it is asked for."""
+"""What a task is called, and whose it is: `task.*`, read from Flyte's messages when it is asked for."""
 
 from __future__ import annotations
 
