@@ -73,7 +73,7 @@ def _same(expected: Any, found: Any) -> bool:
         return expected is found
     if isinstance(expected, int | float) and isinstance(found, int | float):
         return expected == found
-    return type(expected) is type(found) and bool(expected == found)
+    return bool(expected == found)
 
 
 def _matches(expected: str, found: Any) -> bool:

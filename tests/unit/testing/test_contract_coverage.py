@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, get, state
 from tests.support.paths import ROOT
 from yaml_connector._loading.loader import read_file
-from yaml_connector.testing import report
+from yaml_connector.testing import loader, report
 from yaml_connector.testing.loader import load_tests
 from yaml_connector.testing.runner import run_tests
 
@@ -178,6 +178,12 @@ def test_a_log_with_each_and_a_streamed_one_are_seen(folder: Folder) -> None:
     assert unreached(folder, [CREATE, none])[-1] == "logs.request"
     logs = {"logs": {"exchanges": [pods, line], "expect": {"lines": ["one"]}}}
     assert [place for place in unreached(folder, [CREATE, logs]) if place.startswith("logs")] == []
+
+
+def test_hidden_files_are_not_tests(folder: Folder) -> None:
+    file = folder.write({"tests": []})
+    folder.write({"spec": "batch_job.yaml"}, ".batch_job.test.yaml")
+    assert loader.tests_of(str(folder.path / "batch_job.yaml")) == [file]
 
 
 def test_all_files_of_tests_of_a_spec_count_together(folder: Folder) -> None:

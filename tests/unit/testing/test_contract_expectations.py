@@ -222,6 +222,8 @@ def test_logs_go_on_from_the_last_token_and_an_empty_one_starts_again(folder: Fo
     assert folder.run(
         CREATE, page(None, None, "p2"), page("p2", None, "p3"), page(None, "", "p2"), page("p2", None, None)
     ).passed
+    # The log of another job is read from its start.
+    assert folder.run(CREATE, page(None, None, "p2"), CREATE, page(None, None, None)).passed
     # A call that gave no token leaves the last one.
     assert folder.run(CREATE, page(None, None, "p2"), page("p2", None, None), page("p2", None, None)).passed
     assert not folder.run(CREATE, page(None, None, "p2"), page(None, None, None)).passed

@@ -68,6 +68,7 @@ def test_a_request_out_of_order_is_told_as_that(folder: Folder) -> None:
     assert failure.what == (
         "out of order: GET https://batch.test/jobs/7 was sent, which is exchange 2; GET /first comes first"
     )
+    assert failure.differences == ()  # it matches another exchange, so its fields are right
 
 
 def test_a_repeat_answers_so_many_times(folder: Folder) -> None:
