@@ -1,4 +1,4 @@
-"""Bounded work: an expression may not take long or fill the memory, whatever it says.
+"""Bounds the time and the memory of any expression.
 
 What can make much out of little (repeating, joining, replacing, padding, formatting) is sized up before it is done. All
 results together count against what one evaluation may do.

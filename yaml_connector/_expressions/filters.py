@@ -1,4 +1,4 @@
-"""The language's own filters and functions. Each gives null for null and undefined."""
+"""The language's own filters and functions. Each returns null for null and undefined."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def _b64decode(value: Any) -> str:
     try:
         return base64.b64decode(padded, validate=False).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
-        raise EvaluationError("b64decode: this is no base64 of a text") from None
+        raise EvaluationError("b64decode: this is not base64 of UTF-8 text") from None
 
 
 def _fromjson(value: Any) -> Any:
     try:
         return parse_json(value)
     except (TypeError, ValueError, RecursionError):
-        raise EvaluationError("fromjson: this is no JSON text") from None
+        raise EvaluationError("fromjson: this is not valid JSON") from None
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise EvaluationError(f"{pattern!r} is no regular expression: {error}") from None
+        raise EvaluationError(f"{pattern!r} is not a valid regular expression: {error}") from None
 
 
 def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
@@ -104,7 +104,7 @@ def _fingerprint(value: Any) -> str:
             as_text(value).encode(), password=None, unsafe_skip_rsa_key_validation=True
         )
     except Exception:  # many kinds, and their texts may quote the key
-        raise EvaluationError("fingerprint: this is no private key in PEM") from None
+        raise EvaluationError("fingerprint: this is not a private key in PEM") from None
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(public).digest()).decode()
 

@@ -88,7 +88,7 @@ ANSWER = Sandbox(LenientUndefined)
 def to_plain(value: Any) -> Any:
     """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
 
-    Raises EvaluationError for what is no data: a function, an object.
+    Raises EvaluationError for a value that is not data, such as a function.
     """
     if value is None or type(value) in _DATA:
         return value

@@ -127,7 +127,7 @@ def _items(value: Any) -> list[Any]:
 
 def _extended(text: str) -> Path:
     if len(text) > LONGEST_EXTENDED:
-        raise EvaluationError(f"{short(text)} is no JSONPath: it is longer than {LONGEST_EXTENDED} characters")
+        raise EvaluationError(f"{short(text)} is not a valid JSONPath: it is longer than {LONGEST_EXTENDED} characters")
 
     from jsonpath_ng import jsonpath
     from jsonpath_ng.exceptions import JSONPathError
@@ -136,9 +136,9 @@ def _extended(text: str) -> Path:
     try:
         parsed = parse(text)
     except JSONPathError as error:
-        raise EvaluationError(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+        raise EvaluationError(f"{text!r} is not a valid JSONPath: {_one_line(error)}") from None
     except Exception as error:  # the parser lets IndexError, AttributeError and the like escape on odd input
-        raise EvaluationError(f"{text!r} is no JSONPath: {_one_line(error)}") from None
+        raise EvaluationError(f"{text!r} is not a valid JSONPath: {_one_line(error)}") from None
 
     single = (jsonpath.Root, jsonpath.This, jsonpath.Child, jsonpath.Index)
 

@@ -374,7 +374,7 @@ def epoch_seconds(value: Any) -> float | int:
         except ValueError:
             return _from_rfc3339(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
-        raise EvaluationError(f"{value!r} is no time: RFC 3339 or epoch seconds or milliseconds are")
+        raise EvaluationError(f"{value!r} is not a valid time; use RFC 3339, or epoch seconds or milliseconds")
     for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
         if abs(value) < 1e11:
             break
@@ -391,6 +391,6 @@ def _from_rfc3339(text: str) -> float | int:
     try:
         moment = datetime.fromisoformat(shortened)
     except ValueError:
-        raise EvaluationError(f"{text!r} is no time: RFC 3339 or epoch seconds or milliseconds are") from None
+        raise EvaluationError(f"{text!r} is not a valid time; use RFC 3339, or epoch seconds or milliseconds") from None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return int(seconds) if seconds == int(seconds) else seconds

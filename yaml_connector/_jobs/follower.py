@@ -120,7 +120,7 @@ class LogFollower:
     async def read_new_lines(self, *, last: bool) -> AsyncGenerator[LogLine, None]:
         """Yield the lines that are new, as far as there are any now; all that are left if the job has ended (`last`).
 
-        Raises YamlConnectorError if these cannot be read. Before the end that is no error: the next call reads them.
+        Raises YamlConnectorError if these cannot be read. Before the end that is fine: the next call reads them.
         """
         pages = empty = failures = 0
         while empty < _EMPTY_PAGES and (last or pages < _PAGES_AT_ONCE):

@@ -129,7 +129,7 @@ class _Parser:
         self.nodes = 0
         self.characters = 0  # of all texts, aliases expanded
         self.live = self.events()
-        self.recorded: list[yaml.Event] = []  # what stands in anchored nodes
+        self.recorded: list[yaml.Event] = []  # the events of anchored nodes
         self.open_anchors = 0
         self.anchors: dict[str, slice] = {}  # the part of `recorded`; without an end while it is being read
         self.meant: dict[yaml.AliasEvent, slice] = {}

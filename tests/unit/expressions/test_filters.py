@@ -70,7 +70,7 @@ class TestJson:
 
     @pytest.mark.parametrize("text", ["", "{", "nul", "[1,]", "'a'"])
     def test_text_that_is_none_is_a_problem(self, text: str) -> None:
-        assert "fromjson: this is no JSON text" in problem("x | fromjson", x=text)
+        assert "fromjson: this is not valid JSON" in problem("x | fromjson", x=text)
 
 
 class TestBase64:
@@ -119,9 +119,9 @@ class TestRegex:
         assert value(call) == expected
 
     def test_that_is_wrong_is_a_problem_that_says_how(self) -> None:
-        assert "'(' is no regular expression: missing )" in problem("'a' | regex('(')")
+        assert "'(' is not a valid regular expression: missing )" in problem("'a' | regex('(')")
         assert "has no group 5" in problem("'a' | regex('(a)', 5)")
-        assert "'[' is no regular expression" in problem("'a' | regex_replace('[', '')")
+        assert "'[' is not a valid regular expression" in problem("'a' | regex_replace('[', '')")
         assert problem("'a' | regex_replace('a', '\\\\9')")
 
     @given(st.text(st.sampled_from("ab1.")), st.text(st.sampled_from("xy1")))

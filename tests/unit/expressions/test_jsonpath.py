@@ -116,8 +116,8 @@ def test_a_syntax_error_is_a_problem_that_shows_the_path_and_says_where(path: st
     with pytest.raises(EvaluationError) as raised:
         compile_path(path)
     message = str(raised.value)
-    assert message.startswith(f"{path!r} is no JSONPath: ")
-    assert len(message) > len(f"{path!r} is no JSONPath: ") + 5
+    assert message.startswith(f"{path!r} is not a valid JSONPath: ")
+    assert len(message) > len(f"{path!r} is not a valid JSONPath: ") + 5
     assert "\n" not in message
 
 

@@ -93,7 +93,7 @@ def test_numbers_survive_the_struct_that_knows_no_integers() -> None:
         ({"queue": None}, "config field 'queue': null is not a valid str"),
         ({"debug": 1}, "config field 'debug': 1 is not a valid bool"),
         ({"wait": "5 minutes"}, "config field 'wait': '5 minutes' is not a valid duration; write it as 500ms, 10s, 5m"),
-        ({"start": "noon"}, "config field 'start': 'noon' is no time"),
+        ({"start": "noon"}, "config field 'start': 'noon' is not a valid time"),
         ({"data": ""}, "config field 'data': '' is not a valid URI"),
         ({"tags": "a"}, "config field 'tags': 'a' is not a valid list[str]"),
         ({"sizes": [1, 11]}, "config field 'sizes': 11 is more than the maximum 10"),
