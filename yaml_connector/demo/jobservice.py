@@ -8,7 +8,7 @@
     GET  /jobs/ID/logs       {"lines": [{"text", "time", "stream"}], "next"}; ?cursor= takes a `next`
     GET  /health             for everyone
 
-Whatever is no success answers {"message"}. With users, each needs their key as a bearer token and sees only their own
+Every failure answers {"message"}. With users, each needs their key as a bearer token and sees only their own
 jobs. Commands run with the rights and in the working directory of the service: it is for trying things out, on this
 machine.
 """
@@ -161,7 +161,7 @@ def _parse(body: bytes) -> tuple[str, float, list[str] | None]:
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether aiohttp logs more than a request that is no good HTTP, which has its answer."""
+    """Whether aiohttp logs more than a request that is not valid HTTP, which has its response."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (HttpProcessingError, web.RequestPayloadError))
 

@@ -188,7 +188,7 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
     _signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline:
-        process.poll()  # so that the command itself is no zombie, which would count as left
+        process.poll()  # so that the command itself does not stay a zombie, which would count as left
         if not _signal_group(process, 0):
             return
         time.sleep(0.02)

@@ -90,14 +90,14 @@ class Store:
         CursorError for a cursor that was never given. (A cursor is an offset in the file, just behind a line break.)
         """
         if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 16):
-            raise CursorError(f"{cursor!r} is no cursor of this log")
+            raise CursorError(f"{cursor!r} is not a valid cursor of this log")
         offset = int(cursor or 0)
         lines: list[dict[str, Any]] = []
         with (self._directory / job.id / LOG).open("rb") as log:
             if offset:
                 log.seek(offset - 1)
                 if log.read(1) != b"\n":
-                    raise CursorError(f"{cursor!r} is no cursor of this log")
+                    raise CursorError(f"{cursor!r} is not a valid cursor of this log")
             # A line without its line break is still being written.
             while len(lines) < size and (line := log.readline()).endswith(b"\n"):
                 lines.append(json.loads(line))

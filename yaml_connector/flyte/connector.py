@@ -168,7 +168,7 @@ def utf8(value: Any) -> Any:
 
 
 def flyte_line(line: LogLine) -> FlyteLogLine:
-    """A log line as Flyte's; a level stands in front of the text, for which Flyte has no field of its own."""
+    """A log line as Flyte's; a level is in front of the text, for which Flyte has no field of its own."""
     message = f"[{line.level}] {line.message}" if line.level else line.message
     flyte = FlyteLogLine(message=utf8(message), originator=_USER)
     if line.timestamp is not None:

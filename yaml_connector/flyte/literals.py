@@ -186,7 +186,7 @@ def _is_any(annotation: Any) -> bool:
 
 
 def kind_of_literal(literal_type: LiteralType) -> ValueType:
-    """The type of the language that a task's interface declares; what is no type of it counts as `any`."""
+    """The type of the language that a task's interface declares; a type that it does not have counts as `any`."""
     match literal_type.WhichOneof("type"):
         case "simple":
             return _SIMPLE.get(literal_type.simple, _ANY)

@@ -1,4 +1,4 @@
-"""What stands in front of Flyte's servicer, for `serve` and for `c0` alike.
+"""The guard in front of Flyte's servicer, for `serve` and for `c0` alike.
 
 Every call passes here before Flyte converts anything of it. Errors of this package reach the caller as words: Flyte's
 servicer sees to that for create, get and delete, but not for logs and metrics.

@@ -72,4 +72,4 @@ def test_a_cursor_that_was_never_given_is_refused(service: Service, cursor: str)
     job = service.run("echo", "one")
     answer = service.http.get(f"/jobs/{job['id']}/logs", params={"cursor": cursor})
     assert answer.status_code == 400
-    assert "is no cursor of this log" in message(answer)
+    assert "is not a valid cursor of this log" in message(answer)
