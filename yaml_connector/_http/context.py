@@ -107,7 +107,8 @@ class CallContext:
 
     def truncate(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """Cut a text to a length, without secrets."""
-        return truncate(redactor_for(self.secrets).redact(text[: length * 20]), length)
+        text = redactor_for(self.secrets).redact(text[: length * 20])
+        return text if len(text) <= length else truncate(text, length)
 
     def single_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """Return the start of a text of any length as one line, without secrets."""

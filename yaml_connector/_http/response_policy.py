@@ -64,7 +64,8 @@ def raise_for_response(
             text = api_message(context, response, read) if error is True else as_text(error)
             raise _permanent(context, response, text, read, criteria)
     if status in criteria.statuses:
-        if criteria.requires_json and 200 <= status < 300 and _lacks_json(response, criteria):
+        requires_json = criteria.requires_json and (bool(response.content) or not criteria.allows_empty)
+        if requires_json and 200 <= status < 300 and response.body is UNDEFINED:
             kind = response.headers.get("Content-Type") or "no content type"
             what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
             raise TransientError(context.describe(response, what), may_have_been_processed=True, status=status)
@@ -83,10 +84,6 @@ def raise_for_response(
             unknown_job=_is_unknown_job(criteria, read),
         )
     raise _permanent(context, response, text, read, criteria)
-
-
-def _lacks_json(response: Response, criteria: SuccessCriteria) -> bool:
-    return response.body is UNDEFINED and (bool(response.content) or not criteria.allows_empty)
 
 
 def _permanent(
