@@ -12,7 +12,7 @@
 
 ``python -m bench.calls_of_get`` does not measure time: it counts the package's functions and files in one warm get.
 
-Each bench takes ``--quick`` and ``--json FILE``. A module of a bench has `ABOUT`, `COLUMNS`, `add_options`, `complete` and
+Each bench takes ``--quick`` and ``--json FILE``. Its module has `ABOUT`, `COLUMNS`, `add_options`, `complete` and
 `measure`, which returns the rows of its table. They share:
 
 ==================  ==========================================================================
