@@ -10,6 +10,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,14 @@ from pathlib import Path
 PATIENCE = 60.0  # seconds; a busy machine takes long to start a process
 
 
-def _as_a_shell_does() -> None:
-    """In the new process: the terminal is its own, and Ctrl-C is not ignored."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# As a shell does it: the terminal is the command's own, and Ctrl-C is not ignored. This is a program and not a
+# `preexec_fn`, which would run after a fork of this process, and gRPC's threads may not survive that.
+_AS_A_SHELL_DOES = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Terminal:
@@ -31,9 +36,14 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.process = subprocess.Popen(
-            list(command), cwd=cwd, env=dict(env), stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True, preexec_fn=_as_a_shell_does,
-        )  # fmt: skip
+            [sys.executable, "-S", "-c", _AS_A_SHELL_DOES, *command],
+            cwd=cwd,
+            env=dict(env),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
         os.close(slave)
         self.shown = ""
         self.seen = 0

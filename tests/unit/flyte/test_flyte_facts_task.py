@@ -98,7 +98,7 @@ def test_custom_is_a_struct_that_makes_every_number_a_double() -> None:
     assert MessageToDict(custom)["large"] != 2**53 + 1
 
 
-def test_a_task_without_a_flyte_run_around_it_is_not_executed(plain: None) -> None:
+def test_a_task_without_a_flyte_run_around_it_is_not_executed(plain: None, flyte_home: None) -> None:
     async def execute() -> None:
         await PlainTask("outside", "plain_fact").execute()
 
