@@ -15,7 +15,7 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 	@$(BIN)/python -m yaml_connector.demo
 
 quick: .venv/ready  ## the tests without processes, in parallel: less than half a minute
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/docs
+	$(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
 test: .venv/ready  ## all tests, in parallel (about 3 minutes)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup

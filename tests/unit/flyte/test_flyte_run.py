@@ -52,11 +52,11 @@ def jobs(url: str, user: str, name: str) -> list[dict[str, Any]]:
 def test_the_example_runs_and_shows_outputs_progress_and_each_log_line_once(
     flyte_run: Start, job_service_url: str
 ) -> None:
-    process = flyte_run("examples/main.py", "batch_job", "--name", "hello", ALICE_API_KEY=USER_KEYS["alice"])
+    process = flyte_run("examples/main.py", "batch_job", "--name", "the-example", ALICE_API_KEY=USER_KEYS["alice"])
     assert process.wait() == 0, process.output
-    assert "Hello, hello!" in process.output
+    assert "Hello, the-example!" in process.output
     lines = said(process)
-    assert lines[0] == f"submitted as {jobs(job_service_url, 'alice', 'hello')[0]['id']}"
+    assert lines[0] == f"submitted as {jobs(job_service_url, 'alice', 'the-example')[0]['id']}"
     counted = Counter(lines)
     assert set(counted.values()) == {1}
     assert [line for line in lines if line.startswith("| ")] == [
