@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
+from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.docs.doc_blocks import BASE, DOCS, completed
 from tests.support.fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
@@ -23,6 +26,7 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._loading.loader import load_all, load_text
 from yaml_connector.cli.main import cli
+from yaml_connector.flyte.admission import check_request
 from yaml_connector.flyte.files import open_file
 
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
@@ -285,6 +289,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the output ... is not at ..., and has no default": lambda _: output_of({}),
     "the output ... at ...: ... is not a valid int": lambda _: output_of({"rows": "many"}),
     "the API reports state ...": lambda _: got({"state": "error"}),
+    "the input ... is refused: ...; nothing was submitted": lambda _: refused_input(),
     "the spec that was kept with the job cannot be read ...": lambda _: kept_by_another(),
     "invalid log token; omit it to read from the start": lambda _: raised(
         lambda: job({}, logs={"request": "GET /log", "format": "text"}).logs("???")
@@ -329,6 +334,13 @@ TYPED = ROOT / "tests" / "unit" / "flyte" / "connectors.d" / "typed.yaml"
 def source(module: str) -> str:
     """A module's text, for what depends on the machine (name server, firewall, AWS keys) or on a Ctrl-C."""
     return (ROOT / "yaml_connector" / module).read_text(encoding="utf-8")
+
+
+def refused_input() -> str:
+    """What a caller reads whose task holds a pickle."""
+    pickled = Literal(scalar=Scalar(binary=Binary(value=b"", tag="pickle")))
+    request = CreateTaskRequest(inputs=Inputs(literals=[NamedLiteral(name="x", value=pickled)]))
+    return raised(lambda: check_request(request))
 
 
 def kept_by_another() -> str:

@@ -122,6 +122,7 @@ _PYTHON: dict[str, Any] = {
     "dir": Dir,
     "dataframe": DataFrame,
 }
+PYTHON_TYPES = tuple(_PYTHON.values())
 _ANY = ValueType("any")
 _SIMPLE = {
     SimpleType.INTEGER: ValueType("int"),

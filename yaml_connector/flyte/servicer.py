@@ -1,7 +1,8 @@
 """The guard in front of Flyte's servicer, for `serve` and for `c0` alike.
 
-Every call passes here before Flyte converts anything of it. Errors of this package reach the caller as words: Flyte's
-servicer sees to that for create, get and delete, but not for logs and metrics.
+Every call passes here before Flyte converts anything of it, and a create that holds a pickle is refused. Errors of this
+package reach the caller as words: Flyte's servicer sees to that for create, get and delete, but not for logs and
+metrics.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 from yaml_connector.errors import YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
+from yaml_connector.flyte.admission import RefusedInputError, check_request
 
 _CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
 _WORDED = (YamlConnectorError, FlyteConnectorNotFound, NotImplementedError)
@@ -49,6 +52,8 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Any, request: Any, context: Any) -> Any:
             try:
+                if isinstance(request, CreateTaskRequest):
+                    check_request(request)
                 return await method(self, request, context)
             except _WORDED as error:
                 await _abort(context, error)
@@ -64,6 +69,8 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoRetur
         await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
     if isinstance(error, NotImplementedError):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call")
+    if isinstance(error, RefusedInputError):
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     await context.abort(grpc.StatusCode.INTERNAL, str(error))
     raise error  # abort has raised already
 

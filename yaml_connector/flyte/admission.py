@@ -1,0 +1,164 @@
+"""What a CreateTask may hold, checked before Flyte converts any of it.
+
+Flyte's conversion unpickles some literals, and so runs code of whoever sent them. It looks at the declared type, at the
+literal and at the literal's metadata to decide. So all three are held to what the types of the language give, and
+everything else is refused, for every task type of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgpack
+from flyte.types import TypeEngine
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.core.literals_pb2 import Literal, Scalar
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+from yaml_connector._text import short
+from yaml_connector.errors import YamlConnectorError
+from yaml_connector.flyte.literals import PYTHON_TYPES
+
+_PICKLE = "PythonPickle"
+_DEEPEST = 16  # lists, mappings and unions inside each other
+_DEEPEST_JSON = 100
+# Conversion happens on the event loop, so what one task may hold is bounded.
+_MOST_TYPES = 1_000
+_MOST_ITEMS = 10_000  # a literal costs Flyte some 50 us
+_MOST_JSON_ITEMS = 200_000
+_LARGEST_STRUCT = 256 * 1024  # bytes
+_SIMPLE = frozenset(
+    {
+        SimpleType.NONE,
+        SimpleType.INTEGER,
+        SimpleType.FLOAT,
+        SimpleType.STRING,
+        SimpleType.BOOLEAN,
+        SimpleType.DATETIME,
+        SimpleType.DURATION,
+        SimpleType.STRUCT,
+    }
+)
+_JSON = frozenset({str, int, float, bool})
+_TAGS = frozenset({"", "none"}) | {
+    TypeEngine.get_transformer(declared).name for declared in (*PYTHON_TYPES, list[str], dict[str, str], dict)
+}
+_ADVICE = (
+    "allowed are str, int, float, bool, datetime, timedelta, None, files, directories and dataframes by their URI, "
+    "JSON values, and lists, mappings and optional values of them"
+)
+
+
+class RefusedInputError(YamlConnectorError):
+    """A CreateTask holds what no task of this service may send. The message names the input."""
+
+
+def check_request(request: CreateTaskRequest) -> None:
+    """Raise RefusedInputError unless every type and every value is one of the language's."""
+    admission = _Admission()
+    for entry in request.template.interface.inputs.variables:
+        _check(entry.key, admission.of_type(entry.value.type))
+    for literal in request.inputs.literals:
+        _check(literal.name, admission.of_literal(literal.value))
+
+
+def _check(name: str, wrong: str | None) -> None:
+    if wrong is not None:
+        raise RefusedInputError(f"the input {short(name)} is refused: {wrong}; nothing was submitted")
+
+
+def _first(found: Iterable[str | None]) -> str | None:
+    return next((text for text in found if text is not None), None)
+
+
+class _Admission:
+    """Says what is wrong with the types and values of one task, and counts what they are made of."""
+
+    def __init__(self) -> None:
+        self._types = self._items = self._json_items = 0
+
+    def of_type(self, declared: LiteralType, depth: int = 0) -> str | None:
+        self._types += 1
+        if depth > _DEEPEST:
+            return f"its type is more than {_DEEPEST} levels deep"
+        if self._types > _MOST_TYPES:
+            return f"the types of the task's inputs have more than {_MOST_TYPES} parts"
+        if declared.HasField("metadata") or declared.structure.dataclass_type or declared.structure.tag not in _TAGS:
+            return f"its type is not one of a connector's; {_ADVICE}"
+        match declared.WhichOneof("type"):
+            case "blob" if declared.blob.format == _PICKLE:
+                return "it is declared as a pickle, which is code"
+            case "blob" | "structured_dataset_type":
+                return None
+            case "simple" if declared.simple in _SIMPLE:
+                return None
+            case "simple" if declared.simple == SimpleType.BINARY:
+                return "it is declared as a pickle, which is code"
+            case "collection_type":
+                return self.of_type(declared.collection_type, depth + 1)
+            case "map_value_type":
+                return self.of_type(declared.map_value_type, depth + 1)
+            case "union_type":
+                return _first(self.of_type(item, depth + 1) for item in declared.union_type.variants)
+        return f"its type is not one of a connector's; {_ADVICE}"
+
+    def of_literal(self, literal: Literal, depth: int = 0) -> str | None:
+        self._items += 1
+        if depth > _DEEPEST:
+            return f"it is more than {_DEEPEST} levels deep; send it as one JSON value"
+        if self._items > _MOST_ITEMS:
+            return f"the task's inputs have more than {_MOST_ITEMS} items; send them as one JSON value, or as a file"
+        if "format" in literal.metadata:  # Flyte takes a struct for the place of a pickle then
+            return "its metadata names a format, and pickles are code"
+        match literal.WhichOneof("value"):
+            case "scalar":
+                return self._of_scalar(literal.scalar, depth)
+            case "collection":
+                return _first(self.of_literal(item, depth + 1) for item in literal.collection.literals)
+            case "map":
+                return _first(self.of_literal(item, depth + 1) for item in literal.map.literals.values())
+            case "offloaded_metadata":
+                return "its value is kept elsewhere (offloaded), and a service does not fetch it"
+        return f"it has no value; {_ADVICE}"
+
+    def _of_scalar(self, scalar: Scalar, depth: int) -> str | None:
+        match scalar.WhichOneof("value"):
+            case "primitive" | "none_type" | "structured_dataset":
+                return None
+            case "generic":
+                size = scalar.generic.ByteSize()
+                return f"it is a struct of {size} bytes; at most {_LARGEST_STRUCT}" if size > _LARGEST_STRUCT else None
+            case "binary" if scalar.binary.tag == "msgpack":
+                return self._of_json(scalar.binary.value)
+            case "binary":
+                return f"it is binary data with the tag {short(scalar.binary.tag)}, and pickles are code"
+            case "blob" if scalar.blob.metadata.type.format == _PICKLE:
+                return "it is a file that holds a pickle, which is code"
+            case "blob":
+                return None
+            case "union":
+                return self.of_type(scalar.union.type) or self.of_literal(scalar.union.value, depth + 1)
+        return f"it is not a value of a connector's types; {_ADVICE}"
+
+    def _of_json(self, packed: bytes) -> str | None:
+        try:
+            level: list[Any] = [msgpack.unpackb(packed, strict_map_key=False)]
+        except Exception:  # msgpack's own, and those of Python's types
+            return "it is not a JSON value that can be read"
+        for _ in range(_DEEPEST_JSON):
+            self._json_items += len(level)
+            if self._json_items > _MOST_JSON_ITEMS:
+                return f"the task's inputs have more than {_MOST_JSON_ITEMS} JSON values; send them as a file"
+            deeper: list[Any] = []
+            for value in level:
+                if isinstance(value, dict):
+                    deeper += value.values()
+                elif isinstance(value, list):
+                    deeper += value
+                elif value is not None and type(value) not in _JSON:
+                    return f"it holds a {type(value).__name__}, which JSON has not"
+            if not deeper:
+                return None
+            level = deeper
+        return f"it is more than {_DEEPEST_JSON} levels deep"
