@@ -40,20 +40,11 @@ def new_environment(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The source distribution of what git knows, and the wheel that is made from it."""
+    """The source distribution, and the wheel that is made from it."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    files = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
-    assert files, listed.stderr
-    for name in files:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     python = new_environment(folder / "builder")
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
@@ -75,6 +66,9 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     here = Path(sysconfig.get_path("purelib"))
     there = folder / "environment" / here.relative_to(sys.prefix)
     (there / "dependencies.pth").write_text(f"{here}\n")  # its own .pth files are not read: no editable install
+    flyte = Path(sys.executable).with_name("flyte").read_text().partition("\n")[2]  # a command of a dependency
+    python.with_name("flyte").write_text(f"#!{python}\n{flyte}")
+    python.with_name("flyte").chmod(0o755)
     return python.parent
 
 
@@ -99,16 +93,10 @@ def succeeds(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def data_files() -> set[str]:
-    """Every file of the package that git knows."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "yaml_connector"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+def package_files() -> set[str]:
+    """Every file of the package, relative to the checkout."""
+    files = {str(file.relative_to(ROOT)) for file in PACKAGE.rglob("*") if file.is_file()}
+    return {name for name in files if "__pycache__" not in name}
 
 
 def test_the_wheel_and_the_source_distribution_hold_every_file_of_the_package(built: tuple[Path, Path]) -> None:
@@ -116,8 +104,8 @@ def test_the_wheel_and_the_source_distribution_hold_every_file_of_the_package(bu
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
-    assert data_files() - in_sdist == set()
-    assert data_files() - in_wheel == set()
+    assert package_files() - in_sdist == set()
+    assert package_files() - in_wheel == set()
     assert {"yaml_connector/py.typed", "yaml_connector/catalog/slurm.yaml"} <= in_wheel
     assert [name for name in in_wheel if name.endswith("/LICENSE")]
 
@@ -177,3 +165,7 @@ def test_typed_tasks_are_written(command: Run, tmp_path: Path) -> None:
     succeeds(command("catalog", "add", "slurm"))
     succeeds(command("stubs"))
     assert list(tmp_path.rglob("*.py*"))
+
+
+def test_the_tour_runs_from_an_installed_wheel(command: Run) -> None:
+    assert "SUCCEEDED" in succeeds(command("demo"))
