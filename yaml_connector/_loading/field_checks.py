@@ -7,9 +7,7 @@ from math import isfinite
 from typing import Any
 
 from yaml_connector._expressions.compile import (
-    compile_condition,
-    compile_extraction,
-    compile_extractions,
+    compile_field,
     compile_text,
     find_templates,
     has_template,
@@ -60,23 +58,18 @@ class FieldChecker:
             self.no_template(path, value)
             return
         self.count(path, value, mark.kind)
+        if mark.kind == "template":
+            self.tree(path, value, names)
+            return
+        if mark.kind == "extractions" and isinstance(value, dict):
+            for key, item in value.items():
+                self.template_key((*path, key), key)
+                self.slot((*path, key), Slot("extraction"), item, names, root=root)
+            return
         try:
-            if mark.kind == "condition":
-                if isinstance(value, str) and has_template(value):
-                    raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
-                found = compile_condition(value).names
-            elif mark.kind == "extraction":
-                found = compile_extraction(value, root=root).names
-            elif mark.kind == "extractions":
-                if isinstance(value, dict):
-                    for key, item in value.items():
-                        self.template_key((*path, key), key)
-                        self.slot((*path, key), Slot("extraction"), item, names, root=root)
-                    return
-                found = compile_extractions(value).names
-            else:
-                self.tree(path, value, names)
-                return
+            if mark.kind == "condition" and isinstance(value, str) and has_template(value):
+                raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
+            found = compile_field(mark.kind, value, root=root).names
         except EvaluationError as problem:
             self.report(path, str(problem))
             return

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
-from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
+from yaml_connector._expressions.compile import compile_field
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import parse_duration, parse_size
 from yaml_connector._text import short
@@ -112,12 +112,4 @@ def names_in(model: Model) -> Iterator[Reference]:
     """Yield every name that the expressions below a model refer to."""
     for _, mark, value in slots(model):
         if mark is not None:
-            yield from _COMPILERS[mark.kind](value).names
-
-
-_COMPILERS: dict[str, Callable[[Any], Any]] = {
-    "template": compile_tree,
-    "condition": compile_condition,
-    "extraction": compile_extraction,
-    "extractions": compile_extractions,
-}
+            yield from compile_field(mark.kind, value).names

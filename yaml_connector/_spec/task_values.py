@@ -1,22 +1,30 @@
-"""A task's config, completed with the defaults and checked against the spec."""
+"""A task's config, inputs and outputs, checked against the spec."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from yaml_connector._expressions.value_types import check_config, parse_type
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import ConfigError, EvaluationError
 
 
+def unknown_name(spec: ConnectorSpec, kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message about a name that the spec does not have; `kind`: input, config field, secret, output."""
+    return f"{spec.task_type_name} has no {kind} {name!r}{did_you_mean(name, known)}"
+
+
+def unknown_names(spec: ConnectorSpec, kind: str, given: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Return the message about each name that the spec does not have."""
+    known = list(known)
+    return {name: unknown_name(spec, kind, name, known) for name in given if name not in known}
+
+
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every field of the config; raises ConfigError that names each field that is wrong, and why."""
-    problems = [
-        f"{spec.task_type_name} has no config field {name!r}{did_you_mean(name, spec.config)}"
-        for name in given
-        if name not in spec.config
-    ]
+    problems = list(unknown_names(spec, "config field", given, spec.config).values())
     config: dict[str, Any] = {}
     for name, field in spec.config.items():
         if name not in given and field.required:
@@ -29,3 +37,35 @@ def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, 
     if problems:
         raise ConfigError("; ".join(problems))
     return config
+
+
+def check_inputs(spec: ConnectorSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the inputs by the types of the spec, and a message for each name that is wrong."""
+    if spec.inputs is None:
+        return dict(given), {}
+    problems = unknown_names(spec, "input", given, spec.inputs)
+    inputs = {}
+    for name, field in spec.inputs.items():
+        if name in given:
+            try:
+                inputs[name] = check_config(given[name], field.type)
+            except EvaluationError as problem:
+                problems[name] = f"the input {name!r}: {problem}"
+    return inputs, problems
+
+
+def check_outputs(spec: ConnectorSpec, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the outputs that a task declares, name to type, and a message for each name that is wrong."""
+    problems = {} if "*" in spec.outputs else unknown_names(spec, "output", given, spec.outputs)
+    outputs = {}
+    for name, kind in given.items():
+        try:
+            outputs[name] = str(parse_type(kind))
+        except EvaluationError as problem:
+            problems.setdefault(name, f"the output {name!r}: {problem}")
+    return outputs, problems
+
+
+def spec_outputs(spec: ConnectorSpec) -> dict[str, str]:
+    """Return the outputs that the spec declares, name to type."""
+    return {name: str(field.type) for name, field in spec.outputs.items() if name != "*"}

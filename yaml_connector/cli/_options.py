@@ -75,9 +75,9 @@ class UsageErrors:
     def __init__(self) -> None:
         self._messages: list[str] = []
 
-    def add(self, message: str) -> None:
-        """Add one message."""
-        self._messages.append(message)
+    def add(self, *messages: str) -> None:
+        """Add messages."""
+        self._messages += messages
 
     def raise_if_any(self) -> None:
         """Raise click.UsageError with a line for each message, if there are any."""
@@ -135,25 +135,17 @@ def read_config(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) 
 
 def read_inputs(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, Any]:
     """Return the inputs, checked if the spec declares them; optional ones that are not given are None."""
-    from yaml_connector._expressions.value_types import check_config, parse_type
+    from yaml_connector._expressions.value_types import parse_type
+    from yaml_connector._spec.task_values import check_inputs
 
-    values = pairs(given, "--input", errors)
-    if spec.inputs is None:
-        return {name: typed_value(text, parse_type("any")) for name, text in values.items()}
-    for name in values:
-        if name not in spec.inputs:
-            errors.add(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
-    missing = [name for name, field in spec.inputs.items() if name not in values and not field.type.optional]
-    if missing:
-        wanted = " ".join(f"--input {name}=<{spec.inputs[name].type}>" for name in missing)
-        errors.add(f"{spec.task_type_name} needs: {wanted}")
-    inputs = {}
-    for name, field in spec.inputs.items():
-        try:
-            inputs[name] = check_config(typed_value(values[name], field.type), field.type) if name in values else None
-        except EvaluationError as problem:
-            errors.add(f"the input {name!r}: {problem}")
-    return inputs
+    kinds = {name: field.type for name, field in (spec.inputs or {}).items()}
+    texts = pairs(given, "--input", errors)
+    inputs, problems = check_inputs(
+        spec, {name: typed_value(text, kinds.get(name, parse_type("any"))) for name, text in texts.items()}
+    )
+    missing = [f"--input {name}=<{kind}>" for name, kind in kinds.items() if name not in texts and not kind.optional]
+    errors.add(*([f"{spec.task_type_name} needs: {' '.join(missing)}"] if missing else []), *problems.values())
+    return dict.fromkeys(kinds) | inputs
 
 
 def typed_value(text: str, kind: ValueType) -> Any:
@@ -173,18 +165,11 @@ def typed_value(text: str, kind: ValueType) -> Any:
 
 def read_outputs(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, str]:
     """Return the outputs of the task, name to type: the spec's, and with `"*"` those of the command line."""
-    from yaml_connector._expressions.value_types import parse_type
+    from yaml_connector._spec.task_values import check_outputs, spec_outputs
 
-    outputs = {name: str(field.type) for name, field in spec.outputs.items() if name != "*"}
-    for name, kind in pairs(given, "--output", errors).items():
-        if name not in outputs and "*" not in spec.outputs:
-            errors.add(f"the spec has no output {name!r}{did_you_mean(name, spec.outputs)}")
-            continue
-        try:
-            outputs[name] = str(parse_type(kind))
-        except EvaluationError as problem:
-            errors.add(f"the output {name!r}: {problem}")
-    return outputs
+    outputs, problems = check_outputs(spec, pairs(given, "--output", errors))
+    errors.add(*problems.values())
+    return spec_outputs(spec) | outputs
 
 
 def read_secrets(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors) -> dict[str, str]:
@@ -192,10 +177,12 @@ def read_secrets(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors)
 
     One that cannot be read is "", so that it does not count as missing, too.
     """
+    from yaml_connector._spec.task_values import unknown_name
+
     values = {}
     for name, source in pairs(given, "--secret", errors).items():
         if name not in spec.secrets:
-            errors.add(f"the spec has no secret {name!r}{did_you_mean(name, spec.secrets)}")
+            errors.add(unknown_name(spec, "secret", name, spec.secrets))
             continue
         try:
             values[name] = _secret_value(source, f"{name}=env:VARIABLE or {name}=file:PATH")

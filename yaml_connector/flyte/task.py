@@ -20,8 +20,8 @@ from flyte.models import NativeInterface, SerializationContext
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._loading.loader import LoadedSpec, resolve
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.task_values import complete_config
-from yaml_connector._text import closest, did_you_mean
+from yaml_connector._spec.task_values import complete_config, unknown_name
+from yaml_connector._text import closest
 from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.config_class import config_from, config_values, make_config
 from yaml_connector.flyte.connector import CONFIG_KEY
@@ -123,7 +123,7 @@ def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[st
     checked = {}
     for name, value in secrets.items():
         if name not in spec.secrets:
-            raise ConfigError(f"{spec.task_type_name} has no secret {name!r}{did_you_mean(name, spec.secrets)}")
+            raise ConfigError(unknown_name(spec, "secret", name, spec.secrets))
         if value is None:
             continue
         if not isinstance(value, str) or not value:
@@ -147,7 +147,7 @@ def input_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[st
         return {name: python_type_of(field.type) for name, field in spec.inputs.items()}
     for name, annotation in given.items():
         if name not in spec.inputs:
-            raise ConfigError(f"{spec.task_type_name} has no input {name!r}{did_you_mean(name, spec.inputs)}")
+            raise ConfigError(unknown_name(spec, "input", name, spec.inputs))
         kind = kind_of_python(annotation, where=f"input {name!r}")
         if not _narrows(kind, spec.inputs[name].type):
             raise ConfigError(f"input {name!r} is {spec.inputs[name].type} in the spec, and {kind} is something else")
@@ -174,7 +174,7 @@ def output_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[s
         return {name: python_type_of(field.type) for name, field in named.items()}
     for name, annotation in given.items():
         if name not in spec.outputs and "*" not in spec.outputs:
-            raise ConfigError(f"{spec.task_type_name} has no output {name!r}{did_you_mean(name, named)}")
+            raise ConfigError(unknown_name(spec, "output", name, named))
         kind_of_python(annotation, where=f"output {name!r}")
     return {name: never_pickled(annotation) for name, annotation in given.items()}
 

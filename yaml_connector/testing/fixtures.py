@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector._expressions.value_types import check_config, parse_type
 from yaml_connector._loading.document import Document
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
 from yaml_connector._spec.task_fields import Container
-from yaml_connector._spec.task_values import complete_config
-from yaml_connector._text import did_you_mean
-from yaml_connector.errors import ConfigError, Diagnostic, EvaluationError
+from yaml_connector._spec.task_values import check_inputs, check_outputs, complete_config, spec_outputs, unknown_names
+from yaml_connector.errors import ConfigError, Diagnostic
 from yaml_connector.testing.model import ContractTests, Fields, Generate, Test
 
 
@@ -52,7 +50,7 @@ class _Merge:
             {**getattr(self.defaults, name), **getattr(self.test, name)}
             for name in ("config", "inputs", "secrets", "env")
         )
-        self.names("secrets", secrets, self.spec.secrets)
+        self.problems_of("secrets", unknown_names(self.spec, "secret", secrets, self.spec.secrets))
         self.check_config(config)
         inputs = self.checked_inputs(inputs)
         outputs = self.outputs()
@@ -77,44 +75,27 @@ class _Merge:
             path = own
         self.problems.append(self.document.problem(path, message, key=name is not None))
 
-    def names(self, section: str, given: Iterable[str], known: Iterable[str]) -> None:
-        known = list(known)
-        for name in given:
-            if name not in known:
-                tail = did_you_mean(name, known, what="there is")
-                self.problem(section, name, f"the spec has no {section.removesuffix('s')} {name!r}{tail}")
+    def problems_of(self, section: str, found: Mapping[str, str]) -> None:
+        for name, message in found.items():
+            self.problem(section, name, message)
 
     def check_config(self, config: Mapping[str, Any]) -> None:
-        self.names("config", config, self.spec.config)
+        self.problems_of("config", unknown_names(self.spec, "config field", config, self.spec.config))
         try:
             complete_config(self.spec, {name: value for name, value in config.items() if name in self.spec.config})
         except ConfigError as error:
             self.problem("config", None, str(error))
 
     def checked_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        if self.spec.inputs is None:
-            return dict(inputs)
-        self.names("inputs", inputs, self.spec.inputs)
-        checked = {}
-        for name, field in self.spec.inputs.items():
-            if name in inputs:
-                try:
-                    checked[name] = check_config(inputs[name], field.type)
-                except EvaluationError as problem:
-                    self.problem("inputs", name, f"the input {name!r}: {problem}")
+        checked, problems = check_inputs(self.spec, inputs)
+        self.problems_of("inputs", problems)
         return checked
 
     def outputs(self) -> dict[str, str]:
         if not self.declares_outputs():
-            return {name: str(field.type) for name, field in self.spec.outputs.items() if name != "*"}
-        outputs = {**self.defaults.outputs, **self.test.outputs}
-        if "*" not in self.spec.outputs:
-            self.names("outputs", outputs, self.spec.outputs)
-        for name, kind in outputs.items():
-            try:
-                parse_type(kind)
-            except EvaluationError as problem:
-                self.problem("outputs", name, str(problem))
+            return spec_outputs(self.spec)
+        outputs, problems = check_outputs(self.spec, {**self.defaults.outputs, **self.test.outputs})
+        self.problems_of("outputs", problems)
         return outputs
 
     def declares_outputs(self) -> bool:

@@ -119,7 +119,7 @@ def test_all_that_is_missing_or_wrong_is_told_at_once(live: Command, tmp_path: P
         "  the input 'rows': '[1' is not a valid int",
         "  config field 'zone' (str) is required; config field 'size': 'big' is not a valid int (--config NAME=VALUE)",
         "  the secret 'key': the variable NOT_THERE is not set",
-        "  the spec has no output 'x'; allowed: none",
+        "  demanding has no output 'x'; allowed: none",
         "  the secret 'other' is missing: --secret other=env:VARIABLE, or set OTHER_KEY",
         "  the secret 'third' is missing: --secret third=env:VARIABLE",
     ]

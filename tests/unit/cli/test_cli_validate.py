@@ -48,7 +48,7 @@ def test_with_a_spec_the_tests_that_are_for_it_are_checked() -> None:
     write("more.test.yaml", "spec: batch_job.yaml\ntests: [{name: a, config: {nonsense: 1}, calls: [restart: true]}]\n")
     write("other.test.yaml", "tests: []\n")
     result = validate("batch_job.yaml")
-    assert "more.test.yaml:2:28: tests[0].config.nonsense: the spec has no config 'nonsense'" in result.output
+    assert "more.test.yaml:2:28: tests[0].config.nonsense: batch_job has no config field 'nonsense'" in result.output
     assert result.output.endswith("1 spec, 2 test files, 1 problem\n")
 
 
@@ -112,7 +112,7 @@ def test_a_contract_test_that_is_named_is_checked_as_one_with_the_values_it_give
     write("batch_job.yaml", GOOD)
     write("batch_job.test.yaml", TESTS.replace("timeout_seconds: 60", "timeout_second: 60"))
     result = validate("batch_job.test.yaml")
-    assert "defaults.config.timeout_second: the spec has no config 'timeout_second'" in result.output
+    assert "defaults.config.timeout_second: batch_job has no config field 'timeout_second'" in result.output
     assert result.output.endswith("0 specs, 1 test file, 1 problem\n")
 
 

@@ -185,15 +185,17 @@ def test_values_are_checked_against_the_spec_each_at_its_place(folder: Folder) -
     found = about_values(folder, VALUES)
     assert found == [
         "batch_job.test.yaml:3:5: defaults.config: config field 'timeout_seconds': 'ten' is not a valid int",
-        "batch_job.test.yaml:4:5: defaults.config.queue: the spec has no config 'queue'; there is: timeout_seconds",
+        "batch_job.test.yaml:4:5: defaults.config.queue: "
+        "batch_job has no config field 'queue'; allowed: timeout_seconds",
         "batch_job.test.yaml:6:5: defaults.inputs.name: the input 'name': 5 is not a valid str",
-        "batch_job.test.yaml:7:5: defaults.inputs.nam: the spec has no input 'nam'; did you mean name? there is: name",
+        "batch_job.test.yaml:7:5: defaults.inputs.nam: batch_job has no input 'nam'; did you mean name? allowed: name",
         "batch_job.test.yaml:9:5: defaults.secrets.apikey: "
-        "the spec has no secret 'apikey'; did you mean api_key? there is: api_key",
-        "batch_job.test.yaml:11:5: defaults.outputs.result: there is no type 'strr'; did you mean str? allowed: "
+        "batch_job has no secret 'apikey'; did you mean api_key? allowed: api_key",
+        "batch_job.test.yaml:11:5: defaults.outputs.result: "
+        "the output 'result': there is no type 'strr'; did you mean str? allowed: "
         "str, int, float, bool, any, datetime, duration, file, dir, dataframe, list[T], dict[str, T] "
         "(and T? for optional)",
-        "batch_job.test.yaml:12:5: defaults.outputs.rows: the spec has no output 'rows'; there is: result",
+        "batch_job.test.yaml:12:5: defaults.outputs.rows: batch_job has no output 'rows'; allowed: result",
         "batch_job.test.yaml:15:13: tests[0].config: config field 'timeout_seconds': -1 is less than the minimum 1",
     ]
 

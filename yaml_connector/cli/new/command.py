@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the options say of the API, as it was typed."""
+
+    name: str | None
+    base_url: str | None
+    auth: str | None
+    create: str | None
+    get: str | None
+    delete: str | None
+    logs: str | None
 
 
 @click.command()
@@ -37,19 +51,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
 @click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
-def new(
-    name: str | None,
-    base_url: str | None,
-    auth: str | None,
-    create: str | None,
-    get: str | None,
-    delete: str | None,
-    logs: str | None,
-    source: tuple[str, str] | None,
-    document: str | None,
-    folder: str | None,
-    force: bool,
-) -> None:
+def new(source: tuple[str, str] | None, document: str | None, folder: str | None, force: bool, **options: Any) -> None:
     """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
 
     On a terminal, missing options are asked for. In paths, {id} is the job's id, and {any_other_name} is a config field
@@ -69,26 +71,27 @@ def new(
 
         _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
+    given = Given(**options)
     for option, text, check in (
-        ("NAME", name, check_name),
-        ("--base-url", base_url, check_url),
-        ("--create", create, check_call),
-        ("--get", get, check_call_with_id),
-        ("--delete", delete, check_call_or_none),
-        ("--logs", logs, check_call_or_none),
+        ("NAME", given.name, check_name),
+        ("--base-url", given.base_url, check_url),
+        ("--create", given.create, check_call),
+        ("--get", given.get, check_call_with_id),
+        ("--delete", given.delete, check_call_or_none),
+        ("--logs", given.logs, check_call_or_none),
     ):
         _checked(option, text, check)
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
 
-        draft = draft_of(Path(document).read_bytes(), document, name, create, get)
+        draft = draft_of(Path(document).read_bytes(), document, given.name, given.create, given.get)
         check_name(draft.name)
-        draft.base_url = check_url(base_url) if base_url else draft.base_url
-        draft.auth = auth or draft.auth
-        draft.delete = check_call_or_none(delete) if delete else draft.delete
-        draft.logs = check_call_or_none(logs) if logs else draft.logs
+        draft.base_url = check_url(given.base_url) if given.base_url else draft.base_url
+        draft.auth = given.auth or draft.auth
+        draft.delete = check_call_or_none(given.delete) if given.delete else draft.delete
+        draft.logs = check_call_or_none(given.logs) if given.logs else draft.logs
     else:
-        draft = _asked(name, base_url, auth, create, get, delete, logs)
+        draft = _asked(given)
     _write(draft, target, force=force)
 
 
@@ -103,46 +106,39 @@ def _write(draft: Draft, target: Path, *, force: bool) -> None:
             click.echo(f"  decide: {section}: {note}")
 
 
-def _asked(
-    name: str | None,
-    base_url: str | None,
-    auth: str | None,
-    create: str | None,
-    get: str | None,
-    delete: str | None,
-    logs: str | None,
-) -> Draft:
+def _asked(given: Given) -> Draft:
     """Return a draft of the options; on a terminal, ask for the missing ones."""
     asks = sys.stdin.isatty() and sys.stdout.isatty()
-    missing = [option for option, text in (("NAME", name), ("--base-url", base_url)) if not text]
+    missing = [option for option, text in (("NAME", given.name), ("--base-url", given.base_url)) if not text]
     if missing and not asks:
         raise click.UsageError(f"give {' and '.join(missing)} (on a terminal they are asked for)")
     asks = asks and bool(missing)
 
-    def value(given: str | None, question: str, default: str, check: Callable[[str], str | None]) -> str | None:
-        if given is None and asks:
+    def value(text: str | None, question: str, default: str, check: Callable[[str], str | None]) -> str | None:
+        if text is None and asks:
             return click.prompt(question, default=default, value_proc=check)
-        return check(given or default)
+        return check(text or default)
 
     if asks:
         click.echo("In paths, {id} is the job's id. Press Enter for the default in [].")
-    name = value(name, "Name of the task type", "my_job", check_name) or ""
-    base_url = value(base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
-    if auth is None and asks:
+    name = value(given.name, "Name of the task type", "my_job", check_name) or ""
+    base_url = value(given.base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
+    auth = given.auth or "bearer"
+    if given.auth is None and asks:
         for choice, kind in AUTH_CHOICES.items():
             click.echo(f"  {choice:<10} {kind.words if kind else 'no credentials'}")
         auth = click.prompt("Credentials", type=click.Choice(list(AUTH_CHOICES)), default="bearer", show_choices=False)
-    created = value(create, "Call that submits a job", "POST /jobs", check_call) or ""
+    created = value(given.create, "Call that submits a job", "POST /jobs", check_call) or ""
     below = created.split(" ", 1)[1].rstrip("/") + "/{id}"
-    cancel = f"POST {below}/cancel" if asks or create is None else "none"
+    cancel = f"POST {below}/cancel" if asks or given.create is None else "none"
     return Draft(
         name,
         base_url,
-        auth or "bearer",
+        auth,
         create=created,
-        get=value(get, "Call that reads its state", f"GET {below}", check_call_with_id) or "",
-        delete=value(delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
-        logs=value(logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
+        get=value(given.get, "Call that reads its state", f"GET {below}", check_call_with_id) or "",
+        delete=value(given.delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
+        logs=value(given.logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
     )
 
 
