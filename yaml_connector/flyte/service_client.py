@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,8 +55,9 @@ class ServiceJob:
 class ServiceClient:
     """A client of the connector service at an address (host:port), over TLS if `credentials` are given.
 
-    `context` says whose tasks it sends: project, domain, organization, and the tasks' version. Each call raises
-    grpc.RpcError if the service answers with an error.
+    `context` says whose tasks it sends: project, domain, organization, and the tasks' version. `timeout` is that of a
+    call, in seconds, `options` are more of the channel's. Each call raises grpc.RpcError if the service answers with an
+    error.
     """
 
     def __init__(
@@ -66,10 +67,13 @@ class ServiceClient:
         credentials: grpc.ChannelCredentials | None = None,
         context: SerializationContext = CONTEXT,
         patience: float = 30.0,
+        timeout: float = _TIMEOUT,
+        options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.context = context
+        self._timeout = timeout
         # a pool of its own: gRPC would keep using a connection to a service that is gone
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1), *options]
         if credentials is None:
             self.channel = grpc.insecure_channel(address, options)
         else:
@@ -84,7 +88,7 @@ class ServiceClient:
 
     def list(self) -> dict[str, TaskTypes]:
         """Return each connector's name, with its task types and versions."""
-        listed = self._metadata.ListConnectors(ListConnectorsRequest(), timeout=_TIMEOUT).connectors
+        listed = self._metadata.ListConnectors(ListConnectorsRequest(), timeout=self._timeout).connectors
         return {item.name: [(one.name, one.version) for one in item.supported_task_categories] for item in listed}
 
     def create(
@@ -98,16 +102,19 @@ class ServiceClient:
         node = metadata.task_execution_id.node_execution_id
         place = (self.context.project, self.context.domain, node.execution_id.name, node.node_id)
         prefix = "s3://bucket/" + "/".join(map(str, place))
-        connection = Connection(secrets=secrets or {})
         request = CreateTaskRequest(
             template=template_of(task, self.context),
             inputs=asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs)).proto_inputs,
             output_prefix=prefix,
             task_execution_metadata=metadata,
-            connection=connection,
+            connection=Connection(secrets=secrets or {}),
         )
-        answer = self._connector.CreateTask(request, timeout=_TIMEOUT)
-        return ServiceJob(task, bytes(answer.resource_meta), connection, prefix)
+        return self.submit(task, request)
+
+    def submit(self, task: Any, request: CreateTaskRequest) -> ServiceJob:
+        """Send a request that creates a job of the task."""
+        answer = self._connector.CreateTask(request, timeout=self._timeout)
+        return ServiceJob(task, bytes(answer.resource_meta), request.connection, request.output_prefix)
 
     def get(self, job: ServiceJob) -> Resource:
         """Return the job's phase, message, links and outputs."""
@@ -117,21 +124,21 @@ class ServiceClient:
             output_prefix=job.output_prefix,
             connection=job.connection,
         )
-        return self._connector.GetTask(request, timeout=_TIMEOUT).resource
+        return self._connector.GetTask(request, timeout=self._timeout).resource
 
     def delete(self, job: ServiceJob) -> None:
         """Abort the job."""
         request = DeleteTaskRequest(
             resource_meta=job.kept, task_category=_category(job.task), connection=job.connection
         )
-        self._connector.DeleteTask(request, timeout=_TIMEOUT)
+        self._connector.DeleteTask(request, timeout=self._timeout)
 
     def logs(self, job: ServiceJob, token: str = "") -> tuple[Lines, str]:
         """Return the lines of one log call, and the next call's token ("": there are no more for now)."""
         lines: Lines = []
         following = ""
         request = GetTaskLogsRequest(resource_meta=job.kept, task_category=_category(job.task), token=token)
-        for message in self._connector.GetTaskLogs(request, timeout=_TIMEOUT):
+        for message in self._connector.GetTaskLogs(request, timeout=self._timeout):
             lines += message.body.lines
             if message.HasField("header"):
                 following = message.header.token

@@ -1,4 +1,4 @@
-"""Load, faults and kills: many jobs over five specs through `c0`, which is killed again and again.
+"""Load, faults and kills: many jobs over five specs through the connector service, killed again and again.
 
 ``python -m tests.integration.soak.soak [--jobs 1000] [--kills 100] [--rate 0.05]`` prints its figures; the exit code
 is 1 if one of them is not as it must be. One of the five backends never answers.
@@ -15,28 +15,31 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import psutil
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskRequest, TaskCategory
-from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 from tests.integration.faults.fault_rig import BATCH, CREATES, GET
 from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_cancelled
 from tests.support.flyte_side import ENDS, metadata_of, state, template_of
 from tests.support.ports import accepts, held_socket
-from tests.support.real_processes import Process, c0_command, clean_environment
+from tests.support.real_processes import Process, clean_environment
 from yaml_connector import task_from_spec
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector.flyte.service_client import ServiceClient, ServiceJob
 
 FLYTES_PATIENCE = 10.0
 AT_ONCE = 100
 CALLERS = 20  # of the backend that hangs
+RECONNECT = [("grpc.max_reconnect_backoff_ms", 300), ("grpc.initial_reconnect_backoff_ms", 100)]
 SLOW = 0.8  # seconds: less than the timeout, so as many requests as of a backend that hangs
 ROUNDS = 6
 SPECS = {
@@ -49,6 +52,7 @@ SPECS = {
     },
     "hanging": {"create": CREATES["idempotent"], "get": GET},
 }
+T = TypeVar("T")
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Run:
     slow: float = 0.0
     port: int = 0
     process: Process | None = None
-    stub: Any = None
+    flyte: Any = None  # the ServiceClient, as soon as there is a service
 
     def write_specs(self) -> None:
         specs = self.folder / "connectors.d"
@@ -81,45 +85,46 @@ class Run:
             self.tasks[name] = task_from_spec(specs / f"{name}.yaml", name=name)
 
     async def start(self) -> None:
-        env = clean_environment(self.folder, YAML_CONNECTOR_PATH=str(self.folder / "connectors.d"))
-        command = c0_command(self.port, "yaml_connector.flyte.service")
-        self.process = Process(command, self.folder, env, self.folder / "c0.log")
+        command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", "connectors.d"]
+        command += ["--port", str(self.port)]
+        self.process = Process(command, self.folder, clean_environment(self.folder), self.folder / "serve.log")
         deadline = time.monotonic() + 60
         while not accepts(self.port):
             if self.process.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"c0 did not start:\n{self.process.output}")
+                raise SystemExit(f"the service did not start:\n{self.process.output}")
             await asyncio.sleep(0.05)
 
-    async def call(self, method: Any, request: Any) -> Any:
+    async def call(self, method: Callable[..., T], *args: Any) -> T:
+        """Make a call of the service client in a thread, and keep the longest time."""
         began = time.monotonic()
         try:
-            return await method(request, timeout=FLYTES_PATIENCE)
+            return await asyncio.to_thread(method, *args)
         finally:
             self.slow = max(self.slow, time.monotonic() - began)
 
-    def create_request(self, spec: str, run: str) -> Any:
+    def submit(self, spec: str, run: str) -> ServiceJob:
         task = self.tasks[spec]
-        template = self.templates.get(spec)
-        if template is None:  # making one takes as long as many calls, and would be measured with them
-            template = self.templates[spec] = template_of(task)
-        return CreateTaskRequest(template=template, task_execution_metadata=metadata_of(task, run))
+        if spec not in self.templates:  # making one takes as long as many calls, and would be measured with them
+            self.templates[spec] = template_of(task)
+        request = CreateTaskRequest(template=self.templates[spec], task_execution_metadata=metadata_of(task, run))
+        job: ServiceJob = self.flyte.submit(task, request)
+        return job
 
     async def job(self, spec: str, run: str) -> None:
         """One job as Flyte drives it: create until it is taken, then get until it is over."""
-        request, kept = self.create_request(spec, run), b""
-        while not kept:
+        job: ServiceJob | None = None
+        while job is None:
             try:
-                kept = (await self.call(self.stub.CreateTask, request)).resource_meta
+                job = await self.call(self.submit, spec, run)
             except grpc.RpcError as error:
                 self.errors[f"create {error.code().name}"] += 1
                 await asyncio.sleep(random.uniform(0.2, 1.0))
-        await self.poll(spec, kept)
+        await self.poll(job)
 
-    async def poll(self, spec: str, kept: bytes) -> None:
-        ask = GetTaskRequest(resource_meta=kept, task_category=TaskCategory(name=spec))
+    async def poll(self, job: ServiceJob) -> None:
         while True:
             try:
-                resource = (await self.call(self.stub.GetTask, ask)).resource
+                resource = await self.call(self.flyte.get, job)
             except grpc.RpcError as error:
                 self.errors[f"get {error.code().name}"] += 1
             else:
@@ -137,15 +142,14 @@ class Run:
             if (number + 1) % 10 == 0:
                 print(f"  {number + 1} kills, {self.ends.total()} jobs over", flush=True)
 
-    async def latencies(self, seconds: float, kept: bytes) -> list[float]:
+    async def latencies(self, seconds: float, job: ServiceJob) -> list[float]:
         """How long gets of a healthy backend take, one after the other, with the service's memory beside."""
         assert self.process is not None
         process = psutil.Process(self.process.process.pid)
-        ask = GetTaskRequest(resource_meta=kept, task_category=TaskCategory(name="plain"))
         found, end = [], time.monotonic() + seconds
         while time.monotonic() < end:
             began = time.monotonic()
-            await self.stub.GetTask(ask, timeout=FLYTES_PATIENCE)
+            await asyncio.to_thread(self.flyte.get, job)
             found.append(time.monotonic() - began)
             self.rss.append(process.memory_info().rss)
             await asyncio.sleep(0.005)
@@ -175,8 +179,7 @@ class Run:
             number += 1
             await asyncio.sleep(random.uniform(0, 0.4))  # not all at the same moment
             try:
-                request = self.create_request("hanging", f"h{number}-{id(asyncio.current_task())}")
-                await self.stub.CreateTask(request, timeout=FLYTES_PATIENCE)
+                await asyncio.to_thread(self.submit, "hanging", f"h{number}-{id(asyncio.current_task())}")
             except grpc.RpcError:
                 self.errors["hanging, as it must"] += 1
 
@@ -196,11 +199,11 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     run = Run(folder, servers, port=held.getsockname()[1])
     run.write_specs()
     await run.start()
-    backoff = [("grpc.max_reconnect_backoff_ms", 300), ("grpc.initial_reconnect_backoff_ms", 100)]
     wrong = []
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{run.port}", backoff) as channel:
-            run.stub = AsyncConnectorServiceStub(channel)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE + CALLERS + 8))
+        run.flyte = ServiceClient(f"127.0.0.1:{run.port}", timeout=FLYTES_PATIENCE, options=RECONNECT)
+        with closing(run.flyte):
             wrong += await _jobs_and_kills(run, options)
             wrong += await _steady(run, options)
     finally:
@@ -255,25 +258,25 @@ async def _steady(run: Run, options: argparse.Namespace) -> list[str]:
         server.rate = 0.0
     api = run.servers["plain"].api
     assert isinstance(api, TimedApi)
-    request = run.create_request("plain", "steady")
-    made = await run.stub.CreateTask(request, timeout=FLYTES_PATIENCE, wait_for_ready=True)  # it was just restarted
-    kept = made.resource_meta
-    api.ends[json.loads(kept)["id"]] = time.monotonic() + 3600
+    ready = grpc.channel_ready_future(run.flyte.channel)  # the service was just restarted
+    await asyncio.to_thread(ready.result, FLYTES_PATIENCE)
+    job = await run.call(run.submit, "plain", "steady")
+    api.ends[JobMeta.decode(job.kept).id] = time.monotonic() + 3600
     slice_ = options.steady / ROUNDS
     async with run.callers(None):
-        await run.latencies(slice_, kept)
+        await run.latencies(slice_, job)
     run.rss.clear()
     rounds: list[tuple[float, float, float]] = []
     open_files: list[int] = []
     for _ in range(ROUNDS):
-        alone = await run.latencies(slice_, kept)
+        alone = await run.latencies(slice_, job)
         open_files.append(run.open_files())
         async with run.callers(SLOW):
-            slow = await run.latencies(slice_, kept)
+            slow = await run.latencies(slice_, job)
         async with run.callers(None):
-            hanging = await run.latencies(slice_, kept)
+            hanging = await run.latencies(slice_, job)
         rounds.append((p99(alone), p99(slow), p99(hanging)))
-    await run.latencies(1, kept)
+    await run.latencies(1, job)
     open_files.append(run.open_files())
     half = run.rss[len(run.rss) // 2 :]
     growth = (sum(half[-50:]) / 50 - sum(half[:50]) / 50) / 2**20
