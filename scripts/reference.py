@@ -24,15 +24,15 @@ BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 CALLS = "delete"  # the section that has what all calls have, and nothing else
 _MODULES = (auth, connection, interface, requests, sections, task_fields, contract_models)
 _TEMPLATES = {
-    "text": "template",
+    "string": "template",
     "any value": "any value, with templates",
-    "mapping or text": "mapping, with templates",
-    "list of text": "list of templates",
-    "names with mapping or text or text": "names with mapping or template",
+    "mapping or string": "mapping, with templates",
+    "list of string": "list of templates",
+    "names with mapping or string or string": "names with mapping or template",
 }
 _SHORTER = {
     " | ".join(PHASES): "phase",
-    "text or whole number or number or true or false": "plain value",
+    "string or whole number or number or true or false": "plain value",
 }
 
 

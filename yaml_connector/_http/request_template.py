@@ -26,6 +26,7 @@ from yaml_connector._http.body_template import BuildBody, as_mapping, compile_bo
 from yaml_connector._http.files import Files, no_files
 from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.messages import HttpRequest
+from yaml_connector._spec.fields import has_dot_segments
 from yaml_connector._spec.requests import METHODS, Request
 from yaml_connector.errors import EvaluationError
 
@@ -217,7 +218,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
 
 
 def _no_dots(path: str) -> None:
-    if {".", ".."} & set(path.partition("?")[0].split("/")):
+    if has_dot_segments(path):
         raise EvaluationError(f"the path {path!r} must not contain the segments '.' and '..'")
 
 

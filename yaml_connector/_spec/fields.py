@@ -44,9 +44,13 @@ def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def has_dot_segments(url: str) -> bool:
+    """Return whether the path of a URL has a segment `.` or `..`."""
+    return not {".", ".."}.isdisjoint(re.split("[?#]", url, maxsplit=1)[0].split("/"))
+
+
 def _no_dots(url: str) -> str:
-    path = re.split("[?#]", url, maxsplit=1)[0]
-    if "${{" not in url and {".", ".."} & set(path.split("/")):
+    if "${{" not in url and has_dot_segments(url):
         raise ValueError(f"{short(url)} must not contain the segments '.' and '..'")
     return url
 

@@ -153,5 +153,5 @@ class OutputField(Model):
 
     @property
     def has_default(self) -> bool:
-        """Is there something to give when the answer does not have it?"""
+        """Return whether the spec has a default, which may be null."""
         return "default" in self.model_fields_set

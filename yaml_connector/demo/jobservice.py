@@ -47,7 +47,7 @@ class JobService:
         self._page_size = page_size
 
     def application(self) -> web.Application:
-        """The aiohttp application, ready to be run."""
+        """Return the aiohttp application."""
         app = web.Application(middlewares=[_answer_in_json, self._authenticate])
         app.router.add_get("/health", self._health)
         app.router.add_get("/jobs", self._list)
@@ -64,7 +64,7 @@ class JobService:
         return await handler(request)
 
     def _user(self, request: web.Request) -> str:
-        """Whose key the request bears; HTTPUnauthorized if nobody's."""
+        """Return the user whose key the request has; raise HTTPUnauthorized if there is none."""
         if not self._users:
             return ""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -198,7 +198,7 @@ def parse_users(text: str) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; gives the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="jobservice", description="A job service that runs real commands.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900, help="0: any free one")

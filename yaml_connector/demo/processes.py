@@ -17,7 +17,7 @@ _PATIENCE = 30.0
 
 @contextmanager
 def start(command: Sequence[str], *, ready: str, env: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a command in the background until the block ends; gives the process and the line that says it is ready.
+    """Run a command in the background until the block ends; yield the process and the line that says it is ready.
 
     Raises SystemExit with what it printed, if it ends or stays silent.
     """
@@ -56,7 +56,7 @@ def start(command: Sequence[str], *, ready: str, env: Mapping[str, str]) -> Iter
 
 
 def run_and_show(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a command to its end and show what it prints, indented; gives its exit code."""
+    """Run a command to its end and show what it prints, indented; return its exit code."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}, cwd=cwd
     )

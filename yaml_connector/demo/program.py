@@ -1,6 +1,6 @@
 """What a demo job runs when its request names no command: `python -m yaml_connector.demo.program NAME`.
 
-It prints eight lines over about two seconds and gives the result `Hello, NAME!`. Two kinds of name do more:
+It prints eight lines over about two seconds and has the result `Hello, NAME!`. Two kinds of name do more:
 `fail` ends with exit code 3, `sleep-N` first sleeps N seconds. Standard library only: each job starts it anew.
 """
 
@@ -23,7 +23,7 @@ STEPS = (
 
 
 def main(name: str) -> int:
-    """Do the steps for `name` and give the exit code. A step takes DEMO_STEP_SECONDS (0.25)."""
+    """Do the steps for `name` and return the exit code. A step takes DEMO_STEP_SECONDS (0.25)."""
     pause = float(os.environ.get("DEMO_STEP_SECONDS", "0.25"))
     seconds = re.fullmatch(r"sleep-(\d{1,6})", name, re.ASCII)
     for second in range(int(seconds[1]) if seconds else 0):

@@ -5,7 +5,7 @@ the job's folder:
 
     job.json         the job; written by the service once, then by the supervisor alone, always atomically
     log.jsonl        one JSON object a line: the output so far
-    cancel           made by whoever wants the job to end; its text is the reason
+    cancel           written to end the job; its text is the reason
     result           what the command wrote to RESULT_FILE
     lock             locked as long as the supervisor lives (it inherits the locked file from the service)
     supervisor.log   empty, unless the supervisor itself broke

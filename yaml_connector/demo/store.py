@@ -24,11 +24,11 @@ class StateInUseError(Exception):
 
 
 class CursorError(ValueError):
-    """A cursor that no log page gave."""
+    """The cursor is not one of a log page."""
 
 
 class Store:
-    """All jobs of a state directory, found again by whoever opens it next.
+    """All jobs of a state directory, found again when it is opened the next time.
 
     A job's folder is only ever reached through a job that is known: no id of a request becomes a path.
     """
@@ -46,8 +46,6 @@ class Store:
         for folder in self._directory.iterdir():
             with contextlib.suppress(OSError, ValueError, TypeError):  # no job: not ours
                 self._know(Job.read(folder))
-        for job in list(self._jobs.values()):
-            self._resume(job)
 
     def create(
         self, user: str, name: str, timeout: float, command: list[str] | None, key: str | None
@@ -147,12 +145,6 @@ class Store:
         finally:
             os.close(lock)
         self._supervisors.append(supervisor)
-
-    def _resume(self, job: Job) -> None:
-        """After a start of the service: start what the one before took on and did not get to start."""
-        if job.state == "queued":
-            with contextlib.suppress(OSError):  # it will be found without a supervisor
-                self._start(job)
 
     def _fresh(self, job: Job) -> Job:
         """The job as its folder has it now. One whose supervisor died becomes an error."""

@@ -97,7 +97,7 @@ def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
 
 
 def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec]) -> Any:
-    """The secrets given, and one for each variable that a spec's secret names and nobody has given."""
+    """The secrets given, and one for each variable that a secret of a spec names and that is not given."""
     if given is None:
         asked: list[Any] = []
     else:

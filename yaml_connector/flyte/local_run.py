@@ -187,7 +187,7 @@ class _LocalJob:
         try:
             outcome = await self._delete(await self._known())
         except Exception as error:  # create may have raised anything
-            outcome = f"{self.left_behind()}: {str(error) or 'there was no answer'}"
+            outcome = f"{self.left_behind()}: {str(error) or 'there was no response'}"
         _open_jobs.pop(id(self), None)
         self.say_once(outcome)
 

@@ -147,7 +147,7 @@ class ServiceClient:
     async def follow(
         self, job: ServiceJob, tell: Callable[[str, str], None], stop: asyncio.Event | None = None
     ) -> Resource:
-        """Follow the job to its end, as JobFollower does, and return the last answer of get."""
+        """Follow the job to its end, as JobFollower does, and return the last response of get."""
         last = Resource()
 
         async def get() -> Status:
@@ -165,14 +165,14 @@ class ServiceClient:
 
 
 def template_of(task: Any, context: SerializationContext = CONTEXT) -> TaskTemplate:
-    """A task as Flyte registers it, after a round trip through the bytes of the wire."""
+    """Return a task as Flyte registers it, after a round trip through the bytes of the wire."""
     return TaskTemplate.FromString(get_proto_task(task, context).SerializeToString())
 
 
 def attempt_of(
     task: Any, run: str, action: str = "a0", attempt: int = 0, context: SerializationContext = CONTEXT
 ) -> TaskExecutionMetadata:
-    """The identity of one attempt of a run's action, as Flyte fills it."""
+    """Return the identity of one attempt of a run's action, as Flyte fills it."""
     project, domain, org = context.project, context.domain, context.org
     identity = TaskExecutionIdentifier(
         task_id=Identifier(project=project, domain=domain, org=org, name=task.name, version=context.version),
@@ -191,7 +191,7 @@ def attempt_of(
 
 
 def phase_of(resource: Resource) -> str:
-    """The phase's name."""
+    """Return the phase's name."""
     return str(TaskExecution.Phase.Name(resource.phase))
 
 

@@ -127,7 +127,7 @@ def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[st
         if value is None:
             continue
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"secret {name!r}: give its name in Flyte's secret store, as a text")
+            raise ConfigError(f"secret {name!r}: give its name in Flyte's secret store, as a string")
         checked[name] = value
     return checked
 

@@ -84,7 +84,7 @@ def test_secrets_are_given_as_arguments_or_as_a_mapping_by_their_name_in_flyte_s
 
 def test_a_secret_s_name_is_a_text() -> None:
     for wrong in ("", 3, flyte.Secret("k")):
-        with pytest.raises(ConfigError, match="secret 'api_key': give its name in Flyte's secret store, as a text"):
+        with pytest.raises(ConfigError, match="secret 'api_key': give its name in Flyte's secret store, as a string"):
             typed(api_key=wrong)
 
 

@@ -14,6 +14,7 @@ from yaml_connector._spec.fields import Model, names_in
 from yaml_connector._spec.interface import ConfigField, Secret
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Create, Poll
+from yaml_connector._text import single_line, truncate
 
 _LONGEST, _LONGEST_BODY = 90, 300  # characters of a value that are shown
 
@@ -65,7 +66,7 @@ def author_lines(spec: ConnectorSpec) -> Iterator[str]:
 
 
 def _author_line(kind: str, name: str, about: str, description: str | None) -> str:
-    text = f": {' '.join(description.split())}" if description else ""
+    text = f": {single_line(description)}" if description else ""
     return f"{kind:<8} {name} ({about.strip(', ')}){text}"
 
 
@@ -185,7 +186,7 @@ def spec_lines(loaded: LoadedSpec) -> Iterator[str]:
     spec = loaded.spec
     version = f", version {spec.task_type_version}" if spec.task_type_version else ""
     yield f"{spec.title} (task type {spec.task_type_name}{version})"
-    yield from [" ".join(spec.description.split())] if spec.description else []
+    yield from [single_line(spec.description)] if spec.description else []
     yield from _section("CONNECTION", _connection(spec))
     yield from _section("WHAT A TASK PROVIDES AND GETS", author_lines(spec))
     yield from _section("CREATE: SUBMIT THE JOB", _create(spec))
@@ -315,5 +316,4 @@ def _json(value: Any) -> str:
 
 def _short(value: Any, longest: int = _LONGEST) -> str:
     """Return a value on one line, its templates as they are written, cut to a length."""
-    text = " ".join((value if isinstance(value, str) else _json(value)).split())
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return truncate(single_line(value if isinstance(value, str) else _json(value)), longest)

@@ -186,7 +186,7 @@ class _Schema:
 
     def _kind(self, about: Schema) -> str:
         kinds = dict.fromkeys(self._one_kind(option) for option in self._options(about))
-        if kinds.keys() >= {"text", "number", "true or false"}:
+        if kinds.keys() >= {"string", "number", "true or false"}:
             return "plain value"
         return " or ".join(kind for kind in kinds if kind != "null") or "null"
 
@@ -200,7 +200,7 @@ class _Schema:
             return "any value" if "object" in kind else "value"
         if kind == "string":
             pattern = option.get("pattern", "")
-            return "duration" if "ms|s|m" in pattern else "size" if "KiB" in pattern else "text"
+            return "duration" if "ms|s|m" in pattern else "size" if "KiB" in pattern else "string"
         if kind == "array":
             items = option.get("items")
             return f"list of {self._kind(items)}" if isinstance(items, Mapping) and items else "list"
