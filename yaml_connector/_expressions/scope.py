@@ -39,6 +39,9 @@ class StrictUndefined(runtime.StrictUndefined):
     def _undefined_message(self) -> str:
         if self._undefined_hint:
             return self._undefined_hint
+        explain = getattr(self._undefined_obj, "explain_missing", None)
+        if explain is not None:
+            return str(explain(str(self._undefined_name)))
         if isinstance(self._undefined_obj, Mapping):
             tail = did_you_mean(str(self._undefined_name), map(str, self._undefined_obj), what="there is")
             return f"'{self._undefined_name}' does not exist{tail}"

@@ -24,6 +24,7 @@ from yaml_connector._http.hosts import Endpoint, HostPattern, HostRules, parse_p
 from yaml_connector._http.rate_limit import RateLimiter
 from yaml_connector._http.request_template import compile_headers, compile_query, compile_url
 from yaml_connector._http.transport import AiohttpTransport, Transport
+from yaml_connector._http.variables import Variables
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector.errors import EvaluationError
 
@@ -40,7 +41,7 @@ class Connection:
         self, spec: ConnectionSpec, environment: Mapping[str, str], transport: Transport | None = None
     ) -> None:
         self.spec = spec
-        self.environment = environment
+        self.environment = Variables(environment, spec)
         self.retry_if: Expression | None = compile_condition(spec.retry_if) if spec.retry_if is not None else None
         self.error_message: Extraction | None = (
             compile_extraction(spec.error_message) if spec.error_message is not None else None

@@ -21,6 +21,8 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # These characters stay as they are in a path and a query; all others are percent-encoded.
 _URL_SAFE = "/:@!$&'()*+,;=-._~%?"
 _METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"})
+# NAT64's well-known and local prefixes, and the IPv4-compatible addresses
+_HOLD_IPV4_LAST = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,17 @@ def is_forbidden_address(address: str) -> bool:
     Names that resolve to one are refused; a pattern can still allow such an address itself.
     """
     plain = ipaddress.ip_address(address.split("%")[0])
-    mapped = getattr(plain, "ipv4_mapped", None)
-    plain = mapped or plain
-    return plain.is_link_local or plain.is_unspecified or plain.is_multicast or str(plain) in _METADATA
+    forms: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [plain]
+    if isinstance(plain, ipaddress.IPv6Address):
+        forms += _embedded(plain)
+    return any(
+        item.is_link_local or item.is_unspecified or item.is_multicast or str(item) in _METADATA for item in forms
+    )
+
+
+def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to: mapped, 6to4, Teredo, NAT64 and IPv4-compatible ones."""
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if any(address in network for network in _HOLD_IPV4_LAST):
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [item for item in found if item is not None]

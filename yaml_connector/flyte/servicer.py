@@ -8,20 +8,23 @@ metrics.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable
 from functools import wraps
+from traceback import format_tb
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
-from yaml_connector.errors import YamlConnectorError
+from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request
 
+logger = logging.getLogger("yaml_connector")
+
 _CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
-_WORDED = (YamlConnectorError, FlyteConnectorNotFound, NotImplementedError)
 
 
 def guard(service: type[AsyncConnectorService]) -> None:
@@ -43,7 +46,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 async for message in method(self, request, context):
                     yield message
-            except _WORDED as error:
+            except Exception as error:
                 await _abort(context, error)
 
         guarded: Callable[..., Any] = stream
@@ -55,7 +58,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
                 if isinstance(request, CreateTaskRequest):
                     check_request(request)
                 return await method(self, request, context)
-            except _WORDED as error:
+            except Exception as error:
                 await _abort(context, error)
 
         guarded = call
@@ -65,13 +68,20 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoReturn:
     """End the call with the error's words. gRPC raises for that, and logs no traceback of it."""
+    code, words = grpc.StatusCode.INTERNAL, str(error)
     if isinstance(error, FlyteConnectorNotFound):
-        await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
-    if isinstance(error, NotImplementedError):
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call")
-    if isinstance(error, RefusedInputError):
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    await context.abort(grpc.StatusCode.INTERNAL, str(error))
+        code = grpc.StatusCode.NOT_FOUND
+    elif isinstance(error, NotImplementedError):
+        code, words = grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call"
+    elif isinstance(error, RefusedInputError):
+        code = grpc.StatusCode.INVALID_ARGUMENT
+    elif isinstance(error, TransientError):
+        code = grpc.StatusCode.UNAVAILABLE
+    elif not isinstance(error, YamlConnectorError):  # a bug; its message may hold anything
+        where = "".join(format_tb(error.__traceback__))
+        logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
+        words = f"internal error ({type(error).__name__})"
+    await context.abort(code, words)
     raise error  # abort has raised already
 
 

@@ -46,7 +46,7 @@ class TaskContext(Mapping[str, Any]):
             return f"local-{uuid.uuid4().hex[:16]}"
         node = self.execution.node_execution_id
         run = node.execution_id
-        return task_key(run.project, run.domain, run.name, node.node_id, self.execution.retry_attempt)
+        return task_key(run.org, run.project, run.domain, run.name, node.node_id, self.execution.retry_attempt)
 
     def _container(self) -> dict[str, Any]:
         container = self.template.container
@@ -77,10 +77,10 @@ _NAMES: dict[str, Callable[[TaskContext], Any]] = {
 }
 
 
-def task_key(project: str, domain: str, run: str, action: str, attempt: int) -> str:
+def task_key(organization: str, project: str, domain: str, run: str, action: str, attempt: int) -> str:
     """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
     characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
-    identity = repr((project, domain, run, action, attempt))  # in quotes, so that no two are written the same
+    identity = repr((organization, project, domain, run, action, attempt))  # in quotes: no two are written the same
     digest = hashlib.blake2s(identity.encode(), digest_size=10).hexdigest()
     readable = slug(f"{run}-{action}", 40)
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")

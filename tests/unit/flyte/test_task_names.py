@@ -63,7 +63,7 @@ def test_every_name_has_its_value() -> None:
         "output_prefix": "s3://out",
         "container": {"image": "image:1", "args": ["a", "b"], "env": {"K": "v"}},
         "sql": None,
-        "key": task_key("p", "d", "r1", "a0", 2),
+        "key": task_key("", "p", "d", "r1", "a0", 2),
     }
 
 
@@ -114,9 +114,9 @@ def test_a_name_that_is_not_there_is_an_error_that_names_the_closest_one() -> No
 
 
 def test_keys_differ_by_every_part_of_the_identity() -> None:
-    parts = ("p", "d", "r1", "a0", 0)
-    others = [("p2", *parts[1:]), ("p", "d2", "r1", "a0", 0), ("p", "d", "r2", "a0", 0), ("p", "d", "r1", "a1", 0)]
-    others += [("p", "d", "r1", "a0", 1), ("p'", "d", "r1", "a0", 0), ("p', 'd", "", "r1", "a0", 0)]
+    parts = ("o", "p", "d", "r1", "a0", 0)
+    others: list[tuple[Any, ...]] = [(*parts[:place], f"{parts[place]}2", *parts[place + 1 :]) for place in range(5)]
+    others += [(*parts[:5], 1), ("o", "p'", "d", "r1", "a0", 0), ("o", "p', 'd", "", "r1", "a0", 0), ("", *parts[1:])]
     keys = {task_key(*each) for each in (parts, *others)}
     assert len(keys) == len(others) + 1
     assert task_key(*parts) in keys

@@ -348,8 +348,9 @@ class _Resolver(AbstractResolver):
         """Nothing is open."""
 
 
-def test_a_name_that_resolves_to_a_metadata_address_is_refused() -> None:
-    found = run(failure("http://innocent.test", "POST /", resolver=_Resolver("169.254.169.254")))
+@pytest.mark.parametrize("address", ["169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "::a9fe:a9fe"])
+def test_a_name_that_resolves_to_a_metadata_address_is_refused(address: str) -> None:
+    found = run(failure("http://innocent.test", "POST /", resolver=_Resolver(address)))
     assert not found.may_have_been_processed
     assert "link-local or metadata address" in str(found)
 

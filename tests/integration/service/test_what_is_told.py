@@ -1,0 +1,124 @@
+"""What a running service tells: its errors are words, and name nothing that the caller need not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+from aiohttp import web
+
+from tests.support.flyte_side import CONTEXT, FlyteSide, metadata_of, state
+from tests.support.real_api import RealApi
+from tests.support.serving import Serving, serving
+from yaml_connector import task_from_spec
+from yaml_connector.flyte.service_client import ServiceClient, attempt_of
+
+SPEC = """
+spec_version: 1
+task_type_name: told
+connection:
+  base_url: ${{ env.REAL_API }}/told
+  retry: {max_attempts: 1}
+create:
+  request: {method: POST, path: /jobs, json: {key: "${{ task.key }}"}}
+  job_id: $.id
+  idempotent: true
+get: {request: "GET /jobs/${{ job.id }}", phase: [{is: RUNNING}]}
+logs: {request: "GET /jobs/${{ job.id }}/log", lines: "$.lines[*]"}
+"""
+NO_VARIABLE = """
+spec_version: 1
+task_type_name: no_variable
+config: {region: {type: str, default: EU}}
+connection:
+  base_url: ${{ env.REAL_API }}/told
+  headers: {X-Team: "${{ env.TEAM_NAM }}"}
+create: {request: POST /jobs, job_id: $.id, idempotent: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The specs of these tests."""
+    folder = tmp_path_factory.mktemp("told") / "connectors.d"
+    folder.mkdir()
+    (folder / "told.yaml").write_text(SPEC)
+    (folder / "no_variable.yaml").write_text(NO_VARIABLE)
+    computed = NO_VARIABLE.replace("no_variable", "computed").replace("env.TEAM_NAM", "env[config.region]")
+    (folder / "computed.yaml").write_text(computed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, specs: Path, api: RealApi) -> Iterator[Serving]:
+    """The service, with a variable that no spec names."""
+    folder = tmp_path_factory.mktemp("service")
+    with serving(folder, specs, REAL_API=api.url, TEAM_NAME="data", HIDDEN_FROM_ALL="x", REGION="y") as service:
+        yield service
+
+
+def refused(service: Serving, specs: Path, name: str, **values: str) -> str:
+    with FlyteSide(service.port) as calls:
+        resource = calls.get(calls.create(task_from_spec(specs / f"{name}.yaml", config=values), name))
+    assert state(resource) == "FAILED"
+    assert "HIDDEN_FROM_ALL" not in resource.message
+    return str(resource.message)
+
+
+def test_a_variable_that_is_not_set_is_named_with_those_of_the_spec_and_the_closest(
+    service: Serving, specs: Path
+) -> None:
+    assert refused(service, specs, "no_variable").endswith(
+        "the variable 'TEAM_NAM' is not set in the connector's environment; did you mean TEAM_NAME? "
+        "this spec uses: REAL_API, TEAM_NAM"
+    )
+
+
+def test_a_task_cannot_ask_for_the_names_of_the_environment(service: Serving, specs: Path) -> None:
+    """A name that the task chooses is compared with those of the spec alone."""
+    for name in ("HIDDEN_FROM_AL", "REGIO", "TEAM_NAM"):
+        message = refused(service, specs, "computed", region=name)
+        assert message.endswith("is not set in the connector's environment; this spec uses: REAL_API")
+
+
+def test_keys_differ_between_organizations(service: Serving, specs: Path, api: RealApi) -> None:
+    api.case("told", lambda received: {"id": "1"})
+    task = task_from_spec(specs / "told.yaml")
+    for organization in ("acme", "other", "acme"):
+        context = replace(CONTEXT, org=organization)
+        client = ServiceClient(f"127.0.0.1:{service.port}", context=context)
+        client.create(task, {}, attempt_of(task, "run-1", context=context))
+        client.close()
+    first, other, again = (item.json["key"] for item in api.received("told", "POST"))
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (503, grpc.StatusCode.UNAVAILABLE, "answered 503"),
+        (403, grpc.StatusCode.INTERNAL, "answered 403"),
+        ("html", grpc.StatusCode.UNAVAILABLE, "answered 200 with no JSON (text/html; charset=utf-8)"),
+    ],
+)
+def test_errors_of_logs_are_words(
+    service: Serving, specs: Path, api: RealApi, answer: object, code: grpc.StatusCode, words: str
+) -> None:
+    page = web.Response(text="<p>", content_type="text/html")
+    api.case(
+        "told", lambda received: {"id": "1"} if received.method == "POST" else page if answer == "html" else answer
+    )
+    task = task_from_spec(specs / "told.yaml")
+    with FlyteSide(service.port) as calls:
+        job = calls.client.create(task, {}, metadata_of(task, "log"))
+        with pytest.raises(grpc.RpcError) as raised:
+            calls.logs(job)
+        assert raised.value.code() == code
+        assert raised.value.details() == f"GET {api.url}/told/jobs/1/log {words}"
+        with pytest.raises(grpc.RpcError, match="invalid log token; omit it to read from the start") as raised:
+            calls.logs(job, "???")
+        assert raised.value.code() == grpc.StatusCode.INTERNAL
+    assert "Traceback" not in service.process.output
