@@ -29,7 +29,7 @@ from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector.errors import ConfigError
+from yaml_connector.errors import ConfigError, EvaluationError
 from yaml_connector.flyte.files import open_file
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.flyte.task_context import TaskContext
@@ -88,7 +88,10 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             secrets=kwargs,
             outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
         )
-        return JobResourceMeta(await self.jobs.create(values))
+        try:
+            return JobResourceMeta(await self.jobs.create(values))
+        except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
+            return JobResourceMeta(JobMeta(create_error=str(error)))
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """How the job is doing. Never raises."""

@@ -1,62 +1,93 @@
 """File inputs, streamed through Flyte's own file layer: never whole in memory.
 
-In a service, task authors have no right to the files of its host: `restrict_local_files` keeps those that may hold
-secrets of the connector (its environment in /proc, mounted secrets, cloud credentials) from being sent as an input.
+In a service, a task's author names the file, and the service's rights read it. So `restrict_files` lets the process
+read object stores alone, and only below the prefixes that its operator gives. A local run reads local files, too.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
-from yaml_connector.errors import EvaluationError
+from yaml_connector._text import short
+from yaml_connector.errors import ConfigError, EvaluationError
 
+PREFIXES_VARIABLE = "YAML_CONNECTOR_FILE_PREFIXES"
 _CHUNK = 1024 * 1024
-_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs")
-_SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/run", "/var/run", "/boot")))
-_guarded: list[str] | None = None
+_LONGEST = 2048  # characters of a URI
+# What Flyte's file layer reads as object stores. All else it hands to fsspec, which also knows local files and http.
+_STORE = re.compile(
+    r"(?:(?:s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]*"
+    r"|abfss?://[a-z0-9$][a-z0-9-]*(?:@[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+)?)(?:/|\Z)"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_AZURE = (".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn", ".dfs.fabric.microsoft.com")
+_allowed: tuple[str, ...] | None = None
 
 
-def restrict_local_files(secret_files: Iterable[str]) -> None:
-    """Let this process open object stores and harmless local files only, from now on.
+def restrict_files(prefixes: str) -> None:
+    """Let this process read object stores only, from now on; `prefixes` are separated by commas ("": any place there).
 
-    `secret_files` are the files of the specs' secrets; of a template, every path that starts like it is refused.
+    Raises ConfigError for a prefix that is none.
     """
-    global _guarded
-    starts = (text.partition("${{")[0] for text in secret_files)
-    _guarded = [*(_guarded or ()), *(os.path.realpath(start) for start in starts if start)]
+    global _allowed
+    wanted = [prefix.strip() for prefix in prefixes.split(",") if prefix.strip()]
+    for prefix in wanted:
+        if (wrong := _what_is_wrong(prefix)) is not None:
+            raise ConfigError(f"{PREFIXES_VARIABLE}: {short(prefix)} is not a place in an object store: {wrong}")
+    _allowed = tuple(prefix.rstrip("/") + "/" for prefix in wanted)
 
 
 async def open_file(uri: str) -> AsyncIterator[bytes]:
     """The content of a file, piece by piece; raises EvaluationError if it cannot be read."""
     from flyte.io import File
 
-    if _guarded is not None:
-        _check(uri, _guarded)
+    check_place(uri)
     try:
         async with File.from_existing_remote(uri).open("rb") as handle:
             while chunk := await handle.read(_CHUNK):
                 yield bytes(chunk)
-    except OSError as error:
-        raise EvaluationError(f"the file {uri} cannot be read: {error.strerror or error}") from None
+    except EvaluationError:
+        raise
+    except Exception as error:  # whatever a store's library raises; its text may hold anything
+        name = type(error).__name__
+        missing = isinstance(error, FileNotFoundError) or "NotFound" in name
+        reason = getattr(error, "strerror", None) or ("it is not there" if missing else f"the store says {name}")
+        raise EvaluationError(f"the file {uri} cannot be read: {reason}") from None
 
 
-def _check(uri: str, secret_files: list[str]) -> None:
-    scheme, separator, rest = uri.partition("://")
-    if separator and scheme in _STORES and "::" not in uri:
+def check_place(uri: str, what: str = "the file") -> None:
+    """Raise EvaluationError if this process may not read a file or folder at this place."""
+    if _allowed is None:
+        if "\0" in uri:
+            raise EvaluationError(f"{what} {short(uri)} cannot be read: its name holds a NUL")
         return
-    path = rest if separator and scheme == "file" else uri
-    if "::" in path or "://" in path:
-        raise EvaluationError(f"the file {uri} cannot be read: a file input is in a store ({', '.join(_STORES)})")
-    real = Path(os.path.realpath(path))
-    home = Path(os.path.realpath(os.path.expanduser("~")))
-    hidden = real.is_relative_to(home) and any(part.startswith(".") for part in real.relative_to(home).parts)
-    named = {os.path.realpath(value) for value in os.environ.values() if value.startswith("/") and "\0" not in value}
-    if (
-        hidden
-        or str(real) in named
-        or any(real.is_relative_to(folder) for folder in _SYSTEM)
-        or any(str(real).startswith(start) for start in secret_files)
-    ):
-        raise EvaluationError(f"the file {uri} is on the connector's host and cannot be a task input")
+    wrong = _what_is_wrong(uri)
+    if wrong is None and _allowed and not (uri.rstrip("/") + "/").startswith(_allowed):
+        wrong = f"it is not below one of the places that {PREFIXES_VARIABLE} allows: {', '.join(_allowed)}"
+    if wrong is None and not _allowed and "@" in uri.split("/")[2] and not uri.split("/")[2].endswith(_AZURE):
+        wrong = f"its account is on another host than Azure's; name it in {PREFIXES_VARIABLE}"
+    if wrong is not None:
+        raise EvaluationError(f"{what} {uri if uri.isprintable() else short(uri)} cannot be read: {wrong}")
+
+
+def _what_is_wrong(uri: str) -> str | None:
+    """Say why a URI is not one unambiguous place of an object store."""
+    if len(uri) > _LONGEST:
+        return f"its URI is longer than {_LONGEST} characters"
+    if not _STORE.match(uri) or "::" in uri:
+        return "a service reads object stores only: s3://bucket/key, gs://bucket/key, abfs://container@account/key"
+    if any(name in (".", "..") or "/" in name or _CONTROL.search(name) for name in _names(uri)):
+        return "its path has a '..', a '.', a backslash or a control character"
+    return None
+
+
+def _names(uri: str) -> list[str]:
+    """The parts of its path, as they are after every percent-encoding is undone."""
+    names = []
+    for name in uri.split("/")[3:]:
+        while (plain := unquote(name)) != name:
+            name = plain
+        names.append(name)
+    return names

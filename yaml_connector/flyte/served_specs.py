@@ -12,7 +12,7 @@ import click
 from yaml_connector._loading.loader import LoadedSpec, load, specs_path
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.flyte.connector import YamlConnector
-from yaml_connector.flyte.files import restrict_local_files
+from yaml_connector.flyte.files import PREFIXES_VARIABLE, restrict_files
 from yaml_connector.flyte.registry import register_all, unregister
 
 
@@ -60,10 +60,10 @@ class ServedSpecs:
         """Serve these specs and no others, and print the warnings about those that are new. Raises SpecsRejectedError,
         and then nothing has changed."""
         try:
+            restrict_files(self._environment.get(PREFIXES_VARIABLE, ""))
             connectors = register_all(loaded, self._environment)
         except ConfigError as error:
             raise SpecsRejectedError(f"{self.path}: {error}") from None
-        restrict_local_files(secret.file for item in loaded for secret in item.spec.secrets.values() if secret.file)
         before = self._served
         self._served = {f"{item.task_type_name} ({item.task_type_version})": item for item in connectors}
         lines, retired = [], []

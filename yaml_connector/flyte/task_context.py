@@ -11,6 +11,7 @@ from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 from yaml_connector._expressions.filters import slug
+from yaml_connector.flyte.files import check_place
 
 
 class TaskContext(Mapping[str, Any]):
@@ -48,6 +49,12 @@ class TaskContext(Mapping[str, Any]):
         run = node.execution_id
         return task_key(run.org, run.project, run.domain, run.name, node.node_id, self.execution.retry_attempt)
 
+    def _output_prefix(self) -> str:
+        """A task names it, and requests are made of it: in a service it is a place that the service may read."""
+        if self.output_prefix:
+            check_place(self.output_prefix, what="the output prefix")
+        return self.output_prefix
+
     def _container(self) -> dict[str, Any]:
         container = self.template.container
         return {
@@ -70,7 +77,7 @@ _NAMES: dict[str, Callable[[TaskContext], Any]] = {
     "namespace": lambda task: task.metadata.namespace if task.metadata is not None else "",
     "labels": lambda task: dict(task.metadata.labels) if task.metadata is not None else {},
     "annotations": lambda task: dict(task.metadata.annotations) if task.metadata is not None else {},
-    "output_prefix": lambda task: task.output_prefix,
+    "output_prefix": lambda task: task._output_prefix(),
     "container": lambda task: task._container(),
     "sql": lambda task: task.template.sql.statement if task.template.HasField("sql") else None,
     "key": lambda task: task._key(),

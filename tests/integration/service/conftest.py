@@ -28,14 +28,6 @@ for name in ("yaml_connector", "flyte", "aiohttp", "asyncio", "grpc"):
     logging.getLogger(name).setLevel(logging.DEBUG)
 """
 
-FILE_SECRET = """
-spec_version: 1
-task_type_name: file_secret
-connection: {base_url: "http://127.0.0.1:9"}
-secrets: {key: {file: "%s/keys/of-a-spec", required: false}}
-create: {request: POST /jobs, job_id: $.id, idempotent: true}
-"""
-
 
 @dataclass
 class Service:
@@ -55,7 +47,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
     folder = tmp_path_factory.mktemp("c0")
     specs = shutil.copytree(SPECS, folder / "connectors.d")
     shutil.copy(ROOT / "connectors.d" / "batch_job.yaml", specs)
-    (specs / "file_secret.yaml").write_text(FILE_SECRET % folder)
     (folder / "everything_logged.py").write_text(EVERYTHING_LOGGED)
     broken = folder / "installed" / "broken_connector-1.0.dist-info"
     broken.mkdir(parents=True)
@@ -73,7 +64,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_service_
             LOG_LEVEL="10",
             REAL_API=api.url,
             SCRIPTED_API_KEY=OWN_KEY,
-            NAMED_FILE=str(folder / "keys" / "named-by-the-environment"),
             BATCH_URL=job_service_url,
             BATCH_API_KEY=USER_KEYS["alice"],
         ) as (process, port),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,66 +97,6 @@ def test_a_type_that_flyte_would_pickle_is_refused_when_the_task_is_built(task: 
     for annotation in (set, bytes, object, list, Colour, tuple[int, int]):
         with pytest.raises(ConfigError, match=r"input 'x': the type .* cannot be used; allowed are str, int"):
             task("any_inputs", inputs={"x": annotation})
-
-
-def test_a_file_input_is_sent_as_its_content_to_the_last_byte(
-    calls: FlyteSide, api: RealApi, task: Make, tmp_path: Path
-) -> None:
-    content = bytes(range(256)) * 12_001  # 3 MB, several pieces
-    (tmp_path / "data.bin").write_bytes(content)
-    api.case("inputs", lambda received: {"id": "1"})
-    made = task("any_inputs", inputs={"upload": File})
-    resource = calls.run(made, "upload", upload=File.from_existing_remote(str(tmp_path / "data.bin")))
-    assert state(resource) == "SUCCEEDED"
-    upload, submit = api.received("inputs", "POST")
-    assert upload.parts == ("files",)
-    assert upload.body == content
-    assert submit.json == {"upload": str(tmp_path / "data.bin")}
-
-
-def test_a_file_input_that_is_not_there_fails_the_job_and_names_it(
-    calls: FlyteSide, api: RealApi, task: Make, tmp_path: Path
-) -> None:
-    api.case("inputs", lambda received: {"id": "1"})
-    made = task("any_inputs", inputs={"upload": File})
-    resource = calls.get(calls.create(made, "no-file", upload=File.from_existing_remote(f"{tmp_path}/missing.bin")))
-    assert state(resource) == "FAILED"
-    assert f"{tmp_path}/missing.bin" in resource.message
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/proc/self/environ",
-        "file:///proc/self/environ",
-        "/".join(("/proc/self", "root", "proc/self/environ")),
-        "/tmp/../proc/self/environ",
-        "simplecache::file:///proc/self/environ",
-        "local:///proc/self/environ",
-        "/etc/passwd",
-        "{home}/.aws/credentials",
-        "{home}/link",
-        "{home}/keys/named-by-the-environment",
-        "{home}/keys/of-a-spec",
-        "http://127.0.0.1:1/latest/meta-data",
-    ],
-)
-def test_a_file_of_the_connector_s_own_is_no_task_s_input(
-    calls: FlyteSide, api: RealApi, task: Make, service: Any, path: str
-) -> None:
-    home = service.folder
-    for name in (".aws/credentials", "keys/named-by-the-environment", "keys/of-a-spec"):
-        (home / name).parent.mkdir(exist_ok=True)
-        (home / name).write_text("the connector's own")
-    (home / "link").unlink(missing_ok=True)
-    (home / "link").symlink_to("/proc/self/environ")
-    api.case("inputs", lambda received: {"id": "1"})
-    made = task("any_inputs", inputs={"upload": File})
-    uri = path.format(home=home)
-    resource = calls.get(calls.create(made, "own-file", upload=File.from_existing_remote(uri)))
-    assert state(resource) == "FAILED"
-    assert uri in resource.message
-    assert all(item.body in (b"", b"{}") for item in api.received("inputs"))
 
 
 def test_what_flyte_says_of_the_task_reaches_the_request(calls: FlyteSide, api: RealApi, task: Make) -> None:
