@@ -32,8 +32,9 @@ async def _answer(request: web.Request) -> web.Response:
     return web.json_response({"state": "running"})
 
 
-async def count() -> Counter[tuple[str, str]]:
-    """Return how often each function of the package is called, by file and name."""
+async def count() -> tuple[Counter[tuple[str, str]], int]:
+    """Return how often each function of the package is called, by file and name, and how many of these events are a
+    coroutine that goes on after a wait."""
     app = web.Application()
     app.router.add_get("/jobs/{id}", _answer)
     runner = web.AppRunner(app)
@@ -49,30 +50,32 @@ async def count() -> Counter[tuple[str, str]]:
     for _ in range(3):
         await connector.get(job)
     calls: Counter[tuple[str, str]] = Counter()
-    resumed: set[int] = set()
+    frames: set[FrameType] = set()
+    resumed = 0
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal resumed
         file = frame.f_code.co_filename
-        if event == "call" and file.startswith(_PACKAGE) and id(frame) not in resumed:
-            resumed.add(id(frame))  # a coroutine that goes on is not another call
-            alive.append(frame)
+        if event == "call" and file.startswith(_PACKAGE):
             calls[file.removeprefix(_PACKAGE + "/"), frame.f_code.co_qualname] += 1
+            resumed += frame in frames
+            frames.add(frame)
 
-    alive: list[FrameType] = []  # keeps the ids apart
     sys.setprofile(profile)
     await connector.get(job)
     sys.setprofile(None)
     await connector.jobs.close()
     await runner.cleanup()
-    return calls
+    return calls, resumed
 
 
 def main() -> None:
     """Print the calls by file."""
-    calls = asyncio.run(count())
+    calls, resumed = asyncio.run(count())
     for (file, name), number in sorted(calls.items()):
         print(f"{number:4} {file}: {name}")
-    print(f"{sum(calls.values())} calls in {len({file for file, _ in calls})} files")
+    files = len({file for file, _ in calls})
+    print(f"{calls.total()} calls in {files} files, {calls.total() - resumed} without coroutines that go on")
 
 
 if __name__ == "__main__":

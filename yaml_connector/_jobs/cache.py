@@ -3,7 +3,7 @@ kept with the job."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +21,11 @@ class JobState:
     unreadable_since: float | None = None
     next_poll: float = 0.0
     cursor: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task, for its log readers
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task: readers of its log have none
     ended: float | None = None
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
-        """Return the task's secrets, for reading its log; they are dropped some time after the job's end."""
+        """Return the task's secrets as they were last seen; none an hour after the job's end."""
         if self.ended is not None and now - self.ended > _SECRETS_AFTER_END:
             self.secrets = {}
         return self.secrets
@@ -36,6 +36,7 @@ class JobCache:
 
     def __init__(self, most: int = _MOST_JOBS) -> None:
         self._jobs: OrderedDict[tuple[Any, ...], JobState] = OrderedDict()
+        self._ended: deque[JobState] = deque(maxlen=most)  # those that may have secrets, the oldest first
         self._most = most
 
     def get(self, key: tuple[Any, ...]) -> JobState:
@@ -49,9 +50,18 @@ class JobCache:
             self._jobs.move_to_end(key)
         return job
 
+    def job_ended(self, job: JobState, now: float) -> None:
+        """Note that a job is over, and drop the secrets of those that ended an hour ago."""
+        if job.ended is None:
+            job.ended = now
+            self._ended.append(job)
+        while self._ended and not self._ended[0].secrets_at(now):
+            self._ended.popleft()
+
     def clear(self) -> None:
         """Drop everything, as a restart does."""
         self._jobs.clear()
+        self._ended.clear()
 
     def __len__(self) -> int:
         return len(self._jobs)

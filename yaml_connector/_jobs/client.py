@@ -112,8 +112,9 @@ class JobClient:
         status = await work
         if status.phase != state.phase:
             self._phase_changed(meta, state, status)
-        if status.is_terminal:
-            self._ended(meta, state)
+        if status.is_terminal:  # forget what only a running job needs
+            state.next_poll = 0.0
+            self.cache.job_ended(state, clock().time())
         # it may be large, so it is kept no longer than needed
         state.status = status if state.next_poll and clock().time() < state.next_poll else None
         return status
@@ -149,16 +150,6 @@ class JobClient:
         )
         state.phase = status.phase
 
-    def _ended(self, meta: JobMeta, state: JobState) -> None:
-        """Forget what only a running job needs."""
-        state.next_poll = 0.0
-        state.ended = state.ended or clock().time()
-        try:  # can the log be read without the task's secrets? Else they are kept for a while
-            self.plan.secrets.values({}, Scope(inputs=meta.inputs, config=meta.config, task=meta.task))
-        except EvaluationError:
-            return
-        state.secrets = {}
-
     # --- delete and logs --------------------------------------------------------------------------------------------
 
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
@@ -170,7 +161,7 @@ class JobClient:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
             return
         state = self.cache.get(meta.key)
-        context, scope = self._later("delete", plan, meta, secrets or state.secrets)
+        context, scope = self._later("delete", plan, meta, secrets or state.secrets_at(clock().time()))
         with call_log.logged("delete", self._task_type, meta), redacted_errors(context):
             await run_steps(plan.delete, context, scope)
         readable_again(plan.poll, state)

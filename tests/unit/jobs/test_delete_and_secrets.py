@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.fake_api import SILENT, Driver, FakeApi, job, reply
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 DELETE: dict[str, Any] = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}}
@@ -145,12 +146,26 @@ class TestTheSecretsOfALog:
         driver.restart()
         assert driver.logs()[0] == ["of-task", "***"]
 
-    def test_are_dropped_when_the_job_ends(self) -> None:
+    def test_are_kept_for_an_hour_after_the_jobs_end(self) -> None:
         driver = self.driver({"state": "done"})
         assert driver.get(secrets={"k": "of-task"}).phase == "SUCCEEDED"
-        assert "of-task" not in repr(vars(driver.connector.cache))
-        driver.logs()
+        driver.clock.now += 3600
+        assert driver.logs()[0] == ["***", "of-env"]
+        assert authorization(driver) == "Bearer of-task"
+        driver.clock.now += 1
+        assert driver.logs()[0] == ["of-task", "***"]
         assert authorization(driver) == "Bearer of-env"
+
+    def test_are_not_in_memory_an_hour_after_the_jobs_end(self) -> None:
+        driver = self.driver({"state": "done"})
+        first = JobMeta.decode(driver.kept)
+        driver.get(secrets={"k": "of-task"})
+        driver.clock.now += 3601
+        driver.create()
+        driver.get(secrets={"k": "of-another"})
+        cache = driver.connector.cache
+        assert cache.get(first.key).secrets == {}
+        assert cache.get(JobMeta.decode(driver.kept).key).secrets == {"k": "of-another"}
 
 
 def test_a_log_that_fails_is_raised_without_secrets() -> None:
