@@ -75,23 +75,19 @@ def _plain(text: str, steps: tuple[Any, ...]) -> Path:
     if _EVERY in steps:
         return _path(text, True, _every_finder(steps))
 
-    def first(document: Any) -> Any:
-        found = step_down(document)
-        return None if found is _NOTHING else found
-
-    def find(document: Any) -> list[Any]:
-        found = step_down(document)
-        return [] if found is _NOTHING else [found]
-
-    def step_down(document: Any) -> Any:
+    def first(document: Any, default: Any = None) -> Any:
         for step in steps:
             if type(step) is str:
                 if not isinstance(document, dict) or step not in document:
-                    return _NOTHING
+                    return default
             elif not isinstance(document, list) or step >= len(document):
-                return _NOTHING
+                return default
             document = document[step]
         return document
+
+    def find(document: Any) -> list[Any]:
+        found = first(document, _NOTHING)
+        return [] if found is _NOTHING else [found]
 
     return Path(text, False, find, first)
 

@@ -104,7 +104,6 @@ class NoResponse:
 
     __slots__ = ()
     status = headers = body = text = url = UNDEFINED
-    is_json = True  # nothing is missing of it
 
 
 NO_RESPONSE = NoResponse()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from yaml_connector._http.context import CallContext
@@ -13,15 +14,14 @@ from yaml_connector._http.request_template import RequestPlan
 T = TypeVar("T")
 
 
+@dataclass(slots=True, repr=False)
 class _Flight(Generic[T]):
     """A call that is being made. Its result may be a secret, so no future holds it: asyncio logs those."""
 
+    args: tuple[Any, ...]
     landed: asyncio.Event | None = None  # there is one once somebody waits
     result: T | None = None
     error: Exception | None = None
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        self.args = args
 
 
 class SingleFlight(Generic[T]):

@@ -15,7 +15,6 @@ from yaml_connector._http.hosts import Endpoint
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._text import single_line, truncate
-from yaml_connector.errors import CallError, EvaluationError
 
 if TYPE_CHECKING:
     from yaml_connector._http.connection import Connection
@@ -120,9 +119,11 @@ def redacted_errors(context: CallContext) -> Iterator[None]:
     """Mask the context's secrets in the message of any error raised inside: it may quote a request or a response."""
     try:
         yield
-    except (CallError, EvaluationError) as error:
-        error.args = (context.redact(str(error)),)
+    except BaseException as error:  # also a bug, or an error of a library
+        redact_error(context, error)
         raise
-    except BaseException as error:  # a bug, or an error of a library
-        error.args = tuple(context.redact(part) if isinstance(part, str) else part for part in error.args)
-        raise
+
+
+def redact_error(context: CallContext, error: BaseException) -> None:
+    """Mask the context's secrets in the message of an error."""
+    error.args = tuple(context.redact(part) if isinstance(part, str) else part for part in error.args)

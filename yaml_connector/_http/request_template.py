@@ -43,7 +43,7 @@ _EMPTY = Value(lambda scope: {}, constant=True)
 class RequestPlan:
     """A compiled request."""
 
-    method: Value
+    method: str | Value  # in upper case; a template, if it is one
     locate: Callable[[Scope], str]
     is_path: bool
     query: Value
@@ -72,13 +72,11 @@ class RequestPlan:
             headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
             if content_type is not None and "content-type" not in map(str.lower, headers):
                 headers["Content-Type"] = content_type
-            method = self.method.evaluate(scope)
+            method = self.method if isinstance(self.method, str) else str(self.method.evaluate(scope)).upper()
         except UnicodeEncodeError:
             raise EvaluationError("the request contains a lone surrogate and cannot be encoded as UTF-8") from None
-        if not self.method.constant:
-            method = str(method).upper()
-            if method not in METHODS:
-                raise EvaluationError(f"{method!r} is not a valid method; allowed: {', '.join(METHODS)}")
+        if method not in METHODS:
+            raise EvaluationError(f"{method!r} is not a valid method; allowed: {', '.join(METHODS)}")
         return HttpRequest(method, url, headers, body, at_base=self.is_path)
 
 
@@ -89,11 +87,11 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
     else:
         assert request.url is not None
         locate, names = compile_url(request.url, whole_is_url=True)
-    method = compile_text(request.method) if request.method else Value(lambda scope: default_method, constant=True)
+    method = compile_text(request.method or default_method)
     query, headers = compile_query(request.query), compile_headers(request.headers)
     body, body_names = compile_body(request)
     return RequestPlan(
-        method=method,
+        method=method.evaluate(Scope()) if method.constant else method,
         locate=locate,
         is_path=request.path is not None,
         query=query,

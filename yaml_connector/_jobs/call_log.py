@@ -14,11 +14,6 @@ from yaml_connector._jobs.metrics import logger
 T = TypeVar("T")
 
 
-def is_on() -> bool:
-    """Tell whether calls are logged."""
-    return logger.isEnabledFor(logging.DEBUG)
-
-
 @contextmanager
 def logged(call: str, task_type: str, meta: JobMeta, outcome: list[str] | None = None) -> Iterator[None]:
     """Log a call when it is over: with its outcome in one word, or the type of what it raised."""
@@ -46,7 +41,7 @@ async def run_logged(
     call: str, task_type: str, meta: JobMeta, work: Coroutine[Any, Any, T], outcome: Callable[[T], str]
 ) -> T:
     """Await the work of a call, and log it; `outcome` makes one word of the result."""
-    if not is_on():
+    if not logger.isEnabledFor(logging.DEBUG):
         return await work
     words: list[str] = []
     with logged(call, task_type, meta, words):

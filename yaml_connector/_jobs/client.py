@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from traceback import format_tb
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.context import CallContext, redacted_errors
+from yaml_connector._expressions.scope import MISSING, Scope
+from yaml_connector._http.context import CallContext, redact_error, redacted_errors
 from yaml_connector._http.events import EventFanOut, Events
 from yaml_connector._http.files import Files, no_files
 from yaml_connector._http.redact import redactor_for
@@ -24,7 +25,7 @@ from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.status import Status
 from yaml_connector._jobs.steps import run_steps
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
@@ -107,12 +108,12 @@ class JobClient:
             cached: Status = state.status
             return cached
         work = self._poll(meta, state)
-        if call_log.is_on():
+        if metrics.logger.isEnabledFor(logging.DEBUG):
             work = call_log.run_logged("get", self._task_type, meta, work, _get_outcome)
         status = await work
         if status.phase != state.phase:
             self._phase_changed(meta, state, status)
-        if status.is_terminal:  # forget what only a running job needs
+        if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
             state.next_poll = 0.0
             self.cache.job_ended(state, clock().time())
         # it may be large, so it is kept no longer than needed
@@ -121,16 +122,19 @@ class JobClient:
 
     async def _poll(self, meta: JobMeta, state: JobState) -> Status:
         plan = self.plan
+        context: CallContext | None = None
         scope: Scope | None = None
         try:
-            plan = self._specs.find(meta.digest, meta.snapshot)
-            context, scope = self._later("get", plan, meta, state.secrets)
+            if meta.digest != plan.digest:
+                plan = self._specs.find(meta.digest, meta.snapshot)
+            context, scope = self._later("get", plan, meta, state.secrets, state.cursor)
             interval = plan.poll.settings.min_interval
             if interval:
                 state.next_poll = max(state.next_poll, clock().time() + interval)
-            with redacted_errors(context):
-                return await poll(plan.poll, meta, state, context, scope)
+            return await poll(plan.poll, meta, state, context, scope)
         except (CallError, EvaluationError, ConfigError) as failure:
+            if context is not None:
+                redact_error(context, failure)
             return unreadable(plan.poll, state, failure, scope)
         except Exception as failure:  # a bug here must not fail a job that runs
             where = "".join(format_tb(failure.__traceback__))  # without the message: it may hold a secret
@@ -189,11 +193,16 @@ class JobClient:
     # --- the context of a call ----------------------------------------------------------------------------------------
 
     def _later(
-        self, call: str, plan: CompiledSpec, meta: JobMeta, given: Mapping[str, str]
+        self,
+        call: str,
+        plan: CompiledSpec,
+        meta: JobMeta,
+        given: Mapping[str, str],
+        cursor: str | None = MISSING,
     ) -> tuple[CallContext, Scope]:
         """Return the context of a later call of a job, and what its expressions see."""
-        scope = Scope(meta.inputs, meta.config, meta.task, meta.job, steps={})
-        secrets = scope.secrets = plan.secrets.values(given, scope)
+        scope = Scope(meta.inputs, meta.config, meta.task, meta.job, steps={}, cursor=cursor)
+        secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
         context = self._context(call, plan, meta.config, secrets, meta.name)
         scope.base_url = context.endpoint.base_url
         return context, scope
@@ -206,10 +215,10 @@ class JobClient:
         secrets: Mapping[str, str | None],
         execution: str,
     ) -> CallContext:
-        events: Events = metrics.CallMetrics(self._task_type)
+        events: Events = metrics.CallMetrics(self._task_type, call)
         if self._events is not None:
+            self._events.section(call)
             events = EventFanOut(events, self._events)
-        events.section(call)
         return CallContext(
             plan.connection,
             config=config,
@@ -217,7 +226,7 @@ class JobClient:
             files=self._files,
             pinned_by=None if plan is self.plan else self.plan.connection,
             events=events,
-            about=f"call={call} execution={execution}" if call_log.is_on() else "",
+            about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
             coalesces=call in plan.only_reads,
         )
 

@@ -64,39 +64,19 @@ class Recorder:
         self.requests = [0] * len(_CLASSES)
         self.times = [0] * (len(_TIMES) + 1)  # requests by the first of `_TIMES` that they were not longer than
         self.seconds = 0.0
-        self._retries = RETRIES.labels(task_type, call)
-        self._tokens = TOKENS.labels(task_type)
-        self._limited = LIMITED.labels(task_type)
-        self._limited_seconds = LIMITED_SECONDS.labels(task_type)
-        self._logins = recorder(task_type, "login") if call != "login" else self
-
-    def request(self, status: int | None, seconds: float) -> None:
-        number = 0 if status is None else status // 100
-        self.requests[number if 0 <= number <= 5 else 0] += 1
-        self.times[bisect_left(_TIMES, seconds)] += 1
-        self.seconds += seconds
-
-    def login(self, status: int | None, seconds: float) -> None:
-        self._logins.request(status, seconds)
-
-    def token(self) -> None:
-        self._tokens.inc()
-
-    def retry(self) -> None:
-        self._retries.inc()
-
-    def rate_limited(self, seconds: float) -> None:
-        if seconds > 0:
-            self._limited.inc()
-            self._limited_seconds.inc(seconds)
+        self.retries = RETRIES.labels(task_type, call)
+        self.tokens = TOKENS.labels(task_type)
+        self.limited = LIMITED.labels(task_type)
+        self.limited_seconds = LIMITED_SECONDS.labels(task_type)
+        self.logins = recorder(task_type, "login") if call != "login" else self
 
 
 class CallMetrics(Events):
-    """Counts the events of one connector call. A section must begin before anything else happens."""
+    """Counts the events of one connector call."""
 
-    def __init__(self, task_type: str) -> None:
+    def __init__(self, task_type: str, call: str) -> None:
         self._task_type = task_type
-        self._recorder: Recorder
+        self._recorder = recorder(task_type, call)
 
     def section(self, name: str) -> None:
         if name in _CALLS:  # `adopt` and `on_failure` count as create
@@ -110,20 +90,28 @@ class CallMetrics(Events):
         seconds: float,
         login: bool,
     ) -> None:
-        status = None if response is None else response.status
-        if login:
-            self._recorder.login(status, seconds)
-        else:
-            self._recorder.request(status, seconds)
+        counts = self._recorder.logins if login else self._recorder
+        number = 0 if response is None else response.status // 100
+        counts.requests[number if 0 <= number <= 5 else 0] += 1
+        counts.times[bisect_left(_TIMES, seconds)] += 1
+        counts.seconds += seconds
+
+    def step(self, name: str | None) -> None:
+        """Not counted."""
+
+    def rule(self, index: int, state: str) -> None:
+        """Not counted."""
 
     def token_fetched(self) -> None:
-        self._recorder.token()
+        self._recorder.tokens.inc()
 
     def retry(self) -> None:
-        self._recorder.retry()
+        self._recorder.retries.inc()
 
     def rate_limited(self, seconds: float) -> None:
-        self._recorder.rate_limited(seconds)
+        if seconds > 0:
+            self._recorder.limited.inc()
+            self._recorder.limited_seconds.inc(seconds)
 
 
 class _Requests(Collector):

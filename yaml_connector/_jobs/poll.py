@@ -72,7 +72,6 @@ def compile_poll(spec: ConnectorSpec) -> PollPlan:
 
 async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallContext, scope: Scope) -> Status:
     """Ask how a job is doing. Raises CallError or EvaluationError if the job cannot be read."""
-    scope = scope.with_names(cursor=state.cursor)
     outcome = Outcome()
     try:
         status = await _get(plan, meta, state, context, scope, outcome)
@@ -105,10 +104,9 @@ async def _get(
     if outcome.response is None:
         await run_steps(steps, context, scope, outcome)
     response = outcome.response
-    if response is not None and isinstance(response, Response):
-        wait = retry_after(response)
-        if wait:  # do not ask again before the API wants it
-            state.next_poll = max(state.next_poll, clock().time() + wait)
+    if isinstance(response, Response) and "Retry-After" in response.headers:
+        wait = retry_after(response) or 0.0  # do not ask again before the API wants it
+        state.next_poll = max(state.next_poll, clock().time() + wait)
     reading = read_status(plan.status, outcome.scope(scope))
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()

@@ -17,7 +17,7 @@ from yaml_connector._expressions.compile import (
     is_path,
 )
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
@@ -67,8 +67,6 @@ class EachResponse:
 
     `names` are the saves that the spec names: they exist without any item, too.
     """
-
-    is_json = True
 
     def __init__(self, responses: list[Response], names: Iterable[str]) -> None:
         self.responses = responses
@@ -229,7 +227,7 @@ async def run_steps(
         outcome = Outcome()
     last: Any = None
     for step in plan.steps:
-        seen = scope.with_steps(outcome.steps, last)
+        seen = scope if last is None and not outcome.steps else scope.with_steps(outcome.steps, last)
         if step.when is not None and not step.when.evaluate(seen):
             continue
         try:
@@ -272,7 +270,7 @@ async def _run_step(
 
 def is_not_json(response: Any) -> bool:
     """Tell whether this is a 2xx that is not JSON. Outside 2xx, the response just has no body."""
-    return response is not None and not response.is_json and 200 <= response.status < 300
+    return response is not None and response.body is UNDEFINED and 200 <= response.status < 300
 
 
 def not_json(response: Any) -> TransientError:
