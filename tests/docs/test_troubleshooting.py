@@ -289,6 +289,9 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the output ... is not at ..., and has no default": lambda _: output_of({}),
     "the output ... at ...: ... is not a valid int": lambda _: output_of({"rows": "many"}),
     "the API reports state ...": lambda _: got({"state": "error"}),
+    "tasks of the ... ... may not use this connector; it allows: ...; nothing was submitted": lambda _: created(
+        allow={"projects": ["data"]}
+    ),
     "the input ... is refused: ...; nothing was submitted": lambda _: refused_input(),
     "the spec that was kept with the job cannot be read ...": lambda _: kept_by_another(),
     "invalid log token; omit it to read from the start": lambda _: raised(

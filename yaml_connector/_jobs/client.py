@@ -76,6 +76,10 @@ class JobClient:
     async def _create(self, values: CreateValues, meta: JobMeta) -> JobMeta:
         secrets: Mapping[str, str | None] = {}
         try:
+            if self.spec.allow is not None and not values.local:
+                refusal = self.spec.allow.refusal(*(str(values.task.get(name, "")) for name in ("project", "domain")))
+                if refusal is not None:
+                    raise ConfigError(f"{refusal}; nothing was submitted")
             # with its defaults, and checked again: the spec may have changed since the task was built
             config = complete_config(self.spec, values.config)
             meta.config = self.plan.retained.of("config", config)

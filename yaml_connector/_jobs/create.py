@@ -36,13 +36,15 @@ _MESSAGE_LENGTH = 4000
 @dataclass(slots=True)
 class CreateValues:
     """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as expressions see it,
-    `secrets` of the task by name, `outputs` as the task declares them (name to type)."""
+    `secrets` of the task by name, `outputs` as the task declares them (name to type). A `local` run is its user's own:
+    no project of Flyte's counts."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    local: bool = False
 
 
 @dataclass(frozen=True)

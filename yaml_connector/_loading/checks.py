@@ -45,6 +45,8 @@ class _SpecChecker(FieldChecker):
         for section in ("config", "inputs"):
             for name, field in (getattr(spec, section) or {}).items():
                 self.fields(field, (section, name), Names())
+        if spec.allow is not None:
+            self.fields(spec.allow, ("allow",), Names())
         for name in ("name", "description", "task_type_name"):
             self.no_template((name,), getattr(spec, name))
         self.create()

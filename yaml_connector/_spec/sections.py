@@ -211,6 +211,26 @@ class Logs(Calls):
         return self.model_copy(update={"each": None})
 
 
+class Allow(Model):
+    """Whose tasks may use the connector. A list that is not given allows all."""
+
+    projects: Annotated[
+        list[str] | None,
+        Field(min_length=1, description="The projects whose tasks are accepted.", examples=[["data", "ml"]]),
+    ] = None
+    domains: Annotated[
+        list[str] | None,
+        Field(min_length=1, description="The domains whose tasks are accepted.", examples=[["production"]]),
+    ] = None
+
+    def refusal(self, project: str, domain: str) -> str | None:
+        """Say why a task of this project and domain is not accepted; None if it is."""
+        for what, name, names in (("project", project, self.projects), ("domain", domain, self.domains)):
+            if names is not None and name not in names:
+                return f"tasks of the {what} {short(name)} may not use this connector; it allows: {', '.join(names)}"
+        return None
+
+
 class ConnectorSpec(Model):
     """A connector: how to run jobs of one asynchronous job API."""
 
@@ -221,6 +241,10 @@ class ConnectorSpec(Model):
     task_type_version: Annotated[int, Field(ge=0, description="The version of the task type.")] = 0
     name: Annotated[str | None, Field(min_length=1, description="A title for people.")] = None
     description: Annotated[str | None, Field(description="A description for people.")] = None
+    allow: Annotated[
+        Allow | None,
+        Field(description="The projects and domains whose tasks may use the connector. Default: all."),
+    ] = None
     connection: Annotated[
         Connection, Field(description="Where requests go, with which credentials, and how failures are handled.")
     ]

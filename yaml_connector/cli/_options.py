@@ -100,6 +100,7 @@ def create_values(spec: ConnectorSpec, job: JobOptions, *, needs_secrets: bool =
         read_task(spec, job.task, f"run-{uuid.uuid4().hex[:16]}", errors),
         read_secrets(spec, job.secrets, errors),
         read_outputs(spec, job.outputs, errors),
+        local=True,
     )
     if needs_secrets:
         require_secrets(spec, values.secrets, errors)

@@ -77,6 +77,19 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         **kwargs: Any,
     ) -> JobResourceMeta:
         """Submit the job."""
+        return await self.submit(task_template, output_prefix, inputs, task_execution_metadata, kwargs)
+
+    async def submit(
+        self,
+        task_template: TaskTemplate,
+        output_prefix: str,
+        inputs: dict[str, Any] | None,
+        task_execution_metadata: TaskExecutionMetadata | None,
+        secrets: Mapping[str, str],
+        *,
+        local: bool = False,
+    ) -> JobResourceMeta:
+        """Submit the job of a task of Flyte's, or of a `local` run."""
         try:
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
@@ -85,8 +98,9 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,
             task=TaskContext(task_template, output_prefix, task_execution_metadata),
-            secrets=kwargs,
+            secrets=secrets,
             outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
+            local=local,
         )
         try:
             return JobResourceMeta(await self.jobs.create(values))

@@ -101,7 +101,7 @@ class _LocalJob:
 
         async def create() -> JobResourceMeta:
             try:
-                kept = await self.connector.create(template, prefix, inputs, self.execution, **self.secrets)
+                kept = await self.connector.submit(template, prefix, inputs, self.execution, self.secrets, local=True)
             except BaseException as error:
                 self.created.set_exception(error)
                 raise

@@ -46,6 +46,8 @@ def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("told") / "connectors.d"
     folder.mkdir()
     (folder / "told.yaml").write_text(SPEC)
+    allow = "allow: {projects: [flytesnacks, ml], domains: [development]}\nconnection:"
+    (folder / "allowing.yaml").write_text(SPEC.replace("told\nconnection:", f"allowing\n{allow}"))
     (folder / "no_variable.yaml").write_text(NO_VARIABLE)
     computed = NO_VARIABLE.replace("no_variable", "computed").replace("env.TEAM_NAM", "env[config.region]")
     (folder / "computed.yaml").write_text(computed)
@@ -94,6 +96,31 @@ def test_keys_differ_between_organizations(service: Serving, specs: Path, api: R
         client.close()
     first, other, again = (item.json["key"] for item in api.received("told", "POST"))
     assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("project", "domain", "refusal"),
+    [
+        ("flytesnacks", "development", None),
+        ("ml", "development", None),
+        ("flytesnacks2", "development", "tasks of the project 'flytesnacks2' may not use this connector; "),
+        ("", "", "tasks of the project "),
+        ("FLYTESNACKS", "development", "tasks of the project 'FLYTESNACKS' may not use this connector; "),
+        ("ml", "production", "tasks of the domain 'production' may not use this connector; it allows: development"),
+    ],
+)
+def test_only_tasks_that_a_spec_allows_are_submitted(
+    service: Serving, specs: Path, api: RealApi, project: str, domain: str, refusal: str | None
+) -> None:
+    api.case("told", lambda received: {"id": "1"})
+    task = task_from_spec(specs / "allowing.yaml")
+    context = replace(CONTEXT, project=project, domain=domain)
+    client = ServiceClient(f"127.0.0.1:{service.port}", context=context)
+    resource = client.get(client.create(task, {}, attempt_of(task, "run-1", context=context)))
+    client.close()
+    assert state(resource) == ("FAILED" if refusal else "RUNNING"), resource.message
+    assert resource.message.startswith(refusal or "")
+    assert len(api.received("told", "POST")) == (0 if refusal else 1)
 
 
 @pytest.mark.parametrize(

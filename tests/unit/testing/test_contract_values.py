@@ -244,3 +244,11 @@ def test_the_spec_beside_the_test_may_have_another_name(folder: Folder, tmp_path
         {"spec": "sub/other.yml", "defaults": DEFAULTS, "tests": [{"name": "a", "calls": [CREATE]}]}
     )
     assert result.results[0].passed
+
+
+def test_the_project_and_domain_of_a_test_are_checked_against_allow(folder: Folder) -> None:
+    folder.change_spec("connection:", "allow: {projects: [data], domains: [production]}\nconnection:")
+    refused = {"create": {"expect": {"phase": "FAILED", "message": "/^tasks of the project 'test-project' may not/"}}}
+    assert folder.run(refused).passed
+    call = sends(headers={"Authorization": "Bearer s3cr3t"})
+    assert folder.run(call, task={"project": "data", "domain": "production"}).passed

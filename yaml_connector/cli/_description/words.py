@@ -187,6 +187,9 @@ def spec_lines(loaded: LoadedSpec) -> Iterator[str]:
     version = f", version {spec.task_type_version}" if spec.task_type_version else ""
     yield f"{spec.title} (task type {spec.task_type_name}{version})"
     yield from [single_line(spec.description)] if spec.description else []
+    for what in ("projects", "domains"):
+        if spec.allow is not None and (names := getattr(spec.allow, what)) is not None:
+            yield f"For tasks of the {what} {', '.join(names)} only"
     yield from _section("CONNECTION", _connection(spec))
     yield from _section("WHAT A TASK PROVIDES AND GETS", author_lines(spec))
     yield from _section("CREATE: SUBMIT THE JOB", _create(spec))
