@@ -200,6 +200,13 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
         lambda _: validated({"inputs": {"name": "str"}, "outputs": {"a": "${{ inputs.nam }}"}})
     ),
     "there is no filter ...": lambda _: validated({"outputs": {"a": "${{ body.a | jsson }}"}}),
+    "... is not a valid regular expression: ... is not in RE2's syntax, whose patterns take linear time": (
+        lambda _: validated({"outputs": {"a": "${{ body.a | regex('(?<=id=)[0-9]+') }}"}})
+    ),
+    "... is not a valid regular expression: ...": lambda _: validated({"outputs": {"a": "${{ body.a | regex('(') }}"}}),
+    "in a regular expression \\w knows ASCII letters only: ...": (
+        lambda _: validated({"outputs": {"a": r"${{ body.a | regex('(\\w+)') }}"}})
+    ),
     "a condition is a bare expression: leave ${{ and }} out": (
         lambda _: validated({"get": {"phase": {"when": "${{ body.done }}", "is": "SUCCEEDED"}}})
     ),

@@ -15,10 +15,11 @@ from typing import Any
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Undefined
 
-from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, references, to_plain
+from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, patterns, references, to_plain
 from yaml_connector._expressions.jinja import compile_tree as compile_jinja
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.regex import ascii_only
 from yaml_connector._expressions.scope import MISSING, Scope, StrictUndefined, reader
 from yaml_connector.errors import EvaluationError
 
@@ -107,6 +108,21 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
         return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source))
     except RecursionError:
         raise EvaluationError("the expression is nested too deeply") from None
+
+
+def ascii_only_in(text: str, *, bare: bool) -> str | None:
+    """Return the part of a field's regular expressions that knows ASCII letters only, or None; `bare`: the
+    field is an expression without braces."""
+    if is_path(text):
+        return ascii_only(text) if "=~" in text or "sub(" in text else None
+    if "regex" not in text or "\\" not in text:
+        return None
+    spans = [(0, len(text))] if bare else [(at + len(OPEN), end - len(CLOSE)) for at, end in find_templates(text)]
+    for start, end in spans:
+        for pattern in patterns(parse(ANSWER, text[start:end])):
+            if (found := ascii_only(pattern)) is not None:
+                return found
+    return None
 
 
 def compile_condition(source: str | bool) -> Expression:

@@ -18,6 +18,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import check_size
 from yaml_connector._expressions.json_text import as_text, parse_json, to_json
 from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.value_types import epoch_seconds
 from yaml_connector.errors import EvaluationError
 
@@ -45,15 +46,8 @@ def _fromjson(value: Any) -> Any:
         raise EvaluationError("fromjson: this is not valid JSON") from None
 
 
-def _pattern(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise EvaluationError(f"{pattern!r} is not a valid regular expression: {error}") from None
-
-
 def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
-    compiled = _pattern(pattern)
+    compiled = compile_regex(as_text(pattern))
     found = compiled.search(as_text(value))
     if found is None:
         return None
@@ -64,14 +58,7 @@ def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
 
 
 def _regex_replace(value: Any, pattern: str, new: str) -> str:
-    compiled, text = _pattern(pattern), as_text(value)
-    references = new.count("\\")
-    size = len(text)
-    for match in compiled.finditer(text):
-        longest = max(match.end(group) - match.start(group) for group in range(compiled.groups + 1))
-        size += len(new) + references * longest
-    check_size(size)
-    return compiled.sub(new if references else lambda match: new, text)
+    return compile_regex(as_text(pattern)).replace(as_text(value), as_text(new), check_size)
 
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")

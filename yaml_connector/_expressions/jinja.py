@@ -25,6 +25,7 @@ from yaml_connector._expressions.budget import (
     small_range,
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
+from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import EvaluationError
@@ -156,7 +157,22 @@ def parse(environment: Sandbox, source: str) -> nodes.Expr:
     ):
         if node.name not in known:
             raise EvaluationError(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
+    for pattern in patterns(tree):
+        compile_regex(pattern)
     return tree
+
+
+def patterns(tree: nodes.Expr) -> Iterator[str]:
+    """Yield the regular expressions of a tree that are written in it."""
+    for node in _all(tree, nodes.Filter):
+        name, arguments = node.name, [*node.args]
+        if name == "map" and arguments and isinstance(arguments[0], nodes.Const):
+            name = arguments.pop(0).value
+        if name in ("regex", "regex_replace"):
+            named = [pair.value for pair in node.kwargs if pair.key == "pattern"]
+            for argument in [*arguments[:1], *named][:1]:
+                if isinstance(argument, nodes.Const) and isinstance(argument.value, str):
+                    yield argument.value
 
 
 def _all(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from yaml_connector._expressions.budget import check_size
+from yaml_connector._expressions.regex import Pattern, compile_regex
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
@@ -149,13 +151,61 @@ def _extended(text: str) -> Path:
             return False  # functions over one value: `len`, `sub`, `split` ...
         return not isinstance(node, single)
 
+    try:
+        many = may_match_many(parsed)
+        linear = _with_linear_patterns(parsed)
+    except RecursionError:
+        raise EvaluationError(f"{short(text)} is not a valid JSONPath: it is nested too deeply") from None
+    except EvaluationError as problem:
+        raise EvaluationError(f"{text!r} is not a valid JSONPath: {problem}") from None
+
     def find(document: Any) -> list[Any]:
         try:
-            return [match.value for match in parsed.find(document)]
+            return [match.value for match in linear.find(document)]
         except Exception:  # an extended operator on a value of another type: nothing matches
             return []
 
-    return _path(text, may_match_many(parsed), find)
+    return _path(text, many, find)
+
+
+def _with_linear_patterns(path: Any) -> Any:
+    """Make `=~` and `sub` of a parsed path search with our own patterns; those of the library are Python's."""
+    from jsonpath_ng.ext.filter import Expression
+    from jsonpath_ng.ext.string import Sub
+    from jsonpath_ng.jsonpath import DatumInContext, JSONPath
+
+    class Matches(JSONPath):
+        def __init__(self, target: Any, pattern: Pattern) -> None:
+            self.target, self.pattern = target, pattern
+
+        def find(self, datum: Any) -> list[Any]:
+            found = self.target.find(DatumInContext.wrap(datum))
+            return [match for match in found if isinstance(match.value, str) and self.pattern.search(match.value)]
+
+    class Substitute(JSONPath):
+        def __init__(self, pattern: Pattern, new: str) -> None:
+            self.pattern, self.new = pattern, new
+
+        def find(self, datum: Any) -> list[Any]:
+            value = DatumInContext.wrap(datum).value
+            replaced = self.pattern.replace(value, self.new, check_size)
+            return [] if replaced == value else [DatumInContext.wrap(replaced)]
+
+    def replaced(node: Any) -> Any:
+        if isinstance(node, list | tuple):
+            return type(node)(replaced(item) for item in node)
+        if isinstance(node, Sub):
+            pattern = compile_regex(node.expr)
+            pattern.replacement(node.repl)
+            return Substitute(pattern, node.repl)
+        if isinstance(node, JSONPath):
+            for name, value in vars(node).items():
+                setattr(node, name, replaced(value))
+        if isinstance(node, Expression) and node.op == "=~":
+            return Matches(node.target, compile_regex(str(node.value)))
+        return node
+
+    return replaced(path)
 
 
 def _one_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from yaml_connector._expressions.compile import (
+    ascii_only_in,
     compile_field,
     compile_text,
     find_templates,
@@ -73,7 +74,16 @@ class FieldChecker:
         except EvaluationError as problem:
             self.report(path, str(problem))
             return
+        if isinstance(value, str):
+            self.warn_of_ascii(path, value, bare=mark.kind == "condition")
         self.check_references(path, found, names)
+
+    def warn_of_ascii(self, path: Path, value: str, *, bare: bool = False) -> None:
+        """Warn of a part of a regular expression that knows ASCII letters only."""
+        found = ascii_only_in(value, bare=bare)
+        if found is not None:
+            instead = r"[\pL\d_] is any letter, [A-Za-z0-9_] says that only these are meant"
+            self.warn(path, f"in a regular expression {found} knows ASCII letters only: {instead}")
 
     def tree(self, path: Path, value: Any, names: Names) -> None:
         if isinstance(value, dict):
@@ -89,6 +99,7 @@ class FieldChecker:
             except EvaluationError as problem:
                 self.report(path, str(problem))
                 return
+            self.warn_of_ascii(path, value)
             self.check_references(path, found, names)
         elif isinstance(value, float) and not isfinite(value):
             self.report(path, f"{value} cannot be sent as JSON")

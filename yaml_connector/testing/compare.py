@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.regex import Pattern, compile_regex
 from yaml_connector._expressions.value_types import as_plain, epoch_seconds
 from yaml_connector._http.redact import Redactor
+from yaml_connector._spec.fields import Path
 from yaml_connector.errors import EvaluationError
 
 
@@ -88,14 +90,29 @@ def _matches(expected: str, found: Any) -> bool:
     return pattern.search(as_text(as_plain(found))) is not None
 
 
-def regex_of(text: str) -> re.Pattern[str] | None:
+def regex_of(text: str) -> Pattern | None:
     """Return the regular expression in `/.../`, or None if `text` is not one."""
     if len(text) < 3 or not (text.startswith("/") and text.endswith("/")):
         return None
     try:
-        return re.compile(text[1:-1])
-    except re.error:
+        return compile_regex(text[1:-1])
+    except EvaluationError:
         return None
+
+
+def regex_problems(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield each `/.../` in a value that would be a regular expression of Python but is none of RE2's."""
+    if isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from regex_problems(item, (*path, key))
+    elif isinstance(value, str) and len(value) > 2 and value[0] == value[-1] == "/" and regex_of(value) is None:
+        try:
+            re.compile(value[1:-1])
+            compile_regex(value[1:-1])
+        except (re.error, RecursionError, OverflowError):
+            return  # just a text
+        except EvaluationError as problem:
+            yield path, str(problem)
 
 
 def show(value: Any, other: Any = None) -> str:

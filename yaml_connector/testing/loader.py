@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, parse
 from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file, read_spec
 from yaml_connector._loading.validation import build, describe
+from yaml_connector._spec.fields import Path
 from yaml_connector.errors import Diagnostic
+from yaml_connector.testing.compare import regex_problems
 from yaml_connector.testing.fixtures import fixtures_of
 from yaml_connector.testing.model import ContractTests
 
@@ -50,6 +53,9 @@ def load_tests(
     tests = build(ContractTests, document) if document.data is not None else None
     if tests is None or document.problems:
         return None, sorted(document.problems)
+    wrong = [document.problem(path, message) for path, message in _wrong_patterns(document.data)]
+    if wrong:
+        return None, document.first_of(wrong)
     spec_file = _spec_file(tests.spec, file)
     if spec_file is None:
         message = f"there is no spec {tests.spec or ' or '.join(_same_name(file))} beside this file"
@@ -108,6 +114,14 @@ def _same_name(file: str) -> list[str]:
     base = os.path.basename(file)
     stem = base.removesuffix(".test.yaml").removesuffix(".test.yml")
     return [f"{stem}.yaml", f"{stem}.yml"]
+
+
+def _wrong_patterns(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key in ("expect", "request"):
+            yield from regex_problems(item, (*path, key))
+        elif key not in ("response", "secrets", "inputs", "config"):
+            yield from _wrong_patterns(item, (*path, key))
 
 
 def _repeated_names(tests: ContractTests, document: Document) -> list[Diagnostic]:

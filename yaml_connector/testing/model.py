@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._spec.fields import Duration, Model
 from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.task_fields import Task
+from yaml_connector.errors import EvaluationError
 from yaml_connector.testing.recorded import RecordedExchange, empty
 
 CALLS = ("create", "get", "logs", "delete")
@@ -19,9 +20,9 @@ def _regex(value: str) -> str:
     if value.startswith("/") and value.endswith("/") and len(value) > 1:
         value = value[1:-1]
     try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is not a valid regular expression: {error}") from None
+        compile_regex(value)
+    except EvaluationError as problem:
+        raise ValueError(str(problem)) from None
     return value
 
 
