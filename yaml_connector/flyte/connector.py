@@ -3,7 +3,7 @@ and the job of yaml_connector.job, and decides nothing by itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -35,6 +35,8 @@ from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_in
 from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
+_LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
+_LONGEST_LINE = 64 * 1024  # characters
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
 
@@ -120,10 +122,32 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         """The log from a token on: bodies with lines, then a header with the next token."""
         async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
             if page.lines:
-                lines = [flyte_line(line) for line in page.lines]
-                yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
+                for lines in _messages([flyte_line(part) for line in page.lines for part in _parts(line)]):
+                    yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
+
+
+def _parts(line: LogLine) -> list[LogLine]:
+    """A line in pieces that Flyte takes."""
+    text = line.message
+    if len(text) <= _LONGEST_LINE:
+        return [line]
+    return [line._replace(message=text[at : at + _LONGEST_LINE]) for at in range(0, len(text), _LONGEST_LINE)]
+
+
+def _messages(lines: list[FlyteLogLine]) -> Iterator[list[FlyteLogLine]]:
+    """Lines, as many in a message as gRPC takes."""
+    part: list[FlyteLogLine] = []
+    size = 0
+    for line in lines:
+        length = len(line.message) * 4 + 64  # bytes, at most
+        if part and size + length > _LARGEST_MESSAGE:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += length
+    yield part
 
 
 def read_config(template: TaskTemplate) -> dict[str, Any]:
@@ -153,9 +177,14 @@ async def resource_of(status: Status) -> Resource:
     """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
     get raised, it would only be asked again."""
     outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
+    size = 0
     for name, output in outputs.items():
         try:
-            await output.literal()
+            size += (await output.literal()).ByteSize()
+            if size > _LARGEST_MESSAGE:
+                raise ValueError(
+                    f"the outputs are larger than {_LARGEST_MESSAGE / 1e6:g} MB; give a file's URI instead"
+                )
         except Exception as error:  # whatever Flyte's conversions raise
             message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
             status, outputs = replace(status, phase="FAILED", message=message), {}

@@ -26,7 +26,8 @@ create:
   request: {method: POST, path: /jobs, json: {key: "${{ task.key }}"}}
   job_id: $.id
   idempotent: true
-get: {request: "GET /jobs/${{ job.id }}", phase: [{is: RUNNING}]}
+get: {request: "GET /jobs/${{ job.id }}", phase: [{when: body.result is defined, is: SUCCEEDED}, {is: RUNNING}]}
+outputs: {result: $.result}
 logs: {request: "GET /jobs/${{ job.id }}/log", lines: "$.lines[*]"}
 """
 NO_VARIABLE = """
@@ -149,3 +150,28 @@ def test_errors_of_logs_are_words(
             calls.logs(job, "???")
         assert raised.value.code() == grpc.StatusCode.INTERNAL
     assert "Traceback" not in service.process.output
+
+
+def test_long_lines_and_long_logs_arrive_whole_in_messages_that_grpc_takes(
+    service: Serving, specs: Path, api: RealApi
+) -> None:
+    lines = ["x" * 5_000_000, *["é✓" * 30_000] * 12, "end"]
+    api.case("told", lambda received: {"id": "1"} if received.method == "POST" else {"lines": lines})
+    task = task_from_spec(specs / "told.yaml")
+    with FlyteSide(service.port) as calls:
+        found = [line.message for line in calls.logs(calls.client.create(task, {}, metadata_of(task, "long")))[0]]
+    assert "".join(found) == "".join(lines)
+    assert max(map(len, found)) == 65_536
+    assert found[-1] == "end"
+
+
+@pytest.mark.parametrize(("size", "phase"), [(3_000_000, "SUCCEEDED"), (3_600_000, "FAILED"), (6_000_000, "FAILED")])
+def test_outputs_that_grpc_does_not_take_fail_the_job_with_words(
+    service: Serving, specs: Path, api: RealApi, size: int, phase: str
+) -> None:
+    api.case("told", lambda received: {"id": "1", "result": "x" * size} if received.method == "GET" else {"id": "1"})
+    task = task_from_spec(specs / "told.yaml", outputs={"result": str})
+    with FlyteSide(service.port) as calls:
+        resource = calls.get(calls.client.create(task, {}, metadata_of(task, "large")))
+    assert state(resource) == phase, resource.message
+    assert phase == "SUCCEEDED" or "the outputs are larger than 3.5 MB" in resource.message
