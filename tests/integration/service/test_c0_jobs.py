@@ -35,7 +35,6 @@ def test_list_connectors_names_every_spec_of_the_folder(calls: FlyteSide) -> Non
         "Batch Job": [("batch_job", 0)],
         "Scripted API": [("scripted", 0)],
         "any_inputs": [("any_inputs", 0)],
-        "file_secret": [("file_secret", 0)],
         "keyless": [("keyless", 0)],
         "nowhere": [("nowhere", 3)],
         "once": [("once", 0)],
