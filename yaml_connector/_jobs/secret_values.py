@@ -12,6 +12,9 @@ from yaml_connector._spec.interface import Secret
 from yaml_connector.errors import EvaluationError
 
 
+LARGEST_SECRET = 64 * 2**10  # characters; all text that leaves a call is searched for them
+
+
 class Secrets:
     """The secrets that a spec names."""
 
@@ -29,7 +32,7 @@ class Secrets:
     def values(self, from_task: Mapping[str, Any], scope: Scope) -> dict[str, str | None]:
         """Return the value of every secret; None for a missing one that is not required.
 
-        Raises EvaluationError that names the missing secrets and the ways to provide them.
+        Raises EvaluationError that names the missing secrets and the ways to provide them, or one that is too long.
         """
         values: dict[str, str | None] = {}
         missing = []
@@ -42,6 +45,11 @@ class Secrets:
             if (given is None or given == "") and model.required:
                 missing.append(self._how_to_give(name, model))
             values[name] = str(given) if given is not None else None
+            if given is not None and len(str(given)) > LARGEST_SECRET:
+                raise EvaluationError(
+                    f"the secret {name!r} has more than {LARGEST_SECRET} characters; give one that is shorter, or send "
+                    "what is that long as a file input"
+                )
         if missing:
             raise EvaluationError("; ".join(missing))
         return values

@@ -111,6 +111,17 @@ class TestASecret:
         driver.get()
         assert authorization(driver) == "Bearer the second"
 
+    def test_of_more_than_64_kib_is_refused_and_nothing_is_sent(self, tmp_path: Path) -> None:
+        file = tmp_path / "key"
+        for length, sent in ((2**16, 1), (2**16 + 1, 0)):
+            file.write_text("x" * length)
+            for secrets, given in (({"k": {"file": str(file)}}, {}), ({"k": {}}, {"k": "x" * length})):
+                driver = Driver(FakeApi({"POST /jobs": {"id": 7}}), connection=SECRET["connection"], secrets=secrets)
+                error = driver.create(secrets=given).create_error or ""
+                assert len(driver.api.sent) == sent
+                assert ("the secret 'k' has more than 65536 characters" in error) == (not sent)
+                assert "xxx" not in error
+
     def test_never_comes_from_a_file_outside_of_where_the_spec_says(self, tmp_path: Path) -> None:
         driver = Driver(
             FakeApi(),
