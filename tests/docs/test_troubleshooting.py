@@ -261,7 +261,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "config field ...: ... is less than the minimum ...": (
         lambda _: created(config={"cpus": {"type": "int", "minimum": 2}}, values={"config": {"cpus": 1}})
     ),
-    "the secret ... has more than 65536 characters; give one that is shorter, or send what is that long as a file input": (
+    "the secret ... has more than 65536 characters; give a shorter one, or send it as a file input": (
         lambda _: created(
             **auth(type="bearer", token="${{ secrets.api_key }}"),
             secrets={"api_key": {}},

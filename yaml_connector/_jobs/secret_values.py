@@ -11,7 +11,6 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._spec.interface import Secret
 from yaml_connector.errors import EvaluationError
 
-
 LARGEST_SECRET = 64 * 2**10  # characters; all text that leaves a call is searched for them
 
 
@@ -47,8 +46,8 @@ class Secrets:
             values[name] = str(given) if given is not None else None
             if given is not None and len(str(given)) > LARGEST_SECRET:
                 raise EvaluationError(
-                    f"the secret {name!r} has more than {LARGEST_SECRET} characters; give one that is shorter, or send "
-                    "what is that long as a file input"
+                    f"the secret {name!r} has more than {LARGEST_SECRET} characters; give a shorter one, or send it as "
+                    "a file input"
                 )
         if missing:
             raise EvaluationError("; ".join(missing))
