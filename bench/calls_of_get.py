@@ -46,7 +46,8 @@ async def count() -> tuple[Counter[tuple[str, str]], int]:
         spec.write_text(_SPEC.format(url=url), encoding="utf-8")
         (loaded,) = yaml_connector.load(str(spec))
     connector: Any = YamlConnector(loaded)
-    job = JobResourceMeta(JobMeta(id="7", created_at=1.0, digest=connector.jobs.plan.digest))
+    meta = JobMeta("counted", id="7", created_at=1.0, digest=connector.jobs.plan.digest)
+    job = JobResourceMeta(connector.jobs.encode(meta))
     for _ in range(3):
         await connector.get(job)
     calls: Counter[tuple[str, str]] = Counter()

@@ -18,12 +18,12 @@ from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.docs.doc_blocks import BASE, DOCS, completed
-from tests.support.fake_api import REFUSED, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
+from tests.support.fake_api import REFUSED, SIGNER, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
 from tests.support.paths import ROOT
 from yaml_connector import task_from_spec
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import UNSIGNED, Signer, signer_from
 from yaml_connector._loading.loader import load_all, load_text
 from yaml_connector.cli.main import cli
 from yaml_connector.flyte.admission import check_request
@@ -112,6 +112,16 @@ def service() -> str:
     env = {"YAML_CONNECTOR_PATH": "docs", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode != 0
+    return done.stderr
+
+
+def unsigned_service(folder: Path) -> str:
+    """The service without a key."""
+    (folder / "a.yaml").write_text(json.dumps(BASE), encoding="utf-8")
+    command = [sys.executable, "-c", "import yaml_connector.flyte.service"]
+    env = {"YAML_CONNECTOR_PATH": str(folder), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
     return done.stderr
 
 
@@ -323,6 +333,17 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the type ... cannot be used; allowed are ...": lambda _: task(outputs={"result": set}),
     "is called ... in Flyte's store; in a local run it comes from the environment: set ...": lambda _: local_run(),
     "...: the connector service does not start": lambda _: service(),
+    "the spec that was kept with the job does not fit the loaded one any more: ...": lambda _: after_a_change(),
+    "the spec has changed since the job was created, and now uses ..., which was not kept with the job; ...": (
+        lambda _: after_a_change(UNSIGNED)
+    ),
+    "the job was not made by this service: ...; see YAML_CONNECTOR_SIGNING_KEY": lambda _: kept_bytes(b"{}"),
+    "the job was created by another version of the connector": lambda _: kept_bytes(b'{"v": 3}', UNSIGNED),
+    "what is kept of the job has ... bytes, and ... are the most: ...": lambda _: too_large(),
+    "... bytes, at least 32 are needed; make one with: openssl rand -hex 32": lambda _: raised(
+        lambda: signer_from({"YAML_CONNECTOR_SIGNING_KEY": "x"})
+    ),
+    "warning: without YAML_CONNECTOR_SIGNING_KEY jobs are not signed: ...": lambda folder: unsigned_service(folder),
     "sent and not recorded: ...": lambda folder: contract_report(folder, exchanges=[]),
     "recorded and not sent: ...": lambda folder: contract_report(folder, exchanges=[POSTED, POSTED]),
     "what was sent is not what was recorded: ...": lambda folder: contract_report(
@@ -363,9 +384,33 @@ def refused_input() -> str:
 def kept_by_another() -> str:
     """A job whose kept spec is none that this version knows."""
     driver = job({STATE: {"state": "running"}})
-    meta = JobMeta.decode(driver.kept)
+    meta = driver.connector.decode(driver.kept)
     meta.digest, meta.snapshot = "another", "????"
-    driver.kept = meta.encode()
+    driver.kept = driver.connector.encode(meta)
+    return str(driver.get().message)
+
+
+def after_a_change(signer: Signer = SIGNER) -> str:
+    """A job whose spec has changed: it used a config field that is gone, and now uses an input."""
+    old = {"request": "GET /${{ config.region }}/${{ job.id }}", "phase": {"is": "RUNNING"}}
+    driver = job({}, signer=signer, config={"region": {"type": "str", "default": "eu"}}, get=old)
+    new = {"request": "GET /${{ inputs.name }}/${{ job.id }}", "phase": {"is": "RUNNING"}}
+    driver.use(spec_data(inputs={"name": "str"}, get=new))
+    return str(driver.get().message)
+
+
+def kept_bytes(kept: bytes, signer: Signer = SIGNER) -> str:
+    """What is said of a job with these bytes."""
+    driver = Driver(FakeApi(), signer=signer)
+    driver.kept = kept
+    return str(driver.get().message)
+
+
+def too_large() -> str:
+    """A job that saves too much."""
+    create = {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"all": "$.all"}}
+    driver = Driver(FakeApi({"POST /jobs": {"id": 7, "all": "x" * 2**20}}), create=create)
+    driver.create()
     return str(driver.get().message)
 
 

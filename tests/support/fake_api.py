@@ -15,6 +15,7 @@ from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import Signer
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec, load_text
 from yaml_connector.testing.clock import FakeClock
@@ -23,6 +24,7 @@ from yaml_connector.testing.httpx_transport import HttpxTransport
 T = TypeVar("T")
 
 BASE = "https://api.test"
+SIGNER = Signer((b"k" * 32,))
 
 REFUSED = httpx.ConnectError("connection refused")
 SILENT = httpx.ReadTimeout("no answer")
@@ -120,8 +122,16 @@ def run(coroutine: Coroutine[Any, Any, T], clock: Clock | None = None) -> T:
 class Driver:
     """One connector and one job, called as Flyte does: create, get, logs, delete. Keeps the job's bytes in between."""
 
-    def __init__(self, api: FakeApi, *, environment: Mapping[str, str] | None = None, **sections: Any) -> None:
+    def __init__(
+        self,
+        api: FakeApi,
+        *,
+        environment: Mapping[str, str] | None = None,
+        signer: Signer = SIGNER,
+        **sections: Any,
+    ) -> None:
         self.api = api
+        self.signer = signer
         self.clock = FakeClock()
         self.environment = dict(environment or {})
         self.use(spec_data(**sections))
@@ -131,21 +141,25 @@ class Driver:
         """From here on this spec is the one that is installed."""
         self.data = data
         self.connector = JobClient(
-            loaded(data), environment=self.environment, transport=self.api.transport, events=events
+            loaded(data),
+            environment=self.environment,
+            transport=self.api.transport,
+            events=events,
+            signer=self.signer,
         )
 
     def create(self, **values: Any) -> JobMeta:
         values.setdefault("task", {"key": "task-key-1"})
         meta = run(self.connector.create(CreateValues(**values)), self.clock)
-        self.kept = meta.encode()
+        self.kept = self.connector.encode(meta)
         return meta
 
     def get(self, *, after: float = 0, secrets: Mapping[str, str] | None = None) -> Status:
         self.clock.now += after
-        return run(self.connector.get(JobMeta.decode(self.kept), secrets), self.clock)
+        return run(self.connector.get(self.connector.decode(self.kept), secrets), self.clock)
 
     def delete(self, secrets: Mapping[str, str] | None = None) -> None:
-        run(self.connector.delete(JobMeta.decode(self.kept), secrets), self.clock)
+        run(self.connector.delete(self.connector.decode(self.kept), secrets), self.clock)
 
     def log_lines(self, token: str = "") -> tuple[list[LogLine], str | None]:
         """The lines of one log call, and the next token."""
@@ -153,7 +167,7 @@ class Driver:
         async def read() -> tuple[list[LogLine], str | None]:
             lines: list[LogLine] = []
             following = None
-            async for page in self.connector.logs(JobMeta.decode(self.kept), token):
+            async for page in self.connector.logs(self.connector.decode(self.kept), token):
                 lines += page.lines
                 following = page.token
             return lines, following

@@ -26,8 +26,7 @@ class CallContext:
     """What the requests of one connector call share. Its attributes are set once, here.
 
     `deadline` is the time of the clock's `monotonic` when the call must be over (given: in how many seconds; default:
-    the connection's). `pinned_by`: a connection whose hosts are the only ones that may be reached, besides this
-    connection's own rules. `about` says in log lines which job this is for. `coalesces`: a request may take the
+    the connection's). `about` says in log lines which job this is for. `coalesces`: a request may take the
     response to the same request of another call; only for calls that write nothing.
     """
 
@@ -39,7 +38,6 @@ class CallContext:
         "endpoint",
         "events",
         "files",
-        "pinned_host_rules",
         "scope",
         "secrets",
     )
@@ -51,7 +49,6 @@ class CallContext:
         config: Mapping[str, Any],
         secrets: Mapping[str, str | None],
         files: Files = no_files,
-        pinned_by: Connection | None = None,
         deadline: float | None = None,
         events: Events = NO_EVENTS,
         about: str = "",
@@ -59,7 +56,6 @@ class CallContext:
     ) -> None:
         self.connection = connection
         self.endpoint: Endpoint = connection.fixed_endpoint or connection.endpoint(config)
-        self.pinned_host_rules = pinned_by.endpoint(config).rules if pinned_by is not None else None
         self.scope = Scope(config=config, secrets=secrets, env=connection.environment, base_url=self.endpoint.base_url)
         self.secrets = frozenset(filter(None, secrets.values()))
         self.files = files

@@ -167,8 +167,6 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
     connection, endpoint = context.connection, context.endpoint
     if request.at_base:
         url, origin, credentialed = request.url, endpoint.target.origin, True
-        if context.pinned_host_rules is not None:
-            context.pinned_host_rules.check(endpoint.target)
     else:
         url, origin, credentialed = _checked(context, request.url)
     sent = HttpRequest(request.method, url, dict(request.headers), request.body)
@@ -193,8 +191,6 @@ def _checked(context: CallContext, url: str) -> tuple[str, str, bool]:
     """Return a URL as it is sent, its origin, and whether credentials may go there; raises EvaluationError if no
     request may."""
     target = parse_url(url)
-    if context.pinned_host_rules is not None:
-        context.pinned_host_rules.check(target)
     return target.url, target.origin, context.endpoint.rules.check(target)
 
 

@@ -20,8 +20,9 @@ from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.compiled_spec import CompiledSpec, CompiledSpecs
 from yaml_connector._jobs.create import CreateOperation, CreateValues
 from yaml_connector._jobs.logs import LogPage, read_logs
-from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.meta import LARGEST, JobMeta
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
+from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status
 from yaml_connector._jobs.steps import run_steps
 from yaml_connector._loading.loader import LoadedSpec
@@ -29,12 +30,14 @@ from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
+_MOST_FOREIGN = 10_000
+
 
 class JobClient:
     """Drives the jobs of one spec: create, get, delete, logs.
 
     `environment` is the connector's environment (default: the process's), `transport` sends requests (default: by real
-    sockets), `files` opens file inputs, `events` receives what happens.
+    sockets), `files` opens file inputs, `events` receives what happens, `signer` signs what Flyte keeps.
     """
 
     def __init__(
@@ -45,28 +48,59 @@ class JobClient:
         transport: Transport | None = None,
         files: Files = no_files,
         events: Events | None = None,
+        signer: Signer = UNSIGNED,
     ) -> None:
         self.spec: ConnectorSpec = loaded.spec
         environment = os.environ if environment is None else environment
         self.plan = CompiledSpec(loaded.spec, loaded.document.data, environment, transport)
         self.cache = JobCache()
-        self._specs = CompiledSpecs(self.plan, environment, transport)
+        self._specs = CompiledSpecs(self.plan, environment)
+        self._foreign = JobCache(_MOST_FOREIGN)
+        self._signer = signer
         self._files = files
         self._events = events
         self._task_type = loaded.spec.task_type_name
+
+    # --- what Flyte keeps ---------------------------------------------------------------------------------------------
+
+    def encode(self, meta: JobMeta) -> bytes:
+        """Return what Flyte keeps of a job."""
+        data = meta.encode(self._signer)
+        if len(data) > LARGEST:
+            known = f"; the job {meta.id[:200]} runs: cancel it at the API" if meta.id else ""
+            meta.create_error = (
+                f"what is kept of the job has {len(data)} bytes, and {LARGEST} are the most: let the spec use and save "
+                f"smaller values{known}"
+            )
+            kept = JobMeta(self._task_type, self.spec.task_type_version, create_error=meta.create_error)
+            data = kept.encode(self._signer)
+        return data
+
+    def decode(self, data: bytes) -> JobMeta:
+        """Read what Flyte kept of a job. Never raises: see `JobMeta.decode_error`."""
+        meta = JobMeta.decode(data, self._signer)
+        if meta.decode_error is None:
+            made_for = (meta.task_type, meta.task_version)
+            if made_for != (self._task_type, self.spec.task_type_version):
+                return JobMeta(decode_error="what Flyte kept is a job of another task type")
+        return meta
 
     # --- create -----------------------------------------------------------------------------------------------------
 
     async def create(self, values: CreateValues) -> JobMeta:
         """Submit a job, or adopt it. Permanent failures are returned as a failed job. Raises TransientError for what
         Flyte may try again."""
-        retained = self.plan.retained
+        retained, signs = self.plan.retained, bool(self._signer.keys)
         meta = JobMeta(
+            task_type=self._task_type,
+            task_version=self.spec.task_type_version,
             created_at=clock().time(),
             digest=self.plan.digest,
-            snapshot=self.plan.snapshot,
+            snapshot=self.plan.snapshot if signs else "",
+            verified=signs,
             inputs=retained.of("inputs", values.inputs),
             task=retained.of("task", values.task),
+            asked=[*retained.absent("inputs", values.inputs), *retained.absent("task", values.task)],
             outputs=[[name, kind] for name, kind in values.outputs.items()],
             name=str(values.task.get("key", "")),
         )
@@ -83,6 +117,7 @@ class JobClient:
             # with its defaults, and checked again: the spec may have changed since the task was built
             config = complete_config(self.spec, values.config)
             meta.config = self.plan.retained.of("config", config)
+            meta.asked += self.plan.retained.absent("config", config)
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
             secrets = self.plan.secrets.values(values.secrets, scope)
             context = self._context("create", self.plan, config, secrets, meta.name)
@@ -104,7 +139,10 @@ class JobClient:
         if meta.create_error is not None:
             return Status("FAILED", meta.create_error)
         if meta.decode_error is not None:
-            return Status("FAILED", f"{meta.decode_error}; the job itself may still be running")
+            problem = EvaluationError(f"{meta.decode_error}; the job itself may still be running")
+            if meta.is_foreign:
+                return unreadable(self.plan.poll, self._foreign.get(meta.key), problem, None)
+            return Status("FAILED", str(problem))
         state = self.cache.get(meta.key)
         if secrets:
             state.secrets = dict(secrets)
@@ -130,7 +168,7 @@ class JobClient:
         scope: Scope | None = None
         try:
             if meta.digest != plan.digest:
-                plan = self._specs.find(meta.digest, meta.snapshot)
+                plan = self._specs.find(meta)
             context, scope = self._later("get", plan, meta, state.secrets, state.cursor)
             interval = plan.poll.settings.min_interval
             if interval:
@@ -162,9 +200,9 @@ class JobClient:
 
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
         """Cancel the job. Raises CallError or EvaluationError if that failed."""
-        if meta.create_error is not None or not meta.id:
+        if not _has_job(meta):
             return
-        plan = self._specs.find(meta.digest, meta.snapshot)
+        plan = self._specs.find(meta)
         if plan.delete is None:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
             return
@@ -179,9 +217,9 @@ class JobClient:
 
         Raises CallError or EvaluationError.
         """
-        if meta.create_error is not None or not meta.id:
+        if not _has_job(meta):
             return
-        plan = self._specs.find(meta.digest, meta.snapshot)
+        plan = self._specs.find(meta)
         if plan.logs is None:
             return
         given = secrets or self.cache.get(meta.key).secrets_at(clock().time())
@@ -205,9 +243,11 @@ class JobClient:
         cursor: str | None = MISSING,
     ) -> tuple[CallContext, Scope]:
         """Return the context of a later call of a job, and what its expressions see."""
-        scope = Scope(meta.inputs, meta.config, meta.task, meta.job, steps={}, cursor=cursor)
+        unchanged = meta.digest == plan.digest and not meta.config
+        config = {} if unchanged else plan.config_of(meta)
+        scope = Scope(meta.inputs, config, meta.task, meta.job, steps={}, cursor=cursor)
         secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
-        context = self._context(call, plan, meta.config, secrets, meta.name)
+        context = self._context(call, plan, config, secrets, meta.name)
         scope.base_url = context.endpoint.base_url
         return context, scope
 
@@ -228,11 +268,17 @@ class JobClient:
             config=config,
             secrets=secrets,
             files=self._files,
-            pinned_by=None if plan is self.plan else self.plan.connection,
             events=events,
             about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
             coalesces=call in plan.only_reads,
         )
+
+
+def _has_job(meta: JobMeta) -> bool:
+    """Tell whether there is a job to act on. Raises EvaluationError for one that may be another service's."""
+    if meta.is_foreign:
+        raise EvaluationError(f"{meta.decode_error}; nothing was sent")
+    return meta.create_error is None and bool(meta.id)
 
 
 def _create_outcome(meta: JobMeta) -> str:

@@ -1,4 +1,4 @@
-"""A compiled spec: every section as functions, and the values that later calls need. Finds specs by digest."""
+"""A compiled spec: every section as functions, and the values that later calls need. Finds the spec of a job."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.create import compile_create
 from yaml_connector._jobs.logs import compile_logs
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import compile_poll
 from yaml_connector._jobs.secret_values import Secrets
-from yaml_connector._jobs.snapshot import restore_spec, snapshot_spec
+from yaml_connector._jobs.signing import KEY_VARIABLE
+from yaml_connector._jobs.snapshot import digest_of, restore_spec, snapshot_spec
 from yaml_connector._jobs.steps import compile_steps
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import names_in
+from yaml_connector._spec.task_values import recheck_config
+from yaml_connector.errors import EvaluationError
 
 _DELETED = frozenset({"2xx", "404", "409", "410"})
-_MOST_OLD_SPECS = 256
+_MOST_OLD_SPECS = 64
+_MOST_SNAPSHOTS = 2**20  # characters of all of them
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,17 @@ class RetainedValues:
             return dict(values)
         return {name: values[name] for name in names if name in values}
 
+    def absent(self, root: str, values: Mapping[str, Any]) -> list[str]:
+        """Return what is referred to and not in these values; the root alone if that is all of them."""
+        names = getattr(self, root)
+        return [root] if names is None else [f"{root}.{name}" for name in names if name not in values]
+
 
 class CompiledSpec:
     """A compiled spec. Raises ConfigError if the library for its auth is missing.
 
-    `data` is the spec as written, `environment` the connector's. `kept` is the digest and the snapshot of a spec that
-    comes from a job.
+    `data` is the spec as written, `environment` the connector's. An older spec has the connection and the secrets of
+    the `loaded` one.
     """
 
     def __init__(
@@ -54,14 +64,15 @@ class CompiledSpec:
         environment: Mapping[str, str],
         transport: Transport | None = None,
         *,
-        kept: tuple[str, str] | None = None,
+        loaded: CompiledSpec | None = None,
     ) -> None:
         self.spec = spec
-        self._data = data
-        if kept is not None:
-            self.kept = kept
-        self.connection = Connection(spec.connection, environment, transport)
-        self.secrets = Secrets(spec.secrets, environment)
+        self.data = data
+        self._is_older = loaded is not None
+        self.connection: Connection = (
+            loaded.connection if loaded else Connection(spec.connection, environment, transport)
+        )
+        self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec.secrets, environment)
         self.create = compile_create(spec.create, spec.task_type_name)
         self.poll = compile_poll(spec)
         self.delete = compile_steps(spec.delete, success=_DELETED) if spec.delete else None
@@ -70,19 +81,14 @@ class CompiledSpec:
     # Only calls need these, and no start: they are made at the first call.
 
     @cached_property
-    def kept(self) -> tuple[str, str]:
-        """The digest and the snapshot: see `snapshot_spec`."""
-        return snapshot_spec(self._data)
-
-    @cached_property
     def digest(self) -> str:
         """The digest that distinguishes this spec from every other, and from itself before a change."""
-        return self.kept[0]
+        return digest_of(self.data)
 
     @cached_property
     def snapshot(self) -> str:
-        """What is kept of the spec with each job."""
-        return self.kept[1]
+        """What is kept of the spec with each job, if it is signed."""
+        return snapshot_spec(self.data)
 
     @cached_property
     def retained(self) -> RetainedValues:
@@ -109,6 +115,40 @@ class CompiledSpec:
             if all(step.request.only_reads for plan in plans if plan is not None for step in plan.steps)
         )
 
+    def config_of(self, meta: JobMeta) -> dict[str, Any]:
+        """Return the config that a job keeps, checked as create checks it.
+
+        Raises ConfigError if a value is not allowed, EvaluationError if the spec has changed and needs a value that
+        was not kept.
+        """
+        if meta.digest != self.digest:
+            self._check_kept(meta)
+        names = self.retained.config
+        return recheck_config(self.spec, meta.config, self.spec.config if names is None else names)
+
+    def _check_kept(self, meta: JobMeta) -> None:
+        """Raise EvaluationError if this spec, with which the job was not created, needs a value that was not kept."""
+        missing = []
+        for root in ("inputs", "config", "task"):
+            if root not in meta.asked:
+                needed = self.retained.absent(root, getattr(meta, root))
+                missing += [name for name in needed if name not in meta.asked and not self._has_default(name)]
+        if not self._is_older:  # an older one was created with what it needs of the job
+            saved = {str(name[1]) for name in self._later_names() if name[0] == "job" and len(name) > 1}
+            missing += [f"job.{name}" for name in saved if name not in meta.job]
+        if missing:
+            advice = "keep what it needs until the job is over"
+            if not meta.verified:
+                advice += f", or set {KEY_VARIABLE}: then jobs keep the spec that they were created with"
+            raise EvaluationError(
+                f"the spec has changed since the job was created, and now uses {', '.join(sorted(missing))}, which was "
+                f"not kept with the job; {advice}"
+            )
+
+    def _has_default(self, name: str) -> bool:
+        root, _, field = name.partition(".")
+        return root == "config" and field in self.spec.config and not self.spec.config[field].required
+
     def _later_names(self) -> Iterator[Reference]:
         for steps in (self.poll.get, self.poll.result, self.delete, self.logs, self.poll.batcher, self.secrets):
             yield from steps.names if steps is not None else ()
@@ -120,27 +160,38 @@ class CompiledSpec:
 class CompiledSpecs:
     """The compiled specs of one task type: the loaded one, and older ones that jobs were created with."""
 
-    def __init__(self, loaded: CompiledSpec, environment: Mapping[str, str], transport: Transport | None) -> None:
+    def __init__(self, loaded: CompiledSpec, environment: Mapping[str, str]) -> None:
         self.loaded = loaded
         self._environment = environment
-        self._transport = transport
-        self._older: OrderedDict[str, CompiledSpec] = OrderedDict()
+        self._older: OrderedDict[str, CompiledSpec | EvaluationError] = OrderedDict()  # by their snapshots
+        self._characters = 0
 
-    def find(self, digest: str, snapshot: str) -> CompiledSpec:
-        """Return the spec as it was when a job was created. Raises EvaluationError if the snapshot cannot be read."""
-        if digest == self.loaded.digest or not snapshot:
+    def find(self, meta: JobMeta) -> CompiledSpec:
+        """Return the spec that a job is followed by: what was kept with it if that is ours, else the loaded one.
+
+        Raises EvaluationError if the kept one cannot be used any more.
+        """
+        snapshot = meta.snapshot
+        if not meta.verified or meta.digest == self.loaded.digest or not snapshot or snapshot == self.loaded.snapshot:
             return self.loaded
-        compiled = self._older.get(digest)
-        if compiled is None:
-            spec = restore_spec(snapshot)
-            compiled = CompiledSpec(spec, {}, self._environment, self._transport, kept=(digest, snapshot))
-            self._older[digest] = compiled
-            while len(self._older) > _MOST_OLD_SPECS:
-                self._older.popitem(last=False)
-        self._older.move_to_end(digest)
-        return compiled
+        found = self._older.get(snapshot)
+        if found is None:
+            found = self._older[snapshot] = self._restore(snapshot)
+            self._characters += len(snapshot)
+            while len(self._older) > 1 and (len(self._older) > _MOST_OLD_SPECS or self._characters > _MOST_SNAPSHOTS):
+                self._characters -= len(self._older.popitem(last=False)[0])
+        self._older.move_to_end(snapshot)
+        if isinstance(found, EvaluationError):
+            raise EvaluationError(str(found))
+        return found
+
+    def _restore(self, snapshot: str) -> CompiledSpec | EvaluationError:
+        try:
+            spec = restore_spec(snapshot, self.loaded.data)
+        except EvaluationError as error:
+            return error
+        return CompiledSpec(spec, {}, self._environment, loaded=self.loaded)
 
     async def close(self) -> None:
         """Close the sockets of this event loop."""
-        for compiled in (self.loaded, *self._older.values()):
-            await compiled.connection.transport.close()
+        await self.loaded.connection.transport.close()

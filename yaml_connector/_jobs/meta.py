@@ -1,26 +1,48 @@
 """Encodes and decodes what Flyte keeps of a job: all that later calls need, nothing else, and no secrets.
 
-Flyte stores it at create and hands it back with every later call; it never changes. It holds the spec's later sections
-as they were, so that a job survives a change of its spec.
+Flyte stores it at create and hands it back with every later call; it never changes. It is a JSON object. With a signing
+key its last member, `sig`, signs all bytes before it, and it holds the spec's later sections as they were, so that a
+job survives a change of its spec. Without one, nothing in it can be trusted to be ours: it holds values only.
+
+A field that this version does not know makes a job unreadable and does not fail it: a later version may have written
+it, for example values of a job that is still to be submitted.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
-from yaml_connector._expressions.json_text import parse_json, write_json
+from pydantic_core import from_json
 
-VERSION = 1
+from yaml_connector._expressions.json_text import write_json
+from yaml_connector._jobs.signing import KEY_VARIABLE, SIGNATURE_LENGTH, UNSIGNED, Signer
+
+VERSION = 2
+LARGEST = 2**20  # bytes
+_DEEPEST = 200  # levels, as many as the parser takes
+_LATEST = 253_402_300_800  # the year 10000
+_LONGEST_IN_KEY = 200
+_SIGNATURE = b',"sig":"'
+_TAIL = len(_SIGNATURE) + SIGNATURE_LENGTH + len(b'"}')
 
 
 @dataclass
 class JobMeta:
-    """The job as Flyte keeps it. `snapshot` is the packed spec, with its `digest`; `outputs` are names and types;
-    `create_error` is the message of a create that failed permanently; `decode_error` says why the bytes that Flyte
-    handed back cannot be read."""
+    """The job as Flyte keeps it.
 
+    `snapshot` is the packed spec, with its `digest`. `outputs` are names and types. `asked` names the values that
+    create looked for and that `inputs`, `config` and `task` do not have: `inputs.NAME`, or `inputs` if all are kept.
+    `create_error` is the message of a create that failed permanently.
+
+    Three fields are not kept. `verified`: the signature is right. `decode_error` says why the bytes that Flyte handed
+    back cannot be read; with `is_foreign`, another connector may read them: one with another key, or a later version.
+    """
+
+    task_type: str = ""
+    task_version: int = 0
     id: str = ""
     created_at: float = 0.0
     digest: str = ""
@@ -29,11 +51,14 @@ class JobMeta:
     inputs: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     outputs: list[list[str]] = field(default_factory=list)
     name: str = ""
     adopted: bool = False
     create_error: str | None = None
+    verified: bool = False
     decode_error: str | None = None
+    is_foreign: bool = False
 
     @property
     def job(self) -> dict[str, Any]:
@@ -42,29 +67,51 @@ class JobMeta:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The key of this job in this process's cache."""
-        return (self.digest, self.id, self.created_at, self.name)
+        """The key of this job in this process's cache; nothing that is not verified has that of a verified job."""
+        if len(self.id) + len(self.name) > _LONGEST_IN_KEY:
+            return (self.verified, self.digest, _hashed(self.id), self.created_at, _hashed(self.name))
+        return (self.verified, self.digest, self.id, self.created_at, self.name)
 
-    def encode(self) -> bytes:
-        """Return the bytes that Flyte keeps."""
-        kept = {"v": VERSION, **{_KEYS.get(name, name): value for name, value in vars(self).items() if value}}
-        # a lone surrogate must not lose the job
-        return write_json(kept) or _COMPACT(kept).encode("utf-8", "surrogatepass")
+    def encode(self, signer: Signer = UNSIGNED) -> bytes:
+        """Return the bytes that Flyte keeps, signed if there is a key."""
+        kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value and name in _KINDS}}
+        data = write_json(kept) or _COMPACT(kept).encode()
+        if not signer.keys:
+            return data
+        body = data[:-1]  # its brace closes the object, behind the signature
+        return body + _SIGNATURE + signer.sign(body) + b'"}'
 
     @classmethod
-    def decode(cls, data: bytes) -> JobMeta:
+    def decode(cls, data: bytes, signer: Signer = UNSIGNED) -> JobMeta:
         """Read the bytes that Flyte kept. Never raises: what cannot be read is returned with a `decode_error`."""
+        if len(data) > LARGEST:
+            return cls(decode_error=f"what Flyte kept of the job has {len(data)} bytes, more than {LARGEST}")
+        body, signature = data, b""
+        if data[-_TAIL : -_TAIL + len(_SIGNATURE)] == _SIGNATURE and data[-2:] == b'"}':
+            body, signature = data[:-_TAIL], data[-_TAIL + len(_SIGNATURE) : -2]
+        verified = False
+        if signer.keys:
+            verified = bool(signature) and signer.verify(body, signature)
+            if not verified and (signature or not signer.accept_unsigned):
+                what = "no key of this service made its signature" if signature else "it has no signature"
+                return _foreign(data, f"the job was not made by this service: {what}; see {KEY_VARIABLE}")
         try:
-            raw = parse_json(data)
-            version = raw.pop("v")
-            if version != VERSION:
-                return cls(
-                    decode_error=f"the job was created by a connector of another version ({version!r}, not {VERSION})"
-                )
+            text = body + b"}" if signature else body
+            try:
+                raw = from_json(text, cache_strings="keys")
+            except ValueError as error:
+                raw = _parse_odd(text, error)
+            if raw.pop("v") != VERSION or not raw.keys() <= _KINDS.keys():
+                return _foreign(data, "the job was created by another version of the connector")
             for name, value in raw.items():
                 if type(value) not in _KINDS[name]:
                     raise TypeError(name)
-            meta = cls(**{_NAMES.get(key, key): value for key, value in raw.items()})
+            meta = cls(**raw, verified=verified)
+            if not 0 <= meta.created_at < _LATEST:
+                raise ValueError("created_at")
+            for name in meta.asked:
+                if type(name) is not str:
+                    raise TypeError("asked")
             for output, kind in meta.outputs:
                 if type(output) is not str or type(kind) is not str:
                     raise TypeError("outputs")
@@ -74,14 +121,37 @@ class JobMeta:
         return cls(decode_error="what Flyte kept of the job cannot be read")
 
 
-_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-# In the bytes, some names are older than here. They stay: jobs outlive a new version of the connector.
-_KEYS = {"snapshot": "pin", "create_error": "failed", "decode_error": "broken"}
-_NAMES = {key: name for name, key in _KEYS.items()}
+def _foreign(data: bytes, why: str) -> JobMeta:
+    return JobMeta(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
+
+
+def _hashed(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _parse_odd(data: bytes, error: ValueError) -> Any:
+    """Parse JSON that the fast parser refuses with this error, if that is for half a character."""
+    if "hex escape" not in str(error):
+        raise error
+    value = json.loads(data)  # it takes half a character, and any depth
+    _check_depth(value, _DEEPEST)
+    return value
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError("nested too deeply")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, levels - 1)
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode  # half a character must not lose the job: it is escaped
 _KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("id", "digest", "pin", "name", "failed", "broken"), (str,)),
+    **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
     **dict.fromkeys(("saved", "inputs", "config", "task"), (dict,)),
+    **dict.fromkeys(("asked", "outputs"), (list,)),
     "created_at": (float, int),
-    "outputs": (list,),
+    "task_version": (int,),
     "adopted": (bool,),
 }

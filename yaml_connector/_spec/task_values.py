@@ -25,8 +25,22 @@ def unknown_names(spec: ConnectorSpec, kind: str, given: Iterable[str], known: I
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return every field of the config; raises ConfigError that names each field that is wrong, and why."""
     problems = list(unknown_names(spec, "config field", given, spec.config).values())
+    return _checked(spec, given, spec.config, problems)
+
+
+def recheck_config(spec: ConnectorSpec, kept: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return these fields of a kept config; raises ConfigError that names each field that is wrong, and why."""
+    return _checked(spec, kept, names, [])
+
+
+def _checked(
+    spec: ConnectorSpec, given: Mapping[str, Any], names: Iterable[str], problems: list[str]
+) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    for name, field in spec.config.items():
+    for name in names:
+        field = spec.config.get(name)
+        if field is None:  # looked for with default(): it is not declared
+            continue
         if name not in given and field.required:
             problems.append(f"config field {name!r} ({field.type}) is required")
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -73,7 +74,8 @@ def _connector_service(service_url: str) -> Iterator[str]:
     _title("the connector service, with every spec of a folder")
     command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", str(_SPECS), "--port", "0"]
     click.echo(f"   yaml-connector serve {' '.join(command[3:])}")
-    with start(command, ready="serving on", env={"BATCH_URL": service_url}) as (_, line):
+    env = {"BATCH_URL": service_url, "YAML_CONNECTOR_SIGNING_KEY": secrets.token_hex(32)}
+    with start(command, ready="serving on", env=env) as (_, line):
         click.echo(f"   {line}")
         yield line.removeprefix("serving on ").split(": ")[0]
 

@@ -27,6 +27,7 @@ from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
 from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
@@ -42,16 +43,16 @@ CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text,
 
 @dataclass
 class JobResourceMeta(ResourceMeta):
-    """The job as Flyte keeps it."""
+    """The job as Flyte keeps it; only its connector can read it."""
 
-    meta: JobMeta
+    data: bytes
 
     def encode(self) -> bytes:
-        return self.meta.encode()
+        return self.data
 
     @classmethod
     def decode(cls, data: bytes) -> JobResourceMeta:
-        return cls(JobMeta.decode(data))
+        return cls(data)
 
 
 class YamlConnector(AsyncConnector[JobResourceMeta]):
@@ -60,14 +61,19 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
     metadata_type = JobResourceMeta
 
     def __init__(
-        self, loaded: LoadedSpec, *, transport: Transport | None = None, environment: Mapping[str, str] | None = None
+        self,
+        loaded: LoadedSpec,
+        *,
+        transport: Transport | None = None,
+        environment: Mapping[str, str] | None = None,
+        signer: Signer = UNSIGNED,
     ) -> None:
         spec = loaded.spec
         self.name = spec.title
         self.task_type_name = spec.task_type_name
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
-        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=open_file)
+        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=open_file, signer=signer)
         self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
@@ -95,7 +101,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         try:
             config = read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
-            return JobResourceMeta(JobMeta(create_error=str(error)))
+            failed = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
+            return JobResourceMeta(self.jobs.encode(failed))
         values = CreateValues(
             inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,
@@ -105,22 +112,23 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             local=local,
         )
         try:
-            return JobResourceMeta(await self.jobs.create(values))
+            meta = await self.jobs.create(values)
         except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
-            return JobResourceMeta(JobMeta(create_error=str(error)))
+            meta = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
+        return JobResourceMeta(self.jobs.encode(meta))
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """How the job is doing. Never raises."""
-        status = await self.jobs.get(resource_meta.meta, kwargs)
+        status = await self.jobs.get(self.jobs.decode(resource_meta.data), kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job."""
-        await self.jobs.delete(resource_meta.meta, kwargs)
+        await self.jobs.delete(self.jobs.decode(resource_meta.data), kwargs)
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """The log from a token on: bodies with lines, then a header with the next token."""
-        async for page in self.jobs.logs(resource_meta.meta, kwargs.get("token", "")):
+        async for page in self.jobs.logs(self.jobs.decode(resource_meta.data), kwargs.get("token", "")):
             if page.lines:
                 for lines in _messages([flyte_line(part) for line in page.lines for part in _parts(line)]):
                     yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))

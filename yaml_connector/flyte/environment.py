@@ -15,7 +15,9 @@ import flyte
 from flyte.app import ConnectorEnvironment, Port, Scaling
 from flyte.models import SerializationContext
 
+from yaml_connector._jobs.signing import KEY_VARIABLE
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
+from yaml_connector.errors import ConfigError
 
 METRICS_PORT = 9092  # of /metrics and /healthz in the container; Flyte uses this port for metrics, too
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,11 +30,13 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
     `specs` is the folder (or one file), relative to the file that builds the environment. Everything else is as for a
     `ConnectorEnvironment`; the defaults differ in: `image` has what the specs need, `scaling` keeps one replica (a cold
     start does not fit into the 10 s that Flyte waits), `secrets` are those that the specs name by `env`.
+    `signing_key` is the name in Flyte's store of the key that signs jobs.
 
-    Raises SpecError with all that is wrong in the specs.
+    Raises SpecError with all that is wrong in the specs, ConfigError if `env_vars` hold a signing key.
     """
 
     specs: str = DEFAULT_FOLDER
+    signing_key: str | None = None
     scaling: Scaling = field(default_factory=lambda: Scaling(replicas=(1, 1)))
     loaded: tuple[LoadedSpec, ...] = field(init=False, default=(), repr=False, compare=False)
 
@@ -41,7 +45,9 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         self.loaded = tuple(load(here / self.specs))
         self.include = (*self.include, *_files_to_ship(here, self.specs))
         self.env_vars = {SPEC_PATH_VARIABLE: self._inside_bundle(here), **(self.env_vars or {})}
-        self.secrets = _with_named_secrets(self.secrets, self.loaded)
+        if KEY_VARIABLE in self.env_vars:
+            raise ConfigError(f"{KEY_VARIABLE} in env_vars would be readable in the deployment: use signing_key")
+        self.secrets = _with_named_secrets(self.secrets, self.loaded, self.signing_key)
         if self.image == "auto":
             self.image = default_image(here, self.loaded)
         super().__post_init__()  # type: ignore[no-untyped-call]  # Flyte's has no annotations
@@ -96,18 +102,20 @@ def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
     return tuple(dict.fromkeys(shipped))
 
 
-def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec]) -> Any:
-    """The secrets given, and one for each variable that a secret of a spec names and that is not given."""
+def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec], signing_key: str | None) -> Any:
+    """The secrets given, and those that are not given: one for each variable that a spec names, and the key."""
     if given is None:
         asked: list[Any] = []
     else:
         asked = [given] if isinstance(given, str | flyte.Secret) else list(given)
     present = {(item if isinstance(item, flyte.Secret) else flyte.Secret(key=item)).as_env_var for item in asked}
-    for item in loaded:
-        for secret in item.spec.secrets.values():
-            if secret.env and secret.env not in present:
-                present.add(secret.env)
-                asked.append(flyte.Secret(key=secret.env, as_env_var=secret.env))
+    named = [(secret.env, secret.env) for item in loaded for secret in item.spec.secrets.values() if secret.env]
+    if signing_key is not None:
+        named.append((signing_key, KEY_VARIABLE))
+    for key, variable in named:
+        if variable not in present:
+            present.add(variable)
+            asked.append(flyte.Secret(key=key, as_env_var=variable))
     return asked or None
 
 

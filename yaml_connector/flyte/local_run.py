@@ -28,10 +28,11 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateMessage
 
 from yaml_connector._clock import clock
 from yaml_connector._jobs.follower import JobFollower
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
-from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
+from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.literals import OutputValue
 from yaml_connector.flyte.task_context import TaskContext
 
@@ -77,7 +78,7 @@ class _LocalJob:
         self.interrupted = False
         self.execution = self._execution()
         self.loop = asyncio.get_running_loop()
-        self.created: Future[JobResourceMeta] = Future()  # the thread that ends the run waits for it, whichever it is
+        self.created: Future[JobMeta] = Future()  # the thread that ends the run waits for it, whichever it is
         self.created.set_running_or_notify_cancel()
 
     async def run(self, inputs: dict[str, Any]) -> Any:
@@ -94,17 +95,18 @@ class _LocalJob:
         _open_jobs.pop(id(self), None)
         return self._end(status)
 
-    async def _create(self, inputs: dict[str, Any]) -> JobResourceMeta:
+    async def _create(self, inputs: dict[str, Any]) -> JobMeta:
         """Submit the job. Once begun this goes on to its end: an interrupted run must know which job to cancel."""
         template = get_proto_task(self.task, self._serialization(), self.context)
         prefix = self.context.raw_data_path.path
 
-        async def create() -> JobResourceMeta:
+        async def create() -> JobMeta:
             try:
-                kept = await self.connector.submit(template, prefix, inputs, self.execution, self.secrets, local=True)
+                made = await self.connector.submit(template, prefix, inputs, self.execution, self.secrets, local=True)
             except BaseException as error:
                 self.created.set_exception(error)
                 raise
+            kept = self.connector.jobs.decode(made.data)
             self.created.set_result(kept)
             return kept
 
@@ -135,19 +137,19 @@ class _LocalJob:
 
     # --- following ----------------------------------------------------------------------------------------------------
 
-    async def _follow(self, kept: JobResourceMeta) -> Status:
+    async def _follow(self, kept: JobMeta) -> Status:
         jobs = self.connector.jobs
 
         async def get() -> Status:
-            status = await jobs.get(kept.meta, self.secrets)
+            status = await jobs.get(kept, self.secrets)
             show_links(self.context.action.name, status.links)
             return status
 
         settings = self.connector.loaded.spec.get
-        self.progress(f"submitted as {kept.meta.id}" if kept.meta.create_error is None else "not submitted")
+        self.progress(f"submitted as {kept.id}" if kept.create_error is None else "not submitted")
         follower = JobFollower(
             get=get,
-            logs=lambda token: jobs.logs(kept.meta, token, self.secrets),
+            logs=lambda token: jobs.logs(kept, token, self.secrets),
             tell=self._tell,
             min_interval=settings.poll.min_interval if settings else 0.0,
         )
@@ -191,7 +193,7 @@ class _LocalJob:
         _open_jobs.pop(id(self), None)
         self.say_once(outcome)
 
-    async def _known(self) -> JobResourceMeta:
+    async def _known(self) -> JobMeta:
         """Return the job once its create is over. Raises what create raised, or TimeoutError."""
         if not self.created.done() and self.loop.is_running():
             self.say_once("interrupted while the job is submitted: it is cancelled as soon as that is over")
@@ -199,20 +201,20 @@ class _LocalJob:
             await asyncio.wait([asyncio.wrap_future(self.created)], timeout=longest)
         return self.created.result(timeout=0)
 
-    async def _delete(self, kept: JobResourceMeta) -> str:
-        if kept.meta.create_error is not None:
-            return f"not submitted: {kept.meta.create_error}"
-        self.say_once(f"interrupted: cancelling the job {kept.meta.id}")
+    async def _delete(self, kept: JobMeta) -> str:
+        if kept.create_error is not None:
+            return f"not submitted: {kept.create_error}"
+        self.say_once(f"interrupted: cancelling the job {kept.id}")
         try:
-            await asyncio.shield(self.connector.delete(kept, **self.secrets))
+            await asyncio.shield(self.connector.jobs.delete(kept, self.secrets))
         except YamlConnectorError as error:
-            return f"the job {kept.meta.id} could not be cancelled: {error}"
+            return f"the job {kept.id} could not be cancelled: {error}"
         return "cancelled"
 
     def left_behind(self) -> str:
         """Say which job may go on after this run, for the user to look for."""
         if self.created.done() and self.created.exception() is None:
-            return f"the job {self.created.result().meta.id} is not cancelled"
+            return f"the job {self.created.result().id} is not cancelled"
         key = TaskContext(TaskTemplateMessage(), "", self.execution)["key"]
         return f"it is unknown whether the job was submitted (task.key {key})"
 

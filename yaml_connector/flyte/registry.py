@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
+from yaml_connector._jobs.signing import Signer, signer_from
 from yaml_connector._loading.loader import LoadedSpec, load
 from yaml_connector.flyte._internals import put_connector, remove_connector
 from yaml_connector.flyte.connector import YamlConnector
@@ -26,9 +28,16 @@ def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = No
     return register_all([loaded], environment)[0]
 
 
-def register_all(specs: Sequence[LoadedSpec], environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
-    """Register the connectors of loaded specs: all, or none if one cannot be compiled (ConfigError)."""
-    connectors = [_connector_of(loaded, environment) for loaded in specs]
+def register_all(
+    specs: Sequence[LoadedSpec], environment: Mapping[str, str] | None = None, signer: Signer | None = None
+) -> list[YamlConnector]:
+    """Register the connectors of loaded specs: all, or none if one cannot be compiled (ConfigError).
+
+    `signer` signs what Flyte keeps of jobs (default: with the keys of the environment).
+    """
+    if signer is None:
+        signer = signer_from(os.environ if environment is None else environment)
+    connectors = [_connector_of(loaded, environment, signer) for loaded in specs]
     for connector in connectors:
         key = (connector.task_type_name, connector.task_type_version)
         if _registered.get(key) is not connector:
@@ -37,11 +46,11 @@ def register_all(specs: Sequence[LoadedSpec], environment: Mapping[str, str] | N
     return connectors
 
 
-def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None) -> YamlConnector:
+def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None, signer: Signer) -> YamlConnector:
     known = _registered.get((loaded.spec.task_type_name, loaded.spec.task_type_version))
     if known is not None and known.loaded.document.data == loaded.document.data:
         return known
-    return YamlConnector(loaded, environment=environment)
+    return YamlConnector(loaded, environment=environment, signer=signer)
 
 
 def unregister(connector: YamlConnector) -> None:

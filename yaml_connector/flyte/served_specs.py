@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from yaml_connector._jobs.signing import ACCEPT_UNSIGNED_VARIABLE, KEY_VARIABLE, signer_from, without_keys
 from yaml_connector._loading.loader import LoadedSpec, load, specs_path
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.flyte.connector import YamlConnector
@@ -29,11 +30,18 @@ class Changes:
 
 
 class ServedSpecs:
-    """The connectors of one path, a spec or a folder (default: YAML_CONNECTOR_PATH, else connectors.d)."""
+    """The connectors of one path, a spec or a folder (default: YAML_CONNECTOR_PATH, else connectors.d).
+
+    Raises SpecsRejectedError if the signing key cannot be used.
+    """
 
     def __init__(self, path: str | None = None) -> None:
         self.path = specs_path(path)
-        self._environment = dict(os.environ)  # a copy: reading the process's own costs time, and nobody changes it
+        self._environment = without_keys(os.environ)  # a copy: reading the process's own costs time
+        try:
+            self._signer = signer_from(os.environ)
+        except ConfigError as error:
+            raise SpecsRejectedError(str(error)) from None
         self._served: dict[str, YamlConnector] = {}
 
     @property
@@ -45,6 +53,17 @@ class ServedSpecs:
     def connectors(self) -> list[YamlConnector]:
         """The connectors that are served now."""
         return list(self._served.values())
+
+    def warn_about_keys(self) -> None:
+        """Print a line if jobs are not signed, or if unsigned ones are accepted."""
+        if not self._signer.keys:
+            click.echo(
+                f"warning: without {KEY_VARIABLE} jobs are not signed: whoever reaches the port can name any job, and "
+                "running jobs follow a changed spec",
+                err=True,
+            )
+        elif self._signer.accept_unsigned:
+            click.echo(f"warning: with {ACCEPT_UNSIGNED_VARIABLE}=1 jobs without a signature are accepted", err=True)
 
     def read(self) -> list[LoadedSpec]:
         """Load the files. Prints every problem and raises SpecsRejectedError if there is an error among them."""
@@ -61,7 +80,7 @@ class ServedSpecs:
         and then nothing has changed."""
         try:
             restrict_files(self._environment.get(PREFIXES_VARIABLE, ""))
-            connectors = register_all(loaded, self._environment)
+            connectors = register_all(loaded, self._environment, self._signer)
         except ConfigError as error:
             raise SpecsRejectedError(f"{self.path}: {error}") from None
         before = self._served

@@ -73,6 +73,7 @@ class ConnectorServer:
             self._in_background(self._reload_when_wanted())
             if self._options.watch:
                 self._in_background(self._watch())
+            self._specs.warn_about_keys()
             click.echo(f"serving on {grpc_address}{http}: {', '.join(self._specs.names)}")
             await self._stop.wait()
             logger.info("stopping: calls under way may finish within %g s", GRACE)

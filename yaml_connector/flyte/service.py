@@ -23,13 +23,14 @@ def start() -> None:
     Prints every problem and raises click.ClickException if a spec is wrong: `c0` then ends with exit code 1. (It
     imports this module in a thread of its own, so a SystemExit would end that thread alone.)
     """
-    specs = ServedSpecs()
     try:
+        specs = ServedSpecs()
         with gc_disabled():
             specs.serve(specs.read())
             gc.freeze()  # the specs stay: collecting them again and again costs a tenth of a call
     except SpecsRejectedError as error:
         raise click.ClickException(f"{error}: the connector service does not start") from None
+    specs.warn_about_keys()
     log_to_stderr()
     guard(AsyncConnectorService)
 

@@ -15,6 +15,7 @@ from tests.support.flyte_side import FlyteSide
 from tests.support.real_processes import USER_KEYS, clean_environment, started
 from tests.support.serving import ready
 from yaml_connector import SpecError, YamlConnectorEnvironment
+from yaml_connector.errors import ConfigError
 
 NewProject = Callable[..., Any]
 
@@ -98,6 +99,18 @@ def test_what_the_user_gives_is_kept(new_project: NewProject) -> None:
     assert bundle.env["REGION"] == "eu"
     assert bundle.replicas == [2, 3]
     assert bundle.secrets == {"vault": "ONE_API_KEY", "other": "OTHER", "TWO_API_KEY": "TWO_API_KEY"}
+
+
+def test_the_signing_key_is_a_secret_and_never_a_plain_variable(new_project: NewProject) -> None:
+    project = new_project()
+    project.write({"app.py": app("signing_key='store-name'"), "connectors.d/one.yaml": ONE})
+    bundle = project.build("app", "connector")
+    assert bundle.secrets == {"store-name": "YAML_CONNECTOR_SIGNING_KEY", "ONE_API_KEY": "ONE_API_KEY"}
+    assert "YAML_CONNECTOR_SIGNING_KEY" not in bundle.env
+    with pytest.raises(ConfigError, match="would be readable in the deployment: use signing_key"):
+        YamlConnectorEnvironment(
+            name="plain", specs=str(project.root / "connectors.d"), env_vars={"YAML_CONNECTOR_SIGNING_KEY": "k" * 32}
+        )
 
 
 def test_an_installed_package_is_named_for_the_image_and_not_shipped(new_project: NewProject) -> None:

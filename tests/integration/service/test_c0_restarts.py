@@ -24,16 +24,16 @@ OLD = """
 spec_version: 1
 task_type_name: changing
 connection: {base_url: "${{ env.REAL_API }}/changing"}
-config: {queue: {type: str, default: short}}
+config: {queue: {type: str, default: short}, pool: {type: str, default: short}}
 inputs: {name: str}
 outputs: {result: $.result, rows: {type: int, value: $.rows}}
 create:
-  request: {method: POST, path: /old/jobs, json: {name: "${{ inputs.name }}"}}
+  request: {method: POST, path: /old/jobs, json: {name: "${{ inputs.name }}", queue: "${{ config.queue }}"}}
   idempotent: true
   job_id: $.id
   save: {region: $.region}
 get:
-  request: GET /old/${{ job.region }}/${{ config.queue }}/jobs/${{ job.id }}
+  request: GET /old/${{ job.region }}/${{ config.pool }}/jobs/${{ job.id }}
   phase: {path: $.state, map: {RUNNING: [busy], SUCCEEDED: [done], FAILED: [error]}}
 delete: {request: "POST /old/jobs/${{ job.id }}/cancel"}
 """
@@ -41,6 +41,7 @@ NEW = """
 spec_version: 1
 task_type_name: changing
 connection: {base_url: "${{ env.REAL_API }}/changing"}
+config: {pool: {type: str, default: short}}
 inputs: {name: str}
 outputs: {summary: $.summary}
 create:
@@ -87,8 +88,9 @@ def restarted(tmp_path_factory: pytest.TempPathFactory, api: RealApi, job_servic
     (specs / "changing.yaml").write_text(OLD)
     api.case("changing", changing_api)
     variables = {"REAL_API": api.url, "BATCH_URL": job_service_url, "BATCH_API_KEY": OWN_KEY}
+    variables["YAML_CONNECTOR_SIGNING_KEY"] = "k" * 32
     batch_task = task_from_spec(specs / "batch_job.yaml", secrets={"api_key": "bob-api-key"})
-    old_task = task_from_spec(specs / "changing.yaml", config={"queue": "a/b"})
+    old_task = task_from_spec(specs / "changing.yaml", config={"queue": "q", "pool": "a/b"})
     with connector_service(folder, "connectors.d", **variables) as (process, port):
         with FlyteSide(port, STORE) as calls:
             batch = calls.create(batch_task, "restart", name="sleep-60")
@@ -159,7 +161,8 @@ def test_a_task_that_was_built_with_the_old_spec_fails_with_the_field_that_is_go
 def test_what_flyte_hands_back_broken_is_said_and_does_not_raise(restarted: Restarted) -> None:
     for kept in (b"", b"\xff\x00", b"{}", b'{"v": 99, "id": "1"}', b'{"v": 1, "unheard": 1}', b"[1]"):
         resource = restarted.calls.get(Job(restarted.batch.task, kept, restarted.batch.connection))
-        assert state(resource) == "FAILED"
+        assert state(resource) == "RUNNING"
+        assert "unreadable since" in resource.message
         assert resource.message.endswith("the job itself may still be running")
 
 

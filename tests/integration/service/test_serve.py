@@ -254,7 +254,8 @@ def test_a_job_of_a_changed_spec_goes_on(tmp_path: Path, specs: Path, api: RealA
     api.case("reloaded", lambda received: {"id": "j1", "state": "done" if "old" in received.raw_path else "odd"})
     old = SLOW.replace("CASE", "reloaded").replace("/jobs", "/old/jobs")
     (specs / "slow.yaml").write_text(old)
-    with serving(tmp_path, specs, REAL_API=api.url) as service, FlyteSide(service.port) as calls:
+    variables = {"REAL_API": api.url, "YAML_CONNECTOR_SIGNING_KEY": "k" * 32}
+    with serving(tmp_path, specs, **variables) as service, FlyteSide(service.port) as calls:
         job = calls.create(task_from_spec(specs / "slow.yaml"), "reloaded")
         (specs / "slow.yaml").write_text(old.replace("/old/jobs", "/new/jobs"))
         service.process.send(signal.SIGHUP)

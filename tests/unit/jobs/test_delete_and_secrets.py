@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.fake_api import SILENT, Driver, FakeApi, job, reply
-from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 DELETE: dict[str, Any] = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}}
@@ -169,14 +168,14 @@ class TestTheSecretsOfALog:
 
     def test_are_not_in_memory_an_hour_after_the_jobs_end(self) -> None:
         driver = self.driver({"state": "done"})
-        first = JobMeta.decode(driver.kept)
+        first = driver.connector.decode(driver.kept)
         driver.get(secrets={"k": "of-task"})
         driver.clock.now += 3601
         driver.create()
         driver.get(secrets={"k": "of-another"})
         cache = driver.connector.cache
         assert cache.get(first.key).secrets == {}
-        assert cache.get(JobMeta.decode(driver.kept).key).secrets == {"k": "of-another"}
+        assert cache.get(driver.connector.decode(driver.kept).key).secrets == {"k": "of-another"}
 
 
 def test_a_log_that_fails_is_raised_without_secrets() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import timeit
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fake_api import Driver, FakeApi, job, loaded, reply, run, spec_data
+from tests.support.fake_api import SIGNER, Driver, FakeApi, job, loaded, reply, run, spec_data
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.snapshot import restore_spec, snapshot_spec
 from yaml_connector.errors import EvaluationError
 
@@ -54,21 +56,27 @@ KEPT = JobMeta(id="7", created_at=1.0, outputs=[["a", "str"]]).encode()
         b"7",
         b"\xff\xfe\x00",
         b"[" * 100_000,
-        b'{"v": 1, "stranger": 1}',
+        b'{"v": 2, "created_at": NaN}',
         KEPT[:-5],
-        b'{"v": 1, "id": 7}',
-        b'{"v": 1, "saved": [1]}',
-        b'{"v": 1, "digest": {}}',
-        b'{"v": 1, "created_at": "x"}',
-        b'{"v": 1, "outputs": "ab"}',
-        b'{"v": 1, "outputs": [["a"]]}',
-        b'{"v": 1, "failed": 1}',
-        b'{"v": 1, "name": [1]}',
+        b'{"v": 2, "id": 7}',
+        b'{"v": 2, "saved": [1]}',
+        b'{"v": 2, "digest": {}}',
+        b'{"v": 2, "created_at": "x"}',
+        b'{"v": 2, "outputs": "ab"}',
+        b'{"v": 2, "outputs": [["a"]]}',
+        b'{"v": 2, "create_error": 1}',
+        b'{"v": 2, "created_at": 1e999}',
+        b'{"v": 2, "created_at": -1}',
+        b'{"v": 2, "created_at": ' + b"9" * 4000 + b"}",
+        b'{"v": 2, "asked": [1]}',
+        b'{"v": 2, "name": "\\ud800", "saved": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}",
+        b" " * 2**21,
+        b'{"v": 2, "name": [1]}',
     ],
     ids=lambda kept: kept[:40].decode("latin-1"),
 )
 def test_what_cannot_be_read_is_a_failed_job_and_no_exception(kept: bytes) -> None:
-    driver = Driver(FakeApi())
+    driver = Driver(FakeApi(), signer=UNSIGNED)
     driver.kept = kept
     status = driver.get()
     assert status.phase == "FAILED"
@@ -78,20 +86,97 @@ def test_what_cannot_be_read_is_a_failed_job_and_no_exception(kept: bytes) -> No
     assert not driver.api.sent
 
 
-def test_a_meta_of_another_version_says_so() -> None:
-    assert "another version (2, not 1)" in (JobMeta.decode(b'{"v": 2, "id": "7"}').decode_error or "")
+@pytest.mark.parametrize("kept", [b'{"v": 1, "id": "7"}', b'{"v": 3, "id": "7"}', b'{"v": 2, "pending": "x"}'])
+@pytest.mark.parametrize("signer", [UNSIGNED, SIGNER])
+def test_a_job_of_another_version_is_unreadable_and_fails_after_the_tolerance(kept: bytes, signer: Signer) -> None:
+    driver = Driver(FakeApi(), signer=signer)
+    driver.kept = signed(kept) if signer.keys else kept
+    status = driver.get()
+    assert status.phase == "RUNNING"
+    assert "unreadable since 2026-01-01T00:00:00Z: the job was created by another version" in (status.message or "")
+    assert driver.get(after=599).phase == "RUNNING"
+    assert driver.get(after=2).phase == "FAILED"
+    for act in (driver.delete, driver.logs):
+        with pytest.raises(EvaluationError, match=r"another version.*nothing was sent"):
+            act()
+    assert not driver.api.sent
+
+
+def signed(body: bytes) -> bytes:
+    """An object with the signature of the usual key."""
+    return body[:-1] + b',"sig":"' + SIGNER.sign(body[:-1]) + b'"}'
+
+
+class TestASignature:
+    META = JobMeta("batch_job", id="7", created_at=1.0)
+
+    def test_covers_every_byte(self) -> None:
+        kept = self.META.encode(SIGNER)
+        assert JobMeta.decode(kept, SIGNER) == replace(self.META, verified=True)
+        for place in range(len(kept)):
+            changed = kept[:place] + bytes([kept[place] ^ 1]) + kept[place + 1 :]
+            assert JobMeta.decode(changed, SIGNER).decode_error, changed
+
+    def test_by_any_of_the_keys_counts_and_the_first_signs(self) -> None:
+        old, new = SIGNER.keys[0], b"n" * 32
+        assert JobMeta.decode(self.META.encode(SIGNER), Signer((new, old))).verified
+        assert JobMeta.decode(self.META.encode(Signer((new, old))), Signer((new,))).verified
+        assert JobMeta.decode(self.META.encode(SIGNER), Signer((new,))).is_foreign
+
+    def test_may_be_missing_but_never_wrong_while_a_key_is_introduced(self) -> None:
+        introducing = Signer(SIGNER.keys, accept_unsigned=True)
+        found = JobMeta.decode(self.META.encode(), introducing)
+        assert (found.id, found.verified, found.decode_error) == ("7", False, None)
+        assert JobMeta.decode(self.META.encode(Signer((b"x" * 32,))), introducing).is_foreign
+        assert JobMeta.decode(self.META.encode(), SIGNER).is_foreign
+
+    def test_of_a_service_with_a_key_is_no_hindrance_to_one_without(self) -> None:
+        found = JobMeta.decode(self.META.encode(SIGNER))
+        assert (found.id, found.verified) == ("7", False)
+
+    def test_is_of_a_job_of_one_task_type(self) -> None:
+        driver = Driver(FakeApi())
+        driver.kept = JobMeta("other", id="7").encode(SIGNER)
+        assert "another task type" in (driver.get().message or "")
+        assert not driver.api.sent
+
+    def test_keeps_the_memory_of_a_job_apart_from_that_of_an_unsigned_one(self) -> None:
+        assert replace(self.META, verified=True).key != self.META.key
+
+    def test_takes_a_few_microseconds(self) -> None:
+        data = b"x" * 1000
+        signature = SIGNER.sign(data)
+        assert min(timeit.repeat(lambda: SIGNER.verify(data, signature), number=100, repeat=20)) / 100 < 20e-6
+
+
+def test_a_job_that_keeps_too_much_is_failed_with_words() -> None:
+    driver = Driver(FakeApi({"POST /jobs": {"id": 7, "large": "x" * 2**20}}), **KEEPS_ALL)
+    driver.create()
+    assert len(driver.kept) < 1000
+    assert "1048576 are the most" in (driver.get().message or "")
+    assert "the job 7 runs: cancel it at the API" in (driver.get().message or "")
+
+
+KEEPS_ALL: dict[str, Any] = {
+    "create": {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"all": "$.large"}}
+}
 
 
 @given(st.dictionaries(st.sampled_from([*asdict(JobMeta()), "pin", "failed", "broken"]), JSON))
 def test_get_never_raises_whatever_comes_back(fields: dict[str, Any]) -> None:
-    driver = Driver(FakeApi({"GET /jobs/7": {"state": "running"}}))
-    driver.kept = json.dumps({"v": 1, **fields}).encode()
+    driver = Driver(FakeApi({"GET /jobs/7": {"state": "running"}}), signer=UNSIGNED)
+    driver.kept = json.dumps({"v": 2, "task_type": "batch_job", **fields}).encode()
     assert driver.get().phase in ("FAILED", "RUNNING", "QUEUED")
 
 
 @given(st.binary())
 def test_get_never_raises_on_bytes(kept: bytes) -> None:
     assert JobMeta.decode(kept).decode_error
+
+
+def bearer(token: str) -> dict[str, Any]:
+    """A connection with this token."""
+    return {"base_url": "https://api.test", "auth": {"type": "bearer", "token": token}}
 
 
 SPEC: dict[str, Any] = {
@@ -180,13 +265,57 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
         assert driver.logs()[0] == ["one"]
         assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7", "GET /jobs/7/logs"]
 
-    def test_but_goes_nowhere_that_the_installed_spec_does_not_allow(self) -> None:
-        driver = job({"GET /jobs/7": {"state": "done"}})
-        driver.use(spec_data(connection={"base_url": "https://elsewhere.test"}))
+    def test_but_goes_where_the_loaded_spec_says_with_its_credentials(self) -> None:
+        driver = job({"GET https://elsewhere.test/jobs/7": {"state": "done"}}, connection=bearer("old"))
+        driver.use({**self.CHANGED, "connection": {**bearer("new"), "base_url": "https://elsewhere.test"}})
+        assert driver.get().phase == "SUCCEEDED"
+        assert driver.api.sent[-1].headers["Authorization"] == "Bearer new"
+
+    def test_but_not_if_it_uses_what_the_loaded_spec_does_not_declare(self) -> None:
+        asks = {"request": "GET /jobs/${{ job.id }}", "phase": {"is": "RUNNING"}, "message": "${{ config.region }}"}
+        driver = job({"GET /jobs/7": {}}, config={"region": {"type": "str", "default": "eu"}}, get=asks)
+        driver.use(self.CHANGED)
         status = driver.get()
         assert status.phase == "RUNNING"
-        assert "the host api.test is not allowed" in (status.message or "")
+        assert "does not fit the loaded one any more: get.message: there is no config.region" in (status.message or "")
         assert not driver.api.sent
+
+    def test_and_the_limits_of_its_config_that_are_loaded(self) -> None:
+        asks = {"request": "GET /${{ config.region }}/${{ job.id }}", "phase": {"is": "RUNNING"}}
+        driver = job({"GET /eu/7": {}}, config={"region": {"type": "str", "default": "eu"}}, get=asks)
+        config = {"region": {"type": "str", "default": "us", "enum": ["us"]}}
+        driver.use({**self.CHANGED, "config": config})
+        assert "'eu' is not allowed; allowed: 'us'" in (driver.get().message or "")
+        assert not driver.api.sent
+
+    def test_only_if_it_is_signed(self) -> None:
+        driver = job({"GET /v2/7": {"s": "x"}}, signer=UNSIGNED)
+        assert b"snapshot" not in driver.kept
+        driver.use(self.CHANGED)
+        assert driver.get().phase == "FAILED"
+        assert driver.api.calls == ["GET /v2/7"]
+
+    def test_and_without_a_signature_a_spec_that_needs_more_than_was_kept_says_what_to_set(self) -> None:
+        driver = Driver(FakeApi({"POST /jobs": {"id": 7}}), signer=UNSIGNED, inputs={"a": "str", "b": "str?"})
+        driver.create(inputs={"a": "x"})
+        needs = {"request": "GET /${{ inputs.a }}/${{ job.more }}", "phase": {"is": "RUNNING"}}
+        save = {**self.CHANGED["create"], "save": {"more": "$.more"}}
+        driver.use({**self.CHANGED, "inputs": {"a": "str", "b": "str?"}, "get": needs, "create": save})
+        driver.api.sent.clear()
+        message = driver.get().message or ""
+        assert "the spec has changed since the job was created, and now uses inputs.a, job.more" in message
+        assert "set YAML_CONNECTOR_SIGNING_KEY" in message
+        assert not driver.api.sent
+
+    def test_and_an_input_that_a_task_left_out_is_not_missed_after_a_change(self) -> None:
+        asks = {
+            "request": "GET /jobs/${{ job.id }}",
+            "phase": {"is": "RUNNING"},
+            "message": "${{ inputs.a | default('none') }}",
+        }
+        driver = job({"GET /jobs/7": {}}, signer=UNSIGNED, get=asks)
+        driver.use(spec_data(get={**asks, "info": {"x": "$.x"}}))
+        assert driver.get().message == "none"
 
     def test_a_change_of_descriptions_only_is_no_change(self) -> None:
         first = loaded(spec_data(secrets={"a": {"env": "A", "description": "x"}}, description="one"))
@@ -196,25 +325,24 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
     def test_a_snapshot_that_cannot_be_read_leaves_the_job_unreadable(self) -> None:
         driver = job({"GET /jobs/7": {"state": "done"}})
         driver.use(self.CHANGED)
-        for snapshot in ("", "?", "AAAA", "eJw="):
-            kept = JobMeta.decode(driver.kept)
-            kept.snapshot, kept.digest = snapshot or "x", "other"
+        for snapshot in ("x", "?", "1:AAAA", "1:eJw=", "2:eJyrrgUAAXUA+Q=="):
+            kept = driver.connector.decode(driver.kept)
+            kept.snapshot, kept.digest = snapshot, "other"
             status = run(driver.connector.get(kept), driver.clock)
             assert status.phase == "RUNNING"
             assert "the spec that was kept with the job cannot be read" in (status.message or "")
 
     def test_a_snapshot_of_a_usual_spec_is_small_and_restores_it(self) -> None:
         data = spec_data(connection={"base_url": "https://api.test", "auth": {"type": "bearer", "token": "t"}})
-        digest, snapshot = snapshot_spec(data)
-        assert len(snapshot) < 150
-        assert len(digest) == 16
-        assert restore_spec(snapshot).connection == loaded(data).spec.connection
+        snapshot = snapshot_spec(data)
+        assert len(snapshot) < 300
+        assert restore_spec(snapshot, data).get == loaded(data).spec.get
 
     def test_a_snapshot_is_bounded(self) -> None:
         import base64
         import zlib
 
-        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-        bomb = base64.b64encode(packer.compress(b"[" * 50_000_000) + packer.flush()).decode()
-        with pytest.raises(EvaluationError, match="cannot be read"):
-            restore_spec(bomb)
+        for text in (b"[" * 50_000_000, b" " * 50_000_000 + b"{}"):
+            bomb = "1:" + base64.b64encode(zlib.compress(text)).decode()
+            with pytest.raises(EvaluationError, match="cannot be read"):
+                restore_spec(bomb, spec_data())

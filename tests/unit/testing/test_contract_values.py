@@ -214,7 +214,8 @@ def test_the_job_goes_through_the_bytes_that_flyte_keeps(folder: Folder, monkeyp
     from yaml_connector._jobs.meta import JobMeta
 
     real = JobMeta.decode.__func__  # type: ignore[attr-defined]
-    monkeypatch.setattr(JobMeta, "decode", classmethod(lambda cls, data: (kept.append(data), real(cls, data))[1]))
+    read = classmethod(lambda cls, data, *key: (kept.append(data), real(cls, data, *key))[1])
+    monkeypatch.setattr(JobMeta, "decode", read)
     assert folder.run(CREATE, get(state("running")), get(state("running"))).passed
     assert len(kept) == 3
     assert kept[0] == kept[1] == kept[2]
