@@ -98,10 +98,12 @@ class Cell:
             self.wrong.append(what)
 
     def raised(self, error: grpc.RpcError) -> None:
-        # Flyte's service gives errors the status INTERNAL, and leaves those of a stream to gRPC.
-        was_raised = error.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
-        self.outcome = "raised" if was_raised else error.code().name
+        # Errors have the status INTERNAL; a transient one of logs is UNAVAILABLE, as a service that is gone would be:
+        # but that one names no request.
         self.told = error.details()
+        names_a_request = error.code() is grpc.StatusCode.UNAVAILABLE and self.told.startswith("GET http://")
+        was_raised = error.code() is grpc.StatusCode.INTERNAL or names_a_request
+        self.outcome = "raised" if was_raised else error.code().name
 
 
 class Flyte:
