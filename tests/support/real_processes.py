@@ -182,7 +182,6 @@ def job_service(folder: Path, **variables: str) -> Iterator[str]:
         **variables,
     )
     command = [sys.executable, "-m", "yaml_connector.demo.jobservice", "--port", "0"]
-    command += ["--state", str(folder / "jobs"), "--kill-jobs-on-exit"]
     with started(command, cwd=folder, env=env, log=folder / "job_service.log") as process:
         process.wait_for("listening on")
         yield process.output.split("listening on", 1)[1].split()[0]

@@ -11,7 +11,6 @@ import asyncio
 import os
 import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -37,8 +36,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     began = time.monotonic()
     with ExitStack() as stack:
-        state = stack.enter_context(tempfile.TemporaryDirectory(prefix="yaml-connector-demo-"))
-        service_url = stack.enter_context(_job_service(state))
+        service_url = stack.enter_context(_job_service())
         address = stack.enter_context(_connector_service(service_url))
         _as_flyte(address)
         _local_run(service_url)
@@ -50,19 +48,10 @@ def _title(text: str) -> None:
 
 
 @contextmanager
-def _job_service(state: str) -> Iterator[str]:
+def _job_service() -> Iterator[str]:
     _title("the backend: a job service that runs commands, with a key for each user")
     users = ",".join(f"{name.split('_')[0].lower()}={key}" for name, key in _USERS.items())
-    command = [
-        sys.executable,
-        "-m",
-        "yaml_connector.demo.jobservice",
-        "--port",
-        "0",
-        "--state",
-        state,
-        "--kill-jobs-on-exit",
-    ]
+    command = [sys.executable, "-m", "yaml_connector.demo.jobservice", "--port", "0"]
     with start(command, ready="listening on", env={"JOBSERVICE_USERS": users}) as (_, line):
         url = line.rsplit(" ", 1)[-1]
         click.echo(f"   {line}")

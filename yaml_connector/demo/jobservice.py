@@ -1,4 +1,4 @@
-"""A small job service that really runs commands: `python -m yaml_connector.demo.jobservice --port 8900 --state DIR`.
+"""A small job service that really runs commands: `python -m yaml_connector.demo.jobservice --port 8900`.
 
     POST /jobs               {"name", "timeout" in seconds, "command" [argv]}: 201 with the job; the same
                              Idempotency-Key again: 200 with the job that it made
@@ -9,8 +9,8 @@
     GET  /health             for everyone
 
 Every failure answers {"message"}. With users, each needs their key as a bearer token and sees only their own
-jobs. Commands run with the rights and in the working directory of the service: it is for trying things out, on this
-machine.
+jobs. Commands run with the rights and in the working directory of the service, and end with it: it is for trying things
+out, on this machine.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from yaml_connector.demo.runner import OVER, Job
-from yaml_connector.demo.store import USERS_VARIABLE, CursorError, StateInUseError, Store
+from yaml_connector.demo.jobs import OVER, USERS_VARIABLE, Job
 
 MAX_TIMEOUT = 366 * 24 * 3600  # seconds
 SHOWN = ("id", "name", "timeout", "command", "state", "detail", "result", "created", "started", "ended")
 
 
 class JobService:
-    """The HTTP face of a store. `users` maps a user's name to their key; without users it is open to everyone."""
+    """The jobs, and HTTP for them. `users` maps a user's name to their key; without users it is open to everyone."""
 
-    def __init__(self, store: Store, users: Mapping[str, str] | None = None, page_size: int = 5) -> None:
-        self._store = store
-        self._users = dict(users or {})
+    def __init__(self, users: Mapping[str, str], page_size: int) -> None:
+        self._users = users
         self._page_size = page_size
+        self._jobs: dict[str, Job] = {}
+        self._by_key: dict[tuple[str, str], Job] = {}  # by user and idempotency key
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
@@ -79,15 +79,24 @@ class JobService:
         return web.json_response({"status": "ok"})
 
     async def _list(self, request: web.Request) -> web.Response:
-        return web.json_response({"jobs": [_shown(job) for job in self._store.jobs(self._user(request))]})
+        user = self._user(request)
+        return web.json_response({"jobs": [_shown(job) for job in self._jobs.values() if job.user == user]})
 
     async def _create(self, request: web.Request) -> web.Response:
         if "Origin" in request.headers:  # a page in a browser must not run commands on the machine it is read on
             raise _problem(web.HTTPForbidden, "jobs are not taken from web pages")
         name, timeout, command = _parse(await request.read())
-        key = request.headers.get("Idempotency-Key")
-        job, new = self._store.create(self._user(request), name, timeout, command, key)
-        return web.json_response(_shown(job), status=201 if new else 200, headers={"Location": f"/jobs/{job.id}"})
+        user, key = self._user(request), request.headers.get("Idempotency-Key")
+        known = self._by_key.get((user, key or ""))
+        job = known or Job(user, name, timeout, command)
+        headers = {"Location": f"/jobs/{job.id}"}
+        response = web.json_response(_shown(job), status=200 if known else 201, headers=headers)
+        if known is None:
+            self._jobs[job.id] = job
+            if key:
+                self._by_key[user, key] = job
+            job.start()
+        return response
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(_shown(self._job(request)))
@@ -96,21 +105,30 @@ class JobService:
         job = self._job(request)
         if job.state in OVER:
             raise _problem(web.HTTPConflict, f"the job {job.id!r} is over: it is {job.state}")
-        self._store.cancel(job)
+        job.cancel()
         return web.json_response(_shown(job), status=202)
 
     async def _logs(self, request: web.Request) -> web.Response:
-        job = self._job(request)
-        try:
-            lines, cursor = self._store.log_page(job, request.query.get("cursor", ""), self._page_size)
-        except CursorError as error:
-            raise _problem(web.HTTPBadRequest, str(error)) from None
-        return web.json_response({"lines": lines, "next": cursor})
+        lines, cursor = self._job(request).lines, request.query.get("cursor") or "0"
+        start = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else -1
+        if start and not 0 < start < len(lines):
+            raise _problem(web.HTTPBadRequest, f"{cursor!r} is not a valid cursor of this log")
+        end = start + self._page_size
+        return web.json_response({"lines": lines[start:end], "next": str(end) if end < len(lines) else None})
+
+    def cancel_all(self, patience: float = 4.0) -> None:
+        """Cancel every job that is not over, and wait up to `patience` seconds until all are."""
+        left = [job for job in self._jobs.values() if job.state not in OVER]
+        for job in left:
+            job.cancel("cancelled: the job service was stopped")
+        deadline = time.monotonic() + patience
+        for job in left:
+            job.join(max(0.0, deadline - time.monotonic()))
 
     def _job(self, request: web.Request) -> Job:
         job_id = request.match_info["id"]
-        job = self._store.find(self._user(request), job_id)
-        if job is None:
+        job = self._jobs.get(job_id)
+        if job is None or job.user != self._user(request):
             raise _problem(web.HTTPNotFound, f"there is no job {job_id!r}")
         return job
 
@@ -127,8 +145,6 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         return web.json_response({"message": problem.reason}, status=problem.status, headers=headers)
     except web.RequestPayloadError:
         return web.json_response({"message": "the body cannot be read"}, status=400)
-    except OSError as error:
-        return web.json_response({"message": f"the service cannot do that now: {error.strerror or error}"}, status=503)
 
 
 def _problem(kind: type[web.HTTPError], message: str, headers: Mapping[str, str] | None = None) -> web.HTTPError:
@@ -167,7 +183,7 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 
 
 async def serve(service: JobService, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, and say on stdout where, once ready. Port 0 is any free one."""
+    """Serve until SIGTERM or SIGINT, and say on stdout where, once ready; then end all jobs. Port 0 is any free one."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -184,6 +200,7 @@ async def serve(service: JobService, host: str, port: int) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
+        service.cancel_all()
 
 
 def parse_users(text: str) -> dict[str, str]:
@@ -202,10 +219,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="jobservice", description="A job service that runs real commands.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900, help="0: any free one")
-    parser.add_argument("--state", type=Path, default=Path("jobservice-state"), metavar="DIR", help="of the jobs")
     parser.add_argument("--users", metavar="NAME=KEY,...", help=f"default: the environment's {USERS_VARIABLE}")
     parser.add_argument("--page-size", type=int, default=5, metavar="N", help="log lines a page")
-    parser.add_argument("--kill-jobs-on-exit", action="store_true", help="else jobs go on without the service")
+    # What older callers say has no effect: jobs are kept in memory, and end with the service.
+    parser.add_argument("--state", help=argparse.SUPPRESS)
+    parser.add_argument("--kill-jobs-on-exit", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         users = parse_users(os.environ.get(USERS_VARIABLE, "") if options.users is None else options.users)
@@ -216,14 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not 0 <= options.port < 65536:
         parser.error("--port must be between 0 and 65535")
     try:
-        store = Store(options.state)
-        try:
-            asyncio.run(serve(JobService(store, users, options.page_size), options.host, options.port))
-            if options.kill_jobs_on_exit:
-                store.cancel_all("cancelled: the job service was stopped")
-        finally:
-            store.close()
-    except (OSError, StateInUseError) as error:
+        asyncio.run(serve(JobService(users, options.page_size), options.host, options.port))
+    except OSError as error:
         print(f"jobservice: {error}", file=sys.stderr)
         return 1
     return 0

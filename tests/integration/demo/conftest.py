@@ -10,8 +10,8 @@ from tests.integration.demo.job_service import Service, running
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service() -> Iterator[Service]:
     """One open service that the tests of this module share. Whatever they send, it has nothing to say on stderr."""
-    with running(tmp_path_factory.mktemp("state")) as service:
+    with running() as service:
         yield service
         assert service.stop() == (0, "", "")

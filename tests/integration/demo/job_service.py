@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,10 +22,9 @@ OVER = {"done", "error", "cancelled"}
 class Service:
     """A job service in a process of its own, and a client of it."""
 
-    def __init__(self, state: Path, *options: str, **environment: str) -> None:
-        self.state = state
+    def __init__(self, *options: str, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, "--port", "0", "--state", str(state), *options],
+            [sys.executable, "-m", MODULE, "--port", "0", *options],
             cwd=ROOT,
             env={**os.environ, "DEMO_STEP_SECONDS": "0.01", **environment},
             stdout=subprocess.PIPE,
@@ -96,8 +94,8 @@ class Service:
 
 
 @contextmanager
-def running(state: Path, *options: str, **environment: str) -> Iterator[Service]:
-    service = Service(state, *options, **environment)
+def running(*options: str, **environment: str) -> Iterator[Service]:
+    service = Service(*options, **environment)
     try:
         yield service
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from datetime import datetime
 
@@ -72,20 +71,6 @@ def test_a_job_ends_with_its_command_and_takes_along_what_that_left_behind(servi
     job = service.run(*sh("sleep 30 >/dev/null 2>&1 & echo $!"))
     assert job["state"] == "done"
     assert not is_alive(int(job["result"]))
-
-
-def test_a_job_whose_supervisor_was_killed_is_an_error(service: Service) -> None:
-    job = service.run(*sh("kill -9 $PPID"))
-    assert (job["state"], job["detail"]) == ("error", "the job's supervisor died")
-
-
-def test_a_job_whose_folder_was_removed_is_an_error(service: Service) -> None:
-    job_id = service.submit(*sh("echo started; sleep 1"))
-    service.logged(job_id, "started")
-    shutil.rmtree(service.state / job_id)
-    assert service.get(job_id)["detail"] == "the job's folder was removed"
-    assert service.http.get("/jobs").status_code == 200
-    assert service.http.get(f"/jobs/{job_id}/logs").status_code == 503
 
 
 def test_cancel_ends_the_whole_process_group(service: Service) -> None:

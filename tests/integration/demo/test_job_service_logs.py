@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 
 import pytest
 
-from tests.integration.demo.job_service import Service, message, sh
+from tests.integration.demo.job_service import Service, message, running, sh
 
 
 def test_logs_come_in_pages_with_the_time_of_each_line(service: Service) -> None:
@@ -54,12 +53,13 @@ def test_a_huge_line_is_cut_and_the_next_one_is_whole(service: Service) -> None:
     assert after["text"] == "after"
 
 
-def test_a_job_that_prints_without_end_fills_no_disk(service: Service) -> None:
-    job = service.run(sys.executable, "-c", "for _ in range(3000): print('x' * 7000)\nprint('end')")
-    assert (job["state"], job["result"]) == ("done", "end")
-    log = (service.state / job["id"] / "log.jsonl").read_text().splitlines()
-    assert json.loads(log[-1])["text"] == "[the log is full]"
-    assert sum(map(len, log)) <= 16 * 1024 * 1024
+def test_a_job_that_prints_without_end_fills_no_memory() -> None:
+    with running("--page-size", "1000") as service:
+        job = service.run(sys.executable, "-c", "for _ in range(300): print('x' * 7000)\nprint('end')")
+        assert (job["state"], job["result"]) == ("done", "end")
+        texts = [line["text"] for line in service.log(job["id"])]
+    assert texts[-1] == "[the log is full]"
+    assert sum(map(len, texts)) <= 2**20
 
 
 def test_output_that_is_no_utf_8_is_logged_all_the_same(service: Service) -> None:
@@ -67,7 +67,7 @@ def test_output_that_is_no_utf_8_is_logged_all_the_same(service: Service) -> Non
     assert [line["text"] for line in service.log(job["id"])] == ["\ufffd\0ok", "last"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1", "3", "999999", "9" * 40, "²", "../job.json", "\0"])
+@pytest.mark.parametrize("cursor", ["x", "-1", "1", "3", "999999", "9" * 40, "²", "../1", "\0"])
 def test_a_cursor_that_was_never_given_is_refused(service: Service, cursor: str) -> None:
     job = service.run("echo", "one")
     answer = service.http.get(f"/jobs/{job['id']}/logs", params={"cursor": cursor})

@@ -14,10 +14,10 @@ from tests.integration.demo.job_service import OVER, Service, message, running, 
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def guarded() -> Iterator[Service]:
     """A service with two users, and log pages of two lines."""
     users = "alice=alice-key,bob=bob-key"
-    with running(tmp_path_factory.mktemp("guarded"), "--page-size", "2", JOBSERVICE_USERS=users) as service:
+    with running("--page-size", "2", JOBSERVICE_USERS=users) as service:
         yield service
 
 
