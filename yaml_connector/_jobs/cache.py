@@ -8,21 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml_connector._clock import clock
+from yaml_connector._jobs.meta import JobMeta
+
 _MOST_JOBS = 50_000
 _SECRETS_AFTER_END = 3600.0  # seconds
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class JobState:
-    """What is remembered of one job. Times are epoch seconds."""
+    """What is remembered of one job. Times are of the clock's `monotonic`, so that a step of the wall clock changes
+    nothing; `unreadable_at` is `unreadable_since` as the wall clock showed it."""
 
     status: Any = None  # the last status, for as long as it answers get
     phase: str | None = None  # the last phase that was read
     unreadable_since: float | None = None
+    unreadable_at: float = 0.0
     next_poll: float = 0.0
     cursor: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task: readers of its log have none
     ended: float | None = None
+    created: float = 0.0
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
         """Return the task's secrets as they were last seen; none an hour after the job's end."""
@@ -39,11 +45,14 @@ class JobCache:
         self._ended: deque[JobState] = deque(maxlen=most)  # those that may have secrets, the oldest first
         self._most = most
 
-    def get(self, key: tuple[Any, ...]) -> JobState:
+    def get(self, meta: JobMeta) -> JobState:
         """Return the state of a job; an empty one for a job not seen before."""
+        key = meta.key
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = JobState()
+            now = clock()
+            # Only here the wall clock counts: another process, or another machine, may have created the job.
+            job = self._jobs[key] = JobState(created=now.monotonic() - max(0.0, now.time() - meta.created_at))
             if len(self._jobs) > self._most:
                 self._jobs.popitem(last=False)
         else:

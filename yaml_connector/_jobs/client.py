@@ -128,8 +128,8 @@ class JobClient:
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
         with redacted_errors(context):
             meta = await CreateOperation(self.plan.create, context, scope, meta).run()
-        if values.secrets and meta.create_error is None:
-            self.cache.get(meta.key).secrets = dict(values.secrets)
+        if meta.create_error is None:
+            self.cache.get(meta).secrets = dict(values.secrets)
         return meta
 
     # --- get --------------------------------------------------------------------------------------------------------
@@ -141,12 +141,12 @@ class JobClient:
         if meta.decode_error is not None:
             problem = EvaluationError(f"{meta.decode_error}; the job itself may still be running")
             if meta.is_foreign:
-                return unreadable(self.plan.poll, self._foreign.get(meta.key), problem, None)
+                return unreadable(self.plan.poll, self._foreign.get(meta), problem, None)
             return Status("FAILED", str(problem))
-        state = self.cache.get(meta.key)
+        state = self.cache.get(meta)
         if secrets:
             state.secrets = dict(secrets)
-        if state.status is not None and clock().time() < state.next_poll:
+        if state.status is not None and clock().monotonic() < state.next_poll:
             cached: Status = state.status
             return cached
         work = self._poll(meta, state)
@@ -157,9 +157,9 @@ class JobClient:
             self._phase_changed(meta, state, status)
         if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
             state.next_poll = 0.0
-            self.cache.job_ended(state, clock().time())
+            self.cache.job_ended(state, clock().monotonic())
         # it may be large, so it is kept no longer than needed
-        state.status = status if state.next_poll and clock().time() < state.next_poll else None
+        state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
         return status
 
     async def _poll(self, meta: JobMeta, state: JobState) -> Status:
@@ -172,7 +172,7 @@ class JobClient:
             context, scope = self._later("get", plan, meta, state.secrets, state.cursor)
             interval = plan.poll.settings.min_interval
             if interval:
-                state.next_poll = max(state.next_poll, clock().time() + interval)
+                state.next_poll = max(state.next_poll, clock().monotonic() + interval)
             return await poll(plan.poll, meta, state, context, scope)
         except (CallError, EvaluationError, ConfigError) as failure:
             if context is not None:
@@ -206,8 +206,8 @@ class JobClient:
         if plan.delete is None:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
             return
-        state = self.cache.get(meta.key)
-        context, scope = self._later("delete", plan, meta, secrets or state.secrets_at(clock().time()))
+        state = self.cache.get(meta)
+        context, scope = self._later("delete", plan, meta, secrets or state.secrets_at(clock().monotonic()))
         with call_log.logged("delete", self._task_type, meta), redacted_errors(context):
             await run_steps(plan.delete, context, scope)
         readable_again(plan.poll, state)
@@ -222,7 +222,7 @@ class JobClient:
         plan = self._specs.find(meta)
         if plan.logs is None:
             return
-        given = secrets or self.cache.get(meta.key).secrets_at(clock().time())
+        given = secrets or self.cache.get(meta).secrets_at(clock().monotonic())
         context, scope = self._later("logs", plan, meta, given)
         with call_log.logged("logs", self._task_type, meta), redacted_errors(context):
             async for page in read_logs(plan.logs, context, scope, token):

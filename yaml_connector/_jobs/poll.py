@@ -84,7 +84,7 @@ async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallCont
     except CallError as failure:
         if not failure.unknown_job:
             raise
-        status = _not_found(plan, meta, scope, failure)
+        status = _not_found(plan, state, scope, failure)
     finally:
         if outcome.cursor is not None:  # also after a page that could not be fetched: the next get goes on there
             state.cursor = outcome.cursor
@@ -106,7 +106,7 @@ async def _get(
     response = outcome.response
     if isinstance(response, Response) and "Retry-After" in response.headers:
         wait = retry_after(response) or 0.0  # do not ask again before the API wants it
-        state.next_poll = max(state.next_poll, clock().time() + wait)
+        state.next_poll = max(state.next_poll, clock().monotonic() + wait)
     reading = read_status(plan.status, outcome.scope(scope))
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()
@@ -148,9 +148,9 @@ async def _read_result(
         status.outputs = {name: (kind, context.redact_tree(value)) for name, (kind, value) in values.items()}
 
 
-def _not_found(plan: PollPlan, meta: JobMeta, scope: Scope, failure: CallError) -> Status:
+def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError) -> Status:
     links = read_links(plan.status, scope, static=True)
-    if clock().time() - meta.created_at < plan.settings.not_found_grace:
+    if clock().monotonic() - state.created < plan.settings.not_found_grace:
         return Status("QUEUED", f"the API does not know the job yet ({failure})", links)
     return Status("FAILED", f"the job no longer exists: {failure}", links)
 
@@ -158,22 +158,22 @@ def _not_found(plan: PollPlan, meta: JobMeta, scope: Scope, failure: CallError) 
 def readable_again(plan: PollPlan, state: JobState) -> None:
     """Note that a job was read again, or that nobody reads it any more."""
     if state.unreadable_since is not None:
-        metrics.no_longer_unreadable(plan.task_type, state, clock().time() - state.unreadable_since)
+        metrics.no_longer_unreadable(plan.task_type, state, clock().monotonic() - state.unreadable_since)
     state.unreadable_since = None
 
 
 def unreadable(plan: PollPlan, state: JobState, failure: Exception, scope: Scope | None) -> Status:
     """Return the status of a job that could not be read: the last phase known, until the tolerance is over."""
-    settings, now = plan.settings, clock().time()
+    settings, now = plan.settings, clock().monotonic()
     links = read_links(plan.status, scope, static=True) if scope is not None else []
     if state.unreadable_since is None:
-        state.unreadable_since = now
+        state.unreadable_since, state.unreadable_at = now, clock().time()
         metrics.became_unreadable(plan.task_type, state)
     since = state.unreadable_since
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         state.next_poll = max(state.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
     metrics.UNREADABLE.labels(plan.task_type).inc()
-    when = rfc3339(datetime.fromtimestamp(since, UTC), "seconds")
+    when = rfc3339(datetime.fromtimestamp(state.unreadable_at, UTC), "seconds")
     message = f"unreadable since {when}: {failure}"
     if now - since >= settings.tolerance:
         metrics.no_longer_unreadable(plan.task_type, state, now - since)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from yaml_connector._expressions.regex import compile_regex
+from yaml_connector._expressions.value_types import parse_duration
 from yaml_connector._spec.fields import Duration, Model
 from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.task_fields import Task
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 from yaml_connector.testing.recorded import RecordedExchange, empty
 
@@ -24,6 +26,25 @@ def _regex(value: str) -> str:
     except EvaluationError as problem:
         raise ValueError(str(problem)) from None
     return value
+
+
+def _clock_step(value: Any) -> float:
+    sign = -1.0 if isinstance(value, str) and value.startswith("-") else 1.0
+    try:
+        seconds = parse_duration(value[1:] if isinstance(value, str) and value[:1] in ("+", "-") else value)
+    except EvaluationError:
+        raise ValueError(f"{short(value)} is not a valid step; write it as +1h or -30m") from None
+    if seconds > _LARGEST_STEP:
+        raise ValueError("a step may not be longer than 3650d")
+    return sign * seconds
+
+
+_LARGEST_STEP = 3650 * 86400.0
+ClockStep = Annotated[
+    float,
+    BeforeValidator(_clock_step),
+    WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["+1h", "-30m"]}),
+]
 
 
 class ExpectedLink(Model):
@@ -120,13 +141,15 @@ class DeleteCall(Model):
 
 
 class Call(Model):
-    """One step of a test: a call that Flyte makes, time that passes, or a restart of the connector."""
+    """One step of a test: a call that Flyte makes, time that passes, a step of the wall clock, or a restart of the
+    connector."""
 
     create: Annotated[CreateCall | None, Field(description="Submit the job.")] = None
     get: Annotated[GetCall | None, Field(description="Read its state.")] = None
     logs: Annotated[LogsCall | None, Field(description="Read its log.")] = None
     delete: Annotated[DeleteCall | None, Field(description="Cancel it.")] = None
     after: Annotated[Duration, Field(description="Let this much time pass.")] = 0.0
+    clock: Annotated[ClockStep, Field(description="Set the wall clock forward or backward; no time passes.")] = 0.0
     restart: Annotated[
         Literal[True], Field(description="Restart the connector, which loses all that it has cached.")
     ] = True

@@ -152,6 +152,8 @@ class _Run:
         for number, call in enumerate(self.test.calls):
             if call.kind == "after":
                 self.clock.move(call.after)
+            elif call.kind == "clock":
+                self.clock.step(call.clock)
             elif call.kind == "restart":
                 self.connector = self.start(given)
             else:

@@ -174,8 +174,8 @@ class TestTheSecretsOfALog:
         driver.create()
         driver.get(secrets={"k": "of-another"})
         cache = driver.connector.cache
-        assert cache.get(first.key).secrets == {}
-        assert cache.get(driver.connector.decode(driver.kept).key).secrets == {"k": "of-another"}
+        assert cache.get(first).secrets == {}
+        assert cache.get(driver.connector.decode(driver.kept)).secrets == {"k": "of-another"}
 
 
 def test_a_log_that_fails_is_raised_without_secrets() -> None:

@@ -186,6 +186,14 @@ def test_each_test_has_a_clock_of_its_own(folder: Folder) -> None:
     assert abs(time.time() - 1767225600) > 1
 
 
+@pytest.mark.parametrize(("step", "now"), [("+1h", "2026-01-01T01:00:00Z"), ("-30m", "2025-12-31T23:30:00Z")])
+def test_a_step_of_the_clock_changes_only_what_the_wall_clock_shows(folder: Folder, step: str, now: str) -> None:
+    folder.change_spec("  phase:", "  poll: {min_interval: 10s}\n  phase:")
+    running, down = get(state("running")), get({"status": 400}, expect={"message": f"/since {now}/"})
+    from_memory = {"get": {"expect": {"phase": "RUNNING"}}}
+    assert folder.run(CREATE, running, {"clock": step}, from_memory, {"after": "10s"}, {"clock": "-10s"}, down).passed
+
+
 def test_a_rate_limit_takes_no_time(folder: Folder) -> None:
     folder.change_spec("  auth:", "  rate_limit: {requests: 1, per: 2s}\n  auth:")
     began = time.monotonic()

@@ -57,8 +57,8 @@ class TokenCache:
         return fetched.token
 
     def _valid(self, key: str) -> Any:
-        token, until = self._tokens.get(key, (None, 0.0))
-        if clock().time() >= until:
+        token, until = self._tokens.get(key, (None, 0.0))  # until when, of the clock's `monotonic`
+        if clock().monotonic() >= until:
             return None
         self._tokens.move_to_end(key)
         return token
@@ -68,7 +68,7 @@ class TokenCache:
         if token is None:
             token, lifetime = await fetch()
             life = float("inf") if lifetime is None else max(0.0, lifetime - min(_EARLY, lifetime / 4))
-            self._tokens[key] = (token, clock().time() + life)
+            self._tokens[key] = (token, clock().monotonic() + life)
             while len(self._tokens) > _MOST_TOKENS:
                 self._tokens.popitem(last=False)
         return _Fetched(token)
