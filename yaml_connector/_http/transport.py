@@ -41,8 +41,8 @@ class Transport:
 
 
 class AiohttpTransport(Transport):
-    """Sends over real sockets, with a connection pool for each event loop. `resolver` finds addresses (default: the
-    system's)."""
+    """Sends over real sockets, with a connection pool for each event loop. `max_connections` is the most that are open
+    at once to one host (scheme, name and port). `resolver` finds addresses (default: the system's)."""
 
     def __init__(
         self,
@@ -59,7 +59,10 @@ class AiohttpTransport(Transport):
     def _new_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         self._sessions = {known: session for known, session in self._sessions.items() if not known.is_closed()}
         connector = aiohttp.TCPConnector(
-            limit=self._limit, ssl=self._tls() if self._tls else True, resolver=_GuardedResolver(self._resolver)
+            limit=0,  # of all hosts together: one that hangs must not hold up another
+            limit_per_host=self._limit,
+            ssl=self._tls() if self._tls else True,
+            resolver=_GuardedResolver(self._resolver),
         )
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True

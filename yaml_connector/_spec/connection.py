@@ -83,7 +83,9 @@ class Connection(Model):
     rate_limit: Annotated[RateLimit | None, Field(description="A limit on the requests that this process sends.")] = (
         None
     )
-    max_connections: Annotated[int, Field(ge=1, description="The most connections that are open at once.")] = 100
+    max_connections: Annotated[
+        int, Field(ge=1, description="The most connections that are open at once to one host (scheme, name and port).")
+    ] = 100
     max_response: Annotated[
         Size, Field(description="The largest response, after decompression. A larger one is an error.")
     ] = 10 * 2**20

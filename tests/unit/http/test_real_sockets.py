@@ -375,6 +375,40 @@ def test_a_pool_that_is_full_surely_sent_nothing() -> None:
     run(main())
 
 
+def test_a_host_that_hangs_fills_only_its_own_connections() -> None:
+    """The same name with another port is another host."""
+    open_now, most = 0, 0
+
+    async def hangs(request: web.Request) -> web.Response:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        try:
+            await asyncio.sleep(30)
+        finally:
+            open_now -= 1
+        return web.Response()
+
+    async def answers(request: web.Request) -> web.Response:
+        return web.Response()
+
+    async def main() -> None:
+        async with serving(hangs) as hanging, serving(answers) as good:
+            transport = AiohttpTransport(max_connections=2)
+            sender = Sender(transport, base_url=good, allowed_hosts=["127.0.0.1"], clock=Clock(), timeout="3s")
+            waiting = [asyncio.create_task(sender.send_now({"url": f"{hanging}/"})) for _ in range(5)]
+            while open_now < 2:
+                await asyncio.sleep(0.01)
+            assert [(await sender.send_now()).status for _ in range(3)] == [200, 200, 200]
+            assert most == 2
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await transport.close()
+
+    run(main())
+
+
 def test_one_transport_serves_several_event_loops() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response()
