@@ -377,16 +377,14 @@ def test_a_pool_that_is_full_surely_sent_nothing() -> None:
 
 def test_a_host_that_hangs_fills_only_its_own_connections() -> None:
     """The same name with another port is another host."""
-    open_now, most = 0, 0
+    hanging_now: list[web.Request] = []
+    both = asyncio.Event()
 
     async def hangs(request: web.Request) -> web.Response:
-        nonlocal open_now, most
-        open_now += 1
-        most = max(most, open_now)
-        try:
-            await asyncio.sleep(30)
-        finally:
-            open_now -= 1
+        hanging_now.append(request)
+        if len(hanging_now) == 2:
+            both.set()
+        await asyncio.sleep(30)
         return web.Response()
 
     async def answers(request: web.Request) -> web.Response:
@@ -397,10 +395,9 @@ def test_a_host_that_hangs_fills_only_its_own_connections() -> None:
             transport = AiohttpTransport(max_connections=2)
             sender = Sender(transport, base_url=good, allowed_hosts=["127.0.0.1"], clock=Clock(), timeout="3s")
             waiting = [asyncio.create_task(sender.send_now({"url": f"{hanging}/"})) for _ in range(5)]
-            while open_now < 2:
-                await asyncio.sleep(0.01)
+            await both.wait()
             assert [(await sender.send_now()).status for _ in range(3)] == [200, 200, 200]
-            assert most == 2
+            assert len(hanging_now) == 2
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
