@@ -55,7 +55,7 @@ $(BENCHES): bench-%: .venv/ready  ## batches, many jobs, specs, big answers, nei
 
 bench-all: bench $(BENCHES)  ## all benches, one after the other (about an hour)
 
-soak: .venv/ready  ## 1,000 jobs, 5 % of all requests faulty, 100 kills (about 8 minutes; SOAK="--kills 10" for less)
+soak: .venv/ready  ## 1,000 tasks as Flyte executes them, faults, 100 kills of two replicas (8 minutes; SOAK="--kills 10" for less)
 	$(BIN)/python -m tests.integration.soak.soak $(SOAK)
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)

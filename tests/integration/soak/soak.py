@@ -1,7 +1,9 @@
-"""Load, faults and kills: many jobs over five specs through the connector service, killed again and again.
+"""Load, faults and kills: many tasks over five specs through two replicas of the connector service, as Flyte executes
+them.
 
 ``python -m tests.integration.soak.soak [--jobs 1000] [--kills 100] [--rate 0.05]`` prints its figures; the exit code
-is 1 if one of them is not as it must be. One of the five backends never answers.
+is 1 if one of them is not as it must be. A share of all requests fails: answers are lost, jobs are made only some
+seconds after their answer was lost, each backend is away for a while, and one never answers.
 """
 
 from __future__ import annotations
@@ -15,61 +17,102 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
-from typing import Any, TypeVar
-
-import grpc
-import psutil
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from typing import Any
 
 from tests.integration.faults.fault_rig import BATCH, CREATES, GET
-from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_cancelled
-from tests.support.flyte_side import ENDS, metadata_of, state, template_of
+from tests.integration.soak.soak_backend import SoakServer, TimedApi, is_aborted, is_cancelled, is_preempted
+from tests.integration.soak.soak_steady import CALLERS, HangingCalls, steady
+from tests.support.executor import Action, Executor, ExecutorSettings, FastClock
 from tests.support.ports import accepts, held_socket
 from tests.support.real_processes import Process, clean_environment
 from yaml_connector import task_from_spec
-from yaml_connector._jobs.meta import JobMeta
-from yaml_connector.flyte.service_client import ServiceClient, ServiceJob
+from yaml_connector.flyte.service_client import ServiceClient
 
 FLYTES_PATIENCE = 10.0
 AT_ONCE = 100
-CALLERS = 20  # of the backend that hangs
-RECONNECT = [("grpc.max_reconnect_backoff_ms", 300), ("grpc.initial_reconnect_backoff_ms", 100)]
-SLOW = 0.8  # seconds: less than the timeout, so as many requests as of a backend that hangs
-ROUNDS = 6
-SPECS = {
-    "plain": {"create": CREATES["idempotent"], "get": GET},
-    "adopting": {"create": CREATES["adopt"], "get": GET},
-    "stepwise": {"create": CREATES["steps"], "get": GET, "result": {"request": "GET /jobs/${{ job.id }}/result"}},
+SPEED = 30.0  # of the executor's own times: a tick takes a second
+EXECUTOR = ExecutorSettings(deleted_after=150.0)  # five real seconds after the end, and not two minutes
+ROUND_ROBIN = [
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),  # as Flyte dials
+    ("grpc.max_reconnect_backoff_ms", 300),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+]
+PHASES = {"RETRYABLE_FAILED": ["preempted"], **GET["phase"]["map"]}
+GET_JOB = {**GET, "phase": {**GET["phase"], "map": PHASES}, "poll": {"not_found_grace": "10s"}}
+BODY = {"json": {"key": "${{ task.key }}", "attempt": "${{ task.attempt }}"}}
+KEY = "a-key-of-the-soak-run-0123456789abcdef"
+
+
+def _creates(name: str) -> dict[str, Any]:
+    create = json.loads(json.dumps(CREATES[name]))
+    request = create["steps"][-1] if "steps" in create else create
+    request["request"] |= BODY
+    return create  # type: ignore[no-any-return]  # from JSON
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    "plain": {"create": _creates("idempotent"), "get": GET_JOB},
+    "adopting": {"create": _creates("adopt"), "get": GET_JOB},
+    "stepwise": {"create": _creates("steps"), "get": GET_JOB, "result": {"request": "GET /jobs/${{ job.id }}/result"}},
     "batched": {
-        "create": CREATES["idempotent"],
-        "get": {**GET, "batch": {**BATCH, "items": "$.jobs[*]", "id": "$.id", "window": "50ms"}},
+        "create": _creates("idempotent"),
+        "get": {**GET_JOB, "batch": {**BATCH, "items": "$.jobs[*]", "id": "$.id", "window": "50ms"}},
     },
-    "hanging": {"create": CREATES["idempotent"], "get": GET},
+    "hanging": {"create": _creates("idempotent"), "get": GET_JOB},
 }
-T = TypeVar("T")
+HEALTHY = [name for name in SPECS if name != "hanging"]
+
+
+@dataclass
+class Replica:
+    """One process of the service, on a port that stays its own."""
+
+    folder: Path
+    number: int
+    held: Any = field(default_factory=held_socket)
+    process: Process | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.held.getsockname()[1])
+
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", "connectors.d"]
+        command += ["--port", str(self.port)]
+        env = clean_environment(self.folder, YAML_CONNECTOR_SIGNING_KEY=KEY)
+        self.process = Process(command, self.folder, env, self.folder / f"serve-{self.number}.log")
+        deadline = time.monotonic() + 60
+        while not accepts(self.port):
+            if self.process.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the service did not start:\n{self.process.output}")
+            await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """Kill it, and start it again."""
+        assert self.process is not None
+        self.process.kill()
+        await self.start()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send(signal.SIGTERM)
+            self.process.stop()
+        self.held.close()
 
 
 @dataclass
 class Run:
-    """One soak run: its backends, its service, and what came of it."""
+    """One soak run: its backends, its replicas, and what came of it."""
 
     folder: Path
     servers: dict[str, SoakServer]
+    replicas: list[Replica]
     tasks: dict[str, Any] = field(default_factory=dict)
-    templates: dict[str, Any] = field(default_factory=dict)
-    ends: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    rss: list[int] = field(default_factory=list)
-    slow: float = 0.0
-    port: int = 0
-    process: Process | None = None
-    flyte: Any = None  # the ServiceClient, as soon as there is a service
+    actions: list[Action] = field(default_factory=list)
 
     def write_specs(self) -> None:
         specs = self.folder / "connectors.d"
@@ -79,113 +122,47 @@ class Run:
                 "spec_version": 1,
                 "task_type_name": name,
                 "connection": {"base_url": f"http://127.0.0.1:{self.servers[name].port}", "timeout": "1s"},
+                "delete": {"request": "POST /jobs/${{ job.id }}/cancel"},
                 **sections,
             }
             (specs / f"{name}.yaml").write_text(json.dumps(data))
             self.tasks[name] = task_from_spec(specs / f"{name}.yaml", name=name)
 
-    async def start(self) -> None:
-        command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", "connectors.d"]
-        command += ["--port", str(self.port)]
-        self.process = Process(command, self.folder, clean_environment(self.folder), self.folder / "serve.log")
-        deadline = time.monotonic() + 60
-        while not accepts(self.port):
-            if self.process.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the service did not start:\n{self.process.output}")
-            await asyncio.sleep(0.05)
-
-    async def call(self, method: Callable[..., T], *args: Any) -> T:
-        """Make a call of the service client in a thread, and keep the longest time."""
-        began = time.monotonic()
-        try:
-            return await asyncio.to_thread(method, *args)
-        finally:
-            self.slow = max(self.slow, time.monotonic() - began)
-
-    def submit(self, spec: str, run: str) -> ServiceJob:
-        task = self.tasks[spec]
-        if spec not in self.templates:  # making one takes as long as many calls, and would be measured with them
-            self.templates[spec] = template_of(task)
-        request = CreateTaskRequest(template=self.templates[spec], task_execution_metadata=metadata_of(task, run))
-        job: ServiceJob = self.flyte.submit(task, request)
-        return job
-
-    async def job(self, spec: str, run: str) -> None:
-        """One job as Flyte drives it: create until it is taken, then get until it is over."""
-        job: ServiceJob | None = None
-        while job is None:
-            try:
-                job = await self.call(self.submit, spec, run)
-            except grpc.RpcError as error:
-                self.errors[f"create {error.code().name}"] += 1
-                await asyncio.sleep(random.uniform(0.2, 1.0))
-        await self.poll(job)
-
-    async def poll(self, job: ServiceJob) -> None:
-        while True:
-            try:
-                resource = await self.call(self.flyte.get, job)
-            except grpc.RpcError as error:
-                self.errors[f"get {error.code().name}"] += 1
-            else:
-                if state(resource) in ENDS:
-                    self.ends[state(resource)] += 1
-                    return
-            await asyncio.sleep(random.uniform(0.5, 1.5))
+    async def execute(self, executor: Executor, number: int, options: argparse.Namespace) -> None:
+        """One task from its create to its end."""
+        run = f"r{number}"
+        action = Action(self.tasks[HEALTHY[number % len(HEALTHY)]], run, retries=options.retries)
+        self.actions.append(action)
+        if not is_aborted(run):
+            await executor.run(action)
+            return
+        running = asyncio.create_task(executor.run(action))
+        await asyncio.wait([running], timeout=random.uniform(0.5, options.longest / 2))
+        action.abort()
+        await running
 
     async def kill_again_and_again(self, kills: int) -> None:
         for number in range(kills):
             await asyncio.sleep(random.uniform(0.0, 1.5))
-            assert self.process is not None
-            self.process.kill()
-            await self.start()
+            await self.replicas[number % len(self.replicas)].kill()
             if (number + 1) % 10 == 0:
-                print(f"  {number + 1} kills, {self.ends.total()} jobs over", flush=True)
+                print(f"  {number + 1} kills, {sum(a.phase != 'QUEUED' for a in self.actions)} jobs seen", flush=True)
 
-    async def latencies(self, seconds: float, job: ServiceJob) -> list[float]:
-        """How long gets of a healthy backend take, one after the other, with the service's memory beside."""
-        assert self.process is not None
-        process = psutil.Process(self.process.process.pid)
-        found, end = [], time.monotonic() + seconds
-        while time.monotonic() < end:
-            began = time.monotonic()
-            await asyncio.to_thread(self.flyte.get, job)
-            found.append(time.monotonic() - began)
-            self.rss.append(process.memory_info().rss)
-            await asyncio.sleep(0.005)
-        return found
-
-    def open_files(self) -> int:
-        """How many files and sockets the service has open."""
-        assert self.process is not None
-        return int(psutil.Process(self.process.process.pid).num_fds())
-
-    @asynccontextmanager
-    async def callers(self, pause: float | None) -> AsyncIterator[None]:
-        """So many callers, one call after the other, at a backend that answers after `pause` seconds, or never."""
-        backend = self.servers["hanging"]
-        backend.pause, backend.hangs = pause or 0.0, pause is None
-        stop = asyncio.Event()
-        calling = [asyncio.create_task(self.call_again_and_again(stop)) for _ in range(CALLERS)]
-        try:
-            yield
-        finally:
-            stop.set()
-            await asyncio.gather(*calling)
-
-    async def call_again_and_again(self, stop: asyncio.Event) -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            await asyncio.sleep(random.uniform(0, 0.4))  # not all at the same moment
+    async def outages(self, seconds: float) -> None:
+        """Each healthy backend in turn is away for a while."""
+        for name in HEALTHY * 2:
+            await asyncio.sleep(random.uniform(10, 20))
+            self.servers[name].away = True
             try:
-                await asyncio.to_thread(self.submit, "hanging", f"h{number}-{id(asyncio.current_task())}")
-            except grpc.RpcError:
-                self.errors["hanging, as it must"] += 1
+                await asyncio.sleep(seconds)
+            finally:
+                self.servers[name].away = False
 
 
-def p99(times: list[float]) -> float:
-    return sorted(times)[int(len(times) * 0.99)]
+def right_end(action: Action) -> bool:
+    """Did it end as its job did? One that its user aborted may have been over by then."""
+    ends = {"ABORTED"} if is_cancelled(action.run) else {"SUCCEEDED"}
+    return action.phase in (ends | {"ABORTED"} if is_aborted(action.run) else ends)
 
 
 async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
@@ -195,104 +172,89 @@ async def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     }
     for server in servers.values():
         await server.start()
-    held = held_socket()
-    run = Run(folder, servers, port=held.getsockname()[1])
+    run = Run(folder, servers, [Replica(folder, number) for number in range(2)])
     run.write_specs()
-    await run.start()
     wrong = []
     try:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE + CALLERS + 8))
-        run.flyte = ServiceClient(f"127.0.0.1:{run.port}", timeout=FLYTES_PATIENCE, options=RECONNECT)
-        with closing(run.flyte):
-            wrong += await _jobs_and_kills(run, options)
-            wrong += await _steady(run, options)
+        await asyncio.gather(*(replica.start() for replica in run.replicas))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CALLERS + 8))
+        wrong += await _tasks_and_kills(run, options)
+        for server in servers.values():
+            server.rate = 0.0
+        first = run.replicas[0]
+        assert first.process is not None
+        wrong += await steady(first.port, first.process.process.pid, run.tasks, servers, options)
     finally:
-        assert run.process is not None
-        run.process.send(signal.SIGTERM)
-        run.process.stop()
-        held.close()
+        for replica in run.replicas:
+            replica.stop()
         for server in servers.values():
             await server.heal()
             await server.stop()
     return wrong
 
 
-async def _jobs_and_kills(run: Run, options: argparse.Namespace) -> list[str]:
+async def _tasks_and_kills(run: Run, options: argparse.Namespace) -> list[str]:
     began = time.monotonic()
     places = asyncio.Semaphore(AT_ONCE)
-    healthy = [name for name in SPECS if name != "hanging"]
+    address = "ipv4:" + ",".join(f"127.0.0.1:{replica.port}" for replica in run.replicas)
+    with closing(ServiceClient(address, timeout=FLYTES_PATIENCE, options=ROUND_ROBIN)) as flyte:
+        clock = FastClock(SPEED)
+        async with Executor(flyte, clock=clock, settings=EXECUTOR, threads=AT_ONCE + 50) as executor:
 
-    async def one(number: int) -> None:
-        async with places:
-            await run.job(healthy[number % len(healthy)], f"r{number}")
+            async def one(number: int) -> None:
+                async with places:
+                    await run.execute(executor, number, options)
 
-    async with run.callers(None):
-        killing = asyncio.create_task(run.kill_again_and_again(options.kills))
-        await asyncio.gather(*(one(number) for number in range(options.jobs)))
-        await killing
-    wanted = {name: len(range(number, options.jobs, len(healthy))) for number, name in enumerate(healthy)}
-    made = {name: len(run.servers[name].api.jobs) for name in healthy}
-    sent, faulty = (sum(getattr(run.servers[name], what) for name in healthy) for what in ("count", "faulty"))
-    print(f"jobs            {options.jobs} in {time.monotonic() - began:.0f} s, {options.kills} kills")
-    print(f"requests        {sent}, of which {faulty} failed on purpose ({faulty / sent:.1%})")
-    print(f"ends            {dict(run.ends)}")
-    print(f"jobs made       {made}, wanted {wanted}")
-    print(f"errors to Flyte {dict(run.errors)}")
-    print(f"longest call    {run.slow:.1f} s", flush=True)
+            hanging = HangingCalls(flyte, run.tasks["hanging"], run.servers["hanging"])
+            async with hanging.beside(None):
+                troubles = [asyncio.create_task(run.kill_again_and_again(options.kills))]
+                troubles.append(asyncio.create_task(run.outages(options.outage)))
+                await asyncio.gather(*(one(number) for number in range(options.jobs)))
+                await troubles[0]
+                troubles[1].cancel()
+                with suppress(asyncio.CancelledError):
+                    await troubles[1]
+            left = await executor.all_deleted(20.0)
+        return _figures(run, executor, options, time.monotonic() - began, left)
+
+
+def _figures(run: Run, executor: Executor, options: argparse.Namespace, seconds: float, left: int) -> list[str]:
+    """Print what came of the tasks; return what is not as it must be."""
+    servers = [run.servers[name] for name in HEALTHY]
+    sent, faulty, late = (sum(getattr(server, what) for server in servers) for what in ("count", "faulty", "late"))
+    attempts = Counter(action.attempts for action in run.actions)
+    jobs: Counter[str] = sum((server.timed.jobs_of_runs() for server in servers), Counter())
+    for_a_key = [len(made) for server in servers for made in server.timed.made.values()]
+    # a preempted job is followed by another one, and a kill in the middle of a create may leave one behind
+    spare = {a.run: a.creates.count("UNAVAILABLE") for a in run.actions}
+    too_many = [a for a in run.actions if jobs[a.run] > 1 + is_preempted(a.run)]
+    unexplained = [a for a in too_many if jobs[a.run] > 1 + is_preempted(a.run) + spare[a.run]]
+    none = [a.run for a in run.actions if not jobs[a.run]]
+    ends = Counter(action.phase for action in run.actions)
+    bad_ends = [action for action in run.actions if not right_end(action)]
+    creates = Counter(code for action in run.actions for code in action.creates)
+    errors = {name: count for name, count in executor.calls.items() if " " in name}
+    cancels = sum(server.timed.cancels for server in servers)
+    after_end = sum(server.timed.late_cancels for server in servers)
+    print(f"tasks           {options.jobs} in {seconds:.0f} s, {options.kills} kills of one of two replicas")
+    print(f"requests        {sent}, of which {faulty} failed on purpose ({faulty / sent:.1%}), {late} made jobs late")
+    print(f"ends            {dict(ends)}, wrong for {len(bad_ends)} tasks")
+    print(f"attempts        {dict(sorted(attempts.items()))}, creates {dict(creates)}")
+    print(f"jobs            {sum(jobs.values())}: too many for {len(too_many)} tasks, none for {len(none)}")
+    print(f"                not explained by a kill in the middle of a create: {len(unexplained)} tasks")
+    print(f"jobs of one key {max(for_a_key)} at most; {sum(made > 1 for made in for_a_key)} keys with several")
+    print(f"cancels         {cancels}, of which {after_end} came to jobs that were over; {left} deletes still open")
+    print(f"errors to Flyte {errors}")
+    print(f"longest call    {executor.longest:.1f} s", flush=True)
+    for action in bad_ends[:5]:
+        print(f"  {action.run} {action.task.name}: {action.phase} after {action.creates}: {action.message[:200]}")
     wrong = []
-    cancelled = sum(is_cancelled(f"r{number}-") for number in range(options.jobs))
-    if run.ends != Counter(SUCCEEDED=options.jobs - cancelled, ABORTED=cancelled):
-        wrong.append("not every job has its right end")
-    if made != wanted:
-        wrong.append("not exactly one job for each attempt")
-    if run.errors["get INTERNAL"] or run.errors["get DEADLINE_EXCEEDED"]:
-        wrong.append("a get was raised")
-    return wrong
-
-
-async def _steady(run: Run, options: argparse.Namespace) -> list[str]:
-    """The service as it is, without kills: memory, open files, and the time of healthy calls: alone, and beside as many
-    requests of a backend that is slow, and of one that hangs. The three take turns, for the machine is not always as
-    fast."""
-    for server in run.servers.values():
-        server.rate = 0.0
-    api = run.servers["plain"].api
-    assert isinstance(api, TimedApi)
-    ready = grpc.channel_ready_future(run.flyte.channel)  # the service was just restarted
-    await asyncio.to_thread(ready.result, FLYTES_PATIENCE)
-    job = await run.call(run.submit, "plain", "steady")
-    api.ends[JobMeta.decode(job.kept).id] = time.monotonic() + 3600
-    slice_ = options.steady / ROUNDS
-    async with run.callers(None):
-        await run.latencies(slice_, job)
-    run.rss.clear()
-    rounds: list[tuple[float, float, float]] = []
-    open_files: list[int] = []
-    for _ in range(ROUNDS):
-        alone = await run.latencies(slice_, job)
-        open_files.append(run.open_files())
-        async with run.callers(SLOW):
-            slow = await run.latencies(slice_, job)
-        async with run.callers(None):
-            hanging = await run.latencies(slice_, job)
-        rounds.append((p99(alone), p99(slow), p99(hanging)))
-    await run.latencies(1, job)
-    open_files.append(run.open_files())
-    half = run.rss[len(run.rss) // 2 :]
-    growth = (sum(half[-50:]) / 50 - sum(half[:50]) / 50) / 2**20
-    alone99, slow99, hanging99 = (median(times) * 1e3 for times in zip(*rounds, strict=True))
-    ratio = median(hanging / slow for _, slow, hanging in rounds)
-    print(f"healthy p99     {alone99:.1f} ms alone, {slow99:.1f} ms beside {CALLERS} callers of a slow backend,")
-    print(f"                {hanging99:.1f} ms beside {CALLERS} of one that hangs: {ratio:.2f} times the slow one's")
-    print(f"memory          {run.rss[-1] / 2**20:.0f} MiB, {growth:+.1f} MiB over the second half")
-    print(f"open files      {open_files[0]} at first, {open_files[-1]} at the end", flush=True)
-    wrong = []
-    if growth > 3:
-        wrong.append("memory grows")
-    if open_files[-1] > open_files[0] + 5:
-        wrong.append("connections are left open")
-    if ratio > 1.2 and hanging99 > slow99 + 5:
-        wrong.append("a backend that hangs slows the others down")
+    if any(action.phase == "BLIND" for action in run.actions):
+        wrong.append("Flyte does not look at a job any more")
+    if any(creates[name] for name in ("INTERNAL", "UNKNOWN")) or executor.calls["get INTERNAL"]:
+        wrong.append("a call was answered with an internal error")
+    if executor.calls["get DEADLINE_EXCEEDED"]:
+        wrong.append("a get took too long")
     return wrong
 
 
@@ -301,6 +263,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0.05, help="share of requests that fail")
+    parser.add_argument("--retries", type=int, default=3, help="of each task")
+    parser.add_argument("--outage", type=float, default=10.0, help="seconds that each backend is away, twice")
     parser.add_argument("--longest", type=float, default=40.0, help="seconds that a job takes at most")
     parser.add_argument("--steady", type=float, default=20.0, help="seconds of each measurement at the end")
     options = parser.parse_args()
