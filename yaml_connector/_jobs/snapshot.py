@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from yaml_connector._loading.document import LARGEST_FILE
@@ -28,15 +28,19 @@ _CREATED = {"request": "POST /", "job_id": "-", "save": "${{ body }}", "idempote
 def digest_of(data: Mapping[str, Any]) -> str:
     """Return a digest of all parts of a spec that later calls use, without descriptions."""
     names = ("connection", "secrets", "config", *SECTIONS)
-    used = {name: _undescribed(name, data[name]) for name in names if name in data}
-    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(without_descriptions(data, names)).encode()).hexdigest()[:16]
 
 
 def snapshot_spec(data: Mapping[str, Any]) -> str:
     """Return the sections that are kept with a job, packed."""
-    kept = {name: _undescribed(name, data[name]) for name in SECTIONS if name in data}
+    kept = without_descriptions(data, SECTIONS)
     text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
     return _FORMAT + base64.b64encode(zlib.compress(text, 9)).decode()
+
+
+def without_descriptions(data: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Any]:
+    """Return these sections of a spec, those that it has, in their order, without the descriptions of fields."""
+    return {name: _undescribed(name, data[name]) for name in sections if name in data}
 
 
 def _undescribed(section: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,11 @@ class LoadedSpec:
     file: str
     document: Document
     warnings: tuple[Diagnostic, ...] = ()
+
+    def is_same(self, other: LoadedSpec) -> bool:
+        """Tell whether both say the same. The order of fields counts, as in `phase.map`, and 1 is not 1.0."""
+        ours, theirs = self.document.data, other.document.data
+        return bool(ours == theirs) and json.dumps(ours) == json.dumps(theirs)
 
 
 def specs_path(path: str | os.PathLike[str] | None = None) -> str:

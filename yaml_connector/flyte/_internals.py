@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flyte._cache.cache import VersionParameters
 from flyte._context import internal_ctx
 from flyte._internal.runtime.convert import convert_from_native_to_inputs
 from flyte._internal.runtime.task_serde import get_proto_task
@@ -65,6 +66,7 @@ __all__ = [
     "AsyncConnectorService",  # the servicer that looks up the connector and converts literals
     "ConnectorMetadataService",  # the servicer that lists the connectors
     "FlyteConnectorNotFound",  # raised for a task type that no connector is registered for
+    "VersionParameters",  # what a cache policy is called with
     "convert_from_native_to_inputs",  # Python values as the literals of a CreateTask
     "get_proto_task",  # a task as the template that Flyte's backend sends
     "in_progress_display",

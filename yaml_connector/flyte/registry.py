@@ -48,7 +48,7 @@ def register_all(
 
 def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None, signer: Signer) -> YamlConnector:
     known = _registered.get((loaded.spec.task_type_name, loaded.spec.task_type_version))
-    if known is not None and known.loaded.document.data == loaded.document.data:
+    if known is not None and known.loaded.is_same(loaded):
         return known
     return YamlConnector(loaded, environment=environment, signer=signer)
 

@@ -11,8 +11,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from flyte import Cache
 from flyte.connectors import AsyncConnectorExecutorMixin
 from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
@@ -23,6 +24,7 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config, unknown_name
 from yaml_connector._text import closest
 from yaml_connector.errors import ConfigError
+from yaml_connector.flyte.cache_version import JobPolicy, parts_that_decide, with_job_policy
 from yaml_connector.flyte.config_class import config_from, config_values, make_config
 from yaml_connector.flyte.connector import CONFIG_KEY
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
@@ -73,6 +75,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
             ),
             **kwargs,
         )
+        self._version_cache()
         register_spec(self.loaded)
 
     def override(self, *, plugin_config: Any = None, **kwargs: Any) -> YamlConnectorTask:
@@ -85,7 +88,20 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         if plugin_config is not None:
             task.plugin_config = self._checked_config(plugin_config)
         task.connector_secrets = self.connector_secrets | _checked_secrets(self.spec, secrets)
+        task._version_cache()
         return task
+
+    def _version_cache(self) -> None:
+        """Let the version of cached results follow the spec, the config and the names of the secrets."""
+        cache = cast(Cache, self.cache)  # Flyte's own __post_init__ has made it one
+        self.cache = with_job_policy(cache, JobPolicy(self._decides))
+
+    def _decides(self) -> list[Any]:
+        secrets = sorted(self.connector_secrets.items())
+        return [parts_that_decide(self.loaded.document.data), self._complete_config(), secrets]
+
+    def _complete_config(self) -> dict[str, Any]:
+        return complete_config(self.spec, config_values(self.spec, self.plugin_config))
 
     def _checked_config(self, config: Any) -> Any:
         if config is None:
@@ -98,8 +114,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
         """What Flyte hands to the connector: the secrets' names, and the config as JSON text (numbers stay exact)."""
-        given = complete_config(self.spec, config_values(self.spec, self.plugin_config))
-        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(given, ensure_ascii=False)}
+        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(self._complete_config(), ensure_ascii=False)}
         if self.connector_secrets:
             custom["secrets"] = dict(self.connector_secrets)
         return custom
@@ -187,18 +202,16 @@ def class_stem(task_type: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", task_type) if part)
 
 
-_plugins: dict[str, tuple[Any, type[YamlConnectorTask]]] = {}
+_plugins: dict[str, type[YamlConnectorTask]] = {}
 
 
 def plugin_of(loaded: LoadedSpec) -> type[YamlConnectorTask]:
     """The plugin class of a loaded spec; the same class for the same spec."""
     key = f"{loaded.spec.task_type_name}:{loaded.spec.task_type_version}"
     known = _plugins.get(key)
-    if known is not None and known[0] == loaded.document.data:
-        return known[1]
-    plugin = _make_plugin(loaded)
-    _plugins[key] = (loaded.document.data, plugin)
-    return plugin
+    if known is None or not known.loaded.is_same(loaded):
+        known = _plugins[key] = _make_plugin(loaded)
+    return known
 
 
 def _make_plugin(loaded: LoadedSpec) -> type[YamlConnectorTask]:
