@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from yaml_connector.cli._files import write_scaffold
-from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, contract_text, spec_text
 
 
-@dataclass(frozen=True)
-class Given:
-    """What the options say of the API, as it was typed."""
-
-    name: str | None
-    base_url: str | None
-    auth: str | None
-    create: str | None
-    get: str | None
-    delete: str | None
-    logs: str | None
+def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """Return what was given, checked as an answer on a terminal is; a message names the option."""
+    try:
+        return text if text is None else _CHECKS[str(param.name)](text)
+    except click.UsageError as error:
+        option = param.human_readable_name if isinstance(param, click.Argument) else param.opts[0]
+        raise click.UsageError(f"{option}: {error.message}") from None
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--base-url", help="The API's base URL: https://api.acme.com/v1")
+@click.argument("name", required=False, callback=_check)
+@click.option("--base-url", callback=_check, help="The API's base URL: https://api.acme.com/v1")
 @click.option("--auth", type=click.Choice(list(AUTH_CHOICES)), help="The kind of credentials; default: bearer.")
-@click.option("--create", "create", metavar="'POST /jobs'", help="The call that submits a job.")
-@click.option("--get", "get", metavar="'GET /jobs/{id}'", help="The call that reads its state.")
+@click.option("--create", callback=_check, metavar="'POST /jobs'", help="The call that submits a job.")
+@click.option("--get", callback=_check, metavar="'GET /jobs/{id}'", help="The call that reads its state.")
 @click.option(
-    "--delete", "delete", metavar="'POST /jobs/{id}/cancel'", help="The call that cancels it; `none` for no such call."
+    "--delete",
+    callback=_check,
+    metavar="'POST /jobs/{id}/cancel'",
+    help="The call that cancels it; `none` for no such call.",
 )
-@click.option("--logs", "logs", metavar="'GET /jobs/{id}/logs'", help="The call that reads its log, as text.")
+@click.option("--logs", callback=_check, metavar="'GET /jobs/{id}/logs'", help="The call that reads its log, as text.")
 @click.option(
     "--from",
     "source",
@@ -51,7 +44,9 @@ class Given:
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
 @click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
-def new(source: tuple[str, str] | None, document: str | None, folder: str | None, force: bool, **options: Any) -> None:
+def new(
+    source: tuple[str, str] | None, document: str | None, folder: str | None, force: bool, **given: str | None
+) -> None:
     """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
 
     On a terminal, missing options are asked for. In paths, {id} is the job's id, and {any_other_name} is a config field
@@ -71,34 +66,18 @@ def new(source: tuple[str, str] | None, document: str | None, folder: str | None
 
         _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
-    given = Given(**options)
-    for option, text, check in (
-        ("NAME", given.name, check_name),
-        ("--base-url", given.base_url, check_url),
-        ("--create", given.create, check_call),
-        ("--get", given.get, check_call_with_id),
-        ("--delete", given.delete, check_call_or_none),
-        ("--logs", given.logs, check_call_or_none),
-    ):
-        _checked(option, text, check)
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
 
-        draft = draft_of(Path(document).read_bytes(), document, given.name, given.create, given.get)
+        draft = draft_of(Path(document).read_bytes(), document, given["name"], given["create"], given["get"])
         check_name(draft.name)
-        draft.base_url = check_url(given.base_url) if given.base_url else draft.base_url
-        draft.auth = given.auth or draft.auth
-        draft.delete = check_call_or_none(given.delete) if given.delete else draft.delete
-        draft.logs = check_call_or_none(given.logs) if given.logs else draft.logs
+        chosen = {name: given[name] for name in ("base_url", "auth", "delete", "logs")}
     else:
-        draft = _asked(given)
-    _write(draft, target, force=force)
-
-
-def _write(draft: Draft, target: Path, *, force: bool) -> None:
-    from yaml_connector.cli.new.contract_text import contract_text
-    from yaml_connector.cli.new.draft import spec_text
-
+        draft = Draft("", "")
+        chosen = _asked(given)
+    for name, value in chosen.items():
+        if value is not None:
+            setattr(draft, name, None if value == "none" and name != "auth" else value)
     files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": contract_text(draft)}
     _say_next(write_scaffold(target, files, force=force))
     for section, notes in draft.decide.items():
@@ -106,53 +85,46 @@ def _write(draft: Draft, target: Path, *, force: bool) -> None:
             click.echo(f"  decide: {section}: {note}")
 
 
-def _asked(given: Given) -> Draft:
-    """Return a draft of the options; on a terminal, ask for the missing ones."""
+def _asked(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return what is given, with defaults for the rest; on a terminal, ask for it if something required is missing."""
     asks = sys.stdin.isatty() and sys.stdout.isatty()
-    missing = [option for option, text in (("NAME", given.name), ("--base-url", given.base_url)) if not text]
+    missing = [option for option, name in (("NAME", "name"), ("--base-url", "base_url")) if not given[name]]
     if missing and not asks:
         raise click.UsageError(f"give {' and '.join(missing)} (on a terminal they are asked for)")
     asks = asks and bool(missing)
 
-    def value(text: str | None, question: str, default: str, check: Callable[[str], str | None]) -> str | None:
-        if text is None and asks:
-            return click.prompt(question, default=default, value_proc=check)
-        return check(text or default)
+    def value(name: str, question: str, default: str) -> str:
+        if (text := given[name]) is not None:
+            return text
+        return str(click.prompt(question, default=default, value_proc=_CHECKS[name])) if asks else default
 
     if asks:
         click.echo("In paths, {id} is the job's id. Press Enter for the default in [].")
-    name = value(given.name, "Name of the task type", "my_job", check_name) or ""
-    base_url = value(given.base_url, "Base URL of the API", "https://api.example.com", check_url) or ""
-    auth = given.auth or "bearer"
-    if given.auth is None and asks:
+    found = {
+        "name": value("name", "Name of the task type", "my_job"),
+        "base_url": value("base_url", "Base URL of the API", "https://api.example.com"),
+    }
+    auth = given["auth"]
+    if auth is None and asks:
         for choice, kind in AUTH_CHOICES.items():
             click.echo(f"  {choice:<10} {kind.words if kind else 'no credentials'}")
         auth = click.prompt("Credentials", type=click.Choice(list(AUTH_CHOICES)), default="bearer", show_choices=False)
-    created = value(given.create, "Call that submits a job", "POST /jobs", check_call) or ""
-    below = created.split(" ", 1)[1].rstrip("/") + "/{id}"
-    cancel = f"POST {below}/cancel" if asks or given.create is None else "none"
-    return Draft(
-        name,
-        base_url,
-        auth,
-        create=created,
-        get=value(given.get, "Call that reads its state", f"GET {below}", check_call_with_id) or "",
-        delete=value(given.delete, "Call that cancels it (none: leave out)", cancel, check_call_or_none),
-        logs=value(given.logs, "Call that reads its log (none: leave out)", "none", check_call_or_none),
-    )
-
-
-def _checked(option: str, text: str | None, check: Callable[[str], object]) -> None:
-    if text is not None:
-        try:
-            check(text)
-        except click.UsageError as error:
-            raise click.UsageError(f"{option}: {error.message}") from None
+    create = value("create", "Call that submits a job", "POST /jobs")
+    below = create.split(" ", 1)[1].rstrip("/") + "/{id}"
+    cancel = f"POST {below}/cancel" if asks or given["create"] is None else "none"
+    return {
+        **found,
+        "auth": auth,
+        "create": create,
+        "get": value("get", "Call that reads its state", f"GET {below}"),
+        "delete": value("delete", "Call that cancels it (none: leave out)", cancel),
+        "logs": value("logs", "Call that reads its log (none: leave out)", "none"),
+    }
 
 
 def check_name(text: str) -> str:
     """Return a task type name that can also be a file name; raise click.UsageError for another text."""
-    if not _NAME.fullmatch(text.strip()):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text.strip()):
         raise click.UsageError(f"{text!r} is not a valid name: use letters, digits and _, starting with a letter")
     return text.strip()
 
@@ -187,9 +159,19 @@ def check_call_with_id(text: str) -> str:
     return call
 
 
-def check_call_or_none(text: str) -> str | None:
-    """Return a call with an id, or None for `none`."""
-    return None if text.strip() == "none" else check_call_with_id(text)
+def check_call_or_none(text: str) -> str:
+    """Return a call with an id, or `none`."""
+    return "none" if text.strip() == "none" else check_call_with_id(text)
+
+
+_CHECKS: dict[str, Callable[[str], str]] = {
+    "name": check_name,
+    "base_url": check_url,
+    "create": check_call,
+    "get": check_call_with_id,
+    "delete": check_call_or_none,
+    "logs": check_call_or_none,
+}
 
 
 def _say_next(spec: Path) -> None:

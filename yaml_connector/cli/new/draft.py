@@ -1,11 +1,14 @@
-"""A first spec, as YAML with comments: what `new` writes. `contract_text` makes its contract test."""
+"""A first spec, as YAML with comments, and its contract test: what `new` writes."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
 
@@ -14,6 +17,7 @@ AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
     "none": None,
     **{name.removesuffix("_client_credentials"): kind for name, kind in AUTH_KINDS.items()},
 }
+_TEST_URL = "https://api.test"
 _STATES: dict[str, list[Any]] = {
     "QUEUED": ["queued"],
     "RUNNING": ["running"],
@@ -72,7 +76,7 @@ class Draft:
     params: dict[str, DraftField] = field(default_factory=dict)
     key_field: str | None = None
     key_header: str | None = None
-    decide: dict[str, list[str]] = field(default_factory=dict)
+    decide: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def config(self) -> dict[str, DraftField]:
@@ -90,100 +94,65 @@ class Draft:
     @property
     def variable(self) -> str:
         """Return the environment variable of the base URL."""
-        return re.sub(r"\W", "_", self.name).upper() + "_URL"
+        return _variable(f"{self.name}_URL")
 
     def param(self, name: str) -> DraftField:
         """Return a config field of a path."""
         return self.params.get(name, DraftField("str", f"my-{name}"))
 
-    def secret_variable(self, secret: str) -> str:
-        """Return the environment variable of a secret."""
-        return re.sub(r"\W", "_", f"{self.name}_{secret}").upper()
+    def example_url(self, call: str) -> str:
+        """Return the URL of a call in the contract test."""
+        path = call.split(" ", 1)[1].replace("{id}", "job-1")
+        return _TEST_URL + re.sub(r"{(\w+)}", lambda found: str(self.param(found[1]).example), path)
 
     def note(self, section: str, text: str) -> None:
         """Add a comment to decide on."""
         words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-        self.decide.setdefault(section, []).append(words)
+        self.decide[section].append(words)
 
 
 def spec_text(draft: Draft) -> str:
     """Return the spec of a draft, as YAML."""
-    base_url = f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}"
-    kind = draft.auth_example
-    lines = [
-        "# `yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection.",
-        "spec_version: 1",
-        f"task_type_name: {draft.name}",
-        f"name: {quoted(draft.name.replace('_', ' ').capitalize())}",
-        f"description: {quoted(draft.description or 'Describe here what it runs.')}",
-        "",
-        "connection:",
-        f"  base_url: {base_url}",
-    ]
-    hosts = (*kind.hosts, *draft.auth_hosts)
-    lines += [f"  allowed_hosts: {flow_list(hosts)}"] if hosts else []
-    lines += [f"  {line}" for line in kind.filled(kind.lines, {**draft.auth_values, "base_url": base_url})]
-    lines += _notes(draft, "connection")
-    lines += ["  # check: GET /health          # a request without side effects, for `yaml-connector check`", ""]
-    if kind.secrets:
-        lines += ["# A secret comes from the task, else from this variable of the connector's environment.", "secrets:"]
-        lines += [f"  {secret}: {{env: {draft.secret_variable(secret)}}}" for secret, _ in kind.secrets]
-        lines.append("")
-    if draft.config:
-        lines += ["# The config of a task, with types; a field without a default is required.", "config:"]
-        lines += [f"  {plain(name)}: {about.text()}" for name, about in draft.config.items()]
-        lines.append("")
-    lines += ["outputs:", f"  status: {draft.state_path}", *_notes(draft, "outputs"), ""]
-    lines += [*_create(draft), "", *_get(draft)]
-    if draft.delete:
-        lines += ["", "delete:", f"  request: {_template(draft.delete)}", *_notes(draft, "delete")]
-    if draft.logs:
-        lines += ["", *_logs(draft)]
-    return "\n".join(lines) + "\n"
+    return _templates.get_template("spec.yaml.jinja").render(
+        d=draft,
+        auth=draft.auth_example,
+        base_url=f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}",
+        hosts=(*draft.auth_example.hosts, *draft.auth_hosts),
+    )
 
 
-def _create(draft: Draft) -> list[str]:
-    method, path = draft.create.split(" ", 1)
-    lines = ["create:", "  request:", f"    method: {method}", f"    path: {_template(path)}"]
-    if draft.key_header:
-        lines += [f'    headers: {{{plain(draft.key_header)}: "${{{{ task.key }}}}"}}']
-    if draft.fields or draft.key_field:
-        lines += [f"    {draft.body}:"]
-        lines += [f"      {plain(name)}: ${{{{ config.{name} }}}}" for name in draft.fields]
-        lines += [f"      {plain(draft.key_field)}: ${{{{ task.key }}}}"] if draft.key_field else []
-    elif draft.empty_body:
-        lines += [f"    {draft.body}: {{}}"]
-    if draft.key_field or draft.key_header:
-        lines += ["  idempotent: true"]
-    else:
-        lines += [
-            "  # If the API accepts an idempotency key, send `task.key` and set `idempotent`: a create whose response",
-            "  # is lost is then sent again, and there is still only one job.",
-            "  # idempotent: true",
-        ]
-    return [*lines, f"  job_id: {draft.id_path}", *_notes(draft, "create")]
-
-
-def _get(draft: Draft) -> list[str]:
-    lines = ["get:", f"  request: {_template(draft.get)}", "  phase:", f"    path: {draft.state_path}", "    map:"]
-    lines += [f"      {phase}: {flow_list(values)}" for phase, values in draft.states.items()]
-    lines += [f"  message: {draft.message_path}"] if draft.message_path else []
-    return [*lines, *_notes(draft, "get")]
-
-
-def _logs(draft: Draft) -> list[str]:
-    lines = ["logs:", f"  request: {_template(draft.logs or '')}"]
-    if draft.log_lines is None:
-        lines.append("  format: text")
-    else:
+def contract_text(draft: Draft) -> str:
+    """Return the contract test of a draft, as YAML: a success, a failure, a cancel and a log."""
+    auth = draft.auth_example
+    body = {name: about.example for name, about in draft.fields.items()}
+    body |= {draft.key_field: "test-key"} if draft.key_field else {}
+    sent = f", headers: {{{plain(draft.key_header)}: test-key}}" if draft.key_header else ""
+    if body or draft.empty_body:
+        shown = {name: str(value) for name, value in body.items()} if draft.body == "form" else body
+        sent += f", {draft.body}: {quoted(shown)}"
+    submitted = f"json: {quoted(data_with(draft.id_path, 'job-1'))}"
+    if draft.id_path.startswith("${{"):
+        submitted = f'headers: {{Location: "{_TEST_URL}/job-1"}}'
+    lines: list[Any] = ["first", "second"]
+    log = f"text: {quoted('first' + chr(10) + 'second' + chr(10))}"
+    if draft.log_lines is not None:
         items, message = draft.log_lines
-        lines += [f"  lines: {items}", *([f"  message: {message}"] if message else [])]
-    return [*lines, *_notes(draft, "logs")]
-
-
-def _template(path: str) -> str:
-    path = path.replace("{id}", "${{ job.id }}")
-    return re.sub(r"(?<![{$]){(\w+)}", r"${{ config.\1 }}", path)
+        given = [data_with(message, line) if message else line for line in lines]
+        log = f"json: {quoted(data_with(items.removesuffix('[*]'), given))}"
+    state = quoted(str(draft.states.get("SUCCEEDED", [""])[0]))
+    return _templates.get_template("contract.test.yaml.jinja").render(
+        d=draft,
+        base_url=_TEST_URL,
+        secrets=auth.secrets,
+        config={name: about.example for name, about in draft.config.items()},
+        ends=[phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states],
+        login=auth.filled(auth.login, {**draft.auth_values, "base_url": _TEST_URL}),
+        sent=sent,
+        submitted=submitted,
+        outputs="" if draft.state_path.endswith("[*]") else f", outputs: {{status: {state}}}",
+        log=log,
+        lines=lines,
+    )
 
 
 def quoted(value: Any) -> str:
@@ -202,5 +171,39 @@ def plain(value: Any) -> str:
     return str(value) if safe and str(value).lower() not in ("null", "true", "false") else quoted(value)
 
 
-def _notes(draft: Draft, section: str) -> list[str]:
-    return [f"  # DECIDE: {note}" for note in draft.decide.get(section, [])]
+def data_with(path: str, value: Any) -> Any:
+    """Return data in which a path (`$.jobs[0].state[*]`) finds a value."""
+    for part in reversed(re.findall(r"\[(?:\d+|\*)\]|[^.\[\]]+", path.removeprefix("$"))):
+        value = [value] if part.startswith("[") else {part: value}
+    return value
+
+
+def _template(call: str) -> str:
+    """Return a call or a path with templates in place of its `{names}`."""
+    call = call.replace("{id}", "${{ job.id }}")
+    return re.sub(r"(?<![{$]){(\w+)}", r"${{ config.\1 }}", call)
+
+
+def _variable(text: str) -> str:
+    """Return the name of an environment variable."""
+    return re.sub(r"\W", "_", text).upper()
+
+
+_templates = Environment(  # noqa: S701 - the output is YAML; texts go through `quoted` and `plain`
+    loader=PackageLoader("yaml_connector.cli.new"),
+    undefined=StrictUndefined,
+    variable_start_string="<<",
+    variable_end_string=">>",
+    block_start_string="<%",
+    block_end_string="%>",
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+_templates.filters |= {
+    "data_with": data_with,
+    "flow_list": flow_list,
+    "plain": plain,
+    "quoted": quoted,
+    "template": _template,
+    "variable": _variable,
+}
