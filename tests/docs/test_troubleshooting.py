@@ -2,192 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest
-from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
-from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
-from tests.docs.doc_blocks import BASE, DOCS, completed
-from tests.support.fake_api import REFUSED, SIGNER, SILENT, Driver, FakeApi, job, loaded, reply, run, spec_data
-from tests.support.paths import ROOT
-from yaml_connector import task_from_spec
-from yaml_connector._jobs.client import JobClient
-from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.signing import UNSIGNED, Signer, signer_from
-from yaml_connector._loading.loader import load_all, load_text
-from yaml_connector.cli.main import cli
-from yaml_connector.flyte.admission import check_request
-from yaml_connector.flyte.files import open_file
+from tests.docs.doc_blocks import DOCS
+from tests.docs.met_messages import (
+    ANY_REGION,
+    BATCH_JOB,
+    HTTPS,
+    NO_KEY,
+    PATH_OF_INPUT,
+    POSTED,
+    TOKEN,
+    TYPED,
+    after_a_change,
+    auth,
+    command,
+    contract_report,
+    created,
+    doubles,
+    follow,
+    given_up,
+    got,
+    kept_by_another,
+    kept_bytes,
+    local_run,
+    output_of,
+    raised,
+    reaching,
+    refused_input,
+    render_value,
+    service,
+    source,
+    task,
+    too_large,
+    unreadable_file,
+    unsigned_service,
+    validated,
+    with_text,
+    without_library,
+)
+from tests.support.fake_api import REFUSED, SILENT, job, reply
+from yaml_connector._jobs.signing import UNSIGNED, signer_from
+from yaml_connector._loading.loader import load_all
 
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE)
-HTTPS = {"base_url": "https://api.test"}
-STATE = "GET /jobs/7"
 
-
-def validated(part: dict[str, Any] | str) -> str:
-    """What validate says of a part of a spec, or of a whole file's text."""
-    text = part if isinstance(part, str) else json.dumps(completed(part))
-    return "\n".join(map(str, load_text(text.encode(), "spec.yaml")[1]))
-
-
-def with_text(text: str) -> str:
-    """A good spec with a text behind it."""
-    lines = [f"{name}: {json.dumps(section)}" for name, section in BASE.items()]
-    return "\n".join([*lines, text])
-
-
-def raised(act: Callable[[], Any]) -> str:
-    """What is said when this fails."""
-    with pytest.raises(Exception, match=r".") as caught:
-        act()
-    return str(caught.value)
-
-
-def created(answer: Any = None, **sections: Any) -> str:
-    """The message of a job whose create failed for good."""
-    values = sections.pop("values", {})
-    driver = Driver(FakeApi({"POST /jobs": answer or {"id": 7}, "POST /login": sections.pop("login", {})}), **sections)
-    meta = driver.create(**values)
-    assert meta.create_error is not None
-    return meta.create_error
-
-
-def got(answer: Any, *, after: float = 0, **sections: Any) -> str:
-    """The message of a get."""
-    return str(job({STATE: answer}, **sections).get(after=after).message)
-
-
-def output_of(answer: dict[str, Any]) -> str:
-    """The message of a job that succeeded, about its output `rows`."""
-    routes = {"POST /jobs": {"id": 7}, STATE: {"state": "done", **answer}}
-    driver = Driver(FakeApi(routes), outputs={"rows": {"type": "int", "value": "$.rows"}})
-    driver.create(outputs={"rows": "int"})
-    return str(driver.get().message)
-
-
-def unreadable_file() -> str:
-    """A create that sends a file which is not there, with the service's own reader of files."""
-    connector = JobClient(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=open_file)
-    values = CreateValues(inputs={"data": "/nowhere/in.csv"}, task={"key": "k"})
-    return str(run(connector.create(values)).create_error)
-
-
-def given_up() -> str:
-    driver = job({STATE: 500})
-    driver.get()
-    return str(driver.get(after=601).message)
-
-
-def task(**arguments: Any) -> str:
-    """What is said of a task that cannot be built."""
-    spec = arguments.pop("spec", ROOT / "connectors.d" / "batch_job.yaml")
-    return raised(lambda: task_from_spec(spec, **arguments))
-
-
-def local_run() -> str:
-    """A local run in a process of its own, without the secret's variable."""
-    code = (
-        "import flyte, yaml_connector, os;"
-        "task = yaml_connector.task_from_spec('connectors.d/batch_job.yaml', secrets={'api_key': 'alice-key-of-docs'});"
-        "env = flyte.TaskEnvironment.from_task('e', task); flyte.init(local_persistence=False);"
-        "flyte.with_runcontext(mode='local').run(task, name='x').outputs()"
-    )
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100).stdout
-
-
-def service() -> str:
-    """The service with a wrong spec."""
-    command = [sys.executable, "-c", "import yaml_connector.flyte.service"]
-    env = {"YAML_CONNECTOR_PATH": "docs", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
-    assert done.returncode != 0
-    return done.stderr
-
-
-def unsigned_service(folder: Path) -> str:
-    """The service without a key."""
-    (folder / "a.yaml").write_text(json.dumps(BASE), encoding="utf-8")
-    command = [sys.executable, "-c", "import yaml_connector.flyte.service"]
-    env = {"YAML_CONNECTOR_PATH": str(folder), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-def doubles(folder: Path) -> str:
-    for name in ("a.yaml", "b.yaml"):
-        (folder / name).write_text(json.dumps(BASE), encoding="utf-8")
-    return "\n".join(map(str, load_all([str(folder)])[1]))
-
-
-def auth(**model: Any) -> dict[str, Any]:
-    return {"connection": {**HTTPS, "auth": model}}
-
-
-@contextmanager
-def without(module: str) -> Iterator[None]:
-    """As if a library were not installed."""
-    kept = sys.modules.get(module)
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if kept is not None:
-            sys.modules[module] = kept
-        else:
-            del sys.modules[module]
-
-
-def without_library() -> str:
-    with without("jwt"):
-        return created(**auth(type="jwt", key="k"))
-
-
-def follow(url: str) -> dict[str, Any]:
-    """A create that asks a URL."""
-    return {"create": {"request": {"method": "POST", "url": url}, "idempotent": True, "job_id": "$.id"}}
-
-
-def render_value(file: Path, data: dict[str, Any]) -> str:
-    file.write_text(json.dumps(data), encoding="utf-8")
-    return str(file)
-
-
-def reaching(folder: Path, url: str) -> str:
-    """A spec of an API at this URL."""
-    return render_value(folder / "example.yaml", completed({"connection": {"base_url": url}}))
-
-
-def contract_report(folder: Path, **create: Any) -> str:
-    """The report of a contract test with one create."""
-    reaching(folder, "https://api.test")
-    tests = {"tests": [{"name": "one", "calls": [{"create": create}]}]}
-    return command("test", render_value(folder / "example.test.yaml", tests))
-
-
-def command(*arguments: str) -> str:
-    """What a command writes."""
-    return CliRunner().invoke(cli, list(arguments)).output
-
-
-BATCH_JOB = str(ROOT / "connectors.d" / "batch_job.yaml")
-POSTED = {"request": {"method": "POST", "url": "https://api.test/jobs"}, "response": {"json": {"id": 7}}}
-TOKEN = {"type": "token", "request": "POST /login", "token": "$.token"}
-ANY_REGION = {"connection": {"base_url": "https://${{ config.host }}", "allowed_hosts": ["*.acme.com"]}}
-PATH_OF_INPUT = {"create": {"request": "PUT /jobs/${{ inputs.name }}", "idempotent": True, "job_id": "$.id"}}
-UPLOAD = {"create": {"request": {"method": "POST", "path": "/jobs", "file": "${{ inputs.data }}"}, "job_id": "$.id"}}
-NO_KEY = {"create": {"request": "POST /jobs", "job_id": "$.id"}}
 
 # Each quoted message, and what gives it.
 PRODUCED: dict[str, Callable[[Path], str]] = {
@@ -366,52 +230,6 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "... needs: --input ...": lambda _: command("run", BATCH_JOB),
     "it could not be cancelled: ...": lambda _: source("cli/_live/interactive_run.py"),
 }
-TYPED = ROOT / "tests" / "unit" / "flyte" / "connectors.d" / "typed.yaml"
-
-
-def source(module: str) -> str:
-    """A module's text, for what depends on the machine (name server, firewall, AWS keys) or on a Ctrl-C."""
-    return (ROOT / "yaml_connector" / module).read_text(encoding="utf-8")
-
-
-def refused_input() -> str:
-    """What a caller reads whose task holds a pickle."""
-    pickled = Literal(scalar=Scalar(binary=Binary(value=b"", tag="pickle")))
-    request = CreateTaskRequest(inputs=Inputs(literals=[NamedLiteral(name="x", value=pickled)]))
-    return raised(lambda: check_request(request))
-
-
-def kept_by_another() -> str:
-    """A job whose kept spec is none that this version knows."""
-    driver = job({STATE: {"state": "running"}})
-    meta = driver.connector.decode(driver.kept)
-    meta.digest, meta.snapshot = "another", "????"
-    driver.kept = driver.connector.encode(meta)
-    return str(driver.get().message)
-
-
-def after_a_change(signer: Signer = SIGNER) -> str:
-    """A job whose spec has changed: it used a config field that is gone, and now uses an input."""
-    old = {"request": "GET /${{ config.region }}/${{ job.id }}", "phase": {"is": "RUNNING"}}
-    driver = job({}, signer=signer, config={"region": {"type": "str", "default": "eu"}}, get=old)
-    new = {"request": "GET /${{ inputs.name }}/${{ job.id }}", "phase": {"is": "RUNNING"}}
-    driver.use(spec_data(inputs={"name": "str"}, get=new))
-    return str(driver.get().message)
-
-
-def kept_bytes(kept: bytes, signer: Signer = SIGNER) -> str:
-    """What is said of a job with these bytes."""
-    driver = Driver(FakeApi(), signer=signer)
-    driver.kept = kept
-    return str(driver.get().message)
-
-
-def too_large() -> str:
-    """A job that saves too much."""
-    create = {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"all": "$.all"}}
-    driver = Driver(FakeApi({"POST /jobs": {"id": 7, "all": "x" * 2**20}}), create=create)
-    driver.create()
-    return str(driver.get().message)
 
 
 def test_every_message_is_produced_here() -> None:

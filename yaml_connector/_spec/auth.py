@@ -151,6 +151,8 @@ class ClientCredentialsAuth(AuthModel):
 class SignedToken(Model):
     """A signed JWT: `iat` and `exp` are added to its claims."""
 
+    extra: ClassVar[str | None] = "jwt"
+
     algorithm: Annotated[str, Field(description="The signature algorithm: RS256, ES256, HS256 ...")] = "RS256"
     key: Annotated[Text, Field(description="The private key in PEM, or the shared secret.")]
     key_id: Annotated[Text | None, Field(description="The `kid` of the JWT's header.")] = None
@@ -162,7 +164,7 @@ class TokenAuth(AuthModel):
     """Log in first: a request returns the token."""
 
     words = "a token from a login"
-    extra = "jwt"
+    extra = SignedToken.extra
     example = AuthExample(
         (
             "auth:",
@@ -208,7 +210,6 @@ class JwtAuth(SignedToken, AuthModel):
     """A signed JWT as the bearer token."""
 
     words = "a signed JWT"
-    extra = "jwt"
     example = AuthExample(
         ('auth: {type: jwt, algorithm: RS256, key: "${{ secrets.private_key }}", claims: {iss: my-client}}',),
         (("private_key", "{generate: rsa}"),),

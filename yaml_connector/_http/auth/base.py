@@ -65,8 +65,8 @@ def token_header(token: str, header: str = "Authorization", prefix: str = "Beare
     return header_map({header: f"{prefix} {token}" if prefix else token})
 
 
-def import_extra(module: str, extra: str) -> Any:
-    """Import a library of an extra; raises ConfigError that says how to install it."""
+def import_extra(module: str, extra: str | None) -> Any:
+    """Import a library of a kind's pip extra; raises ConfigError that says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError:

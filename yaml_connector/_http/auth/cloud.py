@@ -29,7 +29,7 @@ class SigV4(StaticAuth):
     """AWS signature version 4, by botocore's signer; without keys in the spec, by botocore's credential chain."""
 
     def __init__(self, model: spec.SigV4Auth) -> None:
-        import_extra("botocore.auth", "aws")
+        import_extra("botocore.auth", spec.SigV4Auth.extra)
         # At debug level botocore logs what it signs: every header, also the session token.
         logging.getLogger("botocore.auth").addFilter(_above_debug)
         names = ("service", "region", "access_key_id", "secret_access_key", "session_token")
@@ -49,7 +49,8 @@ class SigV4(StaticAuth):
                 context.add_secret(secret)
         if callable(request.body):
             raise EvaluationError("aws_sigv4 cannot sign a streamed body")
-        auth_module, request_module = import_extra("botocore.auth", "aws"), import_extra("botocore.awsrequest", "aws")
+        auth_module = import_extra("botocore.auth", spec.SigV4Auth.extra)
+        request_module = import_extra("botocore.awsrequest", spec.SigV4Auth.extra)
         kind = auth_module.S3SigV4Auth if service == "s3" else auth_module.SigV4Auth
         signed = request_module.AWSRequest(
             method=request.method,
@@ -63,13 +64,13 @@ class SigV4(StaticAuth):
         request.headers = {name: str(value) for name, value in signed.headers.items()}
 
     async def _keys(self, values: dict[str, Any]) -> Any:
-        module = import_extra("botocore.credentials", "aws")
+        module = import_extra("botocore.credentials", spec.SigV4Auth.extra)
         if values.get("access_key_id") is not None and values.get("secret_access_key") is not None:
             return module.Credentials(
                 as_text(values["access_key_id"]), as_text(values["secret_access_key"]), values.get("session_token")
             )
         if self._chain is None:
-            session = import_extra("botocore.session", "aws").Session()
+            session = import_extra("botocore.session", spec.SigV4Auth.extra).Session()
             self._chain = await asyncio.to_thread(session.get_credentials)
         if self._chain is None:
             raise EvaluationError("aws_sigv4: the spec has no keys, and botocore's credential chain finds none")
@@ -104,7 +105,7 @@ class Google(FetchedAuth):
 
     def __init__(self, model: spec.GoogleAuth) -> None:
         super().__init__()
-        import_extra("google.auth", "google")
+        import_extra("google.auth", spec.GoogleAuth.extra)
         self._key = compile_text(model.key) if model.key is not None else None
         self._scopes = compile_tree(model.scopes) if model.scopes is not None else None
 
@@ -118,7 +119,8 @@ class Google(FetchedAuth):
         scopes = scopes if isinstance(scopes, list) else [scopes]
         if values["key"]:
             return await self._service_account(values["key"], scopes, context, login)
-        auth, requests = import_extra("google.auth", "google"), import_extra("google.auth.transport.requests", "google")
+        auth = import_extra("google.auth", spec.GoogleAuth.extra)
+        requests = import_extra("google.auth.transport.requests", spec.GoogleAuth.extra)
 
         def default() -> tuple[str, float | None]:
             credentials, _ = auth.default(scopes=scopes)
@@ -134,7 +136,8 @@ class Google(FetchedAuth):
     async def _service_account(
         self, key: Any, scopes: list[str], context: CallContext, login: Login
     ) -> tuple[Any, float | None]:
-        module, jwt = import_extra("google.oauth2.service_account", "google"), import_extra("google.auth.jwt", "google")
+        module = import_extra("google.oauth2.service_account", spec.GoogleAuth.extra)
+        jwt = import_extra("google.auth.jwt", spec.GoogleAuth.extra)
         try:
             info = json.loads(key) if isinstance(key, str) else dict(key)
             credentials = module.Credentials.from_service_account_info(info, scopes=scopes)

@@ -215,7 +215,7 @@ class SignedJwt:
 
     def make(self, scope: Scope) -> str:
         """Return a token that is valid from now on; raises EvaluationError if the key does not fit."""
-        jwt = import_extra("jwt", "jwt")
+        jwt = import_extra("jwt", self._model.extra)
         values = self.values(scope)
         if values is None:
             raise EvaluationError("the key of the JWT is missing")
