@@ -1,15 +1,22 @@
 """Asks for many jobs in one request (`get.batch`).
 
 Gets that arrive within the window, with the same connection and credentials, wait for one request. Each then receives
-its own item of the response, or None if the response lacks it. While the request has to wait anyway, for the rate limit
+its own item of the response, or asks for its job alone. While the request has to wait anyway, for the rate limit
 or because the API said when to ask again, further gets still join it, so that the requests that a limit allows are
 full.
+
+An id may be anything: it comes from an API's response, and a caller may have forged it. One that cannot stand in the
+request, or makes the API refuse it, harms no other job: the request is sent again for each half of its jobs.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Extraction, compile_extraction
@@ -23,10 +30,27 @@ from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, retry_after
 from yaml_connector._spec.sections import Batch
-from yaml_connector.errors import TransientError
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
+_LONGEST_ID = 1024  # characters, as in a URL; a longer one may be more than the API takes
+_MANY_CHARACTERS = 5000  # of the ids of one request: with one more, they are within the 8 KiB that many servers take
+_REFUSED = frozenset({400, 404, 410, 413, 414, 422})  # one id may be the reason
+_MOST_HALVES = 30  # further requests for one that is refused: enough to find two ids among a hundred
+_MOST_GROUPS = 1000
 _SLOW_DOWN = frozenset({429, 503})
 _PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a batch says of a job: its item as a response. Without one, the job is asked for alone; `refused`: from now
+    on, since the API refuses a batch with its id."""
+
+    response: Response | None = None
+    refused: bool = False
+
+
+_LACKING, _REFUSAL = Answer(), Answer(refused=True)
 
 
 class _Window:
@@ -34,8 +58,29 @@ class _Window:
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.waiting: list[tuple[str, asyncio.Future[Response | None]]] = []
+        self.characters = 0
+        self.waiting: list[tuple[str, asyncio.Future[Answer]]] = []
         self.full = asyncio.Event()
+
+    def join(self, job: dict[str, Any], length: int) -> asyncio.Future[Answer]:
+        """Let a job join, whose id has this length in a URL; returns where its answer will be."""
+        if job["id"] not in self.jobs:
+            self.characters += length
+        self.jobs[job["id"]] = job
+        found: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.waiting.append((job["id"], found))
+        return found
+
+    def resolve(self, answers: Mapping[str, Answer | Exception]) -> None:
+        """Give every waiter the answer for its job."""
+        for job_id, found in self.waiting:
+            answer = answers.get(job_id, _LACKING)
+            if found.done():
+                continue
+            if isinstance(answer, Exception):
+                found.set_exception(answer)
+            else:
+                found.set_result(answer)
 
 
 class _Group(Events):
@@ -82,9 +127,12 @@ class Batcher:
         """What the batch request refers to."""
         return self._request.names | self._items.names | self._id.names
 
-    async def ask(self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any) -> Response | None:
-        """Return the job's item as a response, or None if the batch's response lacks it. `group` is the same for jobs
-        that may share a request. Raises as `client.send` does."""
+    async def ask(self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any) -> Answer:
+        """Ask for a job together with others. `group` is the same for jobs that may share a request. Raises as
+        `client.send` does."""
+        length = len(quote(job["id"], safe="", errors="replace"))
+        if length > _LONGEST_ID:
+            return _REFUSAL
         loop = asyncio.get_running_loop()
         key = (id(loop), group)
         sharing = self._groups.get(key)
@@ -96,10 +144,8 @@ class Batcher:
             task = loop.create_task(self._serve(sharing, window, context.fork(sharing), scope))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        found: asyncio.Future[Response | None] = loop.create_future()
-        window.jobs[job["id"]] = job
-        window.waiting.append((job["id"], found))
-        if len(window.jobs) >= self._most:
+        found = window.join(job, length)
+        if len(window.jobs) >= self._most or window.characters >= _MANY_CHARACTERS:
             sharing.window = None
             window.full.set()
         return await found
@@ -110,21 +156,17 @@ class Batcher:
             await self._collect(group, window, context)
             if group.window is window:
                 group.window = None
-            responses = await self._send(window, context, scope)
+            window.resolve(await self._answers(list(window.jobs.values()), context, scope))
         except Exception as error:
-            for _, found in window.waiting:
-                if not found.done():
-                    found.set_exception(error)
-        else:
-            for job_id, found in window.waiting:
-                if not found.done():
-                    found.set_result(responses.get(job_id))
+            window.resolve(dict.fromkeys(window.jobs, error))
         finally:
             for _, found in window.waiting:  # not resolved yet: this task was cancelled
                 found.cancel()
             if group.window is window:
                 group.window = None
             self._groups = {key: group for key, group in self._groups.items() if not group.is_idle()}
+            if len(self._groups) > _MOST_GROUPS:  # forget their pauses; the API will ask for them again
+                self._groups = {key: group for key, group in self._groups.items() if group.window is not None}
 
     async def _collect(self, group: _Group, window: _Window, context: CallContext) -> None:
         """Let gets join for the time of the window, and for as long as the request has to wait anyway. Raises
@@ -141,18 +183,54 @@ class Batcher:
             if wait <= 0:
                 return
 
-    async def _send(self, window: _Window, context: CallContext, scope: Scope) -> dict[str, Response]:
-        """Send the request; return the items of the response by the id of their job."""
-        jobs = list(window.jobs.values())
+    async def _answers(
+        self, jobs: list[dict[str, Any]], context: CallContext, scope: Scope
+    ) -> dict[str, Answer | Exception]:
+        """Send the request, and again for each half of the jobs of one that is refused; return the answers by id.
+
+        When the halves are too many, or half of the time is over, the jobs that are left have no answer.
+        """
+        answers: dict[str, Answer | Exception] = {}
+        parts, left, latest = [jobs], _MOST_HALVES, clock().monotonic() + context.remaining() / 2
+        while parts:
+            sent = await asyncio.gather(*(self._send(part, context, scope) for part in parts), return_exceptions=True)
+            halves: list[list[dict[str, Any]]] = []
+            for part, found in zip(parts, sent, strict=True):
+                if isinstance(found, dict):
+                    answers |= found
+                elif not isinstance(found, _Refused):
+                    answers |= dict.fromkeys((job["id"] for job in part), found)
+                elif len(part) == 1:
+                    answers[part[0]["id"]] = _REFUSAL
+                elif left >= 2 and clock().monotonic() < latest:
+                    left -= 2
+                    middle = len(part) // 2
+                    halves += part[:middle], part[middle:]
+            parts = halves
+        return answers
+
+    async def _send(self, jobs: list[dict[str, Any]], context: CallContext, scope: Scope) -> dict[str, Answer]:
+        """Send the request for these jobs; return the items of the response by the id of their job."""
         scope = Scope(config=scope.config, secrets=scope.secrets, base_url=scope.base_url, jobs=jobs, steps={})
-        response = await client.send(context, self._request, scope, self._criteria)
+        try:
+            response = await client.send(context, self._request, scope, self._criteria)
+        except (EvaluationError, PermanentError) as failure:
+            if isinstance(failure, PermanentError) and failure.status not in _REFUSED:
+                raise
+            raise _Refused from None
         read = scope.with_response(response)
-        found: dict[str, Response] = {}
+        asked_for = {job["id"] for job in jobs}
+        answers: dict[str, Answer] = {}
         for item in self._items.every(read):
-            identity = self._id.first(read.with_names(item=item))
-            if identity is not None:
-                found[as_text(identity)] = _Item(response, item)
-        return found
+            with suppress(EvaluationError):  # of this item; its job is asked for alone
+                identity = self._id.first(read.with_names(item=item))
+                if identity is not None and (job_id := as_text(identity)) in asked_for:
+                    answers[job_id] = Answer(_Item(response, item))
+        return answers
+
+
+class _Refused(Exception):
+    """The request cannot be made with these ids, or the API refuses it: one of them may be the reason."""
 
 
 class _Item(Response):

@@ -26,6 +26,7 @@ class JobState:
     unreadable_at: float = 0.0
     next_poll: float = 0.0
     cursor: str | None = None
+    asked_alone: bool = False  # a batch with its id is refused
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task: readers of its log have none
     ended: float | None = None
     created: float = 0.0

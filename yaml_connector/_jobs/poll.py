@@ -22,6 +22,7 @@ from yaml_connector._jobs.status import Status, StatusPlan, compile_status, read
 from yaml_connector._jobs.steps import Json, Outcome, StepsPlan, compile_steps, read_step, run_steps
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.sections import Poll as PollSettings
+from yaml_connector._text import truncate
 from yaml_connector.errors import CallError, EvaluationError
 
 _PAUSE_AFTER_429 = 10.0  # seconds
@@ -99,8 +100,10 @@ async def _get(
     steps = plan.get if meta.outputs else plan.get_without_outputs
     if steps is None:
         return Status("SUCCEEDED")
-    if plan.batcher is not None:
-        outcome.response = await _ask_batch(plan.batcher, meta, context, scope)
+    if plan.batcher is not None and not state.asked_alone:
+        group = (context.endpoint.base_url, to_json(scope.config), context.secrets)  # those that share requests
+        answer = await plan.batcher.ask(context, scope, meta.job, group)
+        outcome.response, state.asked_alone = answer.response, answer.refused
     if outcome.response is None:
         await run_steps(steps, context, scope, outcome)
     response = outcome.response
@@ -124,12 +127,6 @@ async def _get(
     return Status(reading.phase or "RUNNING", message, links, info)
 
 
-async def _ask_batch(batcher: Batcher, meta: JobMeta, context: CallContext, scope: Scope) -> Response | None:
-    """Return the job's item of a request for many jobs; None if the response lacks the job."""
-    group = (context.endpoint.base_url, to_json(scope.config), context.secrets)
-    return await batcher.ask(context, scope, meta.job, group)
-
-
 async def _read_result(
     plan: PollPlan, meta: JobMeta, context: CallContext, scope: Scope, outcome: Outcome, status: Status
 ) -> None:
@@ -150,9 +147,10 @@ async def _read_result(
 
 def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError) -> Status:
     links = read_links(plan.status, scope, static=True)
+    reason = truncate(str(failure), _MESSAGE_LENGTH)
     if clock().monotonic() - state.created < plan.settings.not_found_grace:
-        return Status("QUEUED", f"the API does not know the job yet ({failure})", links)
-    return Status("FAILED", f"the job no longer exists: {failure}", links)
+        return Status("QUEUED", f"the API does not know the job yet ({reason})", links)
+    return Status("FAILED", f"the job no longer exists: {reason}", links)
 
 
 def readable_again(plan: PollPlan, state: JobState) -> None:
@@ -174,7 +172,7 @@ def unreadable(plan: PollPlan, state: JobState, failure: Exception, scope: Scope
         state.next_poll = max(state.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
     metrics.UNREADABLE.labels(plan.task_type).inc()
     when = rfc3339(datetime.fromtimestamp(state.unreadable_at, UTC), "seconds")
-    message = f"unreadable since {when}: {failure}"
+    message = f"unreadable since {when}: {truncate(str(failure), _MESSAGE_LENGTH)}"
     if now - since >= settings.tolerance:
         metrics.no_longer_unreadable(plan.task_type, state, now - since)
         return Status(settings.give_up, f"given up after {now - since:.0f} s: {message}", links)
