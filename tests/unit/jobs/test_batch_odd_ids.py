@@ -1,4 +1,4 @@
-"""Get by batch over real HTTP, where some ids come from odd responses or forged bytes: a bad id harms its own job only."""
+"""Get by batch over real HTTP, with ids from odd responses or forged bytes: a bad id harms its own job only."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def messages(statuses: dict[str, Status]) -> set[str | None]:
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 413, 414, 422])
-def test_the_job_that_makes_the_api_refuse_a_batch_is_asked_for_alone_then_and_later(
-    api: RealApi, status: int
-) -> None:
+def test_the_job_that_makes_the_api_refuse_a_batch_is_asked_for_alone_then_and_later(api: RealApi, status: int) -> None:
     batches = api_that_refuses(api, "halves", status, lambda name: name in GOOD)
 
     async def main() -> None:
@@ -104,9 +102,7 @@ def test_the_requests_for_halves_are_bounded_and_no_job_is_harmed(api: RealApi) 
 
 
 @pytest.mark.parametrize("status", [401, 403, 409, 431, 500])
-def test_any_other_failure_of_a_batch_is_asked_once_and_makes_its_jobs_unreadable(
-    api: RealApi, status: int
-) -> None:
+def test_any_other_failure_of_a_batch_is_asked_once_and_makes_its_jobs_unreadable(api: RealApi, status: int) -> None:
     batches = api_that_refuses(api, "other", status, lambda name: name in GOOD)
 
     async def main() -> None:
