@@ -31,6 +31,7 @@ _LASTING_EXCEPT = {
     ("create adopt", "reset_before_reading"): "raised",  # the look-up finds nothing, each time
     ("create look-up", "404"): "good",  # not found is not there
     ("get", "404"): "queued",  # within not_found_grace
+    ("get batch", "404"): "good",  # one id may be the reason: the job is asked for alone
     ("delete", "404"): "good",  # what is gone needs no cancelling
     # A cancel needs no JSON: a 2xx is enough, whatever it says.
     ("delete", "html"): "good",
