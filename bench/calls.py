@@ -1,6 +1,8 @@
 """What one connector call costs, beside hand-written connectors: ``python -m bench calls`` (``make bench``).
 
-    client (this process) --gRPC--> c0 with one connector --HTTP--> backend
+    client (this process) --gRPC--> the service with one connector --HTTP--> backend
+
+`yaml` is served as `YamlConnectorEnvironment` does it, by `yaml-connector serve`; all others by `c0`.
 
 Every figure is the median over the rounds. Within a round the connectors are measured one right after the other for
 each operation, and a ratio compares two samples of the same round: other load on the machine affects both. With five
@@ -46,12 +48,12 @@ CREATES = 4096
 
 @dataclass(frozen=True)
 class Subject:
-    """A connector to measure: its name, its task type, the module that `c0` loads, the task template's `custom`, and
-    whether it sends HTTP requests at all."""
+    """A connector to measure: its name, its task type, the module that `c0` loads (None: `yaml-connector serve` runs
+    it), the task template's `custom`, and whether it sends HTTP requests at all."""
 
     name: str
     task_type: str
-    module: str
+    module: str | None
     custom: Mapping[str, str | int]
     http: bool = True
 
@@ -71,7 +73,8 @@ HAND_WRITTEN: Mapping[str, str | int] = {"timeout_seconds": 60}
 SUBJECTS = [
     Subject("floor", "bench_floor", "bench.handwritten", HAND_WRITTEN, http=False),
     Subject(REFERENCE, "bench_aiohttp", "bench.handwritten", HAND_WRITTEN),
-    Subject("yaml", TASK_TYPE, "yaml_connector.flyte.service", CUSTOM),
+    Subject("yaml", TASK_TYPE, None, CUSTOM),
+    Subject("yaml, c0", TASK_TYPE, "yaml_connector.flyte.service", CUSTOM),
 ]
 OPERATIONS = [
     Operation("get", "GetTask", 1, messages.check_running),

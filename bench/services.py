@@ -139,6 +139,12 @@ class Services:
         command = [console_script, "--port", str(port), "--prometheus_port", "0", *modules]
         return self._start(f"c0-{port}", command, port, env)
 
+    def start_serve(self, env: Mapping[str, str]) -> Service:
+        """Starts `yaml-connector serve`, and does not wait until it is up. `env` adds to the environment."""
+        port = self.held_port()
+        command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--port", str(port)]
+        return self._start(f"serve-{port}", command, port, env)
+
     def _start(self, name: str, command: list[str], port: int, env: Mapping[str, str] | None = None) -> Service:
         service = Service(command, port, {**os.environ, **(env or {})}, self._logs / f"{name}.log")
         self._stack.callback(service.stop)
@@ -184,9 +190,11 @@ def until_listening(service: Service) -> None:
 
 
 @asynccontextmanager
-async def connected(services: Services, module: str, env: Mapping[str, str]) -> AsyncIterator[tuple[Service, Client]]:
-    """Starts `c0` with a module, waits until it accepts calls, and stops it at the end."""
-    service = services.start_connector(module, env)
+async def connected(
+    services: Services, module: str | None, env: Mapping[str, str]
+) -> AsyncIterator[tuple[Service, Client]]:
+    """Starts `c0` with a module, or `yaml-connector serve`; waits until it accepts calls, and stops it at the end."""
+    service = services.start_connector(module, env) if module is not None else services.start_serve(env)
     client = Client(service.port)
     try:
         await until_ready(service, client)

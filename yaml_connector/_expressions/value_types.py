@@ -369,6 +369,8 @@ def epoch_seconds(value: Any) -> float | int:
     """Convert a time to epoch seconds, from RFC 3339 text or epoch seconds, milli-, micro- or nanoseconds. Raises
     EvaluationError."""
     if isinstance(value, str):
+        if value[4:5] == "-":  # the usual case, for every line of a log
+            return _from_rfc3339(value)
         try:
             value = float(value) if "." in value else int(value)
         except ValueError:
@@ -379,17 +381,21 @@ def epoch_seconds(value: Any) -> float | int:
         if abs(value) < 1e11:
             break
         value = value / 1000
+    if value < _YEAR_ONE:
+        raise EvaluationError(f"{value!r} is not a valid time: it is before the year 1")
     return int(value) if value == int(value) else value
 
 
+_YEAR_ONE = -62_135_596_800  # the first second that datetime and protobuf know
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 def _from_rfc3339(text: str) -> float | int:
-    # nanoseconds are cut to the microseconds that Python knows
-    shortened = _NANOSECONDS.sub(r"\1", text.strip().upper())
     try:
-        moment = datetime.fromisoformat(shortened)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:  # nanoseconds are cut to the microseconds that Python knows
+            moment = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text.strip().upper()))
     except ValueError:
         raise EvaluationError(f"{text!r} is not a valid time; use RFC 3339, or epoch seconds or milliseconds") from None
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

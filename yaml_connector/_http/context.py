@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from yaml_connector._clock import clock
@@ -110,14 +109,20 @@ class CallContext:
         return self.truncate(single_line(self.redact(text[: length * 20])), length)
 
 
-@contextmanager
-def redacted_errors(context: CallContext) -> Iterator[None]:
+class redacted_errors:  # lower case: used like a function; a class, since a generator costs every call more
     """Mask the context's secrets in the message of any error raised inside: it may quote a request or a response."""
-    try:
-        yield
-    except BaseException as error:  # also a bug, or an error of a library
-        redact_error(context, error)
-        raise
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:  # also a bug, or an error of a library
+            redact_error(self._context, error)
 
 
 def redact_error(context: CallContext, error: BaseException) -> None:

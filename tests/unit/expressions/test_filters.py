@@ -177,6 +177,8 @@ class TestTimestamp:
             10**400,
             "nan",
             "9" * 400,
+            "-62135596801",
+            -90_000_000_000,
         ],
     )
     def test_of_what_is_no_time_is_a_problem(self, given_: Any) -> None:
