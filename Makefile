@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start
 
-.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak fuzz clean
+.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -57,6 +57,10 @@ bench-all: bench $(BENCHES)  ## all benches, one after the other (about an hour)
 
 soak: .venv/ready  ## 1,000 tasks as Flyte executes them, faults, 100 kills of two replicas (8 minutes; SOAK="--kills 10" for less)
 	$(BIN)/python -m tests.integration.soak.soak $(SOAK)
+
+# ONLY=CASE for a single case; `ATTACK=--help` names them. ATTACK="--seconds 20 -v" for more of each.
+attack: .venv/ready  ## hostile calls, metas, inputs and backends against one service with 16 neighbours (about 5 minutes)
+	$(BIN)/python -m tests.integration.attack.attack $(if $(ONLY),--only "$(ONLY)") $(ATTACK)
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
 	$(BIN)/python -m tests.integration.fuzz.fuzz --cases 100000 $(FUZZ)

@@ -8,9 +8,11 @@ from yaml_connector._expressions.json_text import parse_json
 
 
 class LineDecoder(Protocol):
-    """Takes text as it comes and returns the lines that are complete; `rest` is the start of the next one."""
+    """Takes text as it comes and returns the lines that are complete."""
 
-    rest: str
+    @property
+    def rest(self) -> str:
+        """The start of the next line."""
 
     @property
     def buffered(self) -> int:
@@ -27,18 +29,31 @@ class TextLines:
     """Lines that end with LF or CRLF."""
 
     def __init__(self) -> None:
-        self.rest = ""
+        self._parts: list[str] = []  # joined once: a line that does not end would be copied with each piece of text
+        self.buffered = 0
 
     @property
-    def buffered(self) -> int:
-        return len(self.rest)
+    def rest(self) -> str:
+        return "".join(self._parts)
 
     def feed(self, text: str) -> list[Any]:
-        *complete, self.rest = (self.rest + text).split("\n")
-        return [line.removesuffix("\r") for line in complete]
+        first, *others = text.split("\n")
+        if not others:
+            self._keep(text)
+            return []
+        lines = [self.rest + first, *others]
+        self._parts, self.buffered = [], 0
+        self._keep(lines.pop())
+        return [line.removesuffix("\r") for line in lines]
+
+    def _keep(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self.buffered += len(text)
 
     def finish(self) -> Any:
-        line, self.rest = self.rest, ""
+        line = self.rest
+        self._parts, self.buffered = [], 0
         return line.removesuffix("\r")
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
 from yaml_connector.errors import EvaluationError
+
+LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
 
 
 @dataclass
@@ -47,19 +52,27 @@ _KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l"}
 
 
 def encode_token(cursors: dict[str, Any]) -> str:
-    """Return the token for packed cursors by source."""
+    """Return the token for packed cursors by source. Raises EvaluationError if it is too long for Flyte."""
     text = json.dumps(cursors, separators=(",", ":"), ensure_ascii=False)
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    token = (
+        base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
+    )  # an API may send half a character
+    if len(token) > LARGEST_TOKEN:
+        raise EvaluationError(
+            f"the next page of the log cannot be named: its token has {len(token)} characters, and {LARGEST_TOKEN} are "
+            "the most"
+        )
+    return token
 
 
 def decode_token(token: str) -> dict[str, Any]:
     """Return the packed cursors by source. Raises EvaluationError for a token that no connector returned."""
     if not token:
         return {}
-    try:
-        cursors = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except ValueError:
-        cursors = None
+    cursors = None
+    if len(token) <= LARGEST_TOKEN:
+        with suppress(ValueError):  # it is not base64, not JSON, or nested too deeply
+            cursors = from_json(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), cache_strings="keys")
     if not isinstance(cursors, dict):
         raise _invalid_token()
     return cursors

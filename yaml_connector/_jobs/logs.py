@@ -35,6 +35,7 @@ from yaml_connector._spec.sections import Logs
 from yaml_connector.errors import CallError, EvaluationError, TransientError
 
 _PAGE = 1000  # lines returned at a time
+_LONGEST_REST = 8 * 1024  # characters of a line that is cut by the end of a page, and kept in the token
 _SEEN = 0  # in a token: a source that has no more lines
 
 
@@ -261,6 +262,8 @@ class LogReader:
             decoder = FORMATS[plan.format]()
             items = decoder.feed(("" if whole else cursor.rest) + str(scope.response.text))
             rest = decoder.rest
+            if len(rest) > _LONGEST_REST and not whole:
+                self._rest, self._unfinished, rest = decoder.finish(), False, ""
         if plan.reverse:
             items = items[::-1]
         if whole:

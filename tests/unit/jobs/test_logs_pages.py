@@ -282,6 +282,31 @@ class TestPagedText:
         second, token = driver.logs(token or "")
         assert (first, second, driver.logs(token or "")) == (["one"], ["two"], (["three"], None))
 
+    def test_does_not_keep_a_line_without_end_but_gives_what_there_is_of_it(self) -> None:
+        driver = logs_of(
+            [reply(200, text="one\n" + "x" * 100_000, headers={"X-Next": "1"}), reply(200, text="xx\ntwo")],
+            **self.TEXT,
+        )
+        lines, token = driver.logs()
+        assert lines == ["one", "x" * 100_000]
+        assert token
+        assert len(token) < 100
+        assert driver.logs(token)[0] == ["xx", "two"]
+
+
+def test_a_page_that_cannot_be_named_in_a_token_is_refused_with_words() -> None:
+    driver = logs_of({"GET /jobs/7/logs": {"lines": ["a"], "next": "n" * 2**20}}, lines="$.lines[*]", next="$.next")
+    with pytest.raises(EvaluationError, match=r"its token has 139\d{4} characters, and 1048576 are the most"):
+        driver.logs()
+
+
+def test_half_a_character_in_the_name_of_the_next_page_does_no_harm() -> None:
+    body = '{"lines": ["a"], "next": "\\ud800"}'
+    driver = logs_of([reply(200, text=body)] * 2, lines="$.lines[*]", next="$.next")
+    lines, token = driver.logs()
+    assert lines == ["a"]
+    assert driver.logs(token or "")[0] == ["a"]
+
 
 class TestATokenThatTheConnectorNeverGave:
     @pytest.mark.parametrize(
@@ -293,6 +318,8 @@ class TestATokenThatTheConnectorNeverGave:
             "e30x",
             base64.urlsafe_b64encode(b"[1]").decode(),
             base64.urlsafe_b64encode(b"\xff").decode(),
+            *(base64.urlsafe_b64encode(deep * 50_000).decode() for deep in (b"[", b'{"a":')),
+            base64.urlsafe_b64encode(b"{}" + b" " * 2**20).decode(),
             *(
                 base64.urlsafe_b64encode(data).decode()
                 for data in (b'{"": {"r": "x"}}', b'{"": {"g": []}}', b'{"": {"s": 1}}', b'{"": 5}', b'{"": {"r": -3}}')
