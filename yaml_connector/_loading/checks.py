@@ -14,9 +14,11 @@ from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, s
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path, Slot, slots
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector._spec.sections import Logs, Rule
+from yaml_connector._spec.sections import Adopt, Create, Logs
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
+
+_STEP_FIELDS = frozenset({"if", "error", "retry_if", "each", "follow", "save"})  # which hold more than a request
 
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
@@ -129,17 +131,9 @@ class _SpecChecker(FieldChecker):
         )
         self.request(step.request, (*path, "request"), sent, needs_method)
         judged = names.plus(*ANSWER_NAMES, **each)
-        for name, kind in (
-            ("when", "condition"),
-            ("error", "condition"),
-            ("retry_if", "condition"),
-            ("each", "extraction"),
-            ("follow", "extraction"),
-            ("save", "extractions"),
-        ):
-            value = getattr(step, name, None)
-            if value is not None:
-                self.slot((*path, "if" if name == "when" else name), Slot(kind), value, judged)  # type: ignore[arg-type]
+        for here, mark, value in slots(step, path):
+            if here[len(path)] in _STEP_FIELDS:
+                self.slot(here, mark, value, judged)
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         if needs_method and request.method is None:
@@ -150,36 +144,32 @@ class _SpecChecker(FieldChecker):
         create, path = self.spec.create, ("create",)
         names = self.names.base.plus(*ANSWER_NAMES)
         if create.adopt is not None:
-            adopt = create.adopt
-            found = self.calls(adopt, ("create", "adopt"), names, own_save=False)
-            self.slot(("create", "adopt", "job_id"), Slot("extraction"), adopt.job_id, found)
-            if adopt.save is not None:
-                self.slot(("create", "adopt", "save"), Slot("extractions"), adopt.save, found.plus(job=self.names.job))
+            self.identity(
+                create.adopt, ("create", "adopt"), self.calls(create.adopt, ("create", "adopt"), names, own_save=False)
+            )
         answer = self.calls(create, path, names, needs_method=True, own_save=False)
-        self.slot(("create", "job_id"), Slot("extraction"), create.job_id, answer)
-        if create.save is not None:
-            self.slot(("create", "save"), Slot("extractions"), create.save, answer.plus(job=self.names.job))
-            for name in ("id", "created_at"):
-                if isinstance(create.save, dict) and name in create.save:
-                    self.report(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
+        self.identity(create, path, answer)
+        for name in ("id", "created_at"):
+            if isinstance(create.save, dict) and name in create.save:
+                self.report(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
         for index, step in enumerate(create.on_failure):
             self.step(step, ("create", "on_failure", index), answer, needs_method=True)
+
+    def identity(self, section: Create | Adopt, path: Path, names: Names) -> None:
+        """Check what the job is known by: its id, and what is saved with it."""
+        for here, mark, value in slots(section, path):
+            if here[len(path)] in ("job_id", "save"):
+                self.slot(here, mark, value, names if here[-1] == "job_id" else names.plus(job=self.names.job))
 
     def get(self, names: Names) -> dict[str, Any]:
         get = self.spec.get
         assert get is not None
         answer = self.calls(get, ("get",), names.plus("cursor"))
-        source = self.document.data.get("get", {}).get("phase")
-        for index, rule in enumerate(get.phase):
-            here: Path = ("get", "phase") if isinstance(source, dict) else ("get", "phase", index)
-            self.rule(rule, here, answer)
-        for name, kind in (("message", "extraction"), ("info", "extractions")):
-            value = getattr(get, name)
-            if value is not None:
-                self.slot(("get", name), Slot(kind), value, answer)  # type: ignore[arg-type]
-        for index, link in enumerate(get.links):
-            self.fields(link, ("get", "links", index), answer)
-        self.slot(("get", "poll", "not_found"), Slot("condition"), get.poll.not_found, answer)
+        one_rule = isinstance(self.document.data.get("get", {}).get("phase"), dict)
+        for here, mark, value in slots(get, ("get",)):
+            if here[1] in ("phase", "message", "info", "links", "poll"):
+                shown = (*here[:2], *here[3:]) if here[1] == "phase" and one_rule else here
+                self.slot(shown, mark, value, answer)
         if get.batch is not None:
             # A batch request serves many jobs: only what they have in common can be seen.
             shared = Names({name: self.names.with_secrets.roots[name] for name in ("config", "base_url", "secrets")})
@@ -187,15 +177,6 @@ class _SpecChecker(FieldChecker):
             self.slot(("get", "batch", "items"), Slot("extraction"), get.batch.items, shared.plus(*ANSWER_NAMES))
             self.slot(("get", "batch", "id"), Slot("extraction"), get.batch.id, shared.plus("item"), root="item")
         return answer.roots["steps"]  # type: ignore[return-value]
-
-    def rule(self, rule: Rule, path: Path, names: Names) -> None:
-        if rule.path is not None:
-            self.slot((*path, "path"), Slot("extraction"), rule.path, names)
-        if rule.when is not None:
-            self.slot((*path, "when"), Slot("condition"), rule.when, names)
-        for phase, values in (rule.map or {}).items():
-            for index, value in enumerate(values):
-                self.no_template((*path, "map", phase, index), value)
 
     def result(self, get_steps: dict[str, Any], names: Names) -> dict[str, Any]:
         assert self.spec.result is not None
@@ -213,15 +194,11 @@ class _SpecChecker(FieldChecker):
 
     def logs(self, logs: Logs, names: Names) -> None:
         answer = self.calls(logs, ("logs",), names)
-        line = answer.plus("line")
-        for name in ("lines", "next"):
-            if getattr(logs, name) is not None:
-                self.slot(("logs", name), Slot("extraction"), getattr(logs, name), answer)
-        for name in ("message", "timestamp", "level"):
-            if getattr(logs, name) is not None:
-                self.slot(("logs", name), Slot("extraction"), getattr(logs, name), line, root="line")
-        self.slot(("logs", "keep"), Slot("condition"), logs.keep, line)
-        self.slot(("logs", "more"), Slot("condition"), logs.more, answer)
+        for here, mark, value in slots(logs, ("logs",)):
+            if here[1] in ("message", "timestamp", "level", "keep"):
+                self.slot(here, mark, value, answer.plus("line"), root="line")
+            elif here[1] in ("lines", "next", "more"):
+                self.slot(here, mark, value, answer)
 
     # --- likely mistakes ----------------------------------------------------------------------------------------
 
