@@ -19,7 +19,7 @@ from yaml_connector._expressions.budget import check_size
 from yaml_connector._expressions.json_text import as_text, parse_json, to_json
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.regex import compile_regex
-from yaml_connector._expressions.value_types import epoch_seconds
+from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector.errors import EvaluationError
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
+from yaml_connector._expressions.times import epoch_seconds, rfc3339
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
@@ -358,45 +359,3 @@ def as_plain(value: Any) -> Any:
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
-
-
-def rfc3339(moment: datetime, timespec: str = "auto") -> str:
-    """Return a time as RFC 3339, in UTC with a `Z`; `timespec` is that of `datetime.isoformat`."""
-    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
-
-
-def epoch_seconds(value: Any) -> float | int:
-    """Convert a time to epoch seconds, from RFC 3339 text or epoch seconds, milli-, micro- or nanoseconds. Raises
-    EvaluationError."""
-    if isinstance(value, str):
-        if value[4:5] == "-":  # the usual case, for every line of a log
-            return _from_rfc3339(value)
-        try:
-            value = float(value) if "." in value else int(value)
-        except ValueError:
-            return _from_rfc3339(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
-        raise EvaluationError(f"{value!r} is not a valid time; use RFC 3339, or epoch seconds or milliseconds")
-    for _ in range(3):  # a number of seconds beyond the year 5138 is really one of a smaller unit
-        if abs(value) < 1e11:
-            break
-        value = value / 1000
-    if value < _YEAR_ONE:
-        raise EvaluationError(f"{value!r} is not a valid time: it is before the year 1")
-    return int(value) if value == int(value) else value
-
-
-_YEAR_ONE = -62_135_596_800  # the first second that datetime and protobuf know
-_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
-
-
-def _from_rfc3339(text: str) -> float | int:
-    try:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:  # nanoseconds are cut to the microseconds that Python knows
-            moment = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text.strip().upper()))
-    except ValueError:
-        raise EvaluationError(f"{text!r} is not a valid time; use RFC 3339, or epoch seconds or milliseconds") from None
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return int(seconds) if seconds == int(seconds) else seconds

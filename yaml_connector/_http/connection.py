@@ -46,6 +46,9 @@ class Connection:
         self.error_message: Extraction | None = (
             compile_extraction(spec.error_message) if spec.error_message is not None else None
         )
+        self.retry_after: Extraction | None = (
+            compile_extraction(spec.retry.retry_after) if spec.retry.retry_after is not None else None
+        )
         self.headers: Value | None = compile_headers(spec.headers) if spec.headers is not None else None
         self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
         self.auth: Auth | None = compile_auth(spec.auth)

@@ -22,11 +22,12 @@ _MESSAGE_LENGTH = 500
 
 
 class CallContext:
-    """What the requests of one connector call share. Its attributes are set once, here.
+    """What the requests of one connector call share. Its attributes are set once, here, but `secrets` and `not_before`.
 
     `deadline` is the time of the clock's `monotonic` when the call must be over (given: in how many seconds; default:
     the connection's). `about` says in log lines which job this is for. `coalesces`: a request may take the
-    response to the same request of another call; only for calls that write nothing.
+    response to the same request of another call; only for calls that write nothing. `not_before` is when the API
+    may be asked again, as the responses of this call said (of `monotonic`; 0: at any time).
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class CallContext:
         "endpoint",
         "events",
         "files",
+        "not_before",
         "scope",
         "secrets",
     )
@@ -65,6 +67,7 @@ class CallContext:
             for secret in self.secrets:
                 events.secret(secret)
         self.coalesces = coalesces
+        self.not_before = 0.0
 
     def fork(self, listener: Events) -> CallContext:
         """Return a context for a request that serves several calls: with this call's values and deadline, and secrets

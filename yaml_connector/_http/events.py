@@ -41,6 +41,9 @@ class Events:
     def rate_limited(self, seconds: float) -> None:
         """A request waited for the rate limit of its connection, maybe for 0 seconds."""
 
+    def asked_to_wait(self, seconds: float) -> None:
+        """A response that is not a success asks to wait before the next request."""
+
     def section(self, name: str) -> None:
         """A section of the spec begins: `create`, `adopt`, `on_failure.N` (its N-th step, from 0), `get`, `result`,
         `delete` or `logs`."""
@@ -88,6 +91,10 @@ class EventFanOut(Events):
     def rate_limited(self, seconds: float) -> None:
         for consumer in self._consumers:
             consumer.rate_limited(seconds)
+
+    def asked_to_wait(self, seconds: float) -> None:
+        for consumer in self._consumers:
+            consumer.asked_to_wait(seconds)
 
     def section(self, name: str) -> None:
         for consumer in self._consumers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +12,15 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Expression
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import UNDEFINED, Scope
+from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
-from yaml_connector.errors import EvaluationError, PermanentError, TransientError
+from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 _NOT_PROCESSED = frozenset({429, 503})  # with these statuses the API says that it did not act
+_NUMBER = re.compile(r"\s*\d{1,12}(\.\d{1,12})?\s*", re.ASCII)
+_FIRST_EPOCH = 1e9  # a number from here on is a time, any other a number of seconds
 
 
 @dataclass(frozen=True)
@@ -55,46 +59,62 @@ def raise_for_response(
 
     `scope` is what the criteria's expressions see, besides the response.
     """
-    status, connection = response.status, context.connection
+    connection = context.connection
     read: Scope | None = None
-    if criteria.error is not None:
+    wait: float | None = None
+    if connection.retry_after is not None or "Retry-After" in response.headers:
         read = scope.with_response(response)
+        wait = requested_wait(connection, response, read)
+        if wait:
+            context.not_before = max(context.not_before, clock().monotonic() + wait)
+    good = criteria.error is None and response.status in criteria.statuses
+    if good and (not criteria.requires_json or response.body is not UNDEFINED):
+        return
+    read = read or scope.with_response(response)
+    failure = _failure(context, response, read, criteria)
+    if failure is None:
+        return
+    failure.status, failure.retry_after = response.status, wait
+    if wait:
+        context.events.asked_to_wait(wait)
+    try:
+        raise failure
+    finally:
+        del failure  # else its traceback and it hold each other, and all that is in the frames, the job too
+
+
+def _failure(context: CallContext, response: Response, read: Scope, criteria: SuccessCriteria) -> CallError | None:
+    status, connection = response.status, context.connection
+    if criteria.error is not None:
         error = criteria.error.evaluate(read)
         if error:
             text = api_message(context, response, read) if error is True else as_text(error)
-            raise _permanent(context, response, text, read, criteria)
+            return _permanent(context, response, text, read, criteria)
     if status in criteria.statuses:
         requires_json = criteria.requires_json and (bool(response.content) or not criteria.allows_empty)
         if requires_json and 200 <= status < 300 and response.body is UNDEFINED:
             kind = response.headers.get("Content-Type") or "no content type"
             what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
-            raise TransientError(context.describe(response, what), may_have_been_processed=True, status=status)
-        return
-    read = read or scope.with_response(response)
+            return TransientError(context.describe(response, what), may_have_been_processed=True)
+        return None
     retry_if = any(
         condition is not None and condition.evaluate(read) for condition in (criteria.retry_if, connection.retry_if)
     )
     text = api_message(context, response, read)
     if retry_if or status in connection.retry_statuses:
-        raise TransientError(
+        return TransientError(
             context.describe(response, _answered(status, text)),
             may_have_been_processed=not retry_if and status not in _NOT_PROCESSED,
-            status=status,
-            retry_after=retry_after(response),
             unknown_job=_is_unknown_job(criteria, read),
         )
-    raise _permanent(context, response, text, read, criteria)
+    return _permanent(context, response, text, read, criteria)
 
 
 def _permanent(
     context: CallContext, response: Response, text: str, read: Scope, criteria: SuccessCriteria
 ) -> PermanentError:
-    return PermanentError(
-        context.describe(response, _answered(response.status, text)),
-        status=response.status,
-        retry_after=retry_after(response),
-        unknown_job=_is_unknown_job(criteria, read),
-    )
+    message = context.describe(response, _answered(response.status, text))
+    return PermanentError(message, unknown_job=_is_unknown_job(criteria, read))
 
 
 def _answered(status: int, text: str) -> str:
@@ -138,14 +158,26 @@ def default_error_message(body: Any) -> Any:
     return next((place for place in places if isinstance(place, str) and place), None)
 
 
-def retry_after(response: Response) -> float | None:
-    """Return the seconds that a response asks to wait, from both forms of `Retry-After`; None if it does not."""
-    text = response.headers.get("Retry-After")
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - clock().time())
-    except (TypeError, ValueError):
-        return None
+def requested_wait(connection: Connection, response: Response, read: Scope) -> float | None:
+    """Return the seconds that a response asks to wait, where the spec says or in `Retry-After`; None if it does not."""
+    value = None
+    if connection.retry_after is not None:
+        with suppress(EvaluationError):
+            value = connection.retry_after.first(read)
+    if value is None:
+        value = response.headers.get("Retry-After")
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value >= _FIRST_EPOCH:
+        try:
+            value = epoch_seconds(value) - _time_of(response)
+        except EvaluationError:
+            return None
+    return min(max(0.0, value), connection.spec.retry.max_retry_after)
+
+
+def _time_of(response: Response) -> float:
+    """Return when a response was sent, by the server's own clock if it says so."""
+    with suppress(EvaluationError):
+        return epoch_seconds(response.headers.get("Date"))
+    return clock().time()

@@ -26,9 +26,9 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.events import Events
-from yaml_connector._http.messages import HttpRequest, Response
+from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
-from yaml_connector._http.response_policy import SuccessCriteria, retry_after
+from yaml_connector._http.response_policy import SuccessCriteria
 from yaml_connector._spec.sections import Batch
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
@@ -37,30 +37,31 @@ _MANY_CHARACTERS = 5000  # of the ids of one request: with one more, they are wi
 _REFUSED = frozenset({400, 404, 410, 413, 414, 422})  # one id may be the reason
 _MOST_HALVES = 30  # further requests for one that is refused: enough to find two ids among a hundred
 _MOST_GROUPS = 1000
-_SLOW_DOWN = frozenset({429, 503})
 _PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a batch says of a job: its item as a response. Without one, the job is asked for alone; `refused`: from now
-    on, since the API refuses a batch with its id."""
+    on, since the API refuses a batch with its id. `not_before`: see CallContext."""
 
     response: Response | None = None
     refused: bool = False
+    not_before: float = 0.0
 
 
 _LACKING, _REFUSAL = Answer(), Answer(refused=True)
 
 
 class _Window:
-    """One pending batch request: its jobs by id, and their waiters."""
+    """One pending batch request: its jobs by id, and their waiters. `pauses`: it waits as long as the API asks for."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.characters = 0
         self.waiting: list[tuple[str, asyncio.Future[Answer]]] = []
         self.full = asyncio.Event()
+        self.pauses = True
 
     def join(self, job: dict[str, Any], length: int) -> asyncio.Future[Answer]:
         """Let a job join, whose id has this length in a URL; returns where its answer will be."""
@@ -94,18 +95,9 @@ class _Group(Events):
         """Tell whether there is nothing to remember."""
         return self.window is None and self.not_before <= clock().monotonic()
 
-    def exchange(
-        self,
-        request: HttpRequest,
-        response: Response | None,
-        failure: TransientError | None,
-        seconds: float,
-        login: bool,
-    ) -> None:
-        """Take note of a response that asks for a pause."""
-        if response is not None and response.status in _SLOW_DOWN:
-            pause = retry_after(response) or (_PAUSE_AFTER_429 if response.status == 429 else 0.0)
-            self.not_before = max(self.not_before, clock().monotonic() + pause)
+    def asked_to_wait(self, seconds: float) -> None:
+        """Pause; `seconds` from now on, at least."""
+        self.not_before = max(self.not_before, clock().monotonic() + seconds)
 
 
 class Batcher:
@@ -127,9 +119,11 @@ class Batcher:
         """What the batch request refers to."""
         return self._request.names | self._items.names | self._id.names
 
-    async def ask(self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any) -> Answer:
-        """Ask for a job together with others. `group` is the same for jobs that may share a request. Raises as
-        `client.send` does."""
+    async def ask(
+        self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any, *, pauses: bool = True
+    ) -> Answer:
+        """Ask for a job together with others. `group` is the same for jobs that may share a request. With `pauses`
+        false the request is sent though the API asked to wait. Raises as `client.send` does."""
         length = len(quote(job["id"], safe="", errors="replace"))
         if length > _LONGEST_ID:
             return _REFUSAL
@@ -145,10 +139,13 @@ class Batcher:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         found = window.join(job, length)
+        window.pauses = window.pauses and pauses
         if len(window.jobs) >= self._most or window.characters >= _MANY_CHARACTERS:
             sharing.window = None
             window.full.set()
-        return await found
+        answer = await found
+        context.not_before = max(context.not_before, answer.not_before)
+        return answer
 
     async def _serve(self, group: _Group, window: _Window, context: CallContext, scope: Scope) -> None:
         """Wait for the window, send the batch, and resolve every waiter."""
@@ -174,7 +171,7 @@ class Batcher:
         wait = 0.0 if window.full.is_set() else self._window
         while True:
             await _until(window.full, wait)
-            pause = group.not_before - clock().monotonic()
+            pause = group.not_before - clock().monotonic() if window.pauses else 0.0
             if pause >= context.remaining():
                 message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
                 raise TransientError(message, may_have_been_processed=False, status=429, retry_after=pause)
@@ -214,6 +211,10 @@ class Batcher:
         scope = Scope(config=scope.config, secrets=scope.secrets, base_url=scope.base_url, jobs=jobs, steps={})
         try:
             response = await client.send(context, self._request, scope, self._criteria)
+        except TransientError as failure:
+            if failure.status == 429 and not failure.retry_after:
+                context.events.asked_to_wait(_PAUSE_AFTER_429)
+            raise
         except (EvaluationError, PermanentError) as failure:
             if isinstance(failure, PermanentError) and failure.status not in _REFUSED:
                 raise
@@ -225,7 +226,7 @@ class Batcher:
             with suppress(EvaluationError):  # of this item; its job is asked for alone
                 identity = self._id.first(read.with_names(item=item))
                 if identity is not None and (job_id := as_text(identity)) in asked_for:
-                    answers[job_id] = Answer(_Item(response, item))
+                    answers[job_id] = Answer(_Item(response, item), not_before=context.not_before)
         return answers
 
 

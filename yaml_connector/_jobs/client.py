@@ -23,7 +23,7 @@ from yaml_connector._jobs.logs import LogPage, read_logs
 from yaml_connector._jobs.meta import LARGEST, JobMeta
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
-from yaml_connector._jobs.status import Status
+from yaml_connector._jobs.status import Status, read_links
 from yaml_connector._jobs.steps import run_steps
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
@@ -129,7 +129,12 @@ class JobClient:
         with redacted_errors(context):
             meta = await CreateOperation(self.plan.create, context, scope, meta).run()
         if meta.create_error is None:
-            self.cache.get(meta).secrets = dict(values.secrets)
+            state = self.cache.get(meta)
+            state.secrets = dict(values.secrets)
+            if context.not_before > clock().monotonic() and self.spec.get is not None:
+                state.next_poll, state.phase = context.not_before, "QUEUED"
+                links = read_links(self.plan.poll.status, scope.with_names(job=meta.job), static=True)
+                state.status = Status("QUEUED", "submitted; the API asked to wait before it is asked", links)
         return meta
 
     # --- get --------------------------------------------------------------------------------------------------------
@@ -141,7 +146,7 @@ class JobClient:
         if meta.decode_error is not None:
             problem = EvaluationError(f"{meta.decode_error}; the job itself may still be running")
             if meta.is_foreign:
-                return unreadable(self.plan.poll, self._foreign.get(meta), problem, None)
+                return unreadable(self.plan.poll, self._foreign.get(meta), problem)
             return Status("FAILED", str(problem))
         state = self.cache.get(meta)
         if secrets:
@@ -177,7 +182,8 @@ class JobClient:
         except (CallError, EvaluationError, ConfigError) as failure:
             if context is not None:
                 redact_error(context, failure)
-            return unreadable(plan.poll, state, failure, scope)
+            not_before = context.not_before if context is not None else 0.0
+            return unreadable(plan.poll, state, failure, scope, not_before=not_before)
         except Exception as failure:  # a bug here must not fail a job that runs
             where = "".join(format_tb(failure.__traceback__))  # without the message: it may hold a secret
             metrics.logger.error("get of %s failed unexpectedly: %s\n%s", meta.name, type(failure).__name__, where)

@@ -11,7 +11,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._expressions.value_types import rfc3339
+from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics

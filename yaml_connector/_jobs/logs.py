@@ -16,7 +16,7 @@ from yaml_connector._expressions.compile import Expression, Extraction, compile_
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._expressions.value_types import epoch_seconds
+from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._expressions.value_types import rfc3339
+from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.messages import Response
-from yaml_connector._http.response_policy import retry_after
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
 from yaml_connector._jobs.cache import JobState
@@ -89,6 +88,8 @@ async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallCont
     finally:
         if outcome.cursor is not None:  # also after a page that could not be fetched: the next get goes on there
             state.cursor = outcome.cursor
+    if context.not_before:
+        state.next_poll = max(state.next_poll, context.not_before)
     if state.unreadable_since is not None:
         readable_again(plan, state)
     return status
@@ -102,14 +103,11 @@ async def _get(
         return Status("SUCCEEDED")
     if plan.batcher is not None and not state.asked_alone:
         group = (context.endpoint.base_url, to_json(scope.config), context.secrets)  # those that share requests
-        answer = await plan.batcher.ask(context, scope, meta.job, group)
+        is_last = _tolerated_until(plan, state) <= clock().monotonic()
+        answer = await plan.batcher.ask(context, scope, meta.job, group, pauses=not is_last)
         outcome.response, state.asked_alone = answer.response, answer.refused
     if outcome.response is None:
         await run_steps(steps, context, scope, outcome)
-    response = outcome.response
-    if isinstance(response, Response) and "Retry-After" in response.headers:
-        wait = retry_after(response) or 0.0  # do not ask again before the API wants it
-        state.next_poll = max(state.next_poll, clock().monotonic() + wait)
     reading = read_status(plan.status, outcome.scope(scope))
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()
@@ -160,8 +158,18 @@ def readable_again(plan: PollPlan, state: JobState) -> None:
     state.unreadable_since = None
 
 
-def unreadable(plan: PollPlan, state: JobState, failure: Exception, scope: Scope | None) -> Status:
-    """Return the status of a job that could not be read: the last phase known, until the tolerance is over."""
+def _tolerated_until(plan: PollPlan, state: JobState) -> float:
+    """Return when a job that cannot be read is given up, of the clock's `monotonic`; never if it can be read."""
+    return inf if state.unreadable_since is None else state.unreadable_since + plan.settings.tolerance
+
+
+def unreadable(
+    plan: PollPlan, state: JobState, failure: Exception, scope: Scope | None = None, *, not_before: float = 0.0
+) -> Status:
+    """Return the status of a job that could not be read: the last phase known, until the tolerance is over.
+
+    `scope` is what its links see, `not_before` when the API may be asked again.
+    """
     settings, now = plan.settings, clock().monotonic()
     links = read_links(plan.status, scope, static=True) if scope is not None else []
     if state.unreadable_since is None:
@@ -169,11 +177,13 @@ def unreadable(plan: PollPlan, state: JobState, failure: Exception, scope: Scope
         metrics.became_unreadable(plan.task_type, state)
     since = state.unreadable_since
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
-        state.next_poll = max(state.next_poll, now + (failure.retry_after or _PAUSE_AFTER_429))
+        not_before = max(not_before, now + (failure.retry_after or _PAUSE_AFTER_429))
+    # however long the API wants to be left alone: before the job is given up, it is asked for once more
+    state.next_poll = min(max(state.next_poll, not_before), _tolerated_until(plan, state))
     metrics.UNREADABLE.labels(plan.task_type).inc()
     when = rfc3339(datetime.fromtimestamp(state.unreadable_at, UTC), "seconds")
     message = f"unreadable since {when}: {truncate(str(failure), _MESSAGE_LENGTH)}"
-    if now - since >= settings.tolerance:
+    if now >= _tolerated_until(plan, state):
         metrics.no_longer_unreadable(plan.task_type, state, now - since)
         return Status(settings.give_up, f"given up after {now - since:.0f} s: {message}", links)
     phase = state.phase or "RUNNING"

@@ -67,7 +67,7 @@ class _SpecChecker(FieldChecker):
         connection, names = self.spec.connection, self.names.connection
         answer = self.names.base.plus(*ANSWER_NAMES, job=self.names.job, steps=None, item=None)
         for path, mark, value in slots(connection, ("connection",)):
-            if path[1] in ("retry_if", "error_message"):
+            if path[-1] in ("retry_if", "error_message", "retry_after"):
                 self.slot(path, mark, value, answer)
             elif path[1] == "auth":
                 names_here = names.plus("jwt") if path[2] == "request" and connection.auth.jwt else names  # type: ignore[union-attr]

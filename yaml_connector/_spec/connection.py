@@ -12,7 +12,7 @@ from yaml_connector._spec.requests import Request
 
 
 class Retry(Model):
-    """How a failed request is retried, with full jitter. `Retry-After` is respected."""
+    """How a failed request is retried, with full jitter, and how the wait that the API asks for is found."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100, description="The number of attempts, including the first.")] = 3
     initial_delay: Annotated[
@@ -22,6 +22,17 @@ class Retry(Model):
     status_codes: Annotated[
         list[Annotated[int, Field(ge=100, le=599)]], Field(description="The status codes to retry.")
     ] = Field(default_factory=lambda: [408, 425, 429, 500, 502, 503, 504])
+    retry_after: Annotated[
+        Extract,
+        Field(
+            description="How long to wait, where the API does not say it in `Retry-After` (which counts if this is "
+            "null): seconds, epoch seconds, or a time. It is read from every response.",
+            examples=["${{ headers['x-ratelimit-reset'] if headers['x-ratelimit-remaining'] == '0' }}"],
+        ),
+    ] = None
+    max_retry_after: Annotated[
+        Duration, Field(description="The longest wait that a server may ask for; a longer one is cut.")
+    ] = 300.0
 
 
 class RateLimit(Model):
@@ -65,7 +76,11 @@ class Connection(Model):
     check: Annotated[Request | None, Field(description="The request that `yaml-connector check` makes.")] = None
     timeout: Annotated[Duration, Field(description="The time for one attempt.")] = 5.0
     retry: Annotated[
-        Retry, Field(description="How a failed request is retried, with full jitter. `Retry-After` is respected.")
+        Retry,
+        Field(
+            description="How a failed request is retried, with full jitter, and how the wait that the API asks for "
+            "is found."
+        ),
     ] = Field(default_factory=Retry)
     retry_if: Annotated[
         Condition | None,

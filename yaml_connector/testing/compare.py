@@ -11,7 +11,8 @@ from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.regex import Pattern, compile_regex
-from yaml_connector._expressions.value_types import as_plain, epoch_seconds
+from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._http.redact import Redactor
 from yaml_connector._spec.fields import Path
 from yaml_connector.errors import EvaluationError

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -145,6 +146,14 @@ class TestTimestamp:
             ("2024-05-01T12:00:00", 1714564800),
             ("2024-05-01", 1714521600),
             ("1969-12-31T23:59:59Z", -1),
+            ("2024-05-01 12:00:00 UTC", 1714564800),
+            ("2024-05-01 12:00:00.25 UTC", 1714564800.25),
+            ("2024-05-01 12:00:00 GMT", 1714564800),
+            ("2024-05-01 12:00:00 +0000 UTC", 1714564800),
+            ("Wed, 01 May 2024 12:00:00 GMT", 1714564800),
+            ("Wed, 01 May 2024 14:00:00 +0200", 1714564800),
+            ("Wednesday, 01-May-24 12:00:00 GMT", 1714564800),
+            ("Wed May  1 12:00:00 2024", 1714564800),
             (1714564800, 1714564800),
             (1714564800.5, 1714564800.5),
             (1714564800123, 1714564800.123),
@@ -179,10 +188,22 @@ class TestTimestamp:
             "9" * 400,
             "-62135596801",
             -90_000_000_000,
+            "Wed, 99 Foo 2024 12:00:00 GMT",
+            "Wed, 01 May 99999 12:00:00 GMT",
+            "Wed, 01 May 2024 12:00:00 +9999999",
+            "Wed,",
+            "soon, at noon",
+            "UTC",
+            "2024-05-01 12:00:00 CEST",
         ],
     )
     def test_of_what_is_no_time_is_a_problem(self, given_: Any) -> None:
         problem("x | timestamp", x=given_)
+
+    @given(st.text(alphabet="0123456789:-+ ,.TZAPRMONGUC", max_size=40).map(lambda text: f"Wed, {text}"))
+    def test_of_a_date_of_an_odd_form_is_a_number_or_a_problem(self, text: str) -> None:
+        with suppress(EvaluationError):
+            assert isinstance(value("x | timestamp", x=text), int | float)
 
     @given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))
     def test_agrees_with_python(self, moment: datetime) -> None:
