@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.follower import JobFollower
 from yaml_connector._jobs.logs import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
-from yaml_connector.cli._live.recorder import RecordedExchange, RecordingJobClient
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector.cli._live.recorder import RecordedExchange
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
+_CANCELLED_WITHIN = 30.0  # seconds that a job which took too long has to end
 _CREATES = 3  # Flyte tries a create again that may work the next time
 T = TypeVar("T")
 
@@ -27,6 +30,30 @@ class Audience(Protocol):
 
     def tell(self, kind: str, text: str) -> None:
         """Show a text, which is redacted. `kind` is submitted, phase, info, link, log, note or wire."""
+
+
+class JobDriver(Protocol):
+    """What a run needs of its job's side: a `RecordingJobClient`, or a service."""
+
+    spec: ConnectorSpec
+
+    async def create(self, values: CreateValues) -> JobMeta: ...
+
+    async def get(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> Status: ...
+
+    async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None: ...
+
+    def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]: ...
+
+    async def close(self) -> None: ...
+
+    def redact(self, text: str) -> str: ...
+
+    def redact_tree(self, value: Any) -> Any: ...
+
+    def take(self) -> list[RecordedExchange]: ...
+
+    def lines_of(self, exchange: RecordedExchange) -> list[str]: ...
 
 
 @dataclass
@@ -42,7 +69,10 @@ class CallRecord:
 
 @dataclass
 class Ended:
-    """How a run ended. `left`: the job has not ended; the run has told how to find it."""
+    """How a run ended.
+
+    `left`: the job has not ended; the run has told how to find it. `timed_out`: it took too long, and was cancelled.
+    """
 
     meta: JobMeta
     status: Status
@@ -51,6 +81,11 @@ class Ended:
     cancelled: bool = False
     lines: list[str] = field(default_factory=list)
     phases: list[tuple[float, str]] = field(default_factory=list)
+    timed_out: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        return self.status.phase == "SUCCEEDED" and not self.timed_out
 
 
 class Interrupts:
@@ -81,21 +116,25 @@ class Interrupts:
 
 
 class InteractiveRun:
-    """One job of one connector. `remember` is given each call that was made."""
+    """One job of one connector. `remember` is given each call that was made. A job that takes longer than `timeout`
+    seconds is cancelled, as at Ctrl-C, and left if that takes too long, too."""
 
     def __init__(
         self,
-        connector: RecordingJobClient,
+        connector: JobDriver,
         values: CreateValues,
         audience: Audience,
         *,
         verbose: bool = False,
+        timeout: float | None = None,
         remember: Callable[[CallRecord], None] = lambda record: None,
     ) -> None:
         self.connector = connector
         self.values = values
         self.audience = audience
         self.verbose = verbose
+        self.timeout = timeout
+        self.timed_out = False
         self.remember = remember
         self.began = clock().monotonic()
         self.interrupts = Interrupts()
@@ -108,6 +147,7 @@ class InteractiveRun:
     async def run(self) -> Ended:
         """Submit the job and follow it to its end. Raises CallError if it could not be submitted."""
         with self.interrupts:
+            waiting = self._after(self.timeout, self._time_out)
             try:
                 meta = await self._unless_left(self._create())
                 if meta is None:
@@ -117,6 +157,7 @@ class InteractiveRun:
                     )
                 return await self._unless_left(self._follow(meta)) or self._left(meta)
             finally:
+                waiting.cancel()
                 await self.connector.close()
 
     async def _unless_left(self, work: Coroutine[Any, Any, T]) -> T | None:
@@ -130,6 +171,20 @@ class InteractiveRun:
             for task in (doing, leaving):
                 task.cancel()
             await asyncio.gather(doing, leaving, return_exceptions=True)
+
+    def _after(self, seconds: float | None, act: Callable[[], None]) -> asyncio.Handle:
+        """Act after a time; None is never."""
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(seconds or 0.0, act)
+        if seconds is None:
+            handle.cancel()
+        return handle
+
+    def _time_out(self) -> None:
+        assert self.timeout is not None
+        self.timed_out = True
+        self._tell("note", f"the job takes longer than {duration_text(self.timeout)}")
+        self.interrupts.first.set()
 
     def _elapsed(self) -> float:
         return clock().monotonic() - self.began
@@ -193,7 +248,12 @@ class InteractiveRun:
             self.cancelled = await self._cancel(meta)
             if not self.cancelled:
                 return None
-            await follower.follow()
+            enough = asyncio.Event()
+            waiting = self._after(_CANCELLED_WITHIN if self.timed_out else None, enough.set)
+            await follower.follow(stop=enough)
+            waiting.cancel()
+            if not self.status.is_terminal:
+                return None
         return self._ended(meta)
 
     async def _get(self, meta: JobMeta) -> Status:
@@ -219,7 +279,7 @@ class InteractiveRun:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     async def _cancel(self, meta: JobMeta) -> bool:
-        if self.connector.plan.delete is None:
+        if self.connector.spec.delete is None:
             self._tell("note", "the spec has no delete: the job cannot be cancelled")
             return False
         self._tell("note", f"cancelling the job {meta.id} (Ctrl-C again leaves it running)")
@@ -239,4 +299,4 @@ class InteractiveRun:
         return self._ended(meta, left=True)
 
     def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
-        return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases)
+        return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases, self.timed_out)

@@ -11,8 +11,7 @@ import click
 from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._spec import PHASES
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._live.interactive_run import Ended
-from yaml_connector.cli._live.recorder import RecordingJobClient
+from yaml_connector.cli._live.interactive_run import Ended, JobDriver
 
 _LABELS = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}
 
@@ -38,7 +37,7 @@ class Timeline:
             click.echo(f"{when}  {_LABELS.get(kind, '')}{shown}", err=self._quiet)
 
 
-def end_data(ended: Ended, client: RecordingJobClient) -> dict[str, Any]:
+def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:
     """Return the end of a run as JSON can hold it, redacted."""
     status = ended.status
     data = {
@@ -52,12 +51,13 @@ def end_data(ended: Ended, client: RecordingJobClient) -> dict[str, Any]:
         "phases": [{"seconds": round(at, 1), "phase": phase} for at, phase in ended.phases],
         "seconds": round(ended.seconds, 1),
         "left_running": ended.left,
+        "timed_out": ended.timed_out,
     }
     redacted: dict[str, Any] = client.redact_tree(data)
     return redacted
 
 
-def echo_outputs(ended: Ended, client: RecordingJobClient) -> None:
+def echo_outputs(ended: Ended, client: JobDriver) -> None:
     """Print the outputs of a run, if there are any."""
     outputs = end_data(ended, client)["outputs"]
     if outputs:

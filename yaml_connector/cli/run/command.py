@@ -17,24 +17,38 @@ from yaml_connector.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from yaml_connector.cli._live.interactive_run import Ended
-    from yaml_connector.cli._live.recorder import RecordingJobClient
+    from yaml_connector.cli._live.interactive_run import Ended, JobDriver
 
 
 @click.command()
 @click.argument("spec", metavar="SPEC")
 @job_options
+@click.option("--service", metavar="HOST:PORT", help="Run the job through this connector service, as Flyte does.")
+@click.option("--timeout", metavar="DURATION", help="Cancel a job that takes longer: 10m.")
 @click.option("--dry-run", is_flag=True, help="Show the create request that would be sent, and send nothing.")
 @verbose_option
 @format_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.pass_context
-def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: bool, form: str, as_json: bool) -> None:
+def run(
+    ctx: click.Context,
+    spec: str,
+    job: JobOptions,
+    service: str | None,
+    timeout: str | None,
+    dry_run: bool,
+    verbose: bool,
+    form: str,
+    as_json: bool,
+) -> None:
     """Run one real job from the terminal, as Flyte would, without Flyte.
 
     SPEC is a task type, or the path of a spec. Phases, info, links and log lines are shown as they come, outputs at the
     end. Ctrl-C cancels the job; Ctrl-C twice leaves it running and says how to find it. Exit code 1 unless it
     succeeded.
+
+    With --service, the calls go to a running service over gRPC: it sends the requests, with its own secrets where
+    --secret gives none. Its task type must be that of SPEC. This tests a deployment.
 
     Secrets come from --secret, else from the spec's env and file. (`flyte run --local` has no --secret: there, the
     secret alice-api-key of Flyte's store is read from the variable ALICE_API_KEY.)
@@ -42,6 +56,7 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
     \b
     Example:
       yaml-connector run batch_job --input name=hello --config timeout_seconds=60 --secret api_key=env:ALICE_KEY
+      yaml-connector run --service 127.0.0.1:8000 --timeout 10m batch_job --input name=hello
     """
     import asyncio
 
@@ -51,7 +66,10 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs, end_data
 
     loaded = resolve(spec)
-    values = create_values(loaded.spec, job, needs_secrets=not dry_run)
+    if service is not None and (dry_run or verbose):
+        raise click.UsageError("--service shows no requests: the service sends them, and logs them at its debug level")
+    limit = _seconds(timeout)
+    values = create_values(loaded.spec, job, needs_secrets=not dry_run and service is None)
     as_json = as_json or form == "json"
     if dry_run:
         from yaml_connector.cli.run.dry_run import preview_create
@@ -60,13 +78,32 @@ def run(ctx: click.Context, spec: str, job: JobOptions, dry_run: bool, verbose: 
         click.echo(json.dumps(preview.data(), indent=2, ensure_ascii=False) if as_json else printable(preview.text()))
         ctx.exit(0 if preview.problem is None else 1)
 
-    async def drive() -> tuple[Ended, RecordingJobClient]:
-        client = RecordingJobClient(loaded, values.secrets.values())
-        return await InteractiveRun(client, values, Timeline(quiet=as_json), verbose=verbose).run(), client
+    async def drive() -> tuple[Ended, JobDriver]:
+        client: JobDriver
+        if service is not None:
+            from yaml_connector.cli.run.by_service import RecordedServiceJob
+
+            client = RecordedServiceJob(service, loaded, values)
+        else:
+            client = RecordingJobClient(loaded, values.secrets.values())
+        running = InteractiveRun(client, values, Timeline(quiet=as_json), verbose=verbose, timeout=limit)
+        return await running.run(), client
 
     ended, client = asyncio.run(drive())
     if as_json:
         click.echo(json.dumps(end_data(ended, client), indent=2, ensure_ascii=False))
     else:
         echo_outputs(ended, client)
-    ctx.exit(0 if ended.status.phase == "SUCCEEDED" else 1)
+    ctx.exit(0 if ended.is_success else 1)
+
+
+def _seconds(timeout: str | None) -> float | None:
+    if timeout is None:
+        return None
+    from yaml_connector._expressions.value_types import parse_duration
+    from yaml_connector.errors import EvaluationError
+
+    try:
+        return parse_duration(timeout)
+    except EvaluationError as problem:
+        raise click.UsageError(f"--timeout: {problem}") from None

@@ -1,0 +1,16 @@
+"""`run --service`: the job of a running connector service, with what is shown of it masked."""
+
+from __future__ import annotations
+
+from yaml_connector._jobs.create import CreateValues
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector.cli._live.recorder import Recorder
+from yaml_connector.flyte.service_jobs import ServiceJobClient
+
+
+class RecordedServiceJob(Recorder, ServiceJobClient):
+    """A job of the service at an address. Raises CallError if none answers there."""
+
+    def __init__(self, address: str, loaded: LoadedSpec, values: CreateValues) -> None:
+        Recorder.__init__(self, loaded.spec, values.secrets.values())
+        ServiceJobClient.__init__(self, address, loaded, values)
