@@ -1,7 +1,7 @@
 """Bounds the time and the memory of any expression.
 
-What can make much out of little (repeating, joining, replacing, padding, formatting) is sized up before it is done. All
-results together count against what one evaluation may do.
+All that an expression does counts, in nanoseconds of a usual machine, before it is done: a call, an item, a character.
+What can make much out of little (repeating, joining, replacing, padding, formatting) is also sized up first.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from itertools import islice
 from typing import Any
@@ -20,11 +21,17 @@ _LARGEST_REPEATED = 1_000_000  # characters that '*' may give
 _LARGEST_LIST = 100_000  # items that '*' may give, all levels together
 _LARGEST_COUNT = 1_000_000  # a width, a number of items
 LARGEST_RANGE = 10_000
-_LONGEST_WRAPPED = 50_000  # characters: the time grows with their square
-_WORK = 4 * LARGEST_TEXT  # characters, items and calls of one evaluation
-_CALL = 64  # what a call counts for, besides its result
-_SLOW = 20  # what a character counts for where it takes that much longer
+_MOST_BITS = 20_000  # of a number that is calculated with
 _TOO_LARGE = "the result would be too large"
+
+# nanoseconds
+_WORK = 1_000_000_000  # of one evaluation
+_CALL = 1_000
+_NODE = 300  # of a walk through a value
+_ITEM = 300  # that a filter goes through
+_COPIED = 10  # an item that is copied
+_SEARCHED = 50  # an item that `in` compares
+_LOOKED_UP = 4_000  # an item that a filter looks something up in, or compares by a key
 
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[-+ #0]*(\*|\d+)?(?:\.(\*|\d+))?")
 _BRACES = re.compile(r"\{[^{}]*(?:(\{)|\})")
@@ -35,6 +42,7 @@ Growth = Callable[..., int]  # from what a filter or method is given to a size t
 
 class _Budget(threading.local):
     left = _WORK
+    each = _WORK  # what an evaluation has for itself; 0: it shares what is left
 
 
 _budget = _Budget()
@@ -42,12 +50,24 @@ _budget = _Budget()
 
 def reset() -> None:
     """An evaluation begins."""
-    _budget.left = _WORK
+    if _budget.each:
+        _budget.left = _budget.each
 
 
-def consume(amount: int) -> None:
-    """So much was done; raises SecurityError if that is too much for one evaluation."""
-    _budget.left -= amount
+@contextmanager
+def limited(nanoseconds: int) -> Iterator[None]:
+    """All evaluations inside may take so much together."""
+    before = _budget.left, _budget.each
+    _budget.left, _budget.each = nanoseconds, 0
+    try:
+        yield
+    finally:
+        _budget.left, _budget.each = before
+
+
+def consume(nanoseconds: int) -> None:
+    """So much is done; raises SecurityError if that is too much for one evaluation."""
+    _budget.left -= nanoseconds
     if _budget.left < 0:
         raise SecurityError("this takes too much work for one expression")
 
@@ -60,10 +80,16 @@ def cost(value: Any) -> int:
         if isinstance(item, str):
             total += len(item)
         elif isinstance(item, Mapping):
+            consume(2 * _NODE * len(item))
             waiting.extend(item.values())
             total += sum(map(len, map(str, item)))
         elif isinstance(item, list | tuple | set | range):
+            consume(_NODE * len(item))
             waiting.extend(item)
+        elif isinstance(item, int):
+            bits = item.bit_length()
+            consume(bits * bits // 1000)  # its digits take that long
+            total += bits // 3
         total += 4
     return total
 
@@ -84,14 +110,20 @@ def small_range(*args: int) -> range:
 
 
 def check_operator(operator: str, left: Any, right: Any) -> None:
-    """Raise SecurityError if `left * right`, `left ** right` or `left % right` would be too large."""
-    if operator == "%":
-        if isinstance(left, str):
-            check_size(_percent(left, right))
-    elif operator == "**":
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > 10_000:
+    """Raise SecurityError if an arithmetic operation would take too long or give too much."""
+    consume(_CALL)
+    if isinstance(left, int) and isinstance(right, int):
+        if max(left.bit_length(), right.bit_length()) > _MOST_BITS:
+            raise SecurityError("a number has too many digits to calculate with")
+        if operator == "**" and left.bit_length() * abs(right) > 10_000:
             raise SecurityError("the result of '**' would be too large")
-    else:
+    elif operator == "%" and isinstance(left, str):
+        check_size(_percent(left, right))
+    elif operator == "+" and isinstance(left, str | list | tuple):
+        size = _length(left) + _length(right)
+        check_size(size)
+        consume(_COPIED * size)
+    elif operator == "*":
         for value, count in ((left, right), (right, left)):
             if isinstance(count, int) and isinstance(value, str | bytes | list | tuple):
                 text = isinstance(value, str | bytes)
@@ -101,17 +133,33 @@ def check_operator(operator: str, left: Any, right: Any) -> None:
                 consume(max(size, 0))
 
 
+def check_slice(value: Any) -> None:
+    """Count a slice of a value."""
+    consume(_CALL + _COPIED * _length(value))
+
+
 def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that is sized up before it runs, and whose result counts."""
     growth = _FILTERS.get(name)
+    speed = _CHARACTERS.get(name, 0)
+    item = _LOOKED_UP if name in _PER_ITEM else _ITEM
     skip = 1 if getattr(function, "jinja_pass_arg", None) else 0
 
     @wraps(function)  # keeps Jinja's mark of what the filter is given first
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if growth is not None and len(args) > skip:
-            given = [_listed(arg) for arg in args[skip:]]
-            args = (*args[:skip], *given)
-            check_size(growth(*given, **kwargs))
+        consume(_CALL)
+        if len(args) > skip:
+            value = args[skip]
+            if growth is not None:
+                args = (*args[:skip], *map(_listed, args[skip:]))
+                check_size(growth(*args[skip:], **kwargs))
+                value = args[skip]
+            elif isinstance(value, Iterator):
+                args = (*args[:skip], _counted(value, item), *args[skip + 1 :])
+            if speed:
+                consume(cost(value) * speed)
+            elif isinstance(value, str | bytes | Mapping | list | tuple | set | range):
+                consume(len(value) * item)
         result = function(*args, **kwargs)
         _count(result)
         return result
@@ -119,14 +167,38 @@ def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
     return guarded
 
 
+def bounded_test(name: str, function: Any) -> Callable[..., Any]:
+    """A test that counts, also as many times as a filter asks it."""
+
+    @wraps(function)  # keeps Jinja's mark of what the test is given first
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        consume(_CALL)
+        if name == "in" and len(args) == 2:
+            value, container = args
+            if isinstance(container, str | bytes):
+                consume(_length(value) + len(container))
+            elif isinstance(container, list | tuple | range):
+                consume(len(container) * _SEARCHED)
+        elif name in ("lower", "upper") and args:
+            consume(cost(args[0]))
+        return function(*args, **kwargs)
+
+    return guarded
+
+
 def check_method(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Size a call of a text's method up; gives the arguments to call it with."""
+    """Size a call up; returns the arguments to call it with."""
+    consume(_CALL + sum(map(_length, args)) * _ITEM)
     owner = getattr(getattr(method, "__wrapped__", method), "__self__", None)
     if isinstance(owner, str):
-        growth = _METHODS.get(getattr(method, "__name__", ""))
+        name = getattr(method, "__name__", "")
+        consume(len(owner) * _CHARACTERS.get(name, 1))
+        growth = _METHODS.get(name)
         if growth is not None:
             args = tuple(_listed(arg) for arg in args)
             check_size(growth(owner, *args, **kwargs))
+    elif isinstance(owner, Mapping | list | tuple):
+        consume(len(owner) * _ITEM)
     return args
 
 
@@ -137,14 +209,24 @@ def count_result(result: Any) -> Any:
 
 
 def _count(result: Any) -> None:
-    size = len(result) if isinstance(result, str | bytes | list | tuple) else 0
+    size = _length(result)
     if size > LARGEST_TEXT:
         raise SecurityError(_TOO_LARGE)
-    consume(size + _CALL)
+    consume(size)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes | list | tuple | Mapping) else 0
 
 
 def _listed(value: Any) -> Any:
-    return list(islice(value, LARGEST_TEXT)) if isinstance(value, Iterator) else value
+    return list(islice(_counted(value, _ITEM), LARGEST_TEXT)) if isinstance(value, Iterator) else value
+
+
+def _counted(items: Iterator[Any], nanoseconds: int) -> Iterator[Any]:
+    for item in items:
+        consume(nanoseconds)
+        yield item
 
 
 # --- how large a result can become: one function for each filter or method that can make much of little
@@ -162,16 +244,20 @@ def _joined(value: Any, separator: Any = "", *rest: Any, d: Any = "", **named: A
 
 
 def _replaced(value: Any, old: Any, new: Any, count: Any = None, **named: Any) -> int:
+    consume(2 * cost([value, old, new]))
     text, old, new = str(value), str(old), str(new)
     return len(text) + text.count(old) * len(new)
 
 
 def _indented(value: Any, width: Any = 4, *rest: Any, **named: Any) -> int:
     text = str(value)
-    return len(text) + (text.count("\n") + 1) * (len(width) if isinstance(width, str) else abs(int(width)))
+    lines = text.count("\n") + 1
+    consume(lines * _ITEM)
+    return len(text) + lines * (len(width) if isinstance(width, str) else abs(int(width)))
 
 
 def _grouped(value: Any, count: Any = 1, fill_with: Any = None) -> int:
+    consume(abs(int(count)) * _ITEM)
     return cost(value) + abs(int(count)) * cost(fill_with)
 
 
@@ -183,16 +269,16 @@ def _rounded(value: Any, precision: Any = 0, *rest: Any, **named: Any) -> int:
     return LARGEST_TEXT + 1 if abs(int(precision)) > 1000 else 1
 
 
-def _wrapped(value: Any, *rest: Any, **named: Any) -> int:
-    return LARGEST_TEXT + 1 if len(str(value)) > _LONGEST_WRAPPED else len(str(value))
-
-
-def _slowly(value: Any, *rest: Any, **named: Any) -> int:
-    return _SLOW * cost(value)
+def _squared(value: Any, *rest: Any, **named: Any) -> int:
+    """For what takes time that grows with the square of a text."""
+    size = cost(value)
+    consume(size * size // 16)
+    return size
 
 
 def _percent(text: Any, *args: Any, **named: Any) -> int:
     text = str(text)
+    consume(len(text) * 10 + text.count("%") * _CALL)
     found = _PERCENT.findall(text)
     if any("*" in widths for widths in found):
         return LARGEST_TEXT + 1
@@ -201,6 +287,7 @@ def _percent(text: Any, *args: Any, **named: Any) -> int:
 
 
 def _formatted(text: str, *args: Any, **named: Any) -> int:
+    consume(len(text) * 10 + text.count("{") * 5 * _CALL)
     found = list(_BRACES.finditer(text))
     if any(match[1] for match in found):  # a width that is a value
         return LARGEST_TEXT + 1
@@ -221,12 +308,12 @@ _FILTERS: dict[str, Growth] = {
     "slice": _grouped,
     "tojson": _dumped,
     "round": _rounded,
-    "wordwrap": _wrapped,
     "format": _percent,
+    **dict.fromkeys(("striptags", "urlize", "wordwrap"), _squared),
     **dict.fromkeys(
-        ("json", "string", "kvjoin", "escape", "e", "forceescape", "list"), lambda value, *rest: cost(value)
+        ("json", "string", "kvjoin", "escape", "e", "forceescape", "list", "pprint", "xmlattr"),
+        lambda value, *rest, **named: cost(value),
     ),
-    **dict.fromkeys(("quote", "urlencode", "title", "wordcount", "urlize", "striptags", "xmlattr", "pprint"), _slowly),
 }
 _METHODS: dict[str, Growth] = {
     **dict.fromkeys(("center", "ljust", "rjust", "zfill"), _width),
@@ -235,5 +322,20 @@ _METHODS: dict[str, Growth] = {
     "expandtabs": lambda owner, tabsize=8: len(owner) + owner.count("\t") * abs(int(tabsize)),
     "format": _formatted,
     "format_map": _formatted,
-    "title": _slowly,
+    "striptags": _squared,
 }
+# nanoseconds of a character, for filters and methods of texts; they write anything else as text first
+_CHARACTERS: dict[str, int] = {
+    **dict.fromkeys(("b64decode", "b64encode", "basename", "bytelen", "capitalize", "lower", "trim", "truncate"), 5),
+    "upper": 5,
+    **dict.fromkeys(("escape", "e", "forceescape", "regex", "regex_replace", "sha256", "timestamp", "fingerprint"), 10),
+    **dict.fromkeys(("fromjson", "quote", "slug", "title", "tojson", "unescape", "urlencode", "wordcount"), 60),
+    "pprint": 400,
+}
+# filters that look up something in each item, or compare items
+_PER_ITEM = frozenset(
+    (
+        *("batch", "dictsort", "groupby", "list", "map", "max", "min", "reject", "rejectattr"),
+        *("select", "selectattr", "slice", "sort", "sum", "unique", "xmlattr"),
+    )
+)

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Undefined
 
+from yaml_connector._expressions.budget import reset
 from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, patterns, references, to_plain
 from yaml_connector._expressions.jinja import compile_tree as compile_jinja
 from yaml_connector._expressions.json_text import as_text
@@ -322,8 +323,19 @@ def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
         document = read(scope)
         return None if isinstance(document, Undefined) else find_first(document)
 
-    value_of = every if path.many else first
-    return Extraction(value_of, first, every, frozenset([(root,)]), raw, is_path=True)
+    read_all, read_first = (_evaluation(every), _evaluation(first)) if path.counts else (every, first)
+    value_of = read_all if path.many else read_first
+    return Extraction(value_of, read_first, read_all, frozenset([(root,)]), raw, is_path=True)
+
+
+def _evaluation(read: Callable[[Scope], Any]) -> Callable[[Scope], Any]:
+    """Return the function as an evaluation of its own."""
+
+    def evaluate(scope: Scope) -> Any:
+        reset()
+        return read(scope)
+
+    return evaluate
 
 
 def compile_extractions(raw: Any) -> Value:

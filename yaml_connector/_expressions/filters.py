@@ -12,10 +12,12 @@ from functools import wraps
 from typing import Any
 from urllib.parse import quote as url_quote
 
+from jinja2 import Environment, pass_environment
+from jinja2.filters import make_attrgetter
 from jinja2.runtime import Undefined
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.budget import check_size
+from yaml_connector._expressions.budget import check_operator, consume
 from yaml_connector._expressions.json_text import as_text, parse_json, to_json
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.regex import compile_regex
@@ -58,7 +60,7 @@ def _regex(value: Any, pattern: str, group: int | str = 1) -> str | None:
 
 
 def _regex_replace(value: Any, pattern: str, new: str) -> str:
-    return compile_regex(as_text(pattern)).replace(as_text(value), as_text(new), check_size)
+    return compile_regex(as_text(pattern)).replace(as_text(value), as_text(new))
 
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
@@ -106,6 +108,22 @@ def _null_safe(function: Callable[..., Any]) -> Callable[..., Any]:
         return None if value is None or isinstance(value, Undefined) else function(value, *args, **kwargs)
 
     return guarded
+
+
+@pass_environment
+def total(environment: Environment, items: Any, attribute: Any = None, start: Any = 0) -> Any:
+    """Jinja's `sum`, in linear time also for lists."""
+    value: Any = start
+    is_new = False
+    for item in items if attribute is None else map(make_attrgetter(environment, attribute), items):
+        if is_new and isinstance(item, list):
+            consume(len(item))
+            value += item
+            continue
+        check_operator("+", value, item)
+        value = value + item
+        is_new = type(value) is list
+    return value
 
 
 _OWN: dict[str, Callable[..., Any]] = {

@@ -7,7 +7,7 @@ from an *answer* it is undefined: false, comparisons with it are false, and so i
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateSyntaxError
@@ -18,13 +18,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from yaml_connector._expressions.budget import (
     bounded_filter,
+    bounded_test,
     check_method,
     check_operator,
+    check_slice,
+    consume,
     count_result,
     reset,
     small_range,
 )
-from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText
+from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText, total
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
 from yaml_connector._text import did_you_mean
@@ -34,6 +37,7 @@ Reference = tuple[str | int, ...]
 
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _MOST_SETTLED = 100_000  # items of them
+_SETTLED = 500  # nanoseconds of one
 _NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
 _DATA = frozenset({str, int, float, bool, list, dict, PathText})
 
@@ -48,11 +52,13 @@ class _ScopeContext(Context):
 
 class Sandbox(ImmutableSandboxedEnvironment):
     context_class = _ScopeContext
-    intercepted_binops = frozenset(["*", "**", "%"])
+    intercepted_binops = frozenset(["+", "-", "*", "/", "//", "**", "%"])
 
     def __init__(self, undefined: type[Undefined]) -> None:
         super().__init__(undefined=undefined, autoescape=False, cache_size=0)
-        self.filters = {name: bounded_filter(name, function) for name, function in {**self.filters, **FILTERS}.items()}
+        filters = {**self.filters, **FILTERS, "sum": total}
+        self.filters = {name: bounded_filter(name, function) for name, function in filters.items()}
+        self.tests = {name: bounded_test(name, function) for name, function in self.tests.items()}
         keep = ("dict", "namespace", "cycler", "joiner")
         self.globals = {name: self.globals[name] for name in keep} | FUNCTIONS | {"range": small_range}
 
@@ -69,6 +75,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return obj[argument]
         if isinstance(argument, str):
             return super().getattr(obj, argument)
+        if isinstance(argument, slice):
+            check_slice(obj)
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -115,6 +123,7 @@ def _settled_items(value: Any) -> Any:
     def settled(item: Any, depth: int) -> Any:
         nonlocal left
         left -= 1
+        consume(_SETTLED)
         if isinstance(item, StrictUndefined):
             item._fail_with_undefined_error()
         if isinstance(item, Undefined):
@@ -159,7 +168,40 @@ def parse(environment: Sandbox, source: str) -> nodes.Expr:
             raise EvaluationError(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
     for pattern in patterns(tree):
         compile_regex(pattern)
+    return cast(nodes.Expr, _with_counted_operators(tree).set_environment(environment))
+
+
+def _with_counted_operators(tree: nodes.Node) -> nodes.Node:
+    """Write `~` as the filter `join` and `in` as the test of that name: they count, and these operators do not."""
+    for node in [*tree.iter_child_nodes()]:
+        counted = _with_counted_operators(node)
+        if counted is not node:
+            _replace_child(tree, node, counted)
+    if isinstance(tree, nodes.Concat):
+        return nodes.Filter(nodes.List(tree.nodes, lineno=1), "join", [], [], None, None, lineno=1)
+    if isinstance(tree, nodes.Compare) and any(operand.op in ("in", "notin") for operand in tree.ops):
+        left, parts = tree.expr, list[nodes.Expr]()
+        for operand in tree.ops:
+            if operand.op in ("in", "notin"):
+                part: nodes.Expr = nodes.Test(left, "in", [operand.expr], [], None, None, lineno=1)
+                part = nodes.Not(part, lineno=1) if operand.op == "notin" else part
+            else:
+                part = nodes.Compare(left, [operand], lineno=1)
+            parts.append(part)
+            left = operand.expr
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = nodes.And(whole, part, lineno=1)
+        return whole
     return tree
+
+
+def _replace_child(tree: nodes.Node, old: nodes.Node, new: nodes.Node) -> None:
+    for name, value in tree.iter_fields():
+        if value is old:
+            setattr(tree, name, new)
+        elif isinstance(value, list):
+            value[:] = [new if item is old else item for item in value]
 
 
 def patterns(tree: nodes.Expr) -> Iterator[str]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector._expressions.budget import check_size
+from jinja2.exceptions import SecurityError
+
+from yaml_connector._expressions.budget import check_operator, consume, cost
 from yaml_connector._expressions.regex import Pattern, compile_regex
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
@@ -20,6 +22,9 @@ from yaml_connector.errors import EvaluationError
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 _EVERY = object()  # the step `[*]`
 _NOTHING = object()
+_STEP = 2000  # nanoseconds
+_MATCH = 1500
+_ITEM = 100
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
 )
@@ -29,10 +34,11 @@ _RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "st
 @dataclass(frozen=True)
 class Path:
     """A compiled JSONPath: `find` gives all matches in a document, `first` the first one, or None; `many` if it can
-    match several places."""
+    match several places, `counts` if its work counts."""
 
     text: str
     many: bool
+    counts: bool
     find: Callable[[Any], list[Any]]
     first: Callable[[Any], Any]
 
@@ -91,7 +97,7 @@ def _plain(text: str, steps: tuple[Any, ...]) -> Path:
         found = first(document, _NOTHING)
         return [] if found is _NOTHING else [found]
 
-    return Path(text, False, find, first)
+    return Path(text, False, False, find, first)
 
 
 def _path(text: str, many: bool, find: Callable[[Any], list[Any]]) -> Path:
@@ -99,13 +105,14 @@ def _path(text: str, many: bool, find: Callable[[Any], list[Any]]) -> Path:
         found = find(document)
         return found[0] if found else None
 
-    return Path(text, many, find, first)
+    return Path(text, many, True, find, first)
 
 
 def _every_finder(steps: tuple[Any, ...]) -> Callable[[Any], list[Any]]:
     def find_all(document: Any) -> list[Any]:
         found = [document]
         for step in steps:
+            consume(_ITEM * len(found))
             if step is _EVERY:
                 found = [item for value in found for item in _items(value)]
             elif type(step) is str:
@@ -153,7 +160,7 @@ def _extended(text: str) -> Path:
 
     try:
         many = may_match_many(parsed)
-        linear = _with_linear_patterns(parsed)
+        bounded = _bounded(parsed)
     except RecursionError:
         raise EvaluationError(f"{short(text)} is not a valid JSONPath: it is nested too deeply") from None
     except EvaluationError as problem:
@@ -161,18 +168,23 @@ def _extended(text: str) -> Path:
 
     def find(document: Any) -> list[Any]:
         try:
-            return [match.value for match in linear.find(document)]
+            return [match.value for match in bounded.find(document)]
+        except SecurityError as error:
+            raise EvaluationError(f"{text}: {error}") from None
         except Exception:  # an extended operator on a value of another type: nothing matches
             return []
 
     return _path(text, many, find)
 
 
-def _with_linear_patterns(path: Any) -> Any:
-    """Make `=~` and `sub` of a parsed path search with our own patterns; those of the library are Python's."""
-    from jsonpath_ng.ext.filter import Expression
-    from jsonpath_ng.ext.string import Sub
-    from jsonpath_ng.jsonpath import DatumInContext, JSONPath
+def _bounded(path: Any) -> Any:
+    """Make the work of every part of a parsed path count, and `=~` and `sub` search with our own patterns; those of the
+    library are Python's."""
+    from jsonpath_ng.ext.arithmetic import Operation
+    from jsonpath_ng.ext.filter import Expression, Filter
+    from jsonpath_ng.ext.iterable import Keys, SortedThis
+    from jsonpath_ng.ext.string import Str, Sub
+    from jsonpath_ng.jsonpath import DatumInContext, Descendants, JSONPath, Slice, Wildcard
 
     class Matches(JSONPath):
         def __init__(self, target: Any, pattern: Pattern) -> None:
@@ -188,24 +200,69 @@ def _with_linear_patterns(path: Any) -> Any:
 
         def find(self, datum: Any) -> list[Any]:
             value = DatumInContext.wrap(datum).value
-            replaced = self.pattern.replace(value, self.new, check_size)
+            replaced = self.pattern.replace(value, self.new)
             return [] if replaced == value else [DatumInContext.wrap(replaced)]
 
     def replaced(node: Any) -> Any:
         if isinstance(node, list | tuple):
             return type(node)(replaced(item) for item in node)
+        if not isinstance(node, JSONPath):
+            return node
         if isinstance(node, Sub):
             pattern = compile_regex(node.expr)
             pattern.replacement(node.repl)
-            return Substitute(pattern, node.repl)
-        if isinstance(node, JSONPath):
-            for name, value in vars(node).items():
-                setattr(node, name, replaced(value))
+            return counted(Substitute(pattern, node.repl))
+        for name, value in vars(node).items():
+            setattr(node, name, replaced(value))
+        if isinstance(node, Descendants):  # what it visits is looked at by its right side first
+            node.right = with_children(node.right)
+        if isinstance(node, Wildcard | Slice | Filter | Keys | SortedThis):
+            node = with_children(node)
         if isinstance(node, Expression) and node.op == "=~":
-            return Matches(node.target, compile_regex(str(node.value)))
+            return counted(Matches(node.target, compile_regex(str(node.value))))
+        return counted(node)
+
+    def with_children(node: Any) -> Any:
+        find = node.find
+
+        def counting(datum: Any) -> Any:
+            value = DatumInContext.wrap(datum).value
+            if isinstance(value, dict | list):
+                consume(_MATCH * len(value))
+            return find(datum)
+
+        node.find = counting
+        return node
+
+    def counted(node: Any) -> Any:
+        find = node.find
+
+        def counting(datum: Any) -> Any:
+            consume(_STEP)
+            if isinstance(node, Str):
+                consume(cost(DatumInContext.wrap(datum).value))
+            elif isinstance(node, Expression) and isinstance(node.value, JSONPath):  # it compares each with each
+                wrapped = DatumInContext.wrap(datum)
+                consume(_STEP * len(node.target.find(wrapped)) * len(node.value.find(wrapped)))
+            found = find(datum)
+            if isinstance(found, list):
+                consume(_MATCH * len(found))
+            return found
+
+        if isinstance(node, Operation):
+            node.op = _checked(node.op_symbol, node.op)
+        node.find = counting
         return node
 
     return replaced(path)
+
+
+def _checked(symbol: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def checked(left: Any, right: Any) -> Any:
+        check_operator(symbol, left, right)
+        return operator(left, right)
+
+    return checked
 
 
 def _one_line(error: Exception) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import re2
 
+from yaml_connector._expressions.budget import check_size, consume
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 LONGEST_PATTERN = 20_000  # characters
 _LARGE = 2**20  # bytes of a result
+_REPLACED = 4000  # nanoseconds of a match
 _MEMORY = 256 * 2**10  # bytes that RE2 may take for a usual pattern
 _MORE_MEMORY = 8 * 2**20  # and for a large one
 _CACHED = 64 * 2**20  # bytes that all compiled patterns may take together
@@ -100,10 +102,10 @@ class Pattern:
                 while position < len(data) and data[position] & 0xC0 == 0x80:
                     position += 1
 
-    def replace(self, text: str, new: str, check_size: Callable[[int], None]) -> str:
+    def replace(self, text: str, new: str) -> str:
         """Return the text with every match replaced; `new` may name groups: `\\1` to `\\99`, `\\g<name>`.
 
-        `check_size` is called with the size of the result before it is put together, and early with any that is large.
+        Raises SecurityError if the result would be too large, before it is put together.
         """
         data = text.encode("utf-8", "surrogatepass")
         parts = [
@@ -112,6 +114,7 @@ class Pattern:
         written: list[bytes] = []
         position, size = 0, len(data)
         for found in self.pieces(data):
+            consume(_REPLACED)
             pieces = [found[part] or b"" if isinstance(part, int) else part for part in parts]
             written += [data[position : found.start()], *pieces]
             size += sum(map(len, pieces))

@@ -15,8 +15,10 @@ from jinja2 import runtime
 from jinja2.runtime import ChainableUndefined, Undefined
 from jinja2.utils import missing
 
+from yaml_connector._expressions.budget import consume
 from yaml_connector._text import did_you_mean
 
+_COMPARED = 1500  # nanoseconds
 MISSING = missing  # Jinja's own, so that it is the same object in every process
 RESPONSE_NAMES = ("status", "headers", "body", "text", "url")
 
@@ -58,6 +60,7 @@ def _kind(value: Any) -> str:
 
 
 def _false(self: Undefined, other: Any) -> bool:
+    consume(_COMPARED)  # a long list of them may be sorted
     return False
 
 
