@@ -22,11 +22,14 @@ from tests.support.paths import ROOT
 from yaml_connector import task_from_spec
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.signing import Signer
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._loading.loader import load_all, load_text
 from yaml_connector.cli.main import cli
 from yaml_connector.flyte.admission import check_request
+from yaml_connector.flyte.connector import JobResourceMeta
 from yaml_connector.flyte.files import open_file
+from yaml_connector.flyte.routing import JobRouter
 
 HTTPS = {"base_url": "https://api.test"}
 STATE = "GET /jobs/7"
@@ -221,6 +224,12 @@ def kept_bytes(kept: bytes, signer: Signer = SIGNER) -> str:
     driver = Driver(FakeApi(), signer=signer)
     driver.kept = kept
     return str(driver.get().message)
+
+
+def without_a_spec() -> str:
+    """What get says of a job whose spec is not there."""
+    kept = JobResourceMeta(JobMeta("removed", id="7").encode())
+    return str(run(JobRouter(UNSIGNED, None).get(kept)).message)
 
 
 def too_large() -> str:

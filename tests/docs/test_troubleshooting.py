@@ -43,6 +43,7 @@ from tests.docs.met_messages import (
     unsigned_service,
     validated,
     with_text,
+    without_a_spec,
     without_library,
 )
 from tests.support.fake_api import REFUSED, SILENT, job, reply
@@ -203,6 +204,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     ),
     "the job was not made by this service: ...; see YAML_CONNECTOR_SIGNING_KEY": lambda _: kept_bytes(b"{}"),
     "the job was created by another version of the connector": lambda _: kept_bytes(b'{"v": 3}', UNSIGNED),
+    "this service has no spec ... in version ...; the job itself may still be running": lambda _: without_a_spec(),
     "what is kept of the job has ... bytes, and ... are the most: ...": lambda _: too_large(),
     "... bytes, at least 32 are needed; make one with: openssl rand -hex 32": lambda _: raised(
         lambda: signer_from({"YAML_CONNECTOR_SIGNING_KEY": "x"})

@@ -82,7 +82,7 @@ class JobClient:
         if meta.decode_error is None:
             made_for = (meta.task_type, meta.task_version)
             if made_for != (self._task_type, self.spec.task_type_version):
-                return JobMeta(decode_error="what Flyte kept is a job of another task type")
+                return JobMeta.foreign(data, "what Flyte kept is a job of another task type")
         return meta
 
     # --- create -----------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class JobMeta:
             verified = bool(signature) and signer.verify(body, signature)
             if not verified and (signature or not signer.accept_unsigned):
                 what = "no key of this service made its signature" if signature else "it has no signature"
-                return _foreign(data, f"the job was not made by this service: {what}; see {KEY_VARIABLE}")
+                return cls.foreign(data, f"the job was not made by this service: {what}; see {KEY_VARIABLE}")
         try:
             text = body + b"}" if signature else body
             try:
@@ -102,7 +102,7 @@ class JobMeta:
             except ValueError as error:
                 raw = _parse_odd(text, error)
             if raw.pop("v") != VERSION or not raw.keys() <= _KINDS.keys():
-                return _foreign(data, "the job was created by another version of the connector")
+                return cls.foreign(data, "the job was created by another version of the connector")
             for name, value in raw.items():
                 if type(value) not in _KINDS[name]:
                     raise TypeError(name)
@@ -120,9 +120,10 @@ class JobMeta:
             pass
         return cls(decode_error="what Flyte kept of the job cannot be read")
 
-
-def _foreign(data: bytes, why: str) -> JobMeta:
-    return JobMeta(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
+    @classmethod
+    def foreign(cls, data: bytes, why: str) -> JobMeta:
+        """Return these bytes as a job that another connector may read."""
+        return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
 
 
 def _hashed(text: str) -> str:

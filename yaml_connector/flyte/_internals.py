@@ -46,6 +46,16 @@ def put_connector(connector: AsyncConnector[Any]) -> None:
     ConnectorRegistry.register(connector, override=True)
 
 
+def put_unlisted_connector(connector: AsyncConnector[Any], task_type: str) -> None:
+    """Register a connector for a task type that ListConnectors does not name."""
+    ConnectorRegistry._REGISTRY[ConnectorRegistryKey(task_type, 0)] = connector
+
+
+def find_connector(task_type: str, version: int) -> AsyncConnector[Any] | None:
+    """Return the connector of a task type and version, if there is one."""
+    return ConnectorRegistry._REGISTRY.get(ConnectorRegistryKey(task_type, version))
+
+
 def remove_connector(task_type: str, version: int) -> None:
     """Unregister the connector of a task type and version: later calls for it are answered with NOT_FOUND."""
     _unlist(task_type, version)
@@ -68,10 +78,12 @@ __all__ = [
     "FlyteConnectorNotFound",  # raised for a task type that no connector is registered for
     "VersionParameters",  # what a cache policy is called with
     "convert_from_native_to_inputs",  # Python values as the literals of a CreateTask
+    "find_connector",
     "get_proto_task",  # a task as the template that Flyte's backend sends
     "in_progress_display",
     "load_installed_connectors",
     "put_connector",
+    "put_unlisted_connector",
     "remove_connector",
     "show_links",
 ]

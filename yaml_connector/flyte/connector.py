@@ -43,9 +43,10 @@ CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text,
 
 @dataclass
 class JobResourceMeta(ResourceMeta):
-    """The job as Flyte keeps it; only its connector can read it."""
+    """The job as Flyte keeps it; only its connector can read it. `job`: what was read, if that has been done."""
 
     data: bytes
+    job: JobMeta | None = None
 
     def encode(self) -> bytes:
         return self.data
@@ -85,7 +86,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         **kwargs: Any,
     ) -> JobResourceMeta:
         """Submit the job."""
-        return await self.submit(task_template, output_prefix, inputs, task_execution_metadata, kwargs)
+        secrets = self._secrets_in(kwargs)
+        return await self.submit(task_template, output_prefix, inputs, task_execution_metadata, secrets)
 
     async def submit(
         self,
@@ -118,22 +120,28 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         return JobResourceMeta(self.jobs.encode(meta))
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
-        """How the job is doing. Never raises."""
-        status = await self.jobs.get(self.jobs.decode(resource_meta.data), kwargs)
+        """Return how the job is doing. Never raises."""
+        job = resource_meta.job or self.jobs.decode(resource_meta.data)
+        status = await self.jobs.get(job, self._secrets_in(kwargs) if kwargs else kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job."""
-        await self.jobs.delete(self.jobs.decode(resource_meta.data), kwargs)
+        await self.jobs.delete(resource_meta.job or self.jobs.decode(resource_meta.data), self._secrets_in(kwargs))
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
-        """The log from a token on: bodies with lines, then a header with the next token."""
-        async for page in self.jobs.logs(self.jobs.decode(resource_meta.data), kwargs.get("token", "")):
+        """Read the log from a token on: bodies with lines, then a header with the next token."""
+        job = resource_meta.job or self.jobs.decode(resource_meta.data)
+        async for page in self.jobs.logs(job, kwargs.get("token", "")):
             if page.lines:
                 for lines in _messages(page.lines):
                     yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
+
+    def _secrets_in(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the secrets of the spec; whatever else a caller sends is not kept in memory."""
+        return {name: given[name] for name in self.loaded.spec.secrets if name in given}
 
 
 def _messages(lines: list[LogLine]) -> Iterator[list[FlyteLogLine]]:

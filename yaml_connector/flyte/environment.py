@@ -18,6 +18,7 @@ from flyte.models import SerializationContext
 from yaml_connector._jobs.signing import KEY_VARIABLE
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
 from yaml_connector.errors import ConfigError
+from yaml_connector.flyte.routing import SHARED_VARIABLE, check_shared_type, shared_type
 
 METRICS_PORT = 9092  # of /metrics and /healthz in the container; Flyte uses this port for metrics, too
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,23 +29,30 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
     """The connector service of a folder of specs.
 
     `specs` is the folder (or one file), relative to the file that builds the environment. Everything else is as for a
-    `ConnectorEnvironment`; the defaults differ in: `image` has what the specs need, `scaling` keeps one replica (a cold
-    start does not fit into the 10 s that Flyte waits), `secrets` are those that the specs name by `env`.
+    `ConnectorEnvironment`; the defaults differ in: `image` has what the specs need, `scaling` keeps two replicas (Flyte
+    waits 10 s, too short for a cold start, and fails new tasks while no replica answers), `secrets` are those that the
+    specs name by `env`.
     `signing_key` is the name in Flyte's store of the key that signs jobs.
+
+    If all specs share one task type here (YAML_CONNECTOR_SHARED_TYPE), they do in the service.
 
     Raises SpecError with all that is wrong in the specs, ConfigError if `env_vars` hold a signing key.
     """
 
     specs: str = DEFAULT_FOLDER
     signing_key: str | None = None
-    scaling: Scaling = field(default_factory=lambda: Scaling(replicas=(1, 1)))
+    scaling: Scaling = field(default_factory=lambda: Scaling(replicas=(2, 2)))
     loaded: tuple[LoadedSpec, ...] = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         here = Path(self._get_declaring_file() or os.getcwd()).parent
         self.loaded = tuple(load(here / self.specs))
         self.include = (*self.include, *_files_to_ship(here, self.specs))
-        self.env_vars = {SPEC_PATH_VARIABLE: self._inside_bundle(here), **(self.env_vars or {})}
+        shared = shared_type()
+        for item in self.loaded:
+            check_shared_type(shared, item.spec.task_type_name, item.file)
+        own = {SPEC_PATH_VARIABLE: self._inside_bundle(here)} | ({SHARED_VARIABLE: shared} if shared else {})
+        self.env_vars = own | (self.env_vars or {})
         if KEY_VARIABLE in self.env_vars:
             raise ConfigError(f"{KEY_VARIABLE} in env_vars would be readable in the deployment: use signing_key")
         self.secrets = _with_named_secrets(self.secrets, self.loaded, self.signing_key)

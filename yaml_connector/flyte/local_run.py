@@ -15,7 +15,6 @@ from typing import Any
 import click
 import flyte
 import flyte.errors
-from flyte.connectors import ConnectorRegistry
 from flyte.extend import TaskTemplate
 from flyte.models import SerializationContext
 from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
@@ -39,18 +38,19 @@ from yaml_connector.flyte.task_context import TaskContext
 Task = TaskTemplate[..., Any, Any]
 
 
-async def run_locally(task: Task, inputs: dict[str, Any], secret_names: Mapping[str, str]) -> Any:
+async def run_locally(
+    task: Task, connector: YamlConnector, inputs: dict[str, Any], secret_names: Mapping[str, str]
+) -> Any:
     """Submit the task's job, follow it, and return its outputs as Flyte's local controller expects them.
 
-    `secret_names` are the task's secrets with their names in Flyte's store; their values come from the environment.
+    `connector` is that of the task's spec. `secret_names` are the task's secrets with their names in Flyte's store;
+    their values come from the environment.
 
     Raises a recoverable error for RETRYABLE_FAILED (the task's `retries` apply) and one that is not for the other ends.
     """
     context = flyte.ctx()
     if not context:
         raise RuntimeError("a task runs within a Flyte run: use flyte.run(...) or `flyte run --local`")
-    connector = ConnectorRegistry.get_connector(task.task_type, task.task_type_version)
-    assert isinstance(connector, YamlConnector)
     secrets = {name: _secret_from_environment(name, key) for name, key in secret_names.items()}
     job = _LocalJob(task, connector, secrets, context)
     return await job.run(inputs)
@@ -98,6 +98,7 @@ class _LocalJob:
     async def _create(self, inputs: dict[str, Any]) -> JobMeta:
         """Submit the job. Once begun this goes on to its end: an interrupted run must know which job to cancel."""
         template = get_proto_task(self.task, self._serialization(), self.context)
+        template.type = self.connector.task_type_name  # a service finds it, too, if all specs share one task type
         prefix = self.context.raw_data_path.path
 
         async def create() -> JobMeta:

@@ -11,6 +11,7 @@ from yaml_connector.flyte._internals import put_connector, remove_connector
 from yaml_connector.flyte.connector import YamlConnector
 
 _registered: dict[tuple[str, int], YamlConnector] = {}
+_removed: dict[tuple[str, int], YamlConnector] = {}  # they get no new jobs, and serve those that they have signed
 
 
 def register(path: str | None = None, *, environment: Mapping[str, str] | None = None) -> list[YamlConnector]:
@@ -43,6 +44,7 @@ def register_all(
         if _registered.get(key) is not connector:
             put_connector(connector)
             _registered[key] = connector
+            _removed.pop(key, None)
     return connectors
 
 
@@ -54,8 +56,23 @@ def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None, sig
 
 
 def unregister(connector: YamlConnector) -> None:
-    """Remove a connector, unless another one has taken its place."""
+    """Give a connector no new jobs any more, unless another one has taken its place already."""
     key = (connector.task_type_name, connector.task_type_version)
     if _registered.get(key) is connector:
-        del _registered[key]
+        _removed[key] = _registered.pop(key)
         remove_connector(*key)
+
+
+def find(task_type: str, version: int) -> YamlConnector | None:
+    """Return the connector of a spec, if it is registered."""
+    return _registered.get((task_type, version))
+
+
+def find_removed(task_type: str, version: int) -> YamlConnector | None:
+    """Return the connector of a spec that was unregistered, if there is one."""
+    return _removed.get((task_type, version))
+
+
+def registered() -> list[tuple[str, int]]:
+    """Return the task types, with versions, that are registered."""
+    return list(_registered)

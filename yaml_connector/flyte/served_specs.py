@@ -15,6 +15,7 @@ from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.files import PREFIXES_VARIABLE, restrict_files
 from yaml_connector.flyte.registry import register_all, unregister
+from yaml_connector.flyte.routing import check_shared_type, install_router, shared_type
 
 
 class SpecsRejectedError(Exception):
@@ -32,7 +33,7 @@ class Changes:
 class ServedSpecs:
     """The connectors of one path, a spec or a folder (default: YAML_CONNECTOR_PATH, else connectors.d).
 
-    Raises SpecsRejectedError if the signing key cannot be used.
+    Raises SpecsRejectedError if the signing key or the shared task type cannot be used.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -40,9 +41,12 @@ class ServedSpecs:
         self._environment = without_keys(os.environ)  # a copy: reading the process's own costs time
         try:
             self._signer = signer_from(os.environ)
+            self._shared = shared_type(self._environment)
         except ConfigError as error:
             raise SpecsRejectedError(str(error)) from None
+        install_router(self._signer, self._shared)
         self._served: dict[str, YamlConnector] = {}
+        self._removed: dict[str, YamlConnector] = {}
 
     @property
     def names(self) -> list[str]:
@@ -51,8 +55,8 @@ class ServedSpecs:
 
     @property
     def connectors(self) -> list[YamlConnector]:
-        """The connectors that are served now."""
-        return list(self._served.values())
+        """The connectors that are served now, also those that serve only the jobs that they have."""
+        return [*self._served.values(), *self._removed.values()]
 
     def warn_about_keys(self) -> None:
         """Print a line if jobs are not signed, or if unsigned ones are accepted."""
@@ -80,6 +84,8 @@ class ServedSpecs:
         and then nothing has changed."""
         try:
             restrict_files(self._environment.get(PREFIXES_VARIABLE, ""))
+            for item in loaded:
+                check_shared_type(self._shared, item.spec.task_type_name, item.file)
             connectors = register_all(loaded, self._environment, self._signer)
         except ConfigError as error:
             raise SpecsRejectedError(f"{self.path}: {error}") from None
@@ -93,12 +99,12 @@ class ServedSpecs:
             for warning in connector.loaded.warnings:
                 click.echo(str(warning), err=True)
             lines.append(f"{'changed' if old else 'added'}: {name}, from {connector.loaded.file}")
-            retired += [old] if old else []
+            retired += [gone for gone in (old, self._removed.pop(name, None)) if gone is not None]
         for name, old in before.items():
             if name not in self._served:
                 unregister(old)
                 lines.append(f"removed: {name}")
-                retired.append(old)
+                self._removed[name] = old
         return Changes(lines, retired)
 
 

@@ -1,8 +1,8 @@
 """The guard in front of Flyte's servicer, for `serve` and for `c0` alike.
 
-Every call passes here before Flyte converts anything of it, and a create that holds a pickle is refused. Errors of this
-package reach the caller as words: Flyte's servicer sees to that for create, get and delete, but not for logs and
-metrics.
+Every call passes here before Flyte converts anything of it: a create that holds a pickle is refused, and a call whose
+task type Flyte's registry cannot place is sent to the connector of its job. Errors of this package reach the caller as
+words: Flyte's servicer sees to that for create, get and delete, but not for logs and metrics.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request
+from yaml_connector.flyte.routing import UnknownSpecError, prepare
 
 logger = logging.getLogger("yaml_connector")
 
@@ -44,6 +45,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             try:
+                prepare(request)
                 async for message in method(self, request, context):
                     yield message
             except Exception as error:
@@ -57,6 +59,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 if isinstance(request, CreateTaskRequest):
                     check_request(request)
+                prepare(request)
                 return await method(self, request, context)
             except Exception as error:
                 await _abort(context, error)
@@ -69,7 +72,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoReturn:
     """End the call with the error's words. gRPC raises for that, and logs no traceback of it."""
     code, words = grpc.StatusCode.INTERNAL, str(error)
-    if isinstance(error, FlyteConnectorNotFound):
+    if isinstance(error, FlyteConnectorNotFound | UnknownSpecError):
         code = grpc.StatusCode.NOT_FOUND
     elif isinstance(error, NotImplementedError):
         code, words = grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call"

@@ -30,6 +30,7 @@ from yaml_connector.flyte.connector import CONFIG_KEY
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
 from yaml_connector.flyte.registry import register_spec
+from yaml_connector.flyte.routing import SPEC_KEY, check_shared_type, reference_to, shared_type
 
 _OF_FLYTE = frozenset(field.name for field in dataclasses.fields(TaskTemplate) if field.init)
 _OF_PLUGINS = frozenset({"self", "name", "plugin_config", "inputs", "outputs", "connector_secrets", "kwargs"})
@@ -61,14 +62,17 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
                     f"{type(self).__name__} takes no argument {key!r}{f'; did you mean {guess}?' if guess else ';'} "
                     f"allowed: {', '.join(own)}, and what every Flyte task takes (retries, timeout, cache ...)"
                 )
+        shared = shared_type()
+        check_shared_type(shared, spec.task_type_name, self.loaded.file)
+        self.is_of_shared_type = shared is not None
         self.plugin_config = self._checked_config(plugin_config)
         self.connector_secrets = _checked_secrets(spec, secrets)
         kwargs.setdefault("image", None)
         kwargs.setdefault("parent_env_name", name)
         super().__init__(
             name=name,
-            task_type=spec.task_type_name,
-            task_type_version=spec.task_type_version,
+            task_type=shared or spec.task_type_name,
+            task_type_version=0 if shared else spec.task_type_version,
             interface=NativeInterface(
                 {key: (kind, _default_input(kind)) for key, kind in input_types(spec, inputs).items()},
                 output_types(spec, outputs),
@@ -113,15 +117,18 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         return config
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
-        """What Flyte hands to the connector: the secrets' names, and the config as JSON text (numbers stay exact)."""
+        """Return what Flyte hands to the connector: the config as JSON text, so that numbers stay exact, the secrets'
+        names, and the spec's name if all specs share one task type."""
         custom: dict[str, Any] = {CONFIG_KEY: json.dumps(self._complete_config(), ensure_ascii=False)}
+        if self.is_of_shared_type:
+            custom[SPEC_KEY] = reference_to(self.spec.task_type_name, self.spec.task_type_version)
         if self.connector_secrets:
             custom["secrets"] = dict(self.connector_secrets)
         return custom
 
     async def execute(self, **kwargs: Any) -> Any:
         """Run the job from this process (a local run)."""
-        return await run_locally(self, kwargs, self.connector_secrets)
+        return await run_locally(self, register_spec(self.loaded), kwargs, self.connector_secrets)
 
 
 def secret_parameters(spec: ConnectorSpec) -> list[str]:

@@ -51,8 +51,8 @@ def test_the_container_starts_the_connector_service_reachable_from_outside(bundl
     assert bundle.env["BATCH_URL"].startswith("http://")
 
 
-def test_there_is_always_a_replica(bundle: Any) -> None:
-    assert bundle.replicas == [1, 1]
+def test_there_are_always_two_replicas(bundle: Any) -> None:
+    assert bundle.replicas == [2, 2]
 
 
 def test_the_secrets_that_the_specs_name_are_asked_for(bundle: Any) -> None:

@@ -101,6 +101,14 @@ def test_what_the_user_gives_is_kept(new_project: NewProject) -> None:
     assert bundle.secrets == {"vault": "ONE_API_KEY", "other": "OTHER", "TWO_API_KEY": "TWO_API_KEY"}
 
 
+def test_a_shared_task_type_goes_into_the_service(new_project: NewProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = new_project()
+    project.write({"app.py": app(""), "connectors.d/one.yaml": ONE})
+    assert "YAML_CONNECTOR_SHARED_TYPE" not in project.build("app", "connector").env
+    monkeypatch.setenv("YAML_CONNECTOR_SHARED_TYPE", "shared")
+    assert project.build("app", "connector").env["YAML_CONNECTOR_SHARED_TYPE"] == "shared"
+
+
 def test_the_signing_key_is_a_secret_and_never_a_plain_variable(new_project: NewProject) -> None:
     project = new_project()
     project.write({"app.py": app("signing_key='store-name'"), "connectors.d/one.yaml": ONE})

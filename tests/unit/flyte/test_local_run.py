@@ -106,6 +106,12 @@ def test_a_job_that_is_done_at_once_is_done_at_once(run: Run) -> None:
     assert time.monotonic() - began < 2  # Flyte's own loop would sleep for 3 s, after the end
 
 
+def test_a_task_of_the_shared_type_runs_by_its_spec(run: Run, api: RealApi, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("YAML_CONNECTOR_SHARED_TYPE", "shared")
+    assert run(Backend("done")) == "r"
+    assert len(sent(api, run, "POST")) == 1
+
+
 def test_the_first_looks_follow_each_other_quickly(run: Run) -> None:
     backend = Backend("queued", "running", "running", "done")
     run(backend)

@@ -102,6 +102,23 @@ def test_a_job_of_another_version_is_unreadable_and_fails_after_the_tolerance(ke
     assert not driver.api.sent
 
 
+WRITTEN = (
+    b'{"v":2,"task_type":"batch_job","task_version":1,"id":"7","created_at":1.5,"digest":"d","saved":{"a":[1]},'
+    b'"inputs":{"name":"x"},"config":{"cpus":2},"task":{"project":"p"},"asked":["inputs.other"],'
+    b'"outputs":[["result","str"]],"name":"key","adopted":true}'
+)
+
+
+def test_a_release_reads_what_the_one_before_it_wrote() -> None:
+    """Jobs outlive a rolling update. If the format changes, this stays, and the next one stands beside it."""
+    for kept, signer in ((WRITTEN, UNSIGNED), (signed(WRITTEN), SIGNER)):
+        meta = JobMeta.decode(kept, signer)
+        assert (meta.decode_error, meta.task_type, meta.task_version, meta.id) == (None, "batch_job", 1, "7")
+        assert (meta.created_at, meta.saved, meta.inputs, meta.config) == (1.5, {"a": [1]}, {"name": "x"}, {"cpus": 2})
+        assert (meta.task, meta.asked, meta.outputs) == ({"project": "p"}, ["inputs.other"], [["result", "str"]])
+        assert (meta.name, meta.adopted, meta.verified) == ("key", True, bool(signer.keys))
+
+
 def signed(body: bytes) -> bytes:
     """An object with the signature of the usual key."""
     return body[:-1] + b',"sig":"' + SIGNER.sign(body[:-1]) + b'"}'

@@ -1,0 +1,183 @@
+"""Which connector serves a call, where Flyte's registry of task types does not tell.
+
+With a shared task type, all specs have the task type of the variable, and each task names its spec. Later calls find
+the spec by what is kept of the job. So do calls for a task type that this service does not have (any more, or yet): a
+removed spec still serves its jobs, and get answers for every other, since an error of get blinds a job sooner or later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from flyte.connectors import AsyncConnector, Resource
+from flyteidl2.connector.connector_pb2 import (
+    CreateTaskRequest,
+    GetTaskLogsRequest,
+    GetTaskLogsResponse,
+    GetTaskMetricsRequest,
+    GetTaskRequest,
+    TaskCategory,
+)
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.signing import Signer
+from yaml_connector._loading.loader import load_text
+from yaml_connector._text import did_you_mean, short, short_name
+from yaml_connector.errors import ConfigError, YamlConnectorError
+from yaml_connector.flyte import registry
+from yaml_connector.flyte._internals import find_connector, put_connector, put_unlisted_connector
+from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
+
+SHARED_VARIABLE = "YAML_CONNECTOR_SHARED_TYPE"
+SPEC_KEY = "spec"  # of a task template's `custom`: the spec that a task of the shared type belongs to
+FALLBACK = TaskCategory()  # without a name: not the task type of any spec
+
+_WITHOUT_CONNECTION = (GetTaskLogsRequest, GetTaskMetricsRequest)
+_TASK_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+_REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,199})(?::([0-9]{1,9}))?")
+# It is never sent anything: what it says of jobs that no spec is found for is what is said of unreadable jobs.
+_NO_SPEC = b"""
+spec_version: 1
+task_type_name: unknown
+connection: {base_url: "http://127.0.0.1:1"}
+create: {request: POST /, job_id: $.id}
+"""
+
+
+class UnknownSpecError(YamlConnectorError):
+    """A task is of a task type, or names a spec, that this service does not have. Nothing was submitted."""
+
+
+def shared_type(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the task type that all specs share, if there is one. Raises ConfigError if it is not a valid one."""
+    name = environment.get(SHARED_VARIABLE, "")
+    if name and _TASK_TYPE.fullmatch(name) is None:
+        raise ConfigError(
+            f"{SHARED_VARIABLE}: {short(name)} is not a valid task type: a letter, then at most 99 letters, digits, "
+            "'_', '.' and '-'"
+        )
+    return name or None
+
+
+def check_shared_type(shared: str | None, task_type: str, file: str) -> None:
+    """Raise ConfigError if a spec has the task type that all specs share."""
+    if shared == task_type:
+        raise ConfigError(f"{SHARED_VARIABLE} is {shared!r}, and {file} has that task type itself: choose another one")
+
+
+def reference_to(task_type: str, version: int) -> str:
+    """Return how a task of the shared type names its spec: `batch_job`, or `batch_job:2` for another version than 0."""
+    return f"{task_type}:{version}" if version else task_type
+
+
+def find_spec_of_task(template: TaskTemplate) -> None:
+    """Put the task type of its spec into a template of the shared type. Whoever made it may name any spec that this
+    service has, as he may name any task type. Raises UnknownSpecError."""
+    name, version = template.type, template.task_type_version
+    if name == shared_type():
+        given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""
+        found = _REFERENCE.fullmatch(given)
+        if found is None:
+            raise UnknownSpecError(
+                f"the task is of the shared type {name}, and does not name its spec: was it built with "
+                f"{SHARED_VARIABLE}? Nothing was submitted"
+            )
+        name, version = found[1], int(found[2] or 0)
+        if registry.find(name, version) is None:
+            raise UnknownSpecError(f"this service has no spec {_missing(name, version)}; nothing was submitted")
+        template.type, template.task_type_version = name, version
+    elif find_connector(name, version) is None:
+        raise UnknownSpecError(f"Cannot find connector for task type: {_missing(name, version)}; nothing was submitted")
+
+
+def _missing(name: str, version: int) -> str:
+    specs = registry.registered()
+    versions = [str(other) for known, other in specs if known == name]
+    if versions:
+        return f"{short_name(name)} in version {version}; there is version {', '.join(versions)}"
+    return short_name(name) + did_you_mean(name, sorted({known for known, _ in specs}), what="served")
+
+
+class JobRouter(AsyncConnector[JobResourceMeta]):
+    """Finds the spec of each job by what is kept of it, and lets its connector serve the call.
+
+    `signer` is that of the connectors, `task_type` the one that all specs share.
+    """
+
+    name = "YAML connector"
+    metadata_type = JobResourceMeta
+
+    def __init__(self, signer: Signer, task_type: str | None) -> None:
+        self.task_type_name = task_type or FALLBACK.name
+        self._signer = signer
+        loaded, _ = load_text(_NO_SPEC, "")
+        assert loaded is not None
+        self._without_spec = YamlConnector(loaded, environment={})
+
+    def find(self, data: bytes) -> tuple[YamlConnector | None, JobMeta]:
+        """Return the connector of a job, and what is kept of it; without a connector, the latter says why.
+
+        A removed spec serves the jobs that this service has signed: nobody else can have made them.
+        """
+        meta = JobMeta.decode(data, self._signer)
+        why = meta.decode_error
+        if why is None:
+            spec = (meta.task_type, meta.task_version)
+            connector = registry.find(*spec) or (registry.find_removed(*spec) if meta.verified else None)
+            if connector is not None:
+                return connector, meta
+            why = f"this service has no spec {short_name(meta.task_type)} in version {meta.task_version}"
+        return None, JobMeta.foreign(data, why)
+
+    async def create(self, *_: Any, **__: Any) -> JobResourceMeta:
+        """Raise UnknownSpecError: `find_spec_of_task` has sent every other task to the connector of its spec."""
+        raise UnknownSpecError("the task does not name its spec; nothing was submitted")
+
+    async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
+        """Return how the job is doing. Never raises; a job without a spec here is unreadable."""
+        connector, job = self._find(resource_meta)
+        return await connector.get(job, **kwargs)
+
+    async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
+        """Cancel the job. Raises YamlConnectorError if that failed, or if there is no spec for it."""
+        connector, job = self._find(resource_meta)
+        await connector.delete(job, **kwargs)
+
+    def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
+        """Read the job's log from a token on. Raises YamlConnectorError."""
+        connector, job = self._find(resource_meta)
+        return connector.get_logs(job, **kwargs)
+
+    def _find(self, kept: JobResourceMeta) -> tuple[YamlConnector, JobResourceMeta]:
+        connector, meta = self.find(kept.data)
+        return connector or self._without_spec, JobResourceMeta(kept.data, meta)
+
+
+def install_router(signer: Signer, shared: str | None) -> None:
+    """Register a router: for the shared type, if there is one, and for calls that Flyte's registry cannot place."""
+    router = JobRouter(signer, shared)
+    if shared is not None:
+        put_connector(router)
+    put_unlisted_connector(router, FALLBACK.name)
+
+
+def prepare(request: Any) -> None:
+    """Put the task type that serves a call into its request, before Flyte looks for it. Raises UnknownSpecError."""
+    if isinstance(request, CreateTaskRequest):
+        find_spec_of_task(request.template)
+        connector = find_connector(request.template.type, request.template.task_type_version)
+    else:
+        category = request.task_category
+        connector = find_connector(category.name, category.version)
+        if connector is None:
+            router = find_connector(FALLBACK.name, FALLBACK.version)
+            known = isinstance(router, JobRouter) and router.find(request.resource_meta)[0] is not None
+            if known or isinstance(request, GetTaskRequest):
+                category.CopyFrom(FALLBACK)
+                connector = router
+    if isinstance(connector, YamlConnector | JobRouter) and not isinstance(request, _WITHOUT_CONNECTION):
+        request.connection.ClearField("configs")  # Flyte would hand them over as if they were the task's secrets
