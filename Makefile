@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start
 
-.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz clean
+.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -64,6 +64,9 @@ attack: .venv/ready  ## hostile calls, metas, inputs and backends against one se
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
 	$(BIN)/python -m tests.integration.fuzz.fuzz --cases 100000 $(FUZZ)
+
+fuzz-service: .venv/ready  ## metas, tokens, inputs and templates to a running service, 100,000 cases (about 5 minutes; FUZZ as above)
+	$(BIN)/python -m tests.integration.fuzz.fuzz_service --cases 100000 $(FUZZ)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

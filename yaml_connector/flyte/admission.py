@@ -16,6 +16,7 @@ from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.literals_pb2 import Literal, Scalar
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 
+from yaml_connector._spec.interface import RESERVED_SECRETS
 from yaml_connector._text import short
 from yaml_connector.errors import YamlConnectorError
 from yaml_connector.flyte.literals import PYTHON_TYPES
@@ -28,18 +29,18 @@ _MOST_TYPES = 1_000
 _MOST_ITEMS = 10_000  # a literal costs Flyte some 50 us
 _MOST_JSON_ITEMS = 200_000
 _LARGEST_STRUCT = 256 * 1024  # bytes
-_SIMPLE = frozenset(
-    {
-        SimpleType.NONE,
-        SimpleType.INTEGER,
-        SimpleType.FLOAT,
-        SimpleType.STRING,
-        SimpleType.BOOLEAN,
-        SimpleType.DATETIME,
-        SimpleType.DURATION,
-        SimpleType.STRUCT,
-    }
-)
+_MOST_COMPARED = 100_000  # values with types: each value of a union with each of its types
+_VALUES: dict[int, frozenset[str]] = {
+    SimpleType.NONE: frozenset({"none_type"}),
+    SimpleType.INTEGER: frozenset({"integer"}),
+    SimpleType.FLOAT: frozenset({"float_value", "integer"}),
+    SimpleType.STRING: frozenset({"string_value"}),
+    SimpleType.BOOLEAN: frozenset({"boolean"}),
+    SimpleType.DATETIME: frozenset({"datetime"}),
+    SimpleType.DURATION: frozenset({"duration"}),
+    SimpleType.STRUCT: frozenset({"generic", "binary"}),
+}
+_RESERVED = (*RESERVED_SECRETS, "self")
 _JSON = frozenset({str, int, float, bool})
 _TAGS = frozenset({"", "none"}) | {
     TypeEngine.get_transformer(declared).name for declared in (*PYTHON_TYPES, list[str], dict[str, str], dict)
@@ -55,12 +56,24 @@ class RefusedInputError(YamlConnectorError):
 
 
 def check_request(request: CreateTaskRequest) -> None:
-    """Raise RefusedInputError unless every type and every value is one of the language's."""
+    """Raise RefusedInputError unless every type and every value is one of the language's, and they fit each other."""
     admission = _Admission()
+    declared: dict[str, LiteralType] = {}
     for entry in request.template.interface.inputs.variables:
         _check(entry.key, admission.of_type(entry.value.type))
+        declared[entry.key] = entry.value.type
     for literal in request.inputs.literals:
         _check(literal.name, admission.of_literal(literal.value))
+        if literal.name in declared and not admission.fits(declared[literal.name], literal.value):
+            _check(literal.name, "its value is not of the type that the task declares")
+
+
+def drop_reserved_secrets(request: Any) -> None:
+    """Drop secrets and other values with names of arguments that Flyte passes itself: its call would fail, and no spec
+    can have them."""
+    for given in (request.connection.secrets, request.connection.configs):
+        for name in _RESERVED:
+            given.pop(name, None)
 
 
 def _check(name: str, wrong: str | None) -> None:
@@ -76,7 +89,7 @@ class _Admission:
     """Says what is wrong with the types and values of one task, and counts what they are made of."""
 
     def __init__(self) -> None:
-        self._types = self._items = self._json_items = 0
+        self._types = self._items = self._json_items = self._compared = 0
 
     def of_type(self, declared: LiteralType, depth: int = 0) -> str | None:
         self._types += 1
@@ -91,7 +104,7 @@ class _Admission:
                 return "it is declared as a pickle, which is code"
             case "blob" | "structured_dataset_type":
                 return None
-            case "simple" if declared.simple in _SIMPLE:
+            case "simple" if declared.simple in _VALUES:
                 return None
             case "simple" if declared.simple == SimpleType.BINARY:
                 return "it is declared as a pickle, which is code"
@@ -121,6 +134,27 @@ class _Admission:
             case "offloaded_metadata":
                 return "its value is kept elsewhere (offloaded), and a service does not fetch it"
         return f"it has no value; {_ADVICE}"
+
+    def fits(self, declared: LiteralType, literal: Literal) -> bool:
+        """Tell whether a value is of a type, as far as Flyte's conversion looks; both are admitted."""
+        self._compared += 1
+        if self._compared > _MOST_COMPARED:
+            return False
+        kind, found = declared.WhichOneof("type"), literal.WhichOneof("value")
+        if kind == "collection_type":
+            items = literal.collection.literals
+            return found == "collection" and all(self.fits(declared.collection_type, item) for item in items)
+        if kind == "map_value_type":
+            values = literal.map.literals.values()
+            return found == "map" and all(self.fits(declared.map_value_type, item) for item in values)
+        scalar = literal.scalar.WhichOneof("value") if found == "scalar" else ""
+        if kind == "union_type" and scalar == "union":
+            return self.fits(literal.scalar.union.type, literal.scalar.union.value)
+        if kind == "union_type":
+            return any(self.fits(variant, literal) for variant in declared.union_type.variants)
+        if kind != "simple":
+            return str(kind).removesuffix("_type") == scalar
+        return (literal.scalar.primitive.WhichOneof("value") or scalar) in _VALUES[declared.simple]
 
     def _of_scalar(self, scalar: Scalar, depth: int) -> str | None:
         match scalar.WhichOneof("value"):

@@ -16,15 +16,16 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskMetricsRequest
 
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
-from yaml_connector.flyte.admission import RefusedInputError, check_request
+from yaml_connector.flyte.admission import RefusedInputError, check_request, drop_reserved_secrets
 from yaml_connector.flyte.routing import UnknownSpecError, prepare
 
 logger = logging.getLogger("yaml_connector")
 
+_LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
 _CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
 
 
@@ -60,9 +61,14 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
                 if isinstance(request, CreateTaskRequest):
                     check_request(request)
                 prepare(request)
-                return await method(self, request, context)
+                if not isinstance(request, GetTaskMetricsRequest):
+                    drop_reserved_secrets(request)
+                answer = await method(self, request, context)
             except Exception as error:
                 await _abort(context, error)
+            if answer is None:  # Flyte's servicer has put an error into the context
+                context.set_details(_cut(str(context.details())))
+            return answer
 
         guarded = call
     guarded.guarded = True  # type: ignore[attr-defined]
@@ -84,8 +90,16 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoRetur
         where = "".join(format_tb(error.__traceback__))
         logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
         words = f"internal error ({type(error).__name__})"
-    await context.abort(code, words)
+    await context.abort(code, _cut(words))
     raise error  # abort has raised already
+
+
+def _cut(words: str) -> str:
+    """Cut an error message to what its header holds: gRPC takes 8 KiB of them, and a message may quote its caller."""
+    encoded = words.encode("utf-8", "replace")
+    if len(encoded) <= _LONGEST_WORDS:
+        return words
+    return f"{encoded[:_LONGEST_WORDS].decode('utf-8', 'ignore')}... ({len(words)} characters)"
 
 
 class GuardedConnectorService(AsyncConnectorService):

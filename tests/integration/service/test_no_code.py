@@ -27,11 +27,12 @@ from flyteidl2.core.literals_pb2 import (
     Union,
     Void,
 )
+from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.types_pb2 import BlobType, EnumType, LiteralType, SimpleType, TypeStructure, UnionType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 from google.protobuf.struct_pb2 import Struct
 
-from tests.support.flyte_side import FlyteSide, metadata_of, template_of
+from tests.support.flyte_side import FlyteSide, Job, metadata_of, template_of
 from tests.support.real_api import RealApi
 from tests.support.serving import serving
 from yaml_connector import task_from_spec
@@ -214,6 +215,44 @@ def test_what_is_too_deep_or_too_much_is_refused(create: Callable[..., None]) ->
     large.update({"a": "x" * 300_000})
     create(STRUCT, Literal(scalar=Scalar(generic=large)))
     create(STRUCT, Literal())
+
+
+def test_a_value_of_another_type_than_the_declared_one_is_refused(create: Callable[..., None]) -> None:
+    """Flyte's conversion would raise, and quote the whole value."""
+    number = Literal(scalar=Scalar(primitive=Primitive(integer=1)))
+    text = LiteralType(simple=SimpleType.STRING)
+    create(text, number)
+    create(text, Literal(collection=LiteralCollection(literals=[number])))
+    create(LiteralType(collection_type=text), Literal(collection=LiteralCollection(literals=[number])))
+    create(LiteralType(map_value_type=text), Literal(map=LiteralMap(literals={"a": number})))
+    create(LiteralType(blob=BlobType()), number)
+    create(union_of(text), number)
+    create(union_of(text), Literal(scalar=Scalar(union=Union(value=number, type=text))))
+
+
+def test_a_union_of_many_types_costs_no_more_than_its_parts(create: Callable[..., None]) -> None:
+    number = Literal(scalar=Scalar(primitive=Primitive(integer=1)))
+    many = LiteralType(union_type=UnionType(variants=[LiteralType(simple=SimpleType.STRING)] * 900))
+    create(LiteralType(collection_type=many), Literal(collection=LiteralCollection(literals=[number] * 9_000)))
+
+
+def test_a_secret_with_the_name_of_an_argument_harms_no_call(served: FlyteSide, api: RealApi) -> None:
+    api.case("inputs", lambda received: {"id": "1"})
+    job = served.create(task_from_spec(SPECS / "any_inputs.yaml"), "reserved-secrets")
+    for name in ("resource_meta", "self", "inputs"):
+        job.connection.secrets[name] = job.connection.configs[name] = "x"
+    assert served.get(job).message == ""
+    served.delete(job)
+
+
+def test_a_message_that_quotes_its_caller_is_cut_to_what_grpc_takes(served: FlyteSide) -> None:
+    task = task_from_spec(SPECS / "any_inputs.yaml")
+    task.task_type = "💥" * 100_000
+    for call in (served.delete, served.logs):
+        with pytest.raises(grpc.RpcError) as raised:
+            call(Job(task, b"{}", Connection()))
+        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+        assert len(raised.value.details()) < 3000
 
 
 def test_a_struct_as_a_console_sends_it_and_a_null_pass(served: FlyteSide, api: RealApi) -> None:
