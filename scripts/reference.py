@@ -96,6 +96,8 @@ def _kind(item: Field, model: type[Model] | None) -> str:
     mark = _mark(_model_field(item, model))
     if mark == "template":
         return _TEMPLATES.get(item.kind, item.kind)
+    if mark == "condition" and "list of" in item.kind:
+        return "list of statuses, or condition"
     if mark:
         return {"extractions": "names with extractions"}.get(mark, mark)
     kind = item.kind
@@ -108,7 +110,7 @@ def _mark(field: Any) -> str:
     """What the field's own text may hold; empty if it is plain."""
     if field is None:
         return ""
-    marks = re.findall(rf"{Slot.__name__}\(kind='(\w+)'\)", repr(field.metadata) + repr(field.annotation))
+    marks = re.findall(rf"{Slot.__name__}\(kind='(\w+)'", repr(field.metadata) + repr(field.annotation))
     return marks[0] if marks else ""
 
 

@@ -300,6 +300,13 @@ def is_path(raw: Any) -> bool:
     return isinstance(raw, str) and raw.startswith("$") and not raw.startswith(OPEN)
 
 
+def has_expression(raw: Any) -> bool:
+    """Does an extraction read anything: is it a JSONPath, or does it hold a template?"""
+    if isinstance(raw, Mapping | list):
+        return any(map(has_expression, raw.values() if isinstance(raw, Mapping) else raw))
+    return isinstance(raw, str) and (is_path(raw) or has_template(raw))
+
+
 def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
     """Compile an extraction; a JSONPath reads the value named `root` of the scope. Raises EvaluationError."""
     if not is_path(raw):

@@ -16,6 +16,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import parse_url, resolve_url
+from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
 from yaml_connector._http.request_template import RequestPlan, add_query, header_map
 from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
@@ -95,7 +96,7 @@ async def open_stream(
     yield response
 
 
-async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, requires_json: bool = True) -> Response:
+async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, json: Json = "any") -> Response:
     """Send a login once and return its response. `scope` is what the request's templates see.
 
     Raises what `fetch` and `raise_for_response` raise. A TransientError here means that the request that needs the
@@ -104,7 +105,7 @@ async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, requir
     request = plan.build(scope, context.endpoint.base_url)
     try:
         response = await fetch(context, request, plan, anonymous=True)
-        raise_for_response(context, response, scope, SuccessCriteria(requires_json=requires_json))
+        raise_for_response(context, response, scope, SuccessCriteria(json=json))
     except TransientError as failure:
         failure.may_have_been_processed = False
         raise

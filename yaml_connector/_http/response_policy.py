@@ -9,38 +9,58 @@ from functools import lru_cache
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import Expression
+from yaml_connector._expressions.compile import Expression, compile_condition
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import Json, lacks_json, not_json
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
-_NOT_PROCESSED = frozenset({429, 503})  # with these statuses the API says that it did not act
+_NOT_PROCESSED = frozenset({425, 429, 503})  # with these statuses the API says that it did not act
 _NUMBER = re.compile(r"\s*\d{1,12}(\.\d{1,12})?\s*", re.ASCII)
 _FIRST_EPOCH = 1e9  # a number from here on is a time, any other a number of seconds
 
 
+SUCCESS = frozenset({"2xx"})
+"""The statuses of a success, if the spec does not say otherwise."""
+
+
 @dataclass(frozen=True)
 class SuccessCriteria:
-    """When a response is a success: `success` are statuses, as `2xx` or `404`.
+    """When a response is a success: `success` are statuses, as `2xx` or `404`, or a condition.
 
-    `requires_json`: a 2xx that is not JSON is a transient failure, unless it is empty and `allows_empty`.
-    `not_found`: the API does not know the job.
+    `error`: it failed permanently. `retry_if`: it failed for now. `json`: whether a 2xx must be JSON. `not_found`: the
+    API does not know the job.
     """
 
-    success: frozenset[str] = frozenset({"2xx"})
+    success: frozenset[str] | Expression = SUCCESS
     error: Expression | None = None
     retry_if: Expression | None = None
-    requires_json: bool = False
-    allows_empty: bool = False
+    json: Json = "none"
     not_found: Expression | None = None
     statuses: frozenset[int] = field(init=False)
+    by_status: bool = field(init=False)  # nothing but the status tells a success
+
+    @property
+    def conditions(self) -> list[Expression]:
+        """The conditions on a response that decide whether it is a success."""
+        given = (self.error, self.retry_if, self.success)
+        return [condition for condition in given if isinstance(condition, Expression)]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "statuses", _statuses(self.success))
+        is_condition = isinstance(self.success, Expression)
+        object.__setattr__(self, "statuses", frozenset() if is_condition else _statuses(self.success))
+        object.__setattr__(self, "by_status", not is_condition and self.error is None and self.retry_if is None)
+
+
+def compile_success(success: list[Any] | str | None, default: frozenset[str]) -> frozenset[str] | Expression:
+    """Compile what a spec says of success: statuses, or a condition."""
+    if success is None:
+        return default
+    return compile_condition(success) if isinstance(success, str) else frozenset(map(str, success))
 
 
 @lru_cache(maxsize=1024)
@@ -67,11 +87,10 @@ def raise_for_response(
         wait = requested_wait(connection, response, read)
         if wait:
             context.not_before = max(context.not_before, clock().monotonic() + wait)
-    good = criteria.error is None and response.status in criteria.statuses
-    if good and (not criteria.requires_json or response.body is not UNDEFINED):
+    good = criteria.by_status and response.status in criteria.statuses
+    if good and (criteria.json == "none" or response.body is not UNDEFINED):
         return
-    read = read or scope.with_response(response)
-    failure = _failure(context, response, read, criteria)
+    failure = _failure(context, response, read or scope.with_response(response), criteria)
     if failure is None:
         return
     failure.status, failure.retry_after = response.status, wait
@@ -84,27 +103,23 @@ def raise_for_response(
 
 
 def _failure(context: CallContext, response: Response, read: Scope, criteria: SuccessCriteria) -> CallError | None:
-    status, connection = response.status, context.connection
-    if criteria.error is not None:
-        error = criteria.error.evaluate(read)
-        if error:
-            text = api_message(context, response, read) if error is True else as_text(error)
-            return _permanent(context, response, text, read, criteria)
-    if status in criteria.statuses:
-        requires_json = criteria.requires_json and (bool(response.content) or not criteria.allows_empty)
-        if requires_json and 200 <= status < 300 and response.body is UNDEFINED:
-            kind = response.headers.get("Content-Type") or "no content type"
-            what = f"answered {status} with {f'no JSON ({kind})' if response.content else 'nothing'}"
-            return TransientError(context.describe(response, what), may_have_been_processed=True)
-        return None
-    retry_if = any(
-        condition is not None and condition.evaluate(read) for condition in (criteria.retry_if, connection.retry_if)
-    )
+    """Judge a response; the first that holds of what follows counts."""
+    status, connection, success = response.status, context.connection, criteria.success
+    if lacks_json(response, criteria.json):
+        return not_json(response)
+    if criteria.error is not None and (error := criteria.error.evaluate(read)):
+        text = api_message(context, response, read) if error is True else as_text(error)
+        return _permanent(context, response, text, read, criteria)
+    refused = criteria.retry_if is not None and bool(criteria.retry_if.evaluate(read))
+    if not refused:
+        if success.evaluate(read) if isinstance(success, Expression) else status in criteria.statuses:
+            return None
+        refused = connection.retry_if is not None and bool(connection.retry_if.evaluate(read))
     text = api_message(context, response, read)
-    if retry_if or status in connection.retry_statuses:
+    if refused or status in connection.retry_statuses:
         return TransientError(
             context.describe(response, _answered(status, text)),
-            may_have_been_processed=not retry_if and status not in _NOT_PROCESSED,
+            may_have_been_processed=not refused and status not in _NOT_PROCESSED,
             unknown_job=_is_unknown_job(criteria, read),
         )
     return _permanent(context, response, text, read, criteria)

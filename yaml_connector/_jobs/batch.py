@@ -28,7 +28,7 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.events import Events
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
-from yaml_connector._http.response_policy import SuccessCriteria
+from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.sections import Batch
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
@@ -109,15 +109,15 @@ class Batcher:
         self._id: Extraction = compile_extraction(model.id, root="item")
         self._most = model.max
         self._window = model.window
-        success = frozenset(map(str, model.success)) if model.success else frozenset({"2xx"})
-        self._criteria = SuccessCriteria(success=success, requires_json=True)
+        self._criteria = SuccessCriteria(compile_success(model.success, SUCCESS), json="any")
         self._groups: dict[Any, _Group] = {}
         self._under_way: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references
 
     @property
     def names(self) -> frozenset[Reference]:
         """What the batch request refers to."""
-        return self._request.names | self._items.names | self._id.names
+        conditions = (condition.names for condition in self._criteria.conditions)
+        return self._request.names.union(self._items.names, self._id.names, *conditions)
 
     async def ask(
         self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any, *, pauses: bool = True

@@ -13,6 +13,7 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import lacks_json, needed_by, not_json
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.meta import JobMeta
@@ -21,9 +22,6 @@ from yaml_connector._jobs.steps import (
     StepsPlan,
     compile_step,
     compile_steps,
-    is_not_json,
-    json_read,
-    not_json,
     read_step,
     run_steps,
 )
@@ -82,7 +80,7 @@ def compile_create(create: Create, task_type: str) -> CreatePlan:
 def _compile_submit(section: Create | Adopt) -> SubmitPlan:
     job_id = compile_extraction(section.job_id)
     return SubmitPlan(
-        steps=compile_steps(section, own_save=False, json=json_read(job_id, read_step(section))),
+        steps=compile_steps(section, own_save=False, json=needed_by(job_id, read_step(section))),
         job_id=job_id,
         save=compile_extractions(section.save) if section.save is not None else None,
     )
@@ -181,7 +179,8 @@ class CreateOperation:
         response, save = outcome.response, plan.save
         identity = plan.job_id.first(outcome.scope(self.scope))
         if identity is None or identity == "":
-            if is_not_json(response) and response.content and any(name[0] == "body" for name in plan.job_id.names):
+            reads_body = any(name[0] == "body" for name in plan.job_id.names)
+            if response is not None and reads_body and lacks_json(response, "not empty"):
                 raise not_json(response)
             return False
         if type(identity) is not str:

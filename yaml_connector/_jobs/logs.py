@@ -19,16 +19,15 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import Json, needed_by
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
 from yaml_connector._jobs.steps import (
-    Json,
     Outcome,
     StepPlan,
     StepsPlan,
     compile_step,
     compile_steps,
-    json_read,
     run_steps,
 )
 from yaml_connector._spec.sections import Logs
@@ -121,14 +120,14 @@ def compile_logs(logs: Logs) -> LogsPlan:
     )
 
 
-def _json_of(logs: Logs, lines: Extraction | None, step: str | None) -> Json:
-    return json_read(lines, step) if logs.format == "json" and lines is not None else "none"
+def _json_of(logs: Logs, lines: Extraction | None, step: str | None) -> Json | None:
+    return needed_by(lines, step) if logs.format == "json" else None
 
 
 def _compile_before(logs: Logs, each: Extraction) -> StepsPlan:
     models = logs.steps_before()
     read = logs.read or (models[-1].name if models else None)
-    json = json_read(each, read)
+    json = needed_by(each, read)
     steps = tuple(
         compile_step(model, json=json if (model.name == logs.read if logs.read else model is models[-1]) else "none")
         for model in models
@@ -146,7 +145,7 @@ def _can_stream(logs: Logs, source: StepsPlan) -> bool:
         and not logs.reverse
         and logs.more is True
         and source.read in (None, last.name)
-        and last.criteria.error is None
+        and last.criteria.by_status
         and last.each is None
         and last.follow is None
         and last.save is None

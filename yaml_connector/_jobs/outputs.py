@@ -10,7 +10,7 @@ from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
-from yaml_connector._jobs.steps import Json, is_not_json, json_read, not_json
+from yaml_connector._http.json_need import Json, lacks_json, needed_by, not_json
 from yaml_connector._spec.interface import OutputField
 from yaml_connector.errors import EvaluationError
 
@@ -44,7 +44,7 @@ def compile_outputs(models: Mapping[str, OutputField], step: str | None) -> Outp
     outputs = {}
     for name, model in models.items():
         extraction = compile_extraction(model.value)
-        outputs[name] = OutputPlan(extraction, model, json_read(extraction, step))
+        outputs[name] = OutputPlan(extraction, model, needed_by(extraction, step))
     kinds = {output.json for output in outputs.values()}
     return OutputsPlan(outputs, "any" if kinds == {"any"} else "not empty" if kinds - {"none"} else "none")
 
@@ -66,7 +66,7 @@ def read_outputs(
             problems.append(f"the spec does not define the output {name!r}")
             continue
         response = scope.response
-        if output.json != "none" and is_not_json(response) and (output.json == "any" or response.content):
+        if response is not None and lacks_json(response, output.json):
             raise not_json(response)
         try:
             values[name] = kind, _read(output, name, kind, scope)

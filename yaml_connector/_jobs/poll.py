@@ -12,13 +12,14 @@ from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import Json
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.outputs import OutputsPlan, compile_outputs, read_outputs
 from yaml_connector._jobs.status import Status, StatusPlan, compile_status, read_links, read_status
-from yaml_connector._jobs.steps import Json, Outcome, StepsPlan, compile_steps, read_step, run_steps
+from yaml_connector._jobs.steps import Outcome, StepsPlan, compile_steps, read_step, run_steps
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.sections import Poll as PollSettings
 from yaml_connector._text import truncate
@@ -52,9 +53,9 @@ def compile_poll(spec: ConnectorSpec) -> PollPlan:
     outputs = compile_outputs(spec.outputs, read_step(last) if last else None)
     # a response of get that can only mean success is read for the outputs, too
     only_success = all(rule.json == "none" and rule.phase == "SUCCEEDED" for rule in status.rules)
-    json: Json = outputs.json if only_success and result is None else status.json
+    json = outputs.json if only_success and result is None else status.json
 
-    def get_steps(json: Json) -> StepsPlan | None:
+    def get_steps(json: Json | None) -> StepsPlan | None:
         return compile_steps(get, not_found=compile_condition(get.poll.not_found), json=json) if get else None
 
     return PollPlan(

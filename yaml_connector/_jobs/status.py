@@ -19,8 +19,9 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, to_json
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._http.json_need import Json, asks_for_body, lacks_json, needed_by, not_json
 from yaml_connector._jobs import metrics
-from yaml_connector._jobs.steps import Json, is_not_json, json_read, not_json, read_step, reads_fields
+from yaml_connector._jobs.steps import read_step
 from yaml_connector._spec import TERMINAL_PHASES
 from yaml_connector._spec.sections import Get, Link, Rule
 from yaml_connector.errors import EvaluationError
@@ -68,13 +69,13 @@ class LinkPlan:
 
 @dataclass(frozen=True)
 class StatusPlan:
-    """What is read from the response of get. `json`: whether that response must be JSON."""
+    """What is read from the response of get. `json`: whether that response must be JSON; None: it may be text."""
 
     rules: tuple[RulePlan, ...] = ()
     message: Extraction | None = None
     info: Value | None = None
     links: tuple[LinkPlan, ...] = ()
-    json: Json = "none"
+    json: Json | None = "none"
 
     def names(self) -> Iterator[Reference]:
         """Every name that this refers to."""
@@ -119,36 +120,23 @@ def compile_status(get: Get) -> StatusPlan:
 def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
     path = compile_extraction(rule.path) if rule.path is not None else None
     when = compile_condition(rule.when) if rule.when is not None else None
-    json: Json = "none"
-    if path is not None:
-        json = json_read(path, step)
-    elif when is not None and not _reads_text(when) and reads_fields(when.names, step):
-        json = "not empty"
     return RulePlan(
         path=path,
         states={as_text(value).casefold(): phase for phase, values in (rule.map or {}).items() for value in values},
         order=tuple(rule.map or ()),
         when=when,
         phase=rule.phase,
-        json=json,
+        json=needed_by(path or when, step),
     )
 
 
-def _reads_text(part: Extraction | Expression) -> bool:
-    return ("text",) in part.names
-
-
-def _expects_no_json(rule: RulePlan) -> bool:
-    """Tell whether a rule reads the text, or asks whether there is a body."""
-    if rule.when is not None:
-        return _reads_text(rule.when) or (rule.json == "none" and ("body",) in rule.when.names)
-    return rule.path is not None and _reads_text(rule.path)
-
-
-def _json_of(rules: tuple[RulePlan, ...]) -> Json:
+def _json_of(rules: tuple[RulePlan, ...]) -> Json | None:
     """Decide whether every response of get must be JSON: if a rule needs it, and none expects something else. A rule
     before the first JSONPath may hold for an empty response."""
-    if all(rule.json == "none" for rule in rules) or any(map(_expects_no_json, rules)):
+    parts = (rule.path or rule.when for rule in rules)
+    if any(part is not None and asks_for_body(part) for part in parts):
+        return None
+    if all(rule.json == "none" for rule in rules):
         return "none"
     return rules[0].json if rules[0].json == "any" else "not empty"
 
@@ -181,15 +169,14 @@ def read_status(plan: StatusPlan, scope: Scope) -> Reading:
 
 def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
     response = scope.response
-    lacks_json = False
-    without_json = is_not_json(response)
+    lacking = False
     unmapped: list[str] = []
     for index, rule in enumerate(plan.rules):
-        if without_json and (rule.json == "any" or (rule.json == "not empty" and response.content)):
-            lacks_json = True
+        if response is not None and lacks_json(response, rule.json):
+            lacking = True
             continue
         if rule.path is None:
-            if rule.when is None and lacks_json:
+            if rule.when is None and lacking:
                 continue  # a page that is not JSON must not look like a state
             if rule.when is None or rule.when.evaluate(scope):
                 return Reading(rule.phase, index, "")
@@ -204,7 +191,7 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
             return Reading(phase, index, state)
         shown = ", ".join(repr(as_text(value)) for value in matches[:5]) if matches else "nothing"
         unmapped.append(f"{shown} at {rule.path.text}")
-    if lacks_json:
+    if lacking:
         raise not_json(response)
     return Reading(None, None, "; ".join(unmapped) or "no rule holds")
 

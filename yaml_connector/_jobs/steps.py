@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import (
@@ -14,25 +14,20 @@ from yaml_connector._expressions.compile import (
     compile_condition,
     compile_extraction,
     compile_extractions,
-    is_path,
 )
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.scope import UNDEFINED, Scope
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
+from yaml_connector._http.json_need import Json, needed_by, strongest
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
-from yaml_connector._http.response_policy import SuccessCriteria
+from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector.errors import CallError, TransientError
 
 Resend = Callable[[TransientError], Awaitable[bool]]
-Json = Literal["any", "not empty", "none"]
-"""Whether a 2xx must be JSON: always, unless it is empty, or never."""
-
-_SUCCESS = frozenset({"2xx"})
-_WITHOUT_JSON = frozenset({"text", "headers", "status", "url"})
 
 
 @dataclass(frozen=True)
@@ -112,13 +107,13 @@ class Outcome:
 def compile_steps(
     section: Calls,
     *,
-    success: frozenset[str] = _SUCCESS,
+    success: frozenset[str] = SUCCESS,
     not_found: Expression | None = None,
     own_save: bool = True,
-    json: Json = "none",
+    json: Json | None = "none",
 ) -> StepsPlan:
     """Compile a section's request or steps. `success` are the statuses of success of a step that names none; `json`
-    says whether the response that is read must be JSON."""
+    says whether the response that is read must be JSON because of what the section reads; None: it is text."""
     models = section.as_steps(save=own_save)
     read = section.read or (models[-1].name if models else None)
     steps = tuple(
@@ -134,31 +129,31 @@ def compile_steps(
 
 
 def compile_step(
-    step: Step, *, success: frozenset[str] = _SUCCESS, not_found: Expression | None = None, json: Json = "none"
+    step: Step, *, success: frozenset[str] = SUCCESS, not_found: Expression | None = None, json: Json | None = "none"
 ) -> StepPlan:
-    """Compile one step."""
+    """Compile one step; see `compile_steps`."""
     when = _condition(step.when)
-    error = _condition(step.error)
-    retry_if = _condition(step.retry_if)
     save = compile_extractions(step.save) if step.save is not None else None
     each = compile_extraction(step.each) if step.each is not None else None
     follow = compile_extraction(step.follow) if step.follow is not None else None
     request = compile_request(step.request)
-    if (isinstance(step.save, dict) and any(map(is_path, step.save.values()))) or (follow and follow.is_path):
-        json = "any"
+    criteria = SuccessCriteria(
+        success=compile_success(step.success, success),
+        error=_condition(step.error),
+        retry_if=_condition(step.retry_if),
+        not_found=not_found,
+    )
+    saved = step.save.values() if isinstance(step.save, dict) else [step.save]
+    readers = [*criteria.conditions, follow, *map(compile_extraction, saved)]
+    if json is None:  # a condition may read the body of an error
+        readers = readers[len(criteria.conditions) :]
+    needs = [json or "none", *(needed_by(reader, step.name) for reader in readers)]
     return StepPlan(
         name=step.name,
         when=when,
         request=request,
         follow_request=_follow_request(step.request) if follow else None,
-        criteria=SuccessCriteria(
-            success=frozenset(map(str, step.success)) if step.success else success,
-            error=error,
-            retry_if=retry_if,
-            requires_json=json != "none",
-            allows_empty=json == "not empty",
-            not_found=not_found,
-        ),
+        criteria=replace(criteria, json=strongest(needs)),
         save=save,
         save_names=tuple(step.save) if isinstance(step.save, dict) else (),
         optional=step.optional,
@@ -166,7 +161,7 @@ def compile_step(
         follow=follow,
         follow_for=step.follow_for,
         names=request.names.union(
-            *(part.names for part in (when, error, retry_if, save, each, follow) if part is not None),
+            *(part.names for part in (*criteria.conditions, when, save, each, follow) if part is not None),
         ),
     )
 
@@ -180,26 +175,6 @@ def _follow_request(request: Request) -> RequestPlan:
 
 def _condition(source: str | bool | None) -> Expression | None:
     return compile_condition(source) if source is not None else None
-
-
-def json_read(part: Extraction, step: str | None) -> Json:
-    """Decide whether the response of a step must be JSON because of this extraction.
-
-    A JSONPath needs JSON. A template that reads the body needs it unless the response is empty, which may be how the
-    API says no, or unless the template also reads something else of the response.
-    """
-    if part.is_path:
-        return "any"
-    roots = {name[0] for name in part.names}
-    return "not empty" if not roots & _WITHOUT_JSON and ("body" in roots or reads_fields(part.names, step)) else "none"
-
-
-def reads_fields(names: Iterable[Reference], step: str | None) -> bool:
-    """Tell whether references are to fields of the body, by `body` or by `steps` and the name of the step."""
-    return any(
-        len(name) > 1 and (name[0] == "body" or (name[:2] == ("steps", step) and name[2:3] == ("body",)))
-        for name in names
-    )
 
 
 def read_step(section: Calls) -> str | None:
@@ -266,19 +241,3 @@ async def _run_step(
     if step.save is not None:
         response.saved = step.save.evaluate(scope.with_response(response)) or {}
     return response
-
-
-def is_not_json(response: Any) -> bool:
-    """Tell whether this is a 2xx that is not JSON. Outside 2xx, the response just has no body."""
-    return response is not None and response.body is UNDEFINED and 200 <= response.status < 300
-
-
-def not_json(response: Any) -> TransientError:
-    """Return the error for a 2xx that lacks the JSON that is read from it."""
-    kind = response.headers.get("Content-Type") or "no content type"
-    what = f"no JSON ({kind})" if response.content else "nothing"
-    return TransientError(
-        f"{response.method} {response.url} answered {response.status} with {what}",
-        may_have_been_processed=True,
-        status=response.status,
-    )

@@ -12,13 +12,14 @@ from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.fields import Path, Slot, slots
+from yaml_connector._spec.fields import READ, Path, Slot, slots
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Adopt, Create, Logs
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
-_STEP_FIELDS = frozenset({"if", "error", "retry_if", "each", "follow", "save"})  # which hold more than a request
+# those that say more than a request
+_STEP_FIELDS = frozenset({"if", "success", "error", "retry_if", "each", "follow", "save"})
 
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
@@ -100,7 +101,7 @@ class _SpecChecker(FieldChecker):
         own_save = more.get("own_save", True)
         if isinstance(section, Logs) and section.each is not None:
             before = self.steps(section.steps_before(), section, path, names, needs_method, {})
-            self.slot((*path, "each"), Slot("extraction"), section.each, names.plus(steps=before))
+            self.slot((*path, "each"), READ, section.each, names.plus(steps=before))
             self.step(section.item_step(), path, names.plus("item", steps=before), needs_method)
             return names.plus("item", steps=before)
         seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, more.get("before", {}))
@@ -174,8 +175,11 @@ class _SpecChecker(FieldChecker):
             # A batch request serves many jobs: only what they have in common can be seen.
             shared = Names({name: self.names.with_secrets.roots[name] for name in ("config", "base_url", "secrets")})
             self.request(get.batch.request, ("get", "batch", "request"), shared.plus("jobs"), needs_method=False)
-            self.slot(("get", "batch", "items"), Slot("extraction"), get.batch.items, shared.plus(*ANSWER_NAMES))
-            self.slot(("get", "batch", "id"), Slot("extraction"), get.batch.id, shared.plus("item"), root="item")
+            for here, mark, value in slots(get.batch, ("get", "batch")):
+                if here[2] in ("items", "success"):
+                    self.slot(here, mark, value, shared.plus(*ANSWER_NAMES))
+                elif here[2] == "id":
+                    self.slot(here, mark, value, shared.plus("item"), root="item")
         return answer.roots["steps"]  # type: ignore[return-value]
 
     def result(self, get_steps: dict[str, Any], names: Names) -> dict[str, Any]:

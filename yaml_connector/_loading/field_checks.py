@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
@@ -11,13 +12,17 @@ from yaml_connector._expressions.compile import (
     compile_field,
     compile_text,
     find_templates,
+    has_expression,
     has_template,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics, show_path
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
+
+_FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
@@ -70,6 +75,8 @@ class FieldChecker:
         try:
             if mark.kind == "condition" and isinstance(value, str) and has_template(value):
                 raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
+            if not mark.literal and not has_expression(value):
+                raise EvaluationError(_literal(value))
             found = compile_field(mark.kind, value, root=root).names
         except EvaluationError as problem:
             self.report(path, str(problem))
@@ -148,3 +155,13 @@ class FieldChecker:
         """Check every field below a model with the same names."""
         for here, mark, value in slots(model, path):
             self.slot(here, mark, value, names, root=roots.get(str(here[len(path)]), "body") if roots else "body")
+
+
+def _literal(value: Any) -> str:
+    """Say what is wrong with a literal where something is read from a response, and what to write instead."""
+    instead = "a JSONPath such as $.id, or a template"
+    if isinstance(value, str) and _FIELD.fullmatch(value):
+        instead = f"$.{value}"
+    elif isinstance(value, str) and value.startswith("{{"):
+        instead = f"${value}"
+    return f"{short(value)} is the same for every response; to read it from the response, write {instead}"

@@ -214,8 +214,8 @@ _PLACEHOLDERS: dict[str, Any] = {
     "task_type_name": "x",
     "connection": {"base_url": "https://host"},
     "base_url": "https://host",
-    "create": {"request": "POST /", "job_id": "-"},
-    "job_id": "-",
+    "create": {"request": "POST /", "job_id": "$"},
+    "job_id": "$",
     "phase": [{"when": "true", "is": "RUNNING"}],
 }
 _NAMED: dict[str, Any] = {"config": {"type": "any", "default": None}, "inputs": "any", "secrets": {}}

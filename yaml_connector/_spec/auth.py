@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from yaml_connector._spec.fields import Duration, Extract, Model, Text, Tree, TreeMap
+from yaml_connector._spec.fields import Duration, Extract, Model, ReadExtract, Text, Tree, TreeMap
 from yaml_connector._spec.requests import Request
 
 
@@ -188,7 +188,7 @@ class TokenAuth(AuthModel):
 
     type: Literal["token"]
     request: Annotated[Request, Field(description="The login request.", examples=["POST /login"])]
-    token: Annotated[Extract, Field(description="Where the token is in the response.")]
+    token: Annotated[ReadExtract, Field(description="Where the token is in the response.")]
     expires_in: Annotated[
         Extract, Field(description="The token's lifetime in seconds. Without it, the token is used until a 401.")
     ] = None

@@ -28,10 +28,11 @@ class Slot:
     """Marks a field that may contain expressions. A field without a mark may not contain a template.
 
     `kind` is `template` (a string or a tree of them), `extraction` (of one value), `extractions` (a mapping of them) or
-    `condition`.
+    `condition`. `literal`: an extraction may be the same for every response.
     """
 
     kind: Literal["template", "extraction", "extractions", "condition"]
+    literal: bool = True
 
 
 def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
@@ -71,6 +72,8 @@ UrlText = Annotated[str, AfterValidator(_no_dots), Slot("template")]
 Tree = Annotated[Any, Slot("template")]
 TreeMap = Annotated[dict[str, Any] | str, Slot("template")]
 Extract = Annotated[Any, Slot("extraction")]
+READ = Slot("extraction", literal=False)
+ReadExtract = Annotated[Any, READ]
 ExtractMap = Annotated[dict[str, Any] | str, Slot("extractions")]
 Condition = Annotated[str | bool, Slot("condition")]
 
@@ -105,7 +108,8 @@ def _inside(value: Any, path: Path, mark: Slot | None) -> Iterator[tuple[Path, S
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _inside(item, (*path, key), mark)
     elif value is not None:
-        yield path, mark, value
+        is_list_of_statuses = isinstance(value, list) and mark is not None and mark.kind == "condition"
+        yield path, None if is_list_of_statuses else mark, value
 
 
 def _holds_models(value: Any) -> bool:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from yaml_connector._spec.fields import (
     Condition,
     Duration,
-    Extract,
     ExtractMap,
     Model,
     Name,
+    ReadExtract,
+    Slot,
     Text,
     Tree,
     TreeMap,
@@ -43,13 +44,23 @@ def _status(value: Any) -> Any:
     raise ValueError(f"{short(value)} is not a valid status; write 404 or 2xx")
 
 
+def _success_condition(value: Any) -> Any:
+    if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[1-5](xx|\d\d)\s*", value)):
+        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses, such as [2xx, 404]")
+    return value
+
+
 Method = Annotated[
     Text,
     AfterValidator(_method),
     WithJsonSchema({"anyOf": [{"enum": list(METHODS)}, {"type": "string", "pattern": r"^[a-z]+$|\$\{\{"}]}),
 ]
 Status = Annotated[int | str, AfterValidator(_status)]
-Statuses = Annotated[list[Status], Field(min_length=1)]
+Success = Annotated[
+    Annotated[list[Status], Field(min_length=1), Tag("statuses")]
+    | Annotated[str, BeforeValidator(_success_condition), Slot("condition"), Tag("condition")],
+    Discriminator(lambda value: "statuses" if isinstance(value, list) else "condition"),
+]
 
 
 class Part(Model):
@@ -141,8 +152,11 @@ class Step(Model):
         Condition | None, Field(alias="if", description="If this condition is false, the request is skipped.")
     ] = None
     success: Annotated[
-        Statuses | None,
-        Field(description="The statuses that count as success. Default: [2xx].", examples=[["2xx", 404]]),
+        Success | None,
+        Field(
+            description="The statuses that count as success, or a condition. Default: [2xx].",
+            examples=[["2xx", 404], "status == 200 and body.ok"],
+        ),
     ] = None
     error: Annotated[
         Condition | None,
@@ -153,17 +167,18 @@ class Step(Model):
     ] = None
     retry_if: Annotated[
         Condition | None,
-        Field(description="If true for a response that is not a success, it counts as a transient failure."),
+        Field(description="If true, it is a transient failure, whatever the status; `error` is evaluated first."),
     ] = None
     save: Annotated[
         ExtractMap | None, Field(description="Values to keep from the response, as `steps.NAME.saved.X`.")
     ] = None
     optional: Annotated[bool, Field(description="If true, a failed request counts as skipped.")] = False
     each: Annotated[
-        Extract, Field(description="A list: the request is made once for each `item` of it.", examples=["$.tasks[*]"])
+        ReadExtract,
+        Field(description="A list: the request is made once for each `item` of it.", examples=["$.tasks[*]"]),
     ] = None
     follow: Annotated[
-        Extract,
+        ReadExtract,
         Field(
             description="The URL of the next page, which is fetched until there is no further one.",
             examples=["$.nextUri"],

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._spec.connection import Connection
-from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, Text
+from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, ReadExtract, Text
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
 from yaml_connector._spec.phases import Phase
-from yaml_connector._spec.requests import Calls, Request, Step
+from yaml_connector._spec.requests import Calls, Request, Step, Success
 from yaml_connector._text import short
 
 Scalar = str | int | float | bool | None
@@ -22,7 +22,8 @@ class Adopt(Calls):
     """Look for an existing job before submitting one."""
 
     job_id: Annotated[
-        Extract, Field(description="The id of a job that exists already. If it is not null, that job is taken over.")
+        ReadExtract,
+        Field(description="The id of a job that exists already. If it is not null, that job is taken over."),
     ]
     save: Annotated[
         ExtractMap | None,
@@ -34,7 +35,7 @@ class Create(Calls):
     """Submit the job."""
 
     job_id: Annotated[
-        Extract, Field(description="The id of the new job, kept as the string `job.id`.", examples=["$.id"])
+        ReadExtract, Field(description="The id of the new job, kept as the string `job.id`.", examples=["$.id"])
     ]
     save: Annotated[ExtractMap | None, Field(description="Values to keep from the response, as `job.NAME`.")] = None
     idempotent: Annotated[
@@ -49,9 +50,9 @@ class Create(Calls):
 class Rule(Model):
     """A phase rule: `path` and `map`, or `is` with an optional `when`."""
 
-    path: Annotated[Extract, Field(description="Where the job's state is in the response.", examples=["$.status"])] = (
-        None
-    )
+    path: Annotated[
+        ReadExtract, Field(description="Where the job's state is in the response.", examples=["$.status"])
+    ] = None
     map: Annotated[
         dict[Phase, list[Scalar]] | None, Field(description="For each phase, the states of the API that mean it.")
     ] = None
@@ -115,12 +116,12 @@ class Batch(Model):
     """Ask about many jobs in one request."""
 
     request: Annotated[Request, Field(description="The request. `jobs` is the list of jobs to ask about.")]
-    items: Annotated[Extract, Field(description="The list of jobs in the response.", examples=["$.jobs[*]"])]
-    id: Annotated[Extract, Field(description="The job id of an item of that list.", examples=["$.id"])]
+    items: Annotated[ReadExtract, Field(description="The list of jobs in the response.", examples=["$.jobs[*]"])]
+    id: Annotated[ReadExtract, Field(description="The job id of an item of that list.", examples=["$.id"])]
     max: Annotated[int, Field(ge=1, description="The most jobs in one request.")] = 100
     window: Annotated[Duration, Field(description="How long a poll waits for others to share its request.")] = 0.05
     success: Annotated[
-        list[int | str] | None, Field(description="The statuses that count as success. Default: [2xx].")
+        Success | None, Field(description="The statuses that count as success, or a condition. Default: [2xx].")
     ] = None
 
 
@@ -167,7 +168,8 @@ class Logs(Calls):
         "json"
     )
     lines: Annotated[
-        Extract, Field(description="The list of log lines in the response. Required for json.", examples=["$.lines[*]"])
+        ReadExtract,
+        Field(description="The list of log lines in the response. Required for json.", examples=["$.lines[*]"]),
     ] = None
     keep: Annotated[Condition, Field(description="A condition on each line. If it is false, the line is left out.")] = (
         True
@@ -178,7 +180,7 @@ class Logs(Calls):
     timestamp: Annotated[Extract, Field(description="The time of a line.", examples=["$.time"])] = None
     level: Annotated[Extract, Field(description="The level of a line.", examples=["$.level"])] = None
     next: Annotated[
-        Extract,
+        ReadExtract,
         Field(
             description="The token of the next page, which it sees as `page.token`. Null on the last page.",
             examples=["$.next"],

@@ -37,8 +37,63 @@ class TestAnAnswerIsJudgedInThisOrder:
     @pytest.mark.parametrize("status", [503, 500, 429])
     def test_a_status_in_success_is_good_and_never_retried(self, status: int) -> None:
         api = FakeApi({"GET /": status})
-        assert Sender(api, retry_if="true").send(step={"success": [status], "retry_if": "true"}).status == status
+        assert Sender(api, retry_if="true").send(step={"success": [status]}).status == status
         assert len(api.sent) == 1
+
+    @pytest.mark.parametrize("status", [200, 409])
+    def test_the_steps_own_retry_if_comes_before_success(self, status: int) -> None:
+        """Some APIs say `busy` in a 200."""
+        busy = reply(status, json={"busy": True, "message": "later"})
+        api = FakeApi({"POST /": [busy, reply(status, json={"busy": False})]})
+        step = {"retry_if": "body.busy", "success": [status]}
+        assert Sender(api).send("POST /", step=step).body == {"busy": False}
+        with pytest.raises(TransientError, match=f"answered {status}: later") as raised:
+            Sender(FakeApi({"POST /": busy})).send("POST /", step=step)
+        assert (raised.value.may_have_been_processed, raised.value.status) == (False, status)
+
+    def test_error_comes_before_retry_if(self) -> None:
+        with pytest.raises(PermanentError):
+            Sender(FakeApi({"GET /": {"no": 1}})).send(step={"error": "body.no", "retry_if": "body.no"})
+
+    @pytest.mark.parametrize(
+        ("answer", "outcome"),
+        [
+            (reply(200, json={"ok": True}), None),
+            (reply(409, json={"ok": True}), None),
+            (reply(200, json={"ok": False, "message": "why"}), PermanentError),
+            (reply(404, json={}), PermanentError),
+            (reply(503, json={}), TransientError),
+            (reply(200, html="<p>"), TransientError),
+            (reply(200), PermanentError),
+            (reply(409, html="<p>"), PermanentError),
+        ],
+    )
+    def test_success_may_be_a_condition(self, answer: Any, outcome: type[Exception] | None) -> None:
+        sender = Sender(FakeApi({"GET /": answer}))
+        if outcome is None:
+            assert sender.send(step={"success": "body.ok"}).body == {"ok": True}
+        else:
+            with pytest.raises(outcome):
+                sender.send(step={"success": "body.ok"})
+
+    @pytest.mark.parametrize("field", ["error", "retry_if", "success"])
+    @pytest.mark.parametrize(
+        "condition", ["body.no", "status == 999 or body.no", "'no' in body", "not body", "steps.own.body.no"]
+    )
+    def test_a_page_that_is_not_json_is_passing_where_a_condition_reads_the_body(
+        self, field: str, condition: str
+    ) -> None:
+        api = FakeApi({"GET /": reply(200, html="<p>a gateway's page</p>")})
+        with pytest.raises(TransientError, match="answered 200 with no JSON"):
+            Sender(api).send(step={"name": "own", field: condition})
+        assert len(api.sent) == 3
+
+    @pytest.mark.parametrize(
+        "condition", ["body is not defined", "text == 'no'", "body.no or text == 'no'", "status == 1"]
+    )
+    def test_it_is_judged_where_a_condition_reads_the_text_or_asks_for_a_body(self, condition: str) -> None:
+        with pytest.raises(PermanentError):
+            Sender(FakeApi({"GET /": reply(200, text="no")})).send(step={"error": f"{condition} or status == 200"})
 
     def test_retry_if_true_is_passing_and_surely_did_not_arrive(self) -> None:
         api = FakeApi({"POST /": reply(400, json={"code": "Throttling"})})
@@ -79,7 +134,7 @@ class TestAnAnswerIsJudgedInThisOrder:
         assert Sender(api).send(step={"save": {"a": "$.a"}}).body == {"a": 1}
 
     def test_a_success_of_another_kind_is_fine_where_no_json_is_needed(self) -> None:
-        answer = Sender(FakeApi({"GET /": reply(200, html="<p>")})).send(step={"error": "body.a == 1"})
+        answer = Sender(FakeApi({"GET /": reply(200, html="<p>")})).send(step={"error": "status == 1"})
         assert answer.text == "<p>"
 
     def test_outside_2xx_a_body_that_is_no_json_is_just_no_body(self) -> None:

@@ -1,6 +1,8 @@
 """Every mistake of a spec is one sentence at its line and column, with the closest valid name."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -236,3 +238,88 @@ def test_what_is_likely_a_mistake_is_a_warning_and_no_error() -> None:
     assert loaded is not None
     assert [problem.path for problem in found] == ["connection.tls.verify", "secrets.unused", "create", "get.phase"]
     assert {problem.severity for problem in found} == {"warning"}
+
+
+def _everything() -> dict[str, Any]:
+    return {
+        "spec_version": 1,
+        "task_type_name": "everything",
+        "connection": {
+            "base_url": "https://api.test",
+            "auth": {"type": "token", "request": "POST /login", "token": "$.token"},
+        },
+        "create": {
+            "request": {"method": "POST", "path": "/jobs"},
+            "job_id": "$.id",
+            "adopt": {"request": "GET /found", "job_id": "$.id"},
+        },
+        "get": {
+            "steps": [
+                {"name": "a", "request": "GET /a", "each": "$.a[*]"},
+                {"name": "b", "request": "GET /b", "follow": "$.next"},
+            ],
+            "phase": {"path": "$.state", "map": {"SUCCEEDED": ["done"], "FAILED": ["error"]}},
+            "batch": {"request": "GET /jobs", "items": "$.jobs[*]", "id": "$.id"},
+        },
+        "logs": {"request": "GET /log", "lines": "$.lines[*]", "next": "$.next"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("literal", "instead"),
+    [
+        ("id", "write $.id"),
+        ("data[0].run_id", "write $.data[0].run_id"),
+        ("{{ body.id }}", "write ${{ body.id }}"),
+        ("the id", "write a JSONPath such as $.id, or a template"),
+        (7, "write a JSONPath such as $.id, or a template"),
+        (["a", "b"], "write a JSONPath such as $.id, or a template"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "create.job_id",
+        "create.adopt.job_id",
+        "get.phase.path",
+        "get.steps[0].each",
+        "get.steps[1].follow",
+        "get.batch.items",
+        "get.batch.id",
+        "logs.lines",
+        "logs.next",
+        "connection.auth.token",
+    ],
+)
+def test_a_literal_where_only_a_part_of_the_response_makes_sense_is_an_error(
+    place: str, literal: Any, instead: str
+) -> None:
+    data: Any = _everything()
+    *path, last = place.replace("[", ".").replace("]", "").split(".")
+    inner = data
+    for key in path:
+        inner = inner[int(key) if key.isdigit() else key]
+    inner[last] = literal
+    (found,) = problems(json.dumps(data))
+    assert f"{place}: {literal!r} is the same for every response" in found
+    assert instead in found
+
+
+@pytest.mark.parametrize(
+    ("success", "said"),
+    [
+        (["2xx", 404], None),
+        ("status == 200 and body.ok", None),
+        ("2xx", "get.success: '2xx' is neither a condition nor a list of statuses, such as [2xx, 404]"),
+        (200, "get.success: 200 is neither a condition nor a list of statuses"),
+        ([20], "get.success[0]: 20 is not a valid status"),
+        ("status ==", "get.success: syntax error in the expression"),
+        ("${{ status == 200 }}", "get.success: a condition is a bare expression"),
+        ("bdy.ok", "get.success: 'bdy' cannot be used here; did you mean body?"),
+    ],
+)
+def test_success_is_a_list_of_statuses_or_a_condition(success: Any, said: str | None) -> None:
+    data = _everything()
+    data["get"] = {"request": "GET /job", "phase": data["get"]["phase"], "success": success}
+    found = problems(json.dumps(data))
+    assert [said in line for line in found] == [True] if said else not found

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan, header_map
 from yaml_connector._spec.auth import AuthModel
@@ -19,9 +20,7 @@ A = TypeVar("A", bound="Auth")
 class Login(Protocol):
     """Sends a login (`exchange.login`)."""
 
-    async def __call__(
-        self, context: CallContext, plan: RequestPlan, scope: Scope, *, requires_json: bool = True
-    ) -> Response:
+    async def __call__(self, context: CallContext, plan: RequestPlan, scope: Scope, *, json: Json = "any") -> Response:
         """Send a login request, without credentials, and return its response; raises CallError."""
 
 

@@ -19,6 +19,7 @@ from yaml_connector._http.auth.base import Login, auth_kind, import_extra, token
 from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.coalesce import SingleFlight
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.json_need import needed_by, strongest
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec import auth as spec
@@ -261,6 +262,7 @@ class Token(FetchedAuth):
         self._header = compile_text(model.header)
         self._prefix = compile_text(model.prefix)
         self._jwt = SignedJwt(model.jwt) if model.jwt else None
+        self._json = strongest(map(needed_by, (self._token_path, self._expires_in)))
         # The credentials are what the login sends and reads: secrets, config and environment variables.
         used = self._plan.names | self._token_path.names | self._expires_in.names
         self._names = {name[:2] for name in used if name[0] in ("secrets", "config", "env")}
@@ -285,7 +287,7 @@ class Token(FetchedAuth):
         if self._jwt is not None:
             scope = scope.with_names(jwt=self._jwt.make(scope))
             context.add_secret(scope.jwt)
-        response = await login(context, self._plan, scope, requires_json=self._token_path.is_path)
+        response = await login(context, self._plan, scope, json=self._json)
         read = scope.with_response(response)
         token = required_token(self._token_path.first(read), response, context)
         return token, lifetime_of(self._expires_in.first(read))

@@ -166,8 +166,10 @@ def _step(step: Step, number: str) -> Iterator[str]:
     for kind in request.bodies:
         value = request.json_body if kind == "json" else getattr(request, kind)
         yield f"     {kind} body: {_short(value, _LONGEST_BODY)}"
-    if step.success:
+    if isinstance(step.success, list):
         yield f"     successful if the status is {', '.join(map(str, step.success))}"
+    elif step.success is not None:
+        yield f"     successful if {step.success}"
     if step.error is not None:
         yield f"     failed permanently if {step.error}"
     if step.retry_if is not None:
