@@ -4,6 +4,9 @@ BIN := .venv/bin
 
 BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-start
 
+# Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
@@ -17,8 +20,9 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 quick: .venv/ready  ## the tests without processes, in parallel: less than half a minute
 	$(BIN)/python -m pytest -n 2 -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
+# A file stays in one process, so that what its tests share is made once; those that take long come first.
 test: .venv/ready  ## all tests, in parallel (about 3 minutes)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Not part of `test`: installs Ray, Slurm, and Celery with Flower (0.5 GB in /tmp), starts them on loopback, stops them.
 test-real: .venv/ready  ## the specs of the catalog against real backends

@@ -17,8 +17,6 @@ from tests.support.serving import ready
 from yaml_connector import task_from_spec
 from yaml_connector._loading.loader import load
 
-pytestmark = pytest.mark.xdist_group("deployed service")  # all tests share one fixture that takes long
-
 NewProject = Callable[..., Any]
 
 

@@ -31,8 +31,6 @@ from tests.support.flyte_side import metadata_of, state, template_of
 from tests.support.real_processes import Process, connector_service
 from yaml_connector import task_from_spec
 
-pytestmark = pytest.mark.xdist_group("faults through c0")  # all tests share one fixture that takes long
-
 PATIENCE = 10.0  # Flyte's
 AT_ONCE = 32
 HOST, NOWHERE = "127.0.0.1", "no-such-host.invalid"

@@ -18,8 +18,6 @@ from tests.integration.faults.fault_server import FAULTS
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, TransientError
 
-pytestmark = pytest.mark.xdist_group("fault table")  # all tests share one fixture that takes long
-
 SLACK = 1.5  # seconds that a busy machine may add
 AT_ONCE = 4  # an attempt has 600 ms: more cells at once take that long on a busy machine
 

@@ -24,7 +24,6 @@ import yaml
 from tests.support.paths import CATALOG, ROOT
 from tests.support.real_processes import clean_environment
 
-pytestmark = pytest.mark.xdist_group("built package")  # all tests share one build
 PACKAGE = ROOT / "yaml_connector"
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 

@@ -18,8 +18,6 @@ from tests.support.real_api import RealApi, Received
 from tests.support.real_processes import OWN_KEY, STORE, USER_KEYS, Process, connector_service
 from yaml_connector import task_from_spec
 
-pytestmark = pytest.mark.xdist_group("restarts")  # all tests share one fixture that takes long
-
 OLD = """
 spec_version: 1
 task_type_name: changing

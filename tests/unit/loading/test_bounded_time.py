@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 from tests.unit.loading.large_files import LARGE, spec
 from yaml_connector._loading.loader import load_text
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("large files")]
+pytestmark = pytest.mark.slow
 
 SECONDS = 5  # of CPU for one file, on a slow machine; most take less than one
 MEGABYTES = 400
