@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
+from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.docs.doc_blocks import BASE, completed
@@ -25,11 +26,12 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._loading.loader import load_all, load_text
+from yaml_connector._loading.shared_type import SHARED_VARIABLE
 from yaml_connector.cli.main import cli
 from yaml_connector.flyte.admission import check_request
 from yaml_connector.flyte.connector import JobResourceMeta
 from yaml_connector.flyte.files import open_file
-from yaml_connector.flyte.routing import JobRouter
+from yaml_connector.flyte.routing import JobRouter, prepare
 
 HTTPS = {"base_url": "https://api.test"}
 STATE = "GET /jobs/7"
@@ -224,6 +226,30 @@ def kept_bytes(kept: bytes, signer: Signer = SIGNER) -> str:
     driver = Driver(FakeApi(), signer=signer)
     driver.kept = kept
     return str(driver.get().message)
+
+
+def unplaced(task_type: str, **variables: str) -> str:
+    """What a caller reads who creates a task of a type that the service does not have."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return raised(lambda: prepare(CreateTaskRequest(template=TaskTemplate(type=task_type))))
+
+
+def claiming(spec: str) -> str:
+    """What a caller reads whose task of the shared type claims to belong to this spec."""
+    template = TaskTemplate(type="shared")
+    template.custom.update({"spec": spec})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SHARED_VARIABLE, "shared")
+        return raised(lambda: prepare(CreateTaskRequest(template=template)))
+
+
+def of_the_shared_type() -> str:
+    """What is said of a spec that has the shared type itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SHARED_VARIABLE, "batch_job")
+        return task()
 
 
 def without_a_spec() -> str:

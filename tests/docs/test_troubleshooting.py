@@ -20,6 +20,7 @@ from tests.docs.met_messages import (
     TYPED,
     after_a_change,
     auth,
+    claiming,
     command,
     contract_report,
     created,
@@ -30,6 +31,7 @@ from tests.docs.met_messages import (
     kept_by_another,
     kept_bytes,
     local_run,
+    of_the_shared_type,
     output_of,
     raised,
     reaching,
@@ -39,6 +41,7 @@ from tests.docs.met_messages import (
     source,
     task,
     too_large,
+    unplaced,
     unreadable_file,
     unsigned_service,
     validated,
@@ -204,6 +207,13 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     ),
     "the job was not made by this service: ...; see YAML_CONNECTOR_SIGNING_KEY": lambda _: kept_bytes(b"{}"),
     "the job was created by another version of the connector": lambda _: kept_bytes(b'{"v": 3}', UNSIGNED),
+    "spec.containers[0].image: Required value": lambda _: source("cli/backend_config.py"),
+    "Cannot find connector for task type: ...; ...": lambda _: unplaced("never_heard_of"),
+    "the task is of the shared type ..., and does not name its spec: ...": lambda _: claiming(""),
+    "this service has no spec ...; nothing was submitted": lambda _: claiming("never_heard_of"),
+    "YAML_CONNECTOR_SHARED_TYPE is ..., and ... has that task type itself: choose another one": (
+        lambda _: of_the_shared_type()
+    ),
     "this service has no spec ... in version ...; the job itself may still be running": lambda _: without_a_spec(),
     "what is kept of the job has ... bytes, and ... are the most: ...": lambda _: too_large(),
     "... bytes, at least 32 are needed; make one with: openssl rand -hex 32": lambda _: raised(

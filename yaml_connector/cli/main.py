@@ -17,7 +17,8 @@ from yaml_connector.errors import YamlConnectorError
 
 # Each command with its module in this package and its line in `--help`.
 _COMMANDS = {
-    "catalog": ("catalog", "Find and copy specs of well-known job APIs."),
+    "backend-config": ("backend_config", "Print what Flyte's backend must be told."),
+    "catalog": ("catalog", "Find and copy specs of well-known APIs."),
     "check": ("check.command", "Check the live API before the first job."),
     "demo": ("demo", "Run a tour of all parts."),
     "docs": ("docs.command", "Write a page for workflow authors."),
@@ -28,7 +29,7 @@ _COMMANDS = {
     "schema": ("schema", "Print the JSON Schema for editors."),
     "serve": ("serve", "Serve the specs to Flyte."),
     "stubs": ("stubs.command", "Write typed tasks for editors and mypy."),
-    "test": ("test", "Run contract tests with recorded responses."),
+    "test": ("test", "Run contract tests of recorded calls."),
     "validate": ("validate", "Check specs and their contract tests."),
 }
 
@@ -45,7 +46,7 @@ class CommandGroup(click.Group):
         command = super().get_command(ctx, cmd_name)
         if command is None and cmd_name in _COMMANDS:
             module, short_help = _COMMANDS[cmd_name]
-            command = getattr(import_module(f"yaml_connector.cli.{module}"), cmd_name)
+            command = getattr(import_module(f"yaml_connector.cli.{module}"), cmd_name.replace("-", "_"))
             command.short_help = short_help
             self.add_command(command)
         return command

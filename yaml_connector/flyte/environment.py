@@ -17,8 +17,8 @@ from flyte.models import SerializationContext
 
 from yaml_connector._jobs.signing import KEY_VARIABLE
 from yaml_connector._loading.loader import DEFAULT_FOLDER, SPEC_PATH_VARIABLE, LoadedSpec, load
+from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
 from yaml_connector.errors import ConfigError
-from yaml_connector.flyte.routing import SHARED_VARIABLE, check_shared_type, shared_type
 
 METRICS_PORT = 9092  # of /metrics and /healthz in the container; Flyte uses this port for metrics, too
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,9 +48,7 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         here = Path(self._get_declaring_file() or os.getcwd()).parent
         self.loaded = tuple(load(here / self.specs))
         self.include = (*self.include, *_files_to_ship(here, self.specs))
-        shared = shared_type()
-        for item in self.loaded:
-            check_shared_type(shared, item.spec.task_type_name, item.file)
+        shared = shared_type(self.loaded)
         own = {SPEC_PATH_VARIABLE: self._inside_bundle(here)} | ({SHARED_VARIABLE: shared} if shared else {})
         self.env_vars = own | (self.env_vars or {})
         if KEY_VARIABLE in self.env_vars:

@@ -7,9 +7,8 @@ removed spec still serves its jobs, and get answers for every other, since an er
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from flyte.connectors import AsyncConnector, Resource
@@ -26,18 +25,17 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load_text
-from yaml_connector._text import did_you_mean, short, short_name
-from yaml_connector.errors import ConfigError, YamlConnectorError
+from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
+from yaml_connector._text import did_you_mean, short_name
+from yaml_connector.errors import YamlConnectorError
 from yaml_connector.flyte import registry
 from yaml_connector.flyte._internals import find_connector, put_connector, put_unlisted_connector
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
 
-SHARED_VARIABLE = "YAML_CONNECTOR_SHARED_TYPE"
 SPEC_KEY = "spec"  # of a task template's `custom`: the spec that a task of the shared type belongs to
 FALLBACK = TaskCategory()  # without a name: not the task type of any spec
 
 _WITHOUT_CONNECTION = (GetTaskLogsRequest, GetTaskMetricsRequest)
-_TASK_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,199})(?::([0-9]{1,9}))?")
 # It is never sent anything: what it says of jobs that no spec is found for is what is said of unreadable jobs.
 _NO_SPEC = b"""
@@ -50,23 +48,6 @@ create: {request: POST /, job_id: $.id}
 
 class UnknownSpecError(YamlConnectorError):
     """A task is of a task type, or names a spec, that this service does not have. Nothing was submitted."""
-
-
-def shared_type(environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the task type that all specs share, if there is one. Raises ConfigError if it is not a valid one."""
-    name = environment.get(SHARED_VARIABLE, "")
-    if name and _TASK_TYPE.fullmatch(name) is None:
-        raise ConfigError(
-            f"{SHARED_VARIABLE}: {short(name)} is not a valid task type: a letter, then at most 99 letters, digits, "
-            "'_', '.' and '-'"
-        )
-    return name or None
-
-
-def check_shared_type(shared: str | None, task_type: str, file: str) -> None:
-    """Raise ConfigError if a spec has the task type that all specs share."""
-    if shared == task_type:
-        raise ConfigError(f"{SHARED_VARIABLE} is {shared!r}, and {file} has that task type itself: choose another one")
 
 
 def reference_to(task_type: str, version: int) -> str:

@@ -11,11 +11,12 @@ import click
 
 from yaml_connector._jobs.signing import ACCEPT_UNSIGNED_VARIABLE, KEY_VARIABLE, signer_from, without_keys
 from yaml_connector._loading.loader import LoadedSpec, load, specs_path
+from yaml_connector._loading.shared_type import shared_type
 from yaml_connector.errors import ConfigError, SpecError
 from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.files import PREFIXES_VARIABLE, restrict_files
 from yaml_connector.flyte.registry import register_all, unregister
-from yaml_connector.flyte.routing import check_shared_type, install_router, shared_type
+from yaml_connector.flyte.routing import install_router
 
 
 class SpecsRejectedError(Exception):
@@ -41,10 +42,10 @@ class ServedSpecs:
         self._environment = without_keys(os.environ)  # a copy: reading the process's own costs time
         try:
             self._signer = signer_from(os.environ)
-            self._shared = shared_type(self._environment)
+            shared = shared_type()
         except ConfigError as error:
             raise SpecsRejectedError(str(error)) from None
-        install_router(self._signer, self._shared)
+        install_router(self._signer, shared)
         self._served: dict[str, YamlConnector] = {}
         self._removed: dict[str, YamlConnector] = {}
 
@@ -84,8 +85,7 @@ class ServedSpecs:
         and then nothing has changed."""
         try:
             restrict_files(self._environment.get(PREFIXES_VARIABLE, ""))
-            for item in loaded:
-                check_shared_type(self._shared, item.spec.task_type_name, item.file)
+            shared_type(loaded)
             connectors = register_all(loaded, self._environment, self._signer)
         except ConfigError as error:
             raise SpecsRejectedError(f"{self.path}: {error}") from None

@@ -20,6 +20,7 @@ from flyte.models import NativeInterface, SerializationContext
 
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._loading.loader import LoadedSpec, resolve
+from yaml_connector._loading.shared_type import shared_type
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config, unknown_name
 from yaml_connector._text import closest
@@ -30,7 +31,7 @@ from yaml_connector.flyte.connector import CONFIG_KEY
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
 from yaml_connector.flyte.registry import register_spec
-from yaml_connector.flyte.routing import SPEC_KEY, check_shared_type, reference_to, shared_type
+from yaml_connector.flyte.routing import SPEC_KEY, reference_to
 
 _OF_FLYTE = frozenset(field.name for field in dataclasses.fields(TaskTemplate) if field.init)
 _OF_PLUGINS = frozenset({"self", "name", "plugin_config", "inputs", "outputs", "connector_secrets", "kwargs"})
@@ -62,8 +63,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
                     f"{type(self).__name__} takes no argument {key!r}{f'; did you mean {guess}?' if guess else ';'} "
                     f"allowed: {', '.join(own)}, and what every Flyte task takes (retries, timeout, cache ...)"
                 )
-        shared = shared_type()
-        check_shared_type(shared, spec.task_type_name, self.loaded.file)
+        shared = shared_type([self.loaded])
         self.is_of_shared_type = shared is not None
         self.plugin_config = self._checked_config(plugin_config)
         self.connector_secrets = _checked_secrets(spec, secrets)

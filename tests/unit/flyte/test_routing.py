@@ -17,9 +17,10 @@ from yaml_connector import ConfigError, task_from_spec
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load
+from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
 from yaml_connector.flyte import registry
 from yaml_connector.flyte.registry import register_all, unregister
-from yaml_connector.flyte.routing import SHARED_VARIABLE, UnknownSpecError, install_router, prepare, shared_type
+from yaml_connector.flyte.routing import UnknownSpecError, install_router, prepare
 
 SIGNER = Signer((b"k" * 32,))
 SPEC = """
@@ -117,10 +118,12 @@ def test_an_unknown_task_type_is_said_with_the_closest_one(folder: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["1st", "a b", "x" * 101, "a/b", "ä"])
-def test_a_shared_type_that_cannot_be_one_is_said(name: str) -> None:
+def test_a_shared_type_that_cannot_be_one_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SHARED_VARIABLE, name)
     with pytest.raises(ConfigError, match=r"YAML_CONNECTOR_SHARED_TYPE: '.* is not a valid task type: a letter"):
-        shared_type({SHARED_VARIABLE: name})
-    assert shared_type({SHARED_VARIABLE: ""}) is None
+        shared_type()
+    monkeypatch.setenv(SHARED_VARIABLE, "")
+    assert shared_type() is None
 
 
 def test_a_spec_cannot_have_the_shared_type_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
