@@ -16,7 +16,7 @@ from yaml_connector._expressions.compile import (
     has_template,
 )
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._loading.document import Document, TooManyDiagnostics, show_path
+from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
 from yaml_connector._text import short
@@ -39,7 +39,6 @@ class FieldChecker:
     def __init__(self, document: Document, partial: bool) -> None:
         self.document = document
         self.partial = partial
-        self.known = {problem.path for problem in document.problems}
         self.used: set[Reference] = set()
         self.counted: set[str] = set()
         self.expressions = 0
@@ -47,8 +46,7 @@ class FieldChecker:
 
     def report(self, path: Path, message: str, *, key: bool = False) -> None:
         """Report a problem of something that is there."""
-        if not self.partial or show_path(path) not in self.known:
-            self.document.report(path, message, key=key)
+        self.document.report(path, message, key=key)
 
     def report_missing(self, path: Path, message: str) -> None:
         """Report that something is missing."""

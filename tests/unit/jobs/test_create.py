@@ -198,7 +198,9 @@ class TestStepsOfCreate:
         assert api.api.calls == ["POST /files", "POST /jobs", "DELETE /files/f1"]
 
     def test_a_failure_of_the_first_step_cleans_nothing_up(self) -> None:
-        api = driver(self.STEPS, GOOD, POST_files=400)
+        always = {**self.STEPS, "on_failure": [{"request": "DELETE /files"}]}  # which could be sent without a file
+        assert driver(always, 400, POST_files={"file": "f1"}).create().create_error is not None
+        api = driver(always, GOOD, POST_files=400)
         api.create()
         assert api.api.calls == ["POST /files"]
 

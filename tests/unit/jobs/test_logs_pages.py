@@ -226,6 +226,10 @@ class TestEach:
         with pytest.raises(PermanentError, match="/pods/b/logs answered 403"):
             self.driver(["a", "b"], a={"lines": []}, b=403).logs()
 
+    def test_item_after_one_that_fails_waits_so_that_the_lines_keep_their_order(self) -> None:
+        driver = self.driver(["a", "b", "c"], a={"lines": ["1"]}, b=[403, {"lines": ["2"]}], c={"lines": ["3"]})
+        assert everything(driver) == ["a: 1", "b: 2", "c: 3"]
+
     @settings(max_examples=40)
     @given(stored=st.lists(LINES, min_size=1, max_size=3), sizes=st.lists(st.integers(1, 4), min_size=3, max_size=3))
     def test_item_loses_nothing_and_repeats_nothing(self, stored: list[list[str]], sizes: list[int]) -> None:

@@ -94,6 +94,17 @@ def test_names_of_a_field_that_is_wrong_itself_are_known() -> None:
     assert set(problems_of(data)) == {"inputs.size", "config.size.tipe", "config.size.type", "secrets.key.enw"}
 
 
+def test_what_is_there_and_wrong_does_not_count_as_missing() -> None:
+    data = spec_data(create={"request": {"method": 7, "path": "/jobs"}, "job_id": "$.id", "idempotent": True})
+    (problem,) = load_text(yaml.safe_dump(data).encode(), "s.yaml")[1]
+    assert problem.message == "must be a string, not the number 7; put quotes around it"
+
+
+def test_what_a_wrong_step_saves_may_still_be_asked_for() -> None:
+    wrong = mutated(WHOLE, ("result", "steps", 0, "name"), "x y")
+    assert set(problems_of(wrong)) == {"result.steps[0].name"}
+
+
 def mutated(data: Any, path: tuple[Any, ...], value: Any) -> Any:
     if not path:
         return value

@@ -132,6 +132,19 @@ def test_a_duplicate_key_names_the_first() -> None:
     ]
 
 
+def test_what_a_duplicate_key_holds_is_not_looked_at() -> None:
+    assert replaced("name: Batch Job\n", "name: Batch Job\nname: {a: [$.x, {b: !!str c}]}\n") == [
+        "s.yaml:5:1: name: duplicate key, first defined on line 4"
+    ]
+
+
+def test_a_mistake_in_an_alias_is_shown_where_the_alias_stands() -> None:
+    text = GOOD.replace("name: Batch Job", "name: &type strr").replace("name: str\n", "name: *type\n", 1)
+    (found,) = problems(text)
+    line = text[: text.index("*type")].count("\n") + 1
+    assert found.startswith(f"s.yaml:{line}:9: inputs.name: there is no type 'strr'")
+
+
 def test_tags_and_merge_keys_are_errors() -> None:
     assert "tags are not allowed: !!str" in replaced("name: Batch Job", "name: !!str Batch Job")[0]
     assert "merge keys (<<) are not allowed" in replaced("name: Batch Job", "<<: {name: x}")[0]
@@ -164,6 +177,27 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
         ("[error]", "[error, DONE]", "the value 'DONE' is mapped to both SUCCEEDED and FAILED"),
         ("method: POST\n    path: /jobs", "path: /jobs", "create.request.method: is required in create and delete"),
         ("  job_id: $.id\n", "", "create.job_id: is required"),
+        ("name: ${{ inputs.name }}", "${{ inputs.name }}: 1", "a key may not contain a template"),
+        (
+            "  request: GET /jobs/${{ job.id }}\n",
+            "  steps: [{name: a, request: GET /a}, {name: a, request: GET /b}]\n",
+            "get.steps[1].name: there is a step 'a' before this one",
+        ),
+        (
+            "  message: $.detail",
+            "  batch: {request: 'GET /jobs/${{ job.id }}', items: '$', id: $.id}",
+            "get.batch.request.path: 'job' cannot be used here; did you mean jobs? here there is: config, base_url",
+        ),
+        (
+            'auth: {type: bearer, token: "${{ secrets.api_key }}"}',
+            "auth: {type: token, request: {method: POST, path: /login, text: '${{ jwt }}'}, token: $.token}",
+            "connection.auth.request.text: 'jwt' cannot be used here",
+        ),
+        (
+            'auth: {type: bearer, token: "${{ secrets.api_key }}"}',
+            "auth: {type: token, request: POST /login, token: $.token, expires: $.x}",
+            "connection.auth.expires: unknown key; did you mean expires_in?",
+        ),
         ("spec_version: 1", "spec_version: 2", "spec_version: 2 is not allowed; allowed: 1"),
         ("api_key: {env", "inputs: {env", "a secret cannot be called 'inputs'"),
         ("env.BATCH_URL", "config.url", "there is no config.url"),
@@ -224,6 +258,13 @@ def test_a_missing_folder_says_where_specs_are_looked_for(tmp_path: Path) -> Non
         load(tmp_path / "nowhere")
 
 
+def test_a_folder_is_loaded_without_its_contract_tests_and_hidden_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    for name in ("a.test.yaml", "b.test.yml", ".hidden.yaml"):
+        (tmp_path / name).write_text("tests: []")
+    assert [item.file for item in load(tmp_path)] == [str(tmp_path / "a.yaml")]
+
+
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"there is no spec \(\*.yaml\) in this folder"):
         load(tmp_path)
@@ -238,6 +279,18 @@ def test_what_is_likely_a_mistake_is_a_warning_and_no_error() -> None:
     assert loaded is not None
     assert [problem.path for problem in found] == ["connection.tls.verify", "secrets.unused", "create", "get.phase"]
     assert {problem.severity for problem in found} == {"warning"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "warning"),
+    [
+        ("deadline: 2s", "one attempt may take longer than the deadline of the whole call"),
+        ("retry: {initial_delay: 10s}", "the first retry would come after the deadline"),
+    ],
+)
+def test_times_that_cannot_be_kept_are_a_warning(setting: str, warning: str) -> None:
+    text = GOOD.replace("connection:\n", f"connection:\n  {setting}\n", 1)
+    assert warning in [problem.message for problem in load_text(text.encode(), "s.yaml")[1]]
 
 
 def _everything() -> dict[str, Any]:
