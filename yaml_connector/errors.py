@@ -9,6 +9,7 @@
     └── CallError           a call to the API failed
         ├── PermanentError  sending the same request again would change nothing
         └── TransientError  the call may succeed later; `may_have_been_processed`: the API may have acted on it
+            └── LoginHeldBackError  a refused login is not sent again yet
 
 Every message is written for the person who must act: what is wrong, where, and what to do.
 """
@@ -94,3 +95,10 @@ class TransientError(CallError):
     ) -> None:
         super().__init__(message, status=status, retry_after=retry_after, unknown_job=unknown_job)
         self.may_have_been_processed = may_have_been_processed
+
+
+class LoginHeldBackError(TransientError):
+    """A login that the API refused is not sent again yet, so the request that needs its token was not sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, may_have_been_processed=False)

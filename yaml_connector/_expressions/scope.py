@@ -135,6 +135,7 @@ class Scope:
     page: Mapping[str, Any] = MISSING
     line: Any = MISSING
     jobs: Sequence[Mapping[str, Any]] = MISSING
+    auth: Mapping[str, Any] = MISSING
     login: Mapping[str, Any] = MISSING
     jwt: str = MISSING
     follow_url: str = MISSING

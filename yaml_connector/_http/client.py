@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.exchange import fetch, open_stream
-from yaml_connector._http.messages import Response, StreamedResponse
+from yaml_connector._http.exchange import fetch, login, open_stream
+from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse
 from yaml_connector._http.request_template import RequestPlan
 from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
-from yaml_connector.errors import TransientError
+from yaml_connector.errors import LoginHeldBackError, TransientError
 
 
 async def send(
@@ -24,7 +24,8 @@ async def send(
     *,
     should_resend: Callable[[TransientError], Awaitable[bool]] | None = None,
 ) -> Response:
-    """Send a request until its response is a success, and return that.
+    """Send a request until its response is a success, and return that. If the API refuses a fetched token, a new one is
+    fetched, and the request is built and sent once more.
 
     `scope` is what the request's templates see. `should_resend` decides whether a request that may have been processed
     is sent again; without it, and for GET and HEAD, it always is.
@@ -32,16 +33,21 @@ async def send(
     Raises PermanentError or TransientError; EvaluationError if the request cannot be built.
     """
     connection = context.connection
-    request = plan.build(scope, context.endpoint.base_url, context.files)
-    read_only = request.method in ("GET", "HEAD")
-    coalesces = context.coalesces and read_only and request.body is None
-    attempt = 1
+    request: HttpRequest | None = None
+    attempt, renewed, read_only = 1, False, plan.only_reads
     while True:
         try:
-            if coalesces:
+            if request is None:
+                seen = await _with_login(context, plan, scope) if plan.reads_login else scope
+                request = plan.build(seen, context.endpoint.base_url, context.files)
+                read_only = request.method in ("GET", "HEAD")
+            if context.coalesces and read_only and request.body is None:
                 response = await connection.coalescer.send(context, request, plan, fetch)
             else:
                 response = await fetch(context, request, plan)
+            if response.token is not None and _renews(context, response, renewed):
+                request, renewed = None, True
+                continue
             raise_for_response(context, response, scope, criteria)
             return response
         except TransientError as failure:
@@ -62,15 +68,22 @@ async def stream(
     A response that does not begin within the timeout, or is not a success, is treated as by `send`. A stream that
     breaks off later raises TransientError.
     """
-    request = plan.build(scope, context.endpoint.base_url, context.files)
-    attempt, has_begun = 1, False
+    request: HttpRequest | None = None
+    attempt, renewed, has_begun = 1, False, False
     while True:
         try:
+            if request is None:
+                seen = await _with_login(context, plan, scope) if plan.reads_login else scope
+                request = plan.build(seen, context.endpoint.base_url, context.files)
             async with open_stream(context, request, plan, criteria.statuses, max_time) as response:
-                if isinstance(response, StreamedResponse) and response.status in criteria.statuses:
+                renews = response.token is not None and _renews(context, response, renewed)
+                if not renews and isinstance(response, StreamedResponse) and response.status in criteria.statuses:
                     has_begun = True
                     yield response
                     return
+            if renews:
+                request, renewed = None, True
+                continue
             raise_for_response(context, response, scope, criteria)
         except TransientError as failure:
             is_last = has_begun or attempt >= context.connection.spec.retry.max_attempts
@@ -79,8 +92,23 @@ async def stream(
         attempt += 1
 
 
+async def _with_login(context: CallContext, plan: RequestPlan, scope: Scope) -> Scope:
+    """Return the scope with `auth.*`: what the login's response held, which is fetched first."""
+    auth = context.connection.auth
+    saved = await auth.saved(context, login if plan.auth else None) if auth is not None else {}
+    return scope.with_names(auth=saved)
+
+
+def _renews(context: CallContext, response: Response, again: bool) -> bool:
+    """Tell whether the request is sent once more, since its token was refused and a new one will be fetched."""
+    auth = context.connection.auth
+    return auth is not None and auth.renew(response, context, again=again)
+
+
 async def _pause(context: CallContext, attempt: int, failure: TransientError) -> bool:
     """Wait before the next attempt; False if there is no time for it."""
+    if isinstance(failure, LoginHeldBackError):
+        return False
     retry = context.connection.spec.retry
     if failure.retry_after is not None:
         delay = failure.retry_after

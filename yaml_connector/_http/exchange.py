@@ -1,8 +1,7 @@
 """One request to its final response: host check, credentials, redirects and limits, for whole and streamed responses.
 
-After a 401, fetched credentials are renewed once, and the first request is sent again. Redirects are followed only
-where the spec says so, each host checked. A login is sent `anonymous`: without credentials, without the connection's
-default headers and query, and without redirects.
+Redirects are followed only where the spec says so, each host checked. A login is sent `anonymous`: without credentials,
+without the connection's default headers and query, and without redirects.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ logger = logging.getLogger("yaml_connector.http")
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OF_A_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 
 
 async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *, anonymous: bool = False) -> Response:
@@ -35,7 +35,7 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
     that cannot be followed; EvaluationError for a host that is not allowed.
     """
     spec = context.connection.spec
-    hops: _Hops | None = None
+    redirects: _Redirects | None = None
     current = request
     while True:
         sent = await _prepare(context, current, plan.auth and not anonymous, anonymous)
@@ -49,6 +49,7 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         try:
             status, headers, content = await context.connection.transport.fetch(sent, timeout, spec.max_response)
             response = Response(sent.method, sent.url, status, headers, content or b"")
+            response.token = sent.token
             if content is None:
                 failure = _too_long(context, response)
         except TransportError as error:
@@ -60,8 +61,8 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         assert response is not None  # or there is a failure
         if anonymous or 200 <= response.status < 300:
             return response
-        hops = hops or _Hops(context, request, plan)
-        following = hops.after(sent, response)
+        redirects = redirects or _Redirects(context, request, plan)
+        following = redirects.after(sent, response)
         if following is None:
             return response
         current = following
@@ -79,13 +80,13 @@ async def open_stream(
     # A silent stream ends before the deadline: it must not fail.
     latest = clock().monotonic() + 0.95 * context.remaining()
     timeout = plan.timeout or context.connection.spec.timeout
-    hops = _Hops(context, request, plan)
+    redirects = _Redirects(context, request, plan)
     following: HttpRequest | None = request
     while following is not None:
         sent = await _prepare(context, following, plan.auth, anonymous=False)
         sent.begin = timeout
         async with _time_limit(context, sent, timeout) as time_limit, _open(context, sent) as response:
-            following = hops.after(sent, response)
+            following = redirects.after(sent, response)
             if following is None and response.status in success:
                 await response.begin(min(latest, clock().monotonic() + max_time))
                 time_limit.reschedule(None)
@@ -113,34 +114,27 @@ async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, json: 
     return response
 
 
-class _Hops:
-    """Decides what follows a response: a redirect, the first request with renewed credentials, or nothing."""
+class _Redirects:
+    """Decides what follows a response: a redirected request, or nothing."""
 
-    __slots__ = ("_context", "_first", "_plan", "_redirects", "_renewed")
+    __slots__ = ("_context", "_count", "_first", "_follows")
 
     def __init__(self, context: CallContext, first: HttpRequest, plan: RequestPlan) -> None:
         self._context = context
         self._first = first
-        self._plan = plan
-        self._redirects = 0
-        self._renewed = False
+        spec = context.connection.spec
+        self._follows = spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
+        self._count = 0
 
     def after(self, sent: HttpRequest, response: Response) -> HttpRequest | None:
         """Return the request that follows the response to `sent`; None if the response is final."""
-        plan, spec, auth = self._plan, self._context.connection.spec, self._context.connection.auth
-        if response.status == 401 and plan.auth and not self._renewed and auth is not None:
-            self._renewed = auth.invalidate(sent, self._context)
-            if self._renewed:
-                self._redirects = 0
-                return self._first
-        follows = spec.follow_redirects if plan.follow_redirects is None else plan.follow_redirects
-        if not follows or response.status not in _REDIRECTS:
+        if not self._follows or response.status not in _REDIRECTS:
             return None
         location = response.headers.get("Location")
         if not location:
             return None
-        self._redirects += 1
-        if self._redirects == _MOST_REDIRECTS:
+        self._count += 1
+        if self._count == _MOST_REDIRECTS:
             endless = f"was redirected more than {_MOST_REDIRECTS} times"
             raise PermanentError(self._context.describe(self._first, endless))
         return self._redirected(sent, response, location)
@@ -152,12 +146,14 @@ class _Hops:
         except EvaluationError as problem:
             message = f"{sent.method} {response.url} redirects elsewhere: {problem}"
             raise PermanentError(self._context.redact(message)) from None
-        keeps_body = response.status in (307, 308) or sent.method in ("GET", "HEAD")
+        turns_to_get = response.status == 303 or (response.status in (301, 302) and sent.method == "POST")
         headers = dict(sent.headers)
         if origin != parse_url(response.url).origin:  # headers may hold credentials, which are for the first host only
             headers = {name: value for name, value in headers.items() if name.lower() in ("accept", "accept-encoding")}
-        method, body = (sent.method, sent.body) if keeps_body else ("GET", None)
-        return HttpRequest(method, url, headers, body)
+        if not turns_to_get or sent.method == "HEAD":
+            return HttpRequest(sent.method, url, headers, sent.body)
+        headers = {name: value for name, value in headers.items() if name.lower() not in _OF_A_BODY}
+        return HttpRequest("GET", url, headers)
 
 
 # --- before a request -------------------------------------------------------------------------------------------------
@@ -210,6 +206,7 @@ async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[Stream
     try:
         async with context.connection.transport.exchange(sent, remaining) as source:
             response = StreamedResponse(sent, source, keep=context.events.records)
+            response.token = sent.token
             yield response
     except TransportError as error:
         failure = _broken(context, sent, error)

@@ -77,10 +77,11 @@ class Response(Mapping[str, Any]):
     """The response to a request, parsed when it is asked for.
 
     As a mapping it has the names that expressions see. `body` is parsed JSON, whatever the content type says, and
-    undefined if the content is not JSON; `saved` are the values that its step saved.
+    undefined if the content is not JSON; `saved` are the values that its step saved. `token` is the fetched token that
+    the request carried.
     """
 
-    __slots__ = ("_text", "body", "content", "headers", "method", "saved", "status", "url")
+    __slots__ = ("_text", "body", "content", "headers", "method", "saved", "status", "token", "url")
     body: Any
 
     def __init__(self, method: str, url: str, status: int, headers: Headers, content: bytes) -> None:
@@ -90,6 +91,7 @@ class Response(Mapping[str, Any]):
         self.headers = headers
         self.content = content
         self.saved: Any = {}
+        self.token: Any = None
         self._text: str | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -104,7 +106,7 @@ class Response(Mapping[str, Any]):
     def copy(self) -> Response:
         """Return the response for another call: parsed once for both, with saved values of its own."""
         copied = Response(self.method, self.url, self.status, self.headers, self.content)
-        copied.body = self.body
+        copied.body, copied.token = self.body, self.token
         return copied
 
     @property

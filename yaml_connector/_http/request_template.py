@@ -53,6 +53,7 @@ class RequestPlan:
     auth: bool
     follow_redirects: bool | None
     only_reads: bool  # it is a GET or HEAD, whatever the values
+    reads_login: bool  # it has values of the login's response: `auth.*`
     names: frozenset[Reference]
 
     def build(self, scope: Scope, base_url: str, files: Files = no_files) -> HttpRequest:
@@ -90,6 +91,7 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
     method = compile_text(request.method or default_method)
     query, headers = compile_query(request.query), compile_headers(request.headers)
     body, body_names = compile_body(request)
+    names = frozenset().union(names, method.names, query.names, headers.names, body_names)
     return RequestPlan(
         method=method.evaluate(Scope()) if method.constant else method,
         locate=locate,
@@ -101,7 +103,8 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
         auth=request.auth,
         follow_redirects=request.follow_redirects,
         only_reads=method.constant and method.evaluate(Scope()) in ("GET", "HEAD"),
-        names=frozenset().union(names, method.names, query.names, headers.names, body_names),
+        reads_login=any(name[0] == "auth" for name in names),
+        names=names,
     )
 
 

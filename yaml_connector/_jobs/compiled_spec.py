@@ -76,7 +76,8 @@ class CompiledSpec:
         self.create = compile_create(spec.create, spec.task_type_name)
         self.poll = compile_poll(spec)
         self.delete = compile_steps(spec.delete, success=_DELETED) if spec.delete else None
-        self.logs = compile_logs(spec.logs) if spec.logs else None
+        auth = self.connection.auth
+        self.logs = compile_logs(spec.logs, whole=auth is not None and auth.reads_body) if spec.logs else None
 
     # Only calls need these, and no start: they are made at the first call.
 

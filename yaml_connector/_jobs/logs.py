@@ -82,8 +82,9 @@ class LogsPlan:
 # --- compiling --------------------------------------------------------------------------------------------------------
 
 
-def compile_logs(logs: Logs) -> LogsPlan:
-    """Compile a `logs` section."""
+def compile_logs(logs: Logs, *, whole: bool = False) -> LogsPlan:
+    """Compile a `logs` section. `whole`: every response is read whole, since its body may say that a token is
+    refused."""
     lines = compile_extraction(logs.lines) if logs.lines is not None else None
     each = compile_extraction(logs.each) if logs.each is not None else None
     before: StepsPlan | None = None
@@ -114,7 +115,7 @@ def compile_logs(logs: Logs) -> LogsPlan:
         format=logs.format,
         reverse=logs.reverse,
         max_time=logs.max_time,
-        streams=_can_stream(logs, source),
+        streams=not whole and _can_stream(logs, source),
         names=frozenset().union(source.names, before.names if before else frozenset(), *used),
         **parts,
     )

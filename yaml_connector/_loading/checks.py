@@ -72,7 +72,7 @@ class _SpecChecker(FieldChecker):
                 self.slot(path, mark, value, answer)
             elif path[1] == "auth":
                 names_here = names.plus("jwt") if path[2] == "request" and connection.auth.jwt else names  # type: ignore[union-attr]
-                if path[2] in ("token", "expires_in") and mark and mark.kind == "extraction":
+                if path[2] in ("token", "expires_in", "save", "renew_if") and mark and mark.kind != "template":
                     names_here = Names(dict.fromkeys(ANSWER_NAMES)).plus(**names.roots)
                 self.slot(path, mark, value, names_here)
             elif path[1] == "base_url":
@@ -126,10 +126,8 @@ class _SpecChecker(FieldChecker):
 
     def step(self, step: Step, path: Path, names: Names, needs_method: bool) -> None:
         each = {"item": None} if step.each is not None or "item" in names.roots else {}
-        secrets = {} if "secrets" in names.roots else {"secrets": self.names.with_secrets.roots["secrets"]}
-        sent = Names({name: rest for name, rest in names.roots.items() if name not in ANSWER_NAMES}).plus(
-            **each, **secrets
-        )
+        seen = {name: rest for name, rest in names.roots.items() if name not in ANSWER_NAMES}
+        sent = Names({**self.names.only_sent, **seen}).plus(**each)
         self.request(step.request, (*path, "request"), sent, needs_method)
         judged = names.plus(*ANSWER_NAMES, **each)
         for here, mark, value in slots(step, path):
@@ -173,8 +171,9 @@ class _SpecChecker(FieldChecker):
                 self.slot(shown, mark, value, answer)
         if get.batch is not None:
             # A batch request serves many jobs: only what they have in common can be seen.
-            shared = Names({name: self.names.with_secrets.roots[name] for name in ("config", "base_url", "secrets")})
-            self.request(get.batch.request, ("get", "batch", "request"), shared.plus("jobs"), needs_method=False)
+            shared = Names({name: self.names.base.roots[name] for name in ("config", "base_url")})
+            sent = shared.plus("jobs", **self.names.only_sent)
+            self.request(get.batch.request, ("get", "batch", "request"), sent, needs_method=False)
             for here, mark, value in slots(get.batch, ("get", "batch")):
                 if here[2] in ("items", "success"):
                     self.slot(here, mark, value, shared.plus(*ANSWER_NAMES))

@@ -26,7 +26,7 @@ _FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
-_MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt"})  # names that other parts of the spec declare
+_MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt", "auth"})  # names that other parts of the spec declare
 
 
 class FieldChecker:

@@ -77,5 +77,6 @@ class SpecNames:
         job = None if kept is None or adopted is None else {"id": None, "created_at": None, **kept, **adopted}
         self.connection = Names({"config": config, "secrets": secrets, "env": None})
         self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": TASK_NAMES})
-        self.with_secrets = self.base.plus(secrets=secrets)
+        saved = saved_names(getattr(spec.connection.auth, "save", None))
+        self.only_sent: dict[str, Children] = {"secrets": secrets, **({"auth": saved} if saved else {})}
         self.job: Children = job

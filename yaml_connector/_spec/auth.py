@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from yaml_connector._spec.fields import Duration, Extract, Model, ReadExtract, Text, Tree, TreeMap
+from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Name, ReadExtract, Text, Tree, TreeMap
 from yaml_connector._spec.requests import Request
 
 
@@ -59,6 +59,32 @@ class AuthModel(Model):
         """The request that fetches the token, in words; None if the kind sends none of its own."""
         return None
 
+
+RenewIf = Annotated[
+    Condition | None,
+    Field(
+        description="If true for the response to a request that carried the token, a new token is fetched, and the "
+        "request is sent once more. Default: `status == 401`."
+    ),
+]
+
+
+class SavedValue(Model):
+    """A value from a login's response. Short form: only the extraction."""
+
+    value: Annotated[Extract, Field(description="Where the value is in the response.")]
+    sensitive: Annotated[bool, Field(description="Mask the value in messages and logs, as a secret.")] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"value": value}
+
+
+LoginSave = Annotated[
+    dict[Name, SavedValue] | None,
+    Field(description="Values of the login's response, kept as long as the token, for requests: `auth.NAME`."),
+]
 
 _USER = (("username", "test-username"), ("password", "test-password"))
 _KEY = (("api_key", "test-api_key"),)
@@ -142,6 +168,8 @@ class ClientCredentialsAuth(AuthModel):
         Literal["basic", "body"],
         Field(description="How client id and secret are sent: in a basic auth header, or in the body."),
     ] = "basic"
+    renew_if: RenewIf = None
+    save: LoginSave = None
 
     @property
     def login_request(self) -> str:
@@ -190,13 +218,16 @@ class TokenAuth(AuthModel):
     request: Annotated[Request, Field(description="The login request.", examples=["POST /login"])]
     token: Annotated[ReadExtract, Field(description="Where the token is in the response.")]
     expires_in: Annotated[
-        Extract, Field(description="The token's lifetime in seconds. Without it, the token is used until a 401.")
+        Extract,
+        Field(description="The token's lifetime in seconds. Without it, the token is used until `renew_if` is true."),
     ] = None
     header: Annotated[Text, Field(description="The header that carries the token.")] = "Authorization"
     prefix: Annotated[Text, Field(description="The word before the token in the header.")] = "Bearer"
     jwt: Annotated[
         SignedToken | None, Field(description="A signed JWT, which the login request can send as `${{ jwt }}`.")
     ] = None
+    renew_if: RenewIf = None
+    save: LoginSave = None
 
     def masked_headers(self, mask: str) -> dict[str, str]:
         return {self.header: f"{self.prefix} {mask}".strip()}
@@ -216,6 +247,7 @@ class JwtAuth(SignedToken, AuthModel):
     )
 
     type: Literal["jwt"]
+    renew_if: RenewIf = None
 
 
 class SigV4Auth(AuthModel):
@@ -270,6 +302,7 @@ class GoogleAuth(AuthModel):
         Text | None,
         Field(description="The JSON of a service account's key. Default: the credentials that google-auth finds."),
     ] = None
+    renew_if: RenewIf = None
 
 
 Auth = Annotated[

@@ -52,7 +52,7 @@ def test_a_duration_and_its_default_are_written_as_in_a_spec(command: Command) -
         ("connection.auth.token", "Log in first: a request returns the token."),
         (
             "connection.auth.token.expires_in",
-            "The token's lifetime in seconds. Without it, the token is used until a 401.",
+            "The token's lifetime in seconds. Without it, the token is used until `renew_if` is true.",
         ),
         ("secrets.env", "An environment variable of the connector that holds the value."),
         ("secrets.api_key.env", "An environment variable of the connector that holds the value."),

@@ -301,6 +301,18 @@ class TestRedirects:
         assert api.sent[1].content == (b'{"k":1}' if method == "POST" else b"")
         assert (api.sent[1].headers["X-Own"], api.sent[1].headers["X-Default"]) == ("1", "d")
 
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_keep_every_method_but_post(self, status: int, method: str) -> None:
+        api = FakeApi({f"{method} /a": reply(status, headers={"Location": "/b"}), f"{method} /b": {"ok": 1}})
+        Sender(api, follow_redirects=True).send({"method": method, "path": "/a", "json": {"k": 1}})
+        assert (api.sent[1].method, api.sent[1].content) == (method, b'{"k":1}')
+
+    def test_that_become_a_get_say_nothing_of_a_body(self) -> None:
+        api = FakeApi({"POST /a": reply(303, headers={"Location": "/b"}), "GET /b": {"ok": 1}})
+        Sender(api, follow_redirects=True).send({"method": "POST", "path": "/a", "json": {"k": 1}})
+        assert "Content-Type" not in api.sent[1].headers
+
     def test_in_a_circle_fail_for_good(self) -> None:
         api = FakeApi({"GET /": reply(302, headers={"Location": "/"})})
         with pytest.raises(PermanentError, match="redirected more than 10 times"):

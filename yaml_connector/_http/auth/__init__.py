@@ -2,8 +2,8 @@
 
 A new kind is its model in `_spec/auth.py` and its class here, marked with `@auth_kind(MODEL)`. An `Auth` signs a
 request that is ready to be sent. Where a token must be fetched first, `TokenCache` fetches it once for all callers that
-wait for it, keeps it until shortly before it expires, and discards it after a 401. Tokens of different credentials
-never mix.
+wait for it, keeps it until shortly before it expires, and discards it when the API refuses it. Tokens of different
+credentials never mix.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from yaml_connector._expressions.scope import Scope
@@ -25,7 +25,9 @@ class Login(Protocol):
 
 
 class Auth(Protocol):
-    """Puts credentials on requests."""
+    """Puts credentials on requests. `reads_body`: the body of a response may say that its token is refused."""
+
+    reads_body: bool
 
     def sign(self, request: HttpRequest, context: CallContext, login: Login) -> Awaitable[None] | None:
         """Add the credentials to a request that is otherwise complete: at once, or once the result is awaited.
@@ -33,8 +35,18 @@ class Auth(Protocol):
         `login` sends the request for a token, if one is needed.
         """
 
-    def invalidate(self, request: HttpRequest, context: CallContext) -> bool:
-        """Discard the token that `request` was signed with: the API refused it. Returns False if there is none."""
+    def renew(self, response: Response, context: CallContext, *, again: bool) -> bool:
+        """Tell whether the API refused the token that the request of this response carried, and a new one will help.
+
+        The token is discarded then, for all callers. `again`: this call has renewed the token already; it is then
+        kept, for all callers, for a minute.
+        """
+
+    async def saved(self, context: CallContext, login: Login | None) -> Mapping[str, Any]:
+        """Return what the login's response holds beside the token, by the names of the spec: `auth.*`.
+
+        Without a login (`auth: false`) every name is null.
+        """
 
 
 AUTH_KINDS: dict[type[AuthModel], Callable[[Any], Auth]] = {}
@@ -55,8 +67,13 @@ def auth_kind(model: type[AuthModel]) -> Callable[[type[A]], type[A]]:
 class StaticAuth:
     """Credentials that cannot be renewed."""
 
-    def invalidate(self, request: HttpRequest, context: CallContext) -> bool:
+    reads_body = False
+
+    def renew(self, response: Response, context: CallContext, *, again: bool) -> bool:
         return False
+
+    async def saved(self, context: CallContext, login: Login | None) -> Mapping[str, Any]:
+        return {}
 
 
 def token_header(token: str, header: str = "Authorization", prefix: str = "Bearer") -> dict[str, str]:

@@ -14,7 +14,7 @@ from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, import_extra
-from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, token_of
+from yaml_connector._http.auth.tokens import FetchedAuth, Grant, evaluate_all, token_of
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.messages import HttpRequest
@@ -104,7 +104,7 @@ class Google(FetchedAuth):
     """A Google access token, by google-auth: a service account's key, or its default credentials."""
 
     def __init__(self, model: spec.GoogleAuth) -> None:
-        super().__init__()
+        super().__init__(model.renew_if)
         import_extra("google.auth", spec.GoogleAuth.extra)
         self._key = compile_text(model.key) if model.key is not None else None
         self._scopes = compile_tree(model.scopes) if model.scopes is not None else None
@@ -113,7 +113,7 @@ class Google(FetchedAuth):
         key = self._key.evaluate(scope) if self._key else ""
         return None if key is None else {"key": key, "scopes": self._scopes.evaluate(scope) if self._scopes else None}
 
-    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+    async def _fetch(self, context: CallContext, login: Login) -> Grant:
         values = self._credentials(context.scope)
         scopes = values["scopes"] or ["https://www.googleapis.com/auth/cloud-platform"]
         scopes = scopes if isinstance(scopes, list) else [scopes]
@@ -129,13 +129,11 @@ class Google(FetchedAuth):
             return credentials.token, life
 
         try:
-            return await asyncio.to_thread(default)
+            return Grant(*await asyncio.to_thread(default))
         except Exception as error:
             raise TransientError(f"google-auth returned no token: {error}", may_have_been_processed=False) from None
 
-    async def _service_account(
-        self, key: Any, scopes: list[str], context: CallContext, login: Login
-    ) -> tuple[Any, float | None]:
+    async def _service_account(self, key: Any, scopes: list[str], context: CallContext, login: Login) -> Grant:
         module = import_extra("google.oauth2.service_account", spec.GoogleAuth.extra)
         jwt = import_extra("google.auth.jwt", spec.GoogleAuth.extra)
         try:
@@ -157,7 +155,7 @@ class Google(FetchedAuth):
         context.add_secret(assertion)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         response = await login(context, _GOOGLE_LOGIN, Scope(login={"url": info["token_uri"], "form": form}))
-        return token_of(response, context)
+        return Grant(*token_of(response, context))
 
 
 _GOOGLE_LOGIN = compile_request(

@@ -6,13 +6,19 @@ import asyncio
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import Value, compile_extraction, compile_text, compile_tree
+from yaml_connector._expressions.compile import (
+    Value,
+    compile_condition,
+    compile_extraction,
+    compile_text,
+    compile_tree,
+)
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import Login, auth_kind, import_extra, token_header
@@ -24,60 +30,115 @@ from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
-from yaml_connector.errors import EvaluationError, TransientError
+from yaml_connector.errors import EvaluationError, LoginHeldBackError, PermanentError, TransientError
 
 _EARLY = 60.0  # a token is renewed so many seconds before it expires, but at most a quarter of its lifetime
 _MOST_TOKENS = 10_000
+_KEPT_AFTER_RENEWAL = 60.0  # seconds for which a new token that is refused, too, is not renewed again
+_REFUSED = frozenset({400, 401, 403})  # statuses of a login that say that the credentials are wrong
+_FIRST_PAUSE = 60.0  # seconds for which a refused login is held back, twice as long each time
+_LONGEST_PAUSE = 900.0
 
 
-@dataclass(frozen=True)
-class _Fetched:
-    """A token as the result of a task: asyncio shows results in its debug log."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Grant:
+    """What a login returned: asyncio shows results in its debug log, so its repr shows nothing.
 
-    token: Any = field(repr=False)
+    `lifetime` is in seconds (None: until the API refuses the token). `saved` are the values of `auth.*`, `secrets`
+    those of them that are masked.
+    """
+
+    token: Any
+    lifetime: float | None = None
+    saved: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, repr=False)
+class _Kept:
+    """A grant, until when it is valid, and until when no refusal renews it; times of the clock's `monotonic`."""
+
+    grant: Grant
+    until: float
+    not_renewed_before: float = 0.0
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """A login that was refused: why, until when it is held back (of the clock's `monotonic`), and for how long."""
+
+    message: str
+    until: float
+    pause: float
 
 
 class TokenCache:
-    """Keeps tokens by credentials until shortly before they expire. A failed fetch is not kept."""
+    """Keeps tokens by credentials until shortly before they expire. A failed fetch is not kept; a login that the API
+    refused is held back, so that no account is locked."""
 
     def __init__(self) -> None:
-        self._tokens: OrderedDict[str, tuple[Any, float]] = OrderedDict()
-        self._fetches: SingleFlight[_Fetched] = SingleFlight()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._refusals: OrderedDict[str, _Refusal] = OrderedDict()
+        self._fetches: SingleFlight[Grant] = SingleFlight()
 
-    async def get(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> Any:
-        """Return the token of these credentials. `fetch` returns a token and its lifetime in seconds (None: until a
-        401)."""
-        token = self._valid(key)
-        if token is not None:
-            return token
+    async def get(self, key: str, fetch: Callable[[], Awaitable[Grant]]) -> Grant:
+        """Return the grant of these credentials; raises LoginHeldBackError, and what `fetch` raises."""
+        valid = self._valid(key)
+        if valid is not None:
+            return valid
         fetching = asyncio.ensure_future(self._fetches.run(key, self._fetch, key, fetch))
         # Mark its error as retrieved; otherwise asyncio logs it when no caller is left.
         fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
         # The fetch goes on for the others when this caller is cancelled.
-        fetched, _ = await asyncio.shield(fetching)
-        return fetched.token
+        grant, _ = await asyncio.shield(fetching)
+        return grant
 
-    def _valid(self, key: str) -> Any:
-        token, until = self._tokens.get(key, (None, 0.0))  # until when, of the clock's `monotonic`
-        if clock().monotonic() >= until:
+    def _valid(self, key: str) -> Grant | None:
+        kept = self._kept.get(key)
+        if kept is None or clock().monotonic() >= kept.until:
             return None
-        self._tokens.move_to_end(key)
-        return token
+        self._kept.move_to_end(key)
+        return kept.grant
 
-    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[tuple[Any, float | None]]]) -> _Fetched:
-        token = self._valid(key)  # maybe fetched since this task was made
-        if token is None:
-            token, lifetime = await fetch()
-            life = float("inf") if lifetime is None else max(0.0, lifetime - min(_EARLY, lifetime / 4))
-            self._tokens[key] = (token, clock().monotonic() + life)
-            while len(self._tokens) > _MOST_TOKENS:
-                self._tokens.popitem(last=False)
-        return _Fetched(token)
+    async def _fetch(self, key: str, fetch: Callable[[], Awaitable[Grant]]) -> Grant:
+        grant = self._valid(key)  # maybe fetched since this task was made
+        if grant is not None:
+            return grant
+        refusal = self._refusals.get(key)
+        if refusal is not None and (left := refusal.until - clock().monotonic()) > 0:
+            raise LoginHeldBackError(
+                f"the login was refused, and is not sent again for {left:.0f} s: {refusal.message}"
+            )
+        try:
+            grant = await fetch()
+        except PermanentError as error:
+            if error.status in _REFUSED:
+                pause = _FIRST_PAUSE if refusal is None else min(2 * refusal.pause, _LONGEST_PAUSE)
+                _put(self._refusals, key, _Refusal(str(error), clock().monotonic() + pause, pause))
+            raise
+        self._refusals.pop(key, None)
+        life = float("inf") if grant.lifetime is None else max(0.0, grant.lifetime - min(_EARLY, grant.lifetime / 4))
+        _put(self._kept, key, _Kept(grant, clock().monotonic() + life))
+        return grant
 
-    def discard(self, key: str, rejected: Any) -> None:
-        """Discard a rejected token, unless another one has been fetched since."""
-        if self._tokens.get(key, (None, 0.0))[0] == rejected:
-            self._tokens.pop(key, None)
+    def renew(self, key: str, rejected: Any, *, again: bool) -> bool:
+        """Discard a rejected token, unless another one has been fetched since; see `Auth.renew`."""
+        kept, now = self._kept.get(key), clock().monotonic()
+        if kept is None or kept.grant.token != rejected:
+            return not again
+        if again:
+            kept.not_renewed_before = now + _KEPT_AFTER_RENEWAL
+        if now < kept.not_renewed_before:
+            return False
+        del self._kept[key]
+        return True
+
+
+def _put(entries: OrderedDict[str, Any], key: str, entry: Any) -> None:
+    entries[key] = entry
+    entries.move_to_end(key)
+    while len(entries) > _MOST_TOKENS:
+        entries.popitem(last=False)
 
 
 def _credentials_key(scope: Scope, values: Any) -> str:
@@ -89,38 +150,68 @@ def _credentials_key(scope: Scope, values: Any) -> str:
 class FetchedAuth:
     """Credentials with a token that is fetched or made: subclasses say from what, and how."""
 
-    def __init__(self) -> None:
+    def __init__(self, renew_if: str | bool | None, save: Mapping[str, spec.SavedValue] | None = None) -> None:
         self._cache = TokenCache()
+        self._renew_if = compile_condition(renew_if) if renew_if is not None else None
+        names = self._renew_if.names if self._renew_if is not None else ()
+        self.reads_body = any(name[0] not in ("status", "headers", "url") for name in names)
+        self._save = {name: (compile_extraction(item.value), item.sensitive) for name, item in (save or {}).items()}
 
     def _credentials(self, scope: Scope) -> Any:
         """Return the values that the token is fetched with; None if a secret is missing: then nothing is sent."""
         raise NotImplementedError
 
-    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
-        """Return a token and its lifetime in seconds; None: until a 401."""
+    async def _fetch(self, context: CallContext, login: Login) -> Grant:
+        """Fetch or make the token."""
         raise NotImplementedError
 
-    async def _signing_token(self, request: HttpRequest, context: CallContext, login: Login) -> Any:
+    def _grant(self, token: str, lifetime: float | None, scope: Scope, response: Response) -> Grant:
+        """Return the grant with what `save` keeps of the login's response."""
+        read = scope.with_response(response)
+        saved = {name: value.value(read) for name, (value, _) in self._save.items()}
+        secrets = [saved[name] for name, (_, sensitive) in self._save.items() if sensitive]
+        texts = tuple(as_text(value) for value in secrets if value is not None and not isinstance(value, bool))
+        return Grant(token, lifetime, saved, texts)
+
+    async def _granted(self, context: CallContext, login: Login) -> Grant | None:
         credentials = self._credentials(context.scope)
         if credentials is None:
             return None
         key = _credentials_key(context.scope, credentials)
-        token = await self._cache.get(key, lambda: self._fetch(context, login))
-        if isinstance(token, str):
-            context.add_secret(token)
-        request.token = token
-        return token
+        grant = await self._cache.get(key, lambda: self._fetch(context, login))
+        if isinstance(grant.token, str):
+            context.add_secret(grant.token)
+        for secret in grant.secrets:
+            context.add_secret(secret)
+        return grant
 
-    def invalidate(self, request: HttpRequest, context: CallContext) -> bool:
+    async def saved(self, context: CallContext, login: Login | None) -> Mapping[str, Any]:
+        """See Auth. Without a login, and without credentials, every name is null."""
+        grant = await self._granted(context, login) if self._save and login is not None else None
+        return grant.saved if grant is not None else dict.fromkeys(self._save)
+
+    def renew(self, response: Response, context: CallContext, *, again: bool) -> bool:
+        if response.token is None:
+            return False
+        if self._renew_if is None:
+            refused = response.status == 401
+        else:
+            refused = bool(self._renew_if.evaluate(context.scope.with_response(response)))
+        if not refused:
+            return False
         credentials = self._credentials(context.scope)
-        if credentials is not None:
-            self._cache.discard(_credentials_key(context.scope, credentials), request.token)
-        return credentials is not None
+        key = _credentials_key(context.scope, credentials)
+        return credentials is not None and self._cache.renew(key, response.token, again=again)
 
     async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
-        token = await self._signing_token(request, context, login)
-        if token is not None:
-            request.set_headers(token_header(as_text(token)))
+        grant = await self._granted(context, login)
+        if grant is not None:
+            request.token = grant.token
+            request.set_headers(self._headers(as_text(grant.token), context))
+
+    def _headers(self, token: str, context: CallContext) -> dict[str, str]:
+        """Return the header that carries the token."""
+        return token_header(token)
 
 
 def evaluate_all(values: dict[str, Value], scope: Scope) -> dict[str, Any]:
@@ -158,7 +249,7 @@ class ClientCredentials(FetchedAuth):
     """OAuth 2 client credentials."""
 
     def __init__(self, model: spec.ClientCredentialsAuth) -> None:
-        super().__init__()
+        super().__init__(model.renew_if, model.save)
         self._fields = {
             name: compile_tree(getattr(model, name))
             for name in ("token_url", "client_id", "client_secret", "scopes", "params")
@@ -179,7 +270,7 @@ class ClientCredentials(FetchedAuth):
         values = evaluate_all(self._fields, scope)
         return None if values["client_id"] is None or values["client_secret"] is None else values
 
-    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+    async def _fetch(self, context: CallContext, login: Login) -> Grant:
         values = self._credentials(context.scope)
         form: dict[str, Any] = {"grant_type": "client_credentials"}
         headers = {"Accept": "application/json"}
@@ -194,7 +285,7 @@ class ClientCredentials(FetchedAuth):
         form |= values["params"] or {}
         login_values = {"url": values["token_url"], "headers": headers, "form": form}
         response = await login(context, self._plan, Scope(login=login_values))
-        return token_of(response, context)
+        return self._grant(*token_of(response, context), context.scope, response)
 
 
 class SignedJwt:
@@ -240,14 +331,14 @@ class Jwt(FetchedAuth):
     """A signed JWT as the bearer token."""
 
     def __init__(self, model: spec.JwtAuth) -> None:
-        super().__init__()
+        super().__init__(model.renew_if)
         self._signed = SignedJwt(model)
 
     def _credentials(self, scope: Scope) -> Any:
         return self._signed.values(scope)
 
-    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
-        return self._signed.make(context.scope), self._signed.lifetime
+    async def _fetch(self, context: CallContext, login: Login) -> Grant:
+        return Grant(self._signed.make(context.scope), self._signed.lifetime)
 
 
 @auth_kind(spec.TokenAuth)
@@ -255,7 +346,7 @@ class Token(FetchedAuth):
     """A login request that returns the token."""
 
     def __init__(self, model: spec.TokenAuth) -> None:
-        super().__init__()
+        super().__init__(model.renew_if, model.save)
         self._plan = compile_request(model.request)
         self._token_path = compile_extraction(model.token)
         self._expires_in = compile_extraction(model.expires_in)
@@ -282,7 +373,7 @@ class Token(FetchedAuth):
             values["jwt"] = signed
         return values
 
-    async def _fetch(self, context: CallContext, login: Login) -> tuple[Any, float | None]:
+    async def _fetch(self, context: CallContext, login: Login) -> Grant:
         scope = context.scope
         if self._jwt is not None:
             scope = scope.with_names(jwt=self._jwt.make(scope))
@@ -290,10 +381,8 @@ class Token(FetchedAuth):
         response = await login(context, self._plan, scope, json=self._json)
         read = scope.with_response(response)
         token = required_token(self._token_path.first(read), response, context)
-        return token, lifetime_of(self._expires_in.first(read))
+        return self._grant(token, lifetime_of(self._expires_in.first(read)), scope, response)
 
-    async def sign(self, request: HttpRequest, context: CallContext, login: Login) -> None:
-        token = await self._signing_token(request, context, login)
-        if token is not None:
-            header, prefix = as_text(self._header.evaluate(context.scope)), self._prefix.evaluate(context.scope)
-            request.set_headers(token_header(as_text(token), header, as_text(prefix or "")))
+    def _headers(self, token: str, context: CallContext) -> dict[str, str]:
+        prefix = self._prefix.evaluate(context.scope)
+        return token_header(token, as_text(self._header.evaluate(context.scope)), as_text(prefix or ""))
