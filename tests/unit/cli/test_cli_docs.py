@@ -114,6 +114,14 @@ def page(specs: list[LoadedSpec]) -> Parsed:
     return Parsed(html_text(connectors(specs)))
 
 
+def test_the_page_has_no_path_of_the_machine_that_made_it(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("elsewhere") / "job.yaml"
+    file.write_bytes((ROOT / "connectors.d" / "batch_job.yaml").read_bytes())
+    text = markdown_text(connectors([load(str(file))[0]]))
+    assert "from `job.yaml`." in text
+    assert str(file.parent) not in text
+
+
 def test_every_connector_is_in_the_contents_and_has_all_sections(page: Parsed, specs: list[LoadedSpec]) -> None:
     titles = [item.spec.title for item in specs]
     assert len(page.all("article")) == len(specs) > 30

@@ -43,6 +43,12 @@ def test_help_is_there_with_an_example_for_every_command() -> None:
         assert f"yaml-connector {name}" in result.output
 
 
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_color_means_no_colour(no_color: str) -> None:
+    missing = CliRunner().invoke(cli, ["validate", "none.yaml"], color=True, env={"NO_COLOR": no_color})
+    assert ("\x1b[" in missing.output) is (no_color == "")
+
+
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_the_list_of_commands_cuts_no_sentence(columns: int) -> None:
     listed = CliRunner().invoke(cli, ["--help"], terminal_width=columns).output.split("Commands:\n")[1]

@@ -246,6 +246,13 @@ def test_a_long_line_is_shown_around_the_problem() -> None:
     assert source[caret.index("^")] == "{"
 
 
+def test_the_caret_is_below_the_problem_also_behind_wide_characters() -> None:
+    write("a.yaml", "{'日本': 1, spec_version: 2}\n")
+    wide = [line for line in validate("a.yaml").output.splitlines() if line.endswith("^")]
+    columns = {line.index("^") for line in wide}  # each of the two characters takes two columns of a terminal
+    assert len("  1 | {'日本': 1, spec_version: ") + 2 in columns
+
+
 def test_what_would_steer_a_terminal_is_not_printed() -> None:
     write("a.yaml", GOOD + '"\\e[31mx": 1\n# \x85\n')
     assert "\x1b" not in validate("a.yaml").output

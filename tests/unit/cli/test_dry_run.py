@@ -1,0 +1,66 @@
+"""`yaml-connector run --dry-run` without an API: what would be sent, and how options become values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import Command
+from yaml_connector._loading.loader import load_text
+from yaml_connector.cli._options import UsageErrors, read_secrets
+
+SPEC: dict[str, Any] = {
+    "spec_version": 1,
+    "task_type_name": "dry",
+    "connection": {"base_url": "https://api.test"},
+    "secrets": {"key": {"required": False}},
+    "inputs": {"name": "str", "note": "str?"},
+    "create": {
+        "request": {
+            "method": "POST",
+            "path": "/jobs",
+            "headers": {"X-Api-Key": "${{ inputs.name }}"},
+            "json": {"name": "${{ inputs.name }}", "note": "${{ inputs.note }}"},
+        },
+        "job_id": "$.id",
+        "idempotent": True,
+    },
+}
+
+
+def dry(command: Command, here: Path, *arguments: str, **create: Any) -> dict[str, Any]:
+    """What a dry run shows of this spec."""
+    (here / "dry.yaml").write_text(json.dumps({**SPEC, "create": {**SPEC["create"], **create}}), encoding="utf-8")
+    done = command("run", "dry.yaml", "--dry-run", "--format", "json", *arguments)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_null_is_no_value_for_an_optional_string_and_a_word_for_another(command: Command, here: Path) -> None:
+    found = dry(command, here, "--input", "name=null", "--input", "note=null")
+    assert json.loads(found["requests"][0]["body"]) == {"name": "null"}  # what is null is left out
+
+
+def test_a_header_that_carries_a_key_is_masked_whoever_wrote_it(command: Command, here: Path) -> None:
+    assert dry(command, here, "--input", "name=abc")["requests"][0]["headers"]["X-Api-Key"] == "***"
+
+
+def test_a_look_up_comes_first_and_is_told_from_the_create(command: Command, here: Path) -> None:
+    found = dry(command, here, "--input", "name=x", adopt={"request": "GET /jobs/${{ task.key }}", "job_id": "$.id"})
+    assert [request["method"] for request in found["requests"]] == ["GET", "POST"]
+    assert "the first looks up the job; the second is sent if there is none" in found["notes"]
+    assert "looks up" not in " ".join(dry(command, here, "--input", "name=x")["notes"])
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_secret_from_a_file_has_no_line_break_at_its_end(here: Path, ending: str) -> None:
+    (here / "key").write_bytes(f" a b{ending}".encode())
+    loaded, _ = load_text(json.dumps(SPEC).encode(), "dry.yaml")
+    assert loaded is not None
+    errors = UsageErrors()
+    assert read_secrets(loaded.spec, ["key=file:key"], errors) == {"key": " a b"}
+    errors.raise_if_any()
