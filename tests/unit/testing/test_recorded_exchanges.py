@@ -180,6 +180,23 @@ def test_headers_come_in_any_number_and_type() -> None:
     assert headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
+def test_a_repeat_that_differs_says_its_number() -> None:
+    book = ReplayTransport(FakeClock())
+    book.open([RecordedExchange.model_validate(exchange("/a", repeat=3))])
+
+    async def send(path: str) -> None:
+        await book.handle_async_request(
+            httpx.Request("GET", f"https://batch.test{path}", extensions={"timeout": {"read": 5}})
+        )
+
+    asyncio.run(send("/a"))
+    with pytest.raises(httpx.ConnectError):
+        asyncio.run(send("/b"))
+    mismatch = book.close()
+    assert mismatch is not None
+    assert mismatch.what == "what was sent is not what was recorded: GET https://batch.test/b (number 2 of 3)"
+
+
 def test_a_request_with_a_body_that_is_not_recorded_is_shown_with_it(folder: Folder) -> None:
     failure = the_failure(folder.run({"create": {"exchanges": []}}))
     assert failure.what == (
