@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from yaml_connector._expressions.compile import (
@@ -23,9 +25,11 @@ from yaml_connector._http.json_need import Json, asks_for_body, lacks_json, need
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.steps import read_step
 from yaml_connector._spec import TERMINAL_PHASES
+from yaml_connector._spec.phases import state_key, state_text
 from yaml_connector._spec.sections import Get, Link, Rule
 from yaml_connector.errors import EvaluationError
 
+_LARGEST_INTEGER = 2**53
 _WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
 
 
@@ -122,7 +126,7 @@ def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
     when = compile_condition(rule.when) if rule.when is not None else None
     return RulePlan(
         path=path,
-        states={as_text(value).casefold(): phase for phase, values in (rule.map or {}).items() for value in values},
+        states={state_key(value): phase for phase, values in (rule.map or {}).items() for value in values},
         order=tuple(rule.map or ()),
         when=when,
         phase=rule.phase,
@@ -182,14 +186,14 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
                 return Reading(rule.phase, index, "")
             continue
         found = rule.path.value(scope)
-        phase = rule.states.get(found.casefold()) if type(found) is str else None
+        phase = rule.states.get(found.strip().casefold()) if type(found) is str else None
         if phase is not None:
             return Reading(phase, index, found)
         matches = rule.path.every(scope)
         phase, state = _map(rule, matches)
         if phase is not None:
             return Reading(phase, index, state)
-        shown = ", ".join(repr(as_text(value)) for value in matches[:5]) if matches else "nothing"
+        shown = ", ".join(repr(state_text(value)) for value in matches[:5]) if matches else "nothing"
         unmapped.append(f"{shown} at {rule.path.text}")
     if lacking:
         raise not_json(response)
@@ -198,17 +202,12 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
 
 def _map(rule: RulePlan, found: list[Any]) -> tuple[str | None, str]:
     """Return, of the matches that are mapped, the phase listed first in the map, and its state."""
-    if len(found) == 1:
-        text = as_text(found[0]) if not isinstance(found[0], list) else None
-        if text is not None:
-            return rule.states.get(text.casefold()), text
     phases: dict[str, str] = {}
     for value in found:
         for item in value if isinstance(value, list) else (value,):
-            text = as_text(item)
-            phase = rule.states.get(text.casefold())
+            phase = rule.states.get(state_key(item))
             if phase is not None:
-                phases.setdefault(phase, text)
+                phases.setdefault(phase, state_text(item))
     first = next((phase for phase in rule.order if phase in phases), None)
     return first, phases[first] if first is not None else ""
 
@@ -224,25 +223,38 @@ def _reported(plan: StatusPlan, reading: Reading) -> str:
 def _read_message(message: Extraction, scope: Scope) -> str | None:
     try:
         value = message.first(scope)
+        return None if value is None or value == "" else as_text(value)
     except EvaluationError as problem:
         metrics.logger.debug("get.message has no value: %s", problem)
         return None
-    return None if value is None or value == "" else as_text(value)
 
 
 def _read_info(plan: Value, scope: Scope) -> dict[str, Any]:
     try:
-        info = plan.evaluate(scope)
+        info = _exactly(plan.evaluate(scope))
         to_json(info)
-    except EvaluationError as problem:
+    except (EvaluationError, ValueError, RecursionError) as problem:
         metrics.logger.debug("get.info has no value: %s", problem)
         return {}
     return dict(info) if isinstance(info, Mapping) else {}
 
 
+def _exactly(value: Any) -> Any:
+    """Return a value with text for the numbers that Flyte, which has only doubles, cannot hold exactly."""
+    if isinstance(value, Mapping):
+        return {key: _exactly(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_exactly(item) for item in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    is_exact = isfinite(value) if isinstance(value, float) else abs(value) <= _LARGEST_INTEGER
+    return value if is_exact else json.dumps(value)
+
+
 def read_links(plan: StatusPlan, scope: Scope, *, static: bool = False) -> list[tuple[str, str]]:
-    """Read the links that have a URL; if `static`, only those that need no response."""
-    found = []
+    """Read the links that have a URL, the first of each name: Flyte merges them by name. If `static`, only those that
+    need no response."""
+    found: dict[str, str] = {}
     for link in plan.links:
         if static and not link.from_start:
             continue
@@ -251,7 +263,7 @@ def read_links(plan: StatusPlan, scope: Scope, *, static: bool = False) -> list[
                 continue
             url = link.url.first(scope)
             if url:
-                found.append((as_text(link.name.evaluate(scope)), as_text(url)))
+                found.setdefault(as_text(link.name.evaluate(scope)), as_text(url))
         except EvaluationError as problem:
             metrics.logger.debug("a link of get has no value: %s", problem)
-    return found
+    return list(found.items())

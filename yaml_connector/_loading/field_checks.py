@@ -19,9 +19,10 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
-from yaml_connector._text import short
+from yaml_connector._text import short, short_name
 from yaml_connector.errors import EvaluationError
 
+_LOOKALIKE = re.compile(r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}|(?<!\{)\$?\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}(?!\})")
 _FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
@@ -62,6 +63,8 @@ class FieldChecker:
             self.no_template(path, value)
             return
         self.count(path, value, mark.kind)
+        if path[-1] in ("path", "url", "query"):
+            self.warn_of_lookalikes(path, value)
         if mark.kind == "template":
             self.tree(path, value, names)
             return
@@ -89,6 +92,14 @@ class FieldChecker:
         if found is not None:
             instead = r"[\pL\d_] is any letter, [A-Za-z0-9_] says that only these are meant"
             self.warn(path, f"in a regular expression {found} knows ASCII letters only: {instead}")
+
+    def warn_of_lookalikes(self, path: Path, value: Any) -> None:
+        """Warn of what other tools take for a template, in a URL or its query."""
+        for item in value.values() if isinstance(value, dict) else [value]:
+            found = _LOOKALIKE.search(item) if isinstance(item, str) else None
+            if found is not None:
+                name = found[1] or found[2]
+                self.warn(path, f"{short(found[0])} is sent as it is written; ${{{{ {short_name(name)} }}}} was meant")
 
     def tree(self, path: Path, value: Any, names: Names) -> None:
         if isinstance(value, dict):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from yaml_connector._expressions.json_text import as_text
 
 Phase = Literal[
     "QUEUED",
@@ -43,3 +47,18 @@ PHASES: dict[str, PhaseInfo] = {
     "ABORTED": PhaseInfo("The job was cancelled.", terminal=True, sign="■", colour="yellow"),
 }
 TERMINAL_PHASES: frozenset[str] = frozenset(name for name, info in PHASES.items() if info.terminal)
+
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,14}))\.0+")
+
+
+def state_key(value: Any) -> str:
+    """Return how a state of an API is compared: as case-insensitive text without blanks around it, and a number as a
+    number, so that 10.0 is 10."""
+    text = state_text(value).strip().casefold()
+    whole = _WHOLE.fullmatch(text)
+    return str(int(whole[1])) if whole else text
+
+
+def state_text(value: Any) -> str:
+    """Return a state as messages show it."""
+    return json.dumps(value) if isinstance(value, float) else as_text(value)  # also NaN and infinity

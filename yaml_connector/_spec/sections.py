@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from yaml_connector._expressions.json_text import as_text
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, ReadExtract, Text
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
-from yaml_connector._spec.phases import Phase
+from yaml_connector._spec.phases import Phase, state_key
 from yaml_connector._spec.requests import Calls, Request, Step, Success
 from yaml_connector._text import short
 
@@ -74,7 +73,7 @@ class Rule(Model):
             for value in values:
                 if isinstance(value, float) and not isfinite(value):
                     raise ValueError(f"{value} is not a valid state")
-                key = as_text(value).casefold()
+                key = state_key(value)
                 if seen.setdefault(key, phase) != phase:
                     raise ValueError(f"the value {short(value)} is mapped to both {seen[key]} and {phase}")
         return self
@@ -138,12 +137,23 @@ class Get(Calls):
     message: Annotated[
         Extract, Field(description="A message about the job's state, for the UI.", examples=["$.message"])
     ] = None
-    info: Annotated[ExtractMap | None, Field(description="Values that Flyte keeps as custom info of the task.")] = None
+    info: Annotated[
+        ExtractMap | None,
+        Field(description="Values that Flyte keeps as custom info; numbers that a double cannot hold are text."),
+    ] = None
     links: Annotated[list[Link], Field(description="Links that Flyte's UI shows.")] = Field(default_factory=list)
     poll: Annotated[
         Poll, Field(description="How often the API is asked about the job, and what a failed request means.")
     ] = Field(default_factory=Poll)
     batch: Annotated[Batch | None, Field(description="Ask about many jobs in one request.")] = None
+
+    @model_validator(mode="after")
+    def _link_names(self) -> Get:
+        named = [link.name for link in self.links if link.when is None and "${{" not in link.name]
+        for name in named:
+            if named.count(name) > 1:
+                raise ValueError(f"two links are called {short(name)}; Flyte shows one of them, so give one an `if`")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from yaml_connector._http.events import Events
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import Path
+from yaml_connector._spec.phases import state_key
 from yaml_connector._spec.requests import Calls
 
 
@@ -69,7 +70,7 @@ class _Listener(Events):
         self._reached.add(self._section if "on_failure" in self._section else _mark(self._section, name))
 
     def rule(self, index: int, state: str) -> None:
-        self._reached.add(("rule", index, state.casefold()))
+        self._reached.add(("rule", index, state_key(state)))
 
 
 _SECTIONS: dict[str, Path] = {"adopt": ("create", "adopt")}
@@ -112,7 +113,7 @@ def _places(loaded: LoadedSpec) -> Iterator[_Place]:
         for phase, values in (rule.map or {}).items():
             for number, value in enumerate(values):
                 text = as_text(value)
-                yield _Place(("rule", index, text.casefold()), (*here, "map", phase, number), text, of_map=True)
+                yield _Place(("rule", index, state_key(value)), (*here, "map", phase, number), text, of_map=True)
 
 
 def _call_places(section: Calls, path: Path) -> Iterator[_Place]:

@@ -39,10 +39,35 @@ class TestAMap:
             ("TRUE", "SUCCEEDED"),
             (None, "FAILED"),
             ("null", "FAILED"),
+            (" done\n", "SUCCEEDED"),
+            ("\u00a0DONE ", "SUCCEEDED"),
+            (0.0, "SUCCEEDED"),
+            (-0.0, "SUCCEEDED"),
+            ("0.0", "SUCCEEDED"),
+            ("0.50", "RUNNING"),
+            (10**300, "RUNNING"),
         ],
     )
     def test_compares_as_case_insensitive_strings(self, state: Any, phase: str) -> None:
         assert get_of({"state": state}).phase == phase
+
+    @pytest.mark.parametrize(
+        ("written", "answer"),
+        [
+            (10, "10.0"),
+            (10.0, "10"),
+            ("10.0", "10"),
+            (10, '"10.0"'),
+            (" Done ", '"done"'),
+            (2.5, "2.50"),
+            ("2.5", "2.5"),
+            ("NaN", "NaN"),
+            ("-Infinity", "-Infinity"),
+        ],
+    )
+    def test_a_number_equals_a_number_and_blanks_around_a_value_do_not_count(self, written: Any, answer: str) -> None:
+        rule = {"path": "$.state", "map": {"SUCCEEDED": [written], "FAILED": ["no"]}}
+        assert get_of(reply(200, content=f'{{"state": {answer}}}'), rule).phase == "SUCCEEDED"
 
     @pytest.mark.parametrize(
         "phase",
@@ -161,6 +186,27 @@ def test_info_keeps_types_and_leaves_nulls_of_templates_out() -> None:
     }
 
 
+def test_info_gives_numbers_that_flyte_cannot_hold_exactly_as_text() -> None:
+    answer = reply(
+        200, content='{"state": "running", "n": [9007199254740992, 9007199254740993, -9007199254740993, 1e300]}'
+    )
+    assert get_of(answer, info={"n": "$.n[*]"}).info == {
+        "n": [9007199254740992, "9007199254740993", "-9007199254740993", 1e300]
+    }
+    odd = reply(200, content='{"state": "running", "deep": {"a": [NaN, Infinity, -Infinity, true, null, 0.1]}}')
+    assert get_of(odd, info={"d": "$.deep"}).info == {"d": {"a": ["NaN", "Infinity", "-Infinity", True, None, 0.1]}}
+
+
+def test_a_message_that_is_not_a_number_leaves_the_job_readable() -> None:
+    answer = reply(200, content='{"state": "running", "detail": NaN}')
+    assert get_of(answer, message="$.detail").phase == "RUNNING"
+
+
+def test_info_that_is_nested_very_deeply_leaves_the_job_readable() -> None:
+    answer = reply(200, content='{"state": "running", "deep": ' + "[" * 900 + "]" * 900 + "}")
+    assert get_of(answer, info={"d": "$.deep"}).phase == "RUNNING"
+
+
 def test_info_may_be_one_template() -> None:
     assert get_of({"state": "running", "m": {"a": 1}}, info="${{ body.m }}").info == {"a": 1}
 
@@ -177,6 +223,15 @@ class TestLinks:
             ("Console", "https://ui.test/7"),
             ("Run 1", "https://l.test"),
         ]
+
+    def test_of_equal_names_the_first_that_is_there_counts(self) -> None:
+        links = [
+            {"name": "Log", "url": "$.a"},
+            {"name": "Log", "url": "$.b", "if": "true"},
+            {"name": "L${{ body.o }}g", "url": "$.c"},
+        ]
+        body = {"state": "running", "o": "o", "b": "https://b.test", "c": "https://c.test"}
+        assert get_of(body, links=links).links == [("Log", "https://b.test")]
 
     def test_of_the_job_alone_show_from_the_start_and_while_it_is_unreadable(self) -> None:
         assert get_of(reply(500), links=self.LINKS).links == [("Console", "https://ui.test/7")]

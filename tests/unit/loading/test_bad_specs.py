@@ -376,3 +376,46 @@ def test_success_is_a_list_of_statuses_or_a_condition(success: Any, said: str | 
     data["get"] = {"request": "GET /job", "phase": data["get"]["phase"], "success": success}
     found = problems(json.dumps(data))
     assert [said in line for line in found] == [True] if said else not found
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("path", "/jobs/{id}", "'{id}' is sent as it is written; ${{ id }} was meant"),
+        ("path", "/jobs/${job.id}", "'${job.id}' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/jobs/{{ job.id }}", "'{{ job.id }}' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/a/${{ job.id }}/{job.id}", "'{job.id}' is sent as it is written; ${{ job.id }} was meant"),
+        ("url", "https://api.test/{{job.id}}", "'{{job.id}}' is sent as it is written; ${{ job.id }} was meant"),
+        ("query", {"a": 1, "b": "{job}"}, "'{job}' is sent as it is written; ${{ job }} was meant"),
+        ("path", "/jobs/${{ job.id }}", None),
+        ("path", "/jobs/${{ {'a': job.id}.a }}", None),
+        ("query", {"q": '{"a": 1}', "filter": "{}"}, None),
+    ],
+)
+def test_what_looks_like_a_template_in_a_url_or_its_query_is_a_warning(
+    place: str, value: Any, said: str | None
+) -> None:
+    data = _everything()
+    request = {"path": "/job", place: value}
+    if place == "url":
+        del request["path"]
+    data["get"] = {"request": request, "phase": data["get"]["phase"]}
+    found = [str(problem) for problem in load_text(json.dumps(data).encode(), "s.yaml")[1] if "written" in str(problem)]
+    if said is None:
+        assert found == []
+    else:
+        assert [said in line and "warning" in line for line in found] == [True]
+
+
+def test_two_links_without_a_condition_have_different_names() -> None:
+    data = _everything()
+    data["get"]["links"] = [
+        {"name": "Log", "url": "$.a"},
+        {"name": "Log", "url": "$.b", "if": "body.b"},
+        {"name": "Log ${{ job.id }}", "url": "$.c"},
+        {"name": "Log ${{ job.id }}", "url": "$.d"},
+    ]
+    assert problems(json.dumps(data)) == []
+    data["get"]["links"].append({"name": "Log", "url": "$.e"})
+    (found,) = problems(json.dumps(data))
+    assert "get: two links are called 'Log'; Flyte shows one of them, so give one an `if`" in found
