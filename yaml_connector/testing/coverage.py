@@ -28,38 +28,17 @@ class Unreached:
         return f"{self.file}:{self.line}:{self.column}: {self.path}" + (f": {self.value}" if self.value else "")
 
 
-class Coverage:
-    """Collects what tests reach of one spec."""
+class Coverage(Events):
+    """Collects what tests reach of one spec, from the events of the job clients that they call, one after the other."""
 
     def __init__(self, loaded: LoadedSpec) -> None:
         self.loaded = loaded
         self._reached: set[Path] = set()
+        self._section: Path = ()
 
     def add(self, other: Coverage) -> None:
         """Add what other tests of the same spec reached."""
         self._reached |= other._reached
-
-    def listener(self) -> Events:
-        """Return the consumer of the events of one job client."""
-        return _Listener(self._reached)
-
-    def unreached(self) -> list[Unreached]:
-        """Return what was not reached, in the order of the file."""
-        found = []
-        for place in _places(self.loaded):
-            if place.mark not in self._reached:
-                line, column = self.loaded.document.position(place.path, key=True)
-                shown = place.path[:-1] if place.of_map else place.path
-                found.append(Unreached(self.loaded.file, line, column, show_path(shown), place.value))
-        return sorted(found, key=lambda item: (item.line, item.column))
-
-
-class _Listener(Events):
-    """Notes each step and rule."""
-
-    def __init__(self, reached: set[Path]) -> None:
-        self._reached = reached
-        self._section: Path = ()
 
     def section(self, name: str) -> None:
         self._section = _SECTIONS.get(name, (name,))
@@ -71,6 +50,16 @@ class _Listener(Events):
 
     def rule(self, index: int, state: str) -> None:
         self._reached.add(("rule", index, state_key(state)))
+
+    def unreached(self) -> list[Unreached]:
+        """Return what was not reached, in the order of the file."""
+        found = []
+        for place in _places(self.loaded):
+            if place.mark not in self._reached:
+                line, column = self.loaded.document.position(place.path, key=True)
+                shown = place.path[:-1] if place.of_map else place.path
+                found.append(Unreached(self.loaded.file, line, column, show_path(shown), place.value))
+        return sorted(found, key=lambda item: (item.line, item.column))
 
 
 _SECTIONS: dict[str, Path] = {"adopt": ("create", "adopt")}

@@ -46,14 +46,22 @@ class _Merge:
         self.problems: list[Diagnostic] = []
 
     def run(self) -> tuple[Fixtures | None, list[Diagnostic]]:
+        spec, defaults, test = self.spec, self.defaults, self.test
         config, inputs, secrets, env = (
-            {**getattr(self.defaults, name), **getattr(self.test, name)}
-            for name in ("config", "inputs", "secrets", "env")
+            {**getattr(defaults, name), **getattr(test, name)} for name in ("config", "inputs", "secrets", "env")
         )
-        self.problems_of("secrets", unknown_names(self.spec, "secret", secrets, self.spec.secrets))
-        self.check_config(config)
-        inputs = self.checked_inputs(inputs)
-        outputs = self.outputs()
+        self.report("secrets", unknown_names(spec, "secret", secrets, spec.secrets))
+        self.report("config", unknown_names(spec, "config field", config, spec.config))
+        try:
+            complete_config(spec, {name: value for name, value in config.items() if name in spec.config})
+        except ConfigError as error:
+            self.report("config", {None: str(error)})
+        inputs, problems = check_inputs(spec, inputs)
+        self.report("inputs", problems)
+        outputs = spec_outputs(spec)
+        if any("outputs" in fields.model_fields_set for fields in (defaults, test)):
+            outputs, problems = check_outputs(spec, {**defaults.outputs, **test.outputs})
+            self.report("outputs", problems)
         if self.problems:
             return None, self.problems
         return Fixtures(
@@ -65,41 +73,18 @@ class _Merge:
             self.task(),
         ), []
 
-    def problem(self, section: str, name: str | None, message: str) -> None:
-        own: Path = ("tests", self.index)
-        base = own if section in self.test.model_fields_set else ("defaults",)
-        if name is not None and name not in getattr(self.test, section):
-            base = ("defaults",)
-        path: Path = (*base, section) if name is None else (*base, section, name)
-        if section not in self.test.model_fields_set and section not in self.defaults.model_fields_set:
-            path = own
-        self.problems.append(self.document.problem(path, message, key=name is not None))
-
-    def problems_of(self, section: str, found: Mapping[str, str]) -> None:
+    def report(self, section: str, found: Mapping[Any, str]) -> None:
+        """Add problems of a section, by name; None stands for the whole section."""
         for name, message in found.items():
-            self.problem(section, name, message)
-
-    def check_config(self, config: Mapping[str, Any]) -> None:
-        self.problems_of("config", unknown_names(self.spec, "config field", config, self.spec.config))
-        try:
-            complete_config(self.spec, {name: value for name, value in config.items() if name in self.spec.config})
-        except ConfigError as error:
-            self.problem("config", None, str(error))
-
-    def checked_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        checked, problems = check_inputs(self.spec, inputs)
-        self.problems_of("inputs", problems)
-        return checked
-
-    def outputs(self) -> dict[str, str]:
-        if not self.declares_outputs():
-            return spec_outputs(self.spec)
-        outputs, problems = check_outputs(self.spec, {**self.defaults.outputs, **self.test.outputs})
-        self.problems_of("outputs", problems)
-        return outputs
-
-    def declares_outputs(self) -> bool:
-        return any("outputs" in fields.model_fields_set for fields in (self.defaults, self.test))
+            base: Path = ("tests", self.index)
+            if section not in self.test.model_fields_set or (
+                name is not None and name not in getattr(self.test, section)
+            ):
+                base = ("defaults",)
+            path: Path = (*base, section) if name is None else (*base, section, name)
+            if section not in self.test.model_fields_set and section not in self.defaults.model_fields_set:
+                path = ("tests", self.index)
+            self.problems.append(self.document.problem(path, message, key=name is not None))
 
     def task(self) -> dict[str, Any]:
         task: dict[str, Any] = Fields().task.model_dump() | {"type": self.spec.task_type_name}

@@ -166,9 +166,7 @@ class _Run:
         """Return a connector with an empty cache."""
         files = local_files(os.path.dirname(self.loaded.file))
         transport = HttpxTransport(self.transport)
-        return JobClient(
-            self.spec, environment=given.env, transport=transport, files=files, events=self.coverage.listener()
-        )
+        return JobClient(self.spec, environment=given.env, transport=transport, files=files, events=self.coverage)
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from self.secrets.values()

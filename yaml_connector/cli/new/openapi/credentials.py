@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
@@ -50,7 +49,8 @@ def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
     listed = operation.get("security", document.data.get("security"))
     needs = [list(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     needs = [names for names in needs if all(name in schemes for name in names)] or [[name] for name in schemes]
-    found = [(names, kind) for names in needs for kind in _first(schemes, names, base_url)]
+    kinds = {name: _credentials(scheme, base_url) for name, scheme in schemes.items()}
+    found = [(names, kind) for names in needs if (kind := next(filter(None, map(kinds.get, names)), None))]
     if not found:
         names = [name for need in needs for name in need]
         if not names:
@@ -63,14 +63,6 @@ def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
     if others:
         notes.append(f"the API also accepts: {', '.join(others)}")
     return replace(chosen, notes=tuple(notes))
-
-
-def _first(schemes: dict[str, Node], names: list[str], base_url: str) -> Iterator[Credentials]:
-    for name in names:
-        found = _credentials(schemes[name], base_url)
-        if found is not None:
-            yield found
-            return
 
 
 def _credentials(scheme: Node, base_url: str) -> Credentials | None:

@@ -30,11 +30,9 @@ def draft_from(document: Document, calls: Calls, others: list[str], name: str | 
     word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
     base_url, notes = server_of(document)
     draft = Draft(name or (word if word[0].isalpha() else f"api_{word}"), base_url, fields={})
-    for note in notes:
-        draft.note("connection", note)
     credentials = credentials_of(document, calls.create, base_url)
     draft.auth, draft.auth_values, draft.auth_hosts = credentials.auth, credentials.values, credentials.hosts
-    for note in credentials.notes:
+    for note in (*notes, *credentials.notes):
         draft.note("connection", note)
     operation = document.operation(calls.create, "post")
     about = str(operation.get("summary") or operation.get("description") or "")
