@@ -25,13 +25,6 @@ _CREATES = 3  # Flyte tries a create again that may work the next time
 T = TypeVar("T")
 
 
-class Audience(Protocol):
-    """Shows what happens."""
-
-    def tell(self, kind: str, text: str) -> None:
-        """Show a text, which is redacted. `kind` is submitted, phase, info, link, log, note or wire."""
-
-
 class JobDriver(Protocol):
     """What a run needs of its job's side: a `RecordingJobClient`, or a service."""
 
@@ -69,14 +62,14 @@ class CallRecord:
 
 @dataclass
 class Ended:
-    """How a run ended.
+    """How a run ended, or as far as it is; the `status` is the last that is known.
 
     `left`: the job has not ended; the run has told how to find it. `timed_out`: it took too long, and was cancelled.
     """
 
-    meta: JobMeta
-    status: Status
-    seconds: float
+    meta: JobMeta = field(default_factory=JobMeta)
+    status: Status = field(default_factory=lambda: Status("QUEUED"))
+    seconds: float = 0.0
     left: bool = False
     cancelled: bool = False
     lines: list[str] = field(default_factory=list)
@@ -116,14 +109,18 @@ class Interrupts:
 
 
 class InteractiveRun:
-    """One job of one connector. `remember` is given each call that was made. A job that takes longer than `timeout`
-    seconds is cancelled, as at Ctrl-C, and left if that takes too long, too."""
+    """One job of one connector. A job that takes longer than `timeout` seconds is cancelled, as at Ctrl-C, and left if
+    that takes too long, too.
+
+    `tell` shows a text, which is redacted; its kind is submitted, phase, info, link, log, note or wire. `remember` is
+    given each call that was made.
+    """
 
     def __init__(
         self,
         connector: JobDriver,
         values: CreateValues,
-        audience: Audience,
+        tell: Callable[[str, str], None],
         *,
         verbose: bool = False,
         timeout: float | None = None,
@@ -131,17 +128,13 @@ class InteractiveRun:
     ) -> None:
         self.connector = connector
         self.values = values
-        self.audience = audience
+        self.tell = tell
         self.verbose = verbose
         self.timeout = timeout
-        self.timed_out = False
         self.remember = remember
         self.began = clock().monotonic()
         self.interrupts = Interrupts()
-        self.status = Status("QUEUED")  # as far as is known
-        self.cancelled = False
-        self.lines: list[str] = []
-        self.phases: list[tuple[float, str]] = []
+        self.ended = Ended()
         self.last_get = ""
 
     async def run(self) -> Ended:
@@ -182,7 +175,7 @@ class InteractiveRun:
 
     def _time_out(self) -> None:
         assert self.timeout is not None
-        self.timed_out = True
+        self.ended.timed_out = True
         self._tell("note", f"the job takes longer than {duration_text(self.timeout)}")
         self.interrupts.first.set()
 
@@ -191,10 +184,10 @@ class InteractiveRun:
 
     def _tell(self, kind: str, text: str) -> None:
         if kind == "log":
-            self.lines.append(text)
-        if kind == "phase" and (not self.phases or self.phases[-1][1] != self.status.phase):
-            self.phases.append((self._elapsed(), self.status.phase))
-        self.audience.tell(kind, self.connector.redact(text))
+            self.ended.lines.append(text)
+        if kind == "phase" and (not self.ended.phases or self.ended.phases[-1][1] != self.ended.status.phase):
+            self.ended.phases.append((self._elapsed(), self.ended.status.phase))
+        self.tell(kind, self.connector.redact(text))
 
     def _done(self, kind: str, found: dict[str, Any] | None = None, error: str | None = None) -> None:
         """End a call: show its exchanges if that is wanted, and hand it to `remember`."""
@@ -244,20 +237,20 @@ class InteractiveRun:
             min_interval=get.poll.min_interval if get else 0.0,
         )
         await follower.follow(stop=self.interrupts.first)
-        if not self.status.is_terminal:
-            self.cancelled = await self._cancel(meta)
-            if not self.cancelled:
+        if not self.ended.status.is_terminal:
+            self.ended.cancelled = await self._cancel(meta)
+            if not self.ended.cancelled:
                 return None
             enough = asyncio.Event()
-            waiting = self._after(_CANCELLED_WITHIN if self.timed_out else None, enough.set)
+            waiting = self._after(_CANCELLED_WITHIN if self.ended.timed_out else None, enough.set)
             await follower.follow(stop=enough)
             waiting.cancel()
-            if not self.status.is_terminal:
+            if not self.ended.status.is_terminal:
                 return None
         return self._ended(meta)
 
     async def _get(self, meta: JobMeta) -> Status:
-        self.status = status = await self.connector.get(meta, self.values.secrets)
+        self.ended.status = status = await self.connector.get(meta, self.values.secrets)
         found: dict[str, Any] = {"phase": status.phase, "message": status.message}
         if status.phase == "SUCCEEDED":
             found["outputs"] = {name: value for name, (_, value) in status.outputs.items()}
@@ -294,9 +287,10 @@ class InteractiveRun:
 
     def _left(self, meta: JobMeta) -> Ended:
         where = f"; ask for it with {self.last_get}" if self.last_get else ""
-        asked = "was asked to stop, and is left" if self.cancelled else "is left running"
+        asked = "was asked to stop, and is left" if self.ended.cancelled else "is left running"
         self._tell("note", f"the job {meta.id} {asked}{where}")
         return self._ended(meta, left=True)
 
     def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
-        return Ended(meta, self.status, self._elapsed(), left, self.cancelled, self.lines, self.phases, self.timed_out)
+        self.ended.meta, self.ended.seconds, self.ended.left = meta, self._elapsed(), left
+        return self.ended

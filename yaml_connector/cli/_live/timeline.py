@@ -27,7 +27,7 @@ class Timeline:
         self._quiet = quiet
 
     def tell(self, kind: str, text: str) -> None:
-        """Print a text of one or more lines; for `kind` see `Audience`."""
+        """Print a text of one or more lines; for `kind` see `InteractiveRun`."""
         if self._quiet and kind not in ("note", "wire"):
             return
         colour = PHASES[text.split(":")[0]].colour if kind == "phase" else None

@@ -68,7 +68,7 @@ def record(
 
     async def drive() -> tuple[Ended, RecordingJobClient]:
         client = RecordingJobClient(loaded, values.secrets.values())
-        return await InteractiveRun(client, values, Timeline(), remember=calls.append).run(), client
+        return await InteractiveRun(client, values, Timeline().tell, remember=calls.append).run(), client
 
     ended, client = asyncio.run(drive())
     echo_outputs(ended, client)

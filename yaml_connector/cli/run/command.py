@@ -86,7 +86,7 @@ def run(
             client = RecordedServiceJob(service, loaded, values)
         else:
             client = RecordingJobClient(loaded, values.secrets.values())
-        running = InteractiveRun(client, values, Timeline(quiet=as_json), verbose=verbose, timeout=limit)
+        running = InteractiveRun(client, values, Timeline(quiet=as_json).tell, verbose=verbose, timeout=limit)
         return await running.run(), client
 
     ended, client = asyncio.run(drive())
