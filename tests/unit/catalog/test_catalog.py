@@ -63,9 +63,7 @@ def test_the_contract_tests_of_a_corner_pass_and_reach_all_of_it(spec: LoadedSpe
 
 @every_catalog_spec
 def test_a_spec_says_what_it_is(spec: LoadedSpec) -> None:
-    lines = Path(spec.file).read_text(encoding="utf-8").splitlines()
-    head = [line for line in lines[: lines.index("spec_version: 1")] if re.match(r"# [A-Z]", line)]
-    assert head
+    assert [line for line in head_of(spec) if re.match(r"# [A-Z]", line)]
     assert spec.spec.name
     assert spec.spec.description  # `yaml-connector catalog list` shows both
 
@@ -91,6 +89,29 @@ def test_a_job_is_cancelled_also_when_it_is_over(spec: LoadedSpec) -> None:
         assert [len(exchanges(call)) for call in quiet] == [0]  # and the test says that nothing happens
     else:
         assert len(quiet) >= 2
+
+
+@every_catalog_spec
+def test_the_head_says_what_a_repeated_create_and_a_late_delete_do(spec: LoadedSpec) -> None:
+    """Flyte deletes every job some time after its end, and tries creates again: each API was looked at for that."""
+    head = head_of(spec)
+    create = spec.spec.create
+    assert any(line.startswith("# After the end: ") for line in head)
+    assert any(line.startswith("# Create again: ") for line in head) == bool(create.idempotent or create.adopt)
+
+
+@every_catalog_spec
+def test_a_job_has_a_page_at_the_api_or_the_head_says_that_there_is_none(spec: LoadedSpec) -> None:
+    """Open-source Flyte shows no logs: the page of the API is where a user reads on."""
+    links = spec.spec.get.links if spec.spec.get else []
+    shown = [call.get.expect.links for _, call in calls(spec.file, "get") if call.get and call.get.expect.links]
+    shown += [
+        call.create.expect.links for _, call in calls(spec.file, "create") if call.create and call.create.expect.links
+    ]
+    if any(line.startswith("# Page: none") for line in head_of(spec)):
+        assert not links
+    else:
+        assert {link.name for link in links} == {link.name for tested in shown for link in tested}
 
 
 @every_catalog_spec
@@ -128,6 +149,12 @@ def test_the_specs_that_the_pages_name_are_there() -> None:
 
 
 # --- what is looked at in a test -------------------------------------------------------------------------------------
+
+
+def head_of(spec: LoadedSpec) -> list[str]:
+    """The comment that a spec begins with."""
+    lines = Path(spec.file).read_text(encoding="utf-8").splitlines()
+    return lines[: lines.index("spec_version: 1")]
 
 
 def responses(call: Call) -> Iterator[Any]:
