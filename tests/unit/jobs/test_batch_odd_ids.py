@@ -12,9 +12,11 @@ from aiohttp import web
 from tests.support.fake_api import loaded, run, spec_data
 from tests.support.real_api import RealApi, Received
 from tests.unit.jobs.test_batch import BATCH, GET
+from yaml_connector._clock import use_clock
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
+from yaml_connector.testing.clock import FakeClock
 
 GOOD = [f"job-{number}" for number in range(99)]
 
@@ -192,17 +194,19 @@ def test_an_item_of_the_response_whose_id_cannot_be_read_harms_no_other_job(api:
 
 def test_the_halving_ends_in_time_for_each_job_to_be_asked_for_alone(api: RealApi) -> None:
     """With half of the call's time gone, no more halves are tried."""
+    time = FakeClock()
 
-    async def answers(received: Received) -> Any:
+    def answers(received: Received) -> Any:
         if batch_ids(received) is None:
             return {"state": "done", "detail": "alone"}
-        await asyncio.sleep(0.3)
+        time.move(18)
         return 400
 
     api.case("slow", answers)
 
     async def main() -> None:
-        client = client_for(api, "slow", deadline="1s")
+        use_clock(time)
+        client = client_for(api, "slow", deadline="60s")
         found = await get_all(client, GOOD[:32])
         assert messages(found) == {"alone"}
         await client.close()
