@@ -157,8 +157,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tool(name: str, *arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A development tool, as it is installed."""
-    env = clean_environment(cwd, **variables)
+    """A development tool, as it is installed. What mypy finds out about others' modules is kept between runs."""
+    env = clean_environment(cwd, MYPY_CACHE_DIR=str(ROOT / ".cache" / "mypy"), **variables)
     return subprocess.run([script(name), *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
