@@ -21,7 +21,7 @@ from yaml_connector.testing import model as contract_models
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
-CALLS = "delete"  # the section that has what all calls have, and nothing else
+CALLS = "result"  # the section that has what all calls have, and nothing else
 _MODULES = (auth, connection, interface, requests, sections, task_fields, contract_models)
 _TEMPLATES = {
     "string": "template",

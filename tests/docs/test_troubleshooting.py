@@ -49,7 +49,7 @@ from tests.docs.met_messages import (
     without_a_spec,
     without_library,
 )
-from tests.support.fake_api import REFUSED, SILENT, job, reply
+from tests.support.fake_api import REFUSED, SILENT, job, reply, spec_data
 from yaml_connector._jobs.signing import UNSIGNED, signer_from
 from yaml_connector._loading.loader import load_all
 
@@ -176,6 +176,9 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "given up ...": lambda _: given_up(),
     "unknown state: ... at ...; no phase rule of the spec maps it": lambda _: got({"state": "odd"}),
     "the API does not know the job yet (...)": lambda _: got(404),
+    "timed out after ...": lambda _: got(
+        {"state": "running"}, after=60, get=spec_data()["get"] | {"poll": {"timeout": "1m"}}
+    ),
     "the job no longer exists: ...": lambda _: got(404, after=61),
     "answered 200 with no JSON (...)": lambda _: got(reply(200, html="<p>Please log in</p>")),
     "the output ... is not at ..., and has no default": lambda _: output_of({}),
@@ -206,7 +209,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
         lambda _: after_a_change(UNSIGNED)
     ),
     "the job was not made by this service: ...; see YAML_CONNECTOR_SIGNING_KEY": lambda _: kept_bytes(b"{}"),
-    "the job was created by another version of the connector": lambda _: kept_bytes(b'{"v": 3}', UNSIGNED),
+    "the job was created by another version of the connector": lambda _: kept_bytes(b'{"v": 4}', UNSIGNED),
     "spec.containers[0].image: Required value": lambda _: source("cli/backend_config.py"),
     "Cannot find connector for task type: ...; ...": lambda _: unplaced("never_heard_of"),
     "the task is of the shared type ..., and does not name its spec: ...": lambda _: claiming(""),

@@ -54,7 +54,7 @@ async def send(
             failure.may_have_been_processed = failure.may_have_been_processed and not read_only
             if failure.may_have_been_processed and should_resend is not None and not await should_resend(failure):
                 raise
-            if attempt >= connection.spec.retry.max_attempts or not await _pause(context, attempt, failure):
+            if attempt >= context.max_attempts or not await _pause(context, attempt, failure):
                 raise
         attempt += 1
 
@@ -86,7 +86,7 @@ async def stream(
                 continue
             raise_for_response(context, response, scope, criteria)
         except TransientError as failure:
-            is_last = has_begun or attempt >= context.connection.spec.retry.max_attempts
+            is_last = has_begun or attempt >= context.max_attempts
             if is_last or not await _pause(context, attempt, failure):
                 raise
         attempt += 1

@@ -26,8 +26,9 @@ class CallContext:
 
     `deadline` is the time of the clock's `monotonic` when the call must be over (given: in how many seconds; default:
     the connection's). `about` says in log lines which job this is for. `coalesces`: a request may take the
-    response to the same request of another call; only for calls that write nothing. `not_before` is when the API
-    may be asked again, as the responses of this call said (of `monotonic`; 0: at any time).
+    response to the same request of another call; only for calls that write nothing. `max_attempts`: how often a
+    request is sent at most (default: as the connection's `retry` says). `not_before` is when the API may be asked
+    again, as the responses of this call said (of `monotonic`; 0: at any time).
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class CallContext:
         "endpoint",
         "events",
         "files",
+        "max_attempts",
         "not_before",
         "scope",
         "secrets",
@@ -54,6 +56,7 @@ class CallContext:
         events: Events = NO_EVENTS,
         about: str = "",
         coalesces: bool = False,
+        max_attempts: int | None = None,
     ) -> None:
         self.connection = connection
         self.endpoint: Endpoint = connection.fixed_endpoint or connection.endpoint(config)
@@ -63,6 +66,7 @@ class CallContext:
         self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.events = events
         self.about = about
+        self.max_attempts = connection.spec.retry.max_attempts if max_attempts is None else max_attempts
         if events.records:
             for secret in self.secrets:
                 events.secret(secret)

@@ -57,13 +57,13 @@ class _Window:
     """One pending batch request: its jobs by id, and their waiters. `pauses`: it waits as long as the API asks for."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, Mapping[str, Any]] = {}
         self.characters = 0
         self.waiting: list[tuple[str, asyncio.Future[Answer]]] = []
         self.full = asyncio.Event()
         self.pauses = True
 
-    def join(self, job: dict[str, Any], length: int) -> asyncio.Future[Answer]:
+    def join(self, job: Mapping[str, Any], length: int) -> asyncio.Future[Answer]:
         """Let a job join, whose id has this length in a URL; returns where its answer will be."""
         if job["id"] not in self.jobs:
             self.characters += length
@@ -120,7 +120,7 @@ class Batcher:
         return self._request.names.union(self._items.names, self._id.names, *conditions)
 
     async def ask(
-        self, context: CallContext, scope: Scope, job: dict[str, Any], group: Any, *, pauses: bool = True
+        self, context: CallContext, scope: Scope, job: Mapping[str, Any], group: Any, *, pauses: bool = True
     ) -> Answer:
         """Ask for a job together with others. `group` is the same for jobs that may share a request. With `pauses`
         false the request is sent though the API asked to wait. Raises as `client.send` does."""
@@ -181,7 +181,7 @@ class Batcher:
                 return
 
     async def _answers(
-        self, jobs: list[dict[str, Any]], context: CallContext, scope: Scope
+        self, jobs: list[Mapping[str, Any]], context: CallContext, scope: Scope
     ) -> dict[str, Answer | Exception]:
         """Send the request, and again for each half of the jobs of one that is refused; return the answers by id.
 
@@ -191,7 +191,7 @@ class Batcher:
         parts, left, latest = [jobs], _MOST_HALVES, clock().monotonic() + context.remaining() / 2
         while parts:
             sent = await asyncio.gather(*(self._send(part, context, scope) for part in parts), return_exceptions=True)
-            halves: list[list[dict[str, Any]]] = []
+            halves: list[list[Mapping[str, Any]]] = []
             for part, found in zip(parts, sent, strict=True):
                 if isinstance(found, dict):
                     answers |= found
@@ -206,7 +206,7 @@ class Batcher:
             parts = halves
         return answers
 
-    async def _send(self, jobs: list[dict[str, Any]], context: CallContext, scope: Scope) -> dict[str, Answer]:
+    async def _send(self, jobs: list[Mapping[str, Any]], context: CallContext, scope: Scope) -> dict[str, Answer]:
         """Send the request for these jobs; return the items of the response by the id of their job."""
         scope = Scope(config=scope.config, secrets=scope.secrets, base_url=scope.base_url, jobs=jobs, steps={})
         try:

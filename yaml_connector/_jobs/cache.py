@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from yaml_connector._clock import clock
@@ -30,6 +31,15 @@ class JobState:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the task: readers of its log have none
     ended: float | None = None
     created: float = 0.0
+    alive_at: float = -inf  # when the API last said that the job is not over
+    running_since: float | None = None  # the first RUNNING that was read
+    is_over: bool = False  # the API said so; a job that is given up is not
+    expires: float = -inf  # when its time limit is over; in the past: it must be looked up
+    time_limit: str = ""  # as text
+    timed_out: Any = None  # the status of a job that was cancelled at its time limit
+    is_cancelled: bool = False  # a delete was sent
+    is_deleted: bool = False  # and went through
+    delete_failing_since: float | None = None
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
         """Return the task's secrets as they were last seen; none an hour after the job's end."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
+from math import inf
 from traceback import format_tb
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.scope import MISSING, Scope
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext, redact_error, redacted_errors
 from yaml_connector._http.events import EventFanOut, Events
 from yaml_connector._http.files import Files, no_files
@@ -19,12 +20,14 @@ from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.compiled_spec import CompiledSpec, CompiledSpecs
 from yaml_connector._jobs.create import CreateOperation, CreateValues
+from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
 from yaml_connector._jobs.logs import LogPage, read_logs
 from yaml_connector._jobs.meta import LARGEST, JobMeta
-from yaml_connector._jobs.poll import poll, readable_again, unreadable
+from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
-from yaml_connector._jobs.steps import run_steps
+from yaml_connector._jobs.steps import Outcome
+from yaml_connector._jobs.time_limit import evaluate_timeout, find_limit
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
@@ -103,6 +106,7 @@ class JobClient:
             asked=[*retained.absent("inputs", values.inputs), *retained.absent("task", values.task)],
             outputs=[[name, kind] for name, kind in values.outputs.items()],
             name=str(values.task.get("key", "")),
+            timeout=values.task.get("timeout") or 0.0,
         )
         work = self._create(values, meta)
         return await call_log.run_logged("create", self._task_type, meta, work, _create_outcome)
@@ -119,6 +123,7 @@ class JobClient:
             meta.config = self.plan.retained.of("config", config)
             meta.asked += self.plan.retained.absent("config", config)
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
+            evaluate_timeout(self.plan.poll.timeout, scope)
             secrets = self.plan.secrets.values(values.secrets, scope)
             context = self._context("create", self.plan, config, secrets, meta.name)
         except (EvaluationError, ConfigError) as problem:
@@ -130,7 +135,8 @@ class JobClient:
             meta = await CreateOperation(self.plan.create, context, scope, meta).run()
         if meta.create_error is None:
             state = self.cache.get(meta)
-            state.secrets = dict(values.secrets)
+            state.secrets, state.alive_at = dict(values.secrets), clock().monotonic()
+            find_limit(self.plan.poll.timeout, meta, state, scope)
             if context.not_before > clock().monotonic() and self.spec.get is not None:
                 state.next_poll, state.phase = context.not_before, "QUEUED"
                 links = read_links(self.plan.poll.status, scope.with_names(job=meta.job), static=True)
@@ -151,10 +157,11 @@ class JobClient:
         state = self.cache.get(meta)
         if secrets:
             state.secrets = dict(secrets)
-        if state.status is not None and clock().monotonic() < state.next_poll:
+        now = clock().monotonic()
+        if state.status is not None and now < state.next_poll and now < state.expires:
             cached: Status = state.status
             return cached
-        work = self._poll(meta, state)
+        work = self._poll(meta, state) if now < state.expires else self._poll_in_time(meta, state)
         if metrics.logger.isEnabledFor(logging.DEBUG):
             work = call_log.run_logged("get", self._task_type, meta, work, _get_outcome)
         status = await work
@@ -167,14 +174,44 @@ class JobClient:
         state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
         return status
 
-    async def _poll(self, meta: JobMeta, state: JobState) -> Status:
+    async def _poll_in_time(self, meta: JobMeta, state: JobState) -> Status:
+        """Poll a job whose time limit is over, or not known yet. One that is not over by then is cancelled and given
+        up, in half of the call's time each."""
+        now = clock().monotonic()
+        try:
+            plan = self._specs.find(meta)
+            if state.expires == -inf:
+                config = {} if plan.poll.timeout is None or plan.poll.timeout.constant else plan.config_of(meta)
+                find_limit(plan.poll.timeout, meta, state, Scope(config=config))
+        except (EvaluationError, ConfigError):
+            return await self._poll(meta, state)  # which tells the same
+        if now < state.expires:
+            return await self._poll(meta, state)
+        if state.timed_out is None:
+            deadline = plan.connection.spec.deadline
+            status = await self._poll(meta, state, deadline=deadline / 2)
+            if state.is_over:
+                return status
+            message = f"timed out after {state.time_limit}"
+            try:
+                if plan.delete is not None:
+                    await self._send_delete(plan, plan.delete, meta, state, now + deadline)
+            except (CallError, EvaluationError, ConfigError) as failure:
+                if not delete_failed(plan.delete, self._task_type, meta, state, failure):
+                    return Status("RUNNING", f"{message}, and could not be cancelled: {failure}", status.links)
+            readable_again(plan.poll, state)
+            state.timed_out = Status(plan.poll.settings.give_up, message, status.links)
+        timed_out: Status = state.timed_out
+        return timed_out
+
+    async def _poll(self, meta: JobMeta, state: JobState, deadline: float | None = None) -> Status:
         plan = self.plan
         context: CallContext | None = None
         scope: Scope | None = None
         try:
             if meta.digest != plan.digest:
                 plan = self._specs.find(meta)
-            context, scope = self._later("get", plan, meta, state.secrets, state.cursor)
+            context, scope = self._later("get", plan, meta, state, state.secrets, deadline=deadline)
             interval = plan.poll.settings.min_interval
             if interval:
                 state.next_poll = max(state.next_poll, clock().monotonic() + interval)
@@ -206,17 +243,52 @@ class JobClient:
 
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
         """Cancel the job. Raises CallError or EvaluationError if that failed."""
-        if not _has_job(meta):
-            return
-        plan = self._specs.find(meta)
-        if plan.delete is None:
-            metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
-            return
-        state = self.cache.get(meta)
-        context, scope = self._later("delete", plan, meta, secrets or state.secrets_at(clock().monotonic()))
-        with call_log.logged("delete", self._task_type, meta), redacted_errors(context):
-            await run_steps(plan.delete, context, scope)
-        readable_again(plan.poll, state)
+        plan = self.plan
+        state = (self._foreign if meta.is_foreign else self.cache).get(meta)
+        if secrets:
+            state.secrets = dict(secrets)
+        try:
+            if not _has_job(meta):
+                return
+            plan = self._specs.find(meta)
+            if plan.delete is None:
+                metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
+                return
+            until = clock().monotonic() + plan.connection.spec.deadline
+            with call_log.logged("delete", self._task_type, meta):
+                if not plan.delete.always and await self._is_over(plan, meta, state):
+                    metrics.logger.info("delete of %s: the job %s is over, nothing was sent", meta.name, meta.id)
+                else:
+                    await self._send_delete(plan, plan.delete, meta, state, until)
+            readable_again(plan.poll, state)
+            state.delete_failing_since = None
+        except (CallError, EvaluationError, ConfigError) as failure:
+            if not delete_failed(plan.delete, self._task_type, meta, state, failure):
+                raise
+
+    async def _is_over(self, plan: CompiledSpec, meta: JobMeta, state: JobState) -> bool:
+        """Tell whether a job is over; the API is asked if this process has not heard of it lately. Never raises."""
+        now = clock().monotonic()
+        if state.is_over or now - state.alive_at <= FRESH:
+            return state.is_over
+        try:
+            deadline = min(ASKING, plan.connection.spec.deadline / 2)
+            secrets = state.secrets_at(now)
+            context, scope = self._later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
+            await ask(plan.poll, meta, state, context, scope, Outcome())
+        except (CallError, EvaluationError, ConfigError) as failure:
+            metrics.logger.debug("delete of %s: get cannot tell whether the job is over: %s", meta.name, failure)
+        return state.is_over
+
+    async def _send_delete(
+        self, plan: CompiledSpec, delete: DeletePlan, meta: JobMeta, state: JobState, until: float
+    ) -> None:
+        """Cancel the job, by the time `until` of the clock's `monotonic`. Raises CallError, EvaluationError or
+        ConfigError, without secrets."""
+        now = clock().monotonic()
+        context, scope = self._later("delete", plan, meta, state, state.secrets_at(now), deadline=until - now)
+        with redacted_errors(context):
+            await send_delete(delete, context, scope, state)
 
     async def logs(self, meta: JobMeta, token: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[LogPage]:
         """Read the log from `token` on ("": from the start), in pages; the last page has the next token, or none.
@@ -228,8 +300,8 @@ class JobClient:
         plan = self._specs.find(meta)
         if plan.logs is None:
             return
-        given = secrets or self.cache.get(meta).secrets_at(clock().monotonic())
-        context, scope = self._later("logs", plan, meta, given)
+        state = self.cache.get(meta)
+        context, scope = self._later("logs", plan, meta, state, secrets or state.secrets_at(clock().monotonic()))
         with call_log.logged("logs", self._task_type, meta), redacted_errors(context):
             async for page in read_logs(plan.logs, context, scope, token):
                 yield page
@@ -245,15 +317,23 @@ class JobClient:
         call: str,
         plan: CompiledSpec,
         meta: JobMeta,
+        state: JobState,
         given: Mapping[str, str],
-        cursor: str | None = MISSING,
+        *,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
     ) -> tuple[CallContext, Scope]:
         """Return the context of a later call of a job, and what its expressions see."""
         unchanged = meta.digest == plan.digest and not meta.config
         config = {} if unchanged else plan.config_of(meta)
-        scope = Scope(meta.inputs, config, meta.task, meta.job, steps={}, cursor=cursor)
+        job = meta.job
+        if state.is_cancelled:
+            job["cancelled"] = True
+        scope = Scope(meta.inputs, config, meta.task, job, steps={})
+        if call == "get":
+            scope.cursor = state.cursor
         secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
-        context = self._context(call, plan, config, secrets, meta.name)
+        context = self._context(call, plan, config, secrets, meta.name, deadline, max_attempts)
         scope.base_url = context.endpoint.base_url
         return context, scope
 
@@ -264,6 +344,8 @@ class JobClient:
         config: Mapping[str, Any],
         secrets: Mapping[str, str | None],
         execution: str,
+        deadline: float | None = None,
+        max_attempts: int | None = None,
     ) -> CallContext:
         events: Events = metrics.CallMetrics(self._task_type, call)
         if self._events is not None:
@@ -277,6 +359,8 @@ class JobClient:
             events=events,
             about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
             coalesces=call in plan.only_reads,
+            deadline=deadline,
+            max_attempts=max_attempts,
         )
 
 

@@ -12,19 +12,18 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.create import compile_create
+from yaml_connector._jobs.delete import compile_delete
 from yaml_connector._jobs.logs import compile_logs
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.poll import compile_poll
 from yaml_connector._jobs.secret_values import Secrets
 from yaml_connector._jobs.signing import KEY_VARIABLE
 from yaml_connector._jobs.snapshot import digest_of, restore_spec, snapshot_spec
-from yaml_connector._jobs.steps import compile_steps
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import names_in
 from yaml_connector._spec.task_values import recheck_config
 from yaml_connector.errors import EvaluationError
 
-_DELETED = frozenset({"2xx", "404", "409", "410"})
 _MOST_OLD_SPECS = 64
 _MOST_SNAPSHOTS = 2**20  # characters of all of them
 
@@ -75,7 +74,7 @@ class CompiledSpec:
         self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec.secrets, environment)
         self.create = compile_create(spec.create, spec.task_type_name)
         self.poll = compile_poll(spec)
-        self.delete = compile_steps(spec.delete, success=_DELETED) if spec.delete else None
+        self.delete = compile_delete(spec.delete) if spec.delete else None
         auth = self.connection.auth
         self.logs = compile_logs(spec.logs, whole=auth is not None and auth.reads_body) if spec.logs else None
 
@@ -151,8 +150,9 @@ class CompiledSpec:
         return root == "config" and field in self.spec.config and not self.spec.config[field].required
 
     def _later_names(self) -> Iterator[Reference]:
-        for steps in (self.poll.get, self.poll.result, self.delete, self.logs, self.poll.batcher, self.secrets):
-            yield from steps.names if steps is not None else ()
+        poll = self.poll
+        for part in (poll.get, poll.result, poll.batcher, poll.timeout, self.delete, self.logs, self.secrets):
+            yield from part.names if part is not None else ()
         yield from self.poll.status.names()
         yield from self.poll.outputs.names()
         yield from names_in(self.spec.connection)

@@ -20,7 +20,8 @@ from pydantic_core import from_json
 from yaml_connector._expressions.json_text import write_json
 from yaml_connector._jobs.signing import KEY_VARIABLE, SIGNATURE_LENGTH, UNSIGNED, Signer
 
-VERSION = 2
+VERSION = 3
+_READABLE = (2, VERSION)  # a release reads what the one before it wrote
 LARGEST = 2**20  # bytes
 _DEEPEST = 200  # levels, as many as the parser takes
 _LATEST = 253_402_300_800  # the year 10000
@@ -35,7 +36,8 @@ class JobMeta:
 
     `snapshot` is the packed spec, with its `digest`. `outputs` are names and types. `asked` names the values that
     create looked for and that `inputs`, `config` and `task` do not have: `inputs.NAME`, or `inputs` if all are kept.
-    `create_error` is the message of a create that failed permanently.
+    `timeout` is the task's own, in seconds; 0 if it has none. `create_error` is the message of a create that failed
+    permanently.
 
     Three fields are not kept. `verified`: the signature is right. `decode_error` says why the bytes that Flyte handed
     back cannot be read; with `is_foreign`, another connector may read them: one with another key, or a later version.
@@ -54,6 +56,7 @@ class JobMeta:
     asked: list[str] = field(default_factory=list)
     outputs: list[list[str]] = field(default_factory=list)
     name: str = ""
+    timeout: float = 0.0
     adopted: bool = False
     create_error: str | None = None
     verified: bool = False
@@ -63,7 +66,7 @@ class JobMeta:
     @property
     def job(self) -> dict[str, Any]:
         """The values of `job.*`."""
-        return {**self.saved, "id": self.id, "created_at": self.created_at}
+        return {**self.saved, "id": self.id, "created_at": self.created_at, "cancelled": False}
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -101,14 +104,14 @@ class JobMeta:
                 raw = from_json(text, cache_strings="keys")
             except ValueError as error:
                 raw = _parse_odd(text, error)
-            if raw.pop("v") != VERSION or not raw.keys() <= _KINDS.keys():
+            if raw.pop("v") not in _READABLE or not raw.keys() <= _KINDS.keys():
                 return cls.foreign(data, "the job was created by another version of the connector")
             for name, value in raw.items():
                 if type(value) not in _KINDS[name]:
                     raise TypeError(name)
             meta = cls(**raw, verified=verified)
-            if not 0 <= meta.created_at < _LATEST:
-                raise ValueError("created_at")
+            if not (0 <= meta.created_at < _LATEST and 0 <= meta.timeout < _LATEST):
+                raise ValueError("a time")
             for name in meta.asked:
                 if type(name) is not str:
                     raise TypeError("asked")
@@ -152,7 +155,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
     **dict.fromkeys(("saved", "inputs", "config", "task"), (dict,)),
     **dict.fromkeys(("asked", "outputs"), (list,)),
-    "created_at": (float, int),
+    **dict.fromkeys(("created_at", "timeout"), (float, int)),
     "task_version": (int,),
     "adopted": (bool,),
 }

@@ -47,6 +47,9 @@ AMBIGUOUS_CREATES = Counter(
     "Creates that the API may or may not have processed",
     ["task_type", "outcome"],
 )
+DELETES_GIVEN_UP = Counter(
+    "yaml_connector_deletes_given_up_total", "Deletes that failed for their tolerance and count as done", ["task_type"]
+)
 PHASES = Counter("yaml_connector_phases_total", "Changes of a job's phase as seen by get", ["task_type", "phase"])
 
 _CALLS = frozenset({"create", "get", "result", "delete", "logs", "check"})

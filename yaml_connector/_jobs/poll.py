@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import compile_condition
+from yaml_connector._expressions.compile import Value, compile_condition, compile_text
 from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import rfc3339
@@ -20,7 +20,8 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.outputs import OutputsPlan, compile_outputs, read_outputs
 from yaml_connector._jobs.status import Status, StatusPlan, compile_status, read_links, read_status
 from yaml_connector._jobs.steps import Outcome, StepsPlan, compile_steps, read_step, run_steps
-from yaml_connector._spec import ConnectorSpec
+from yaml_connector._jobs.time_limit import limit_running
+from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.sections import Poll as PollSettings
 from yaml_connector._text import truncate
 from yaml_connector.errors import CallError, EvaluationError
@@ -43,6 +44,7 @@ class PollPlan:
     batcher: Batcher | None
     result: StepsPlan | None
     result_without_outputs: StepsPlan | None
+    timeout: Value | None
 
 
 def compile_poll(spec: ConnectorSpec) -> PollPlan:
@@ -68,27 +70,20 @@ def compile_poll(spec: ConnectorSpec) -> PollPlan:
         batcher=Batcher(get.batch) if get and get.batch else None,
         result=compile_steps(result, json=outputs.json) if result else None,
         result_without_outputs=compile_steps(result) if result else None,
+        timeout=compile_text(get.poll.timeout) if get and get.poll.timeout is not None else None,
     )
 
 
 async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallContext, scope: Scope) -> Status:
     """Ask how a job is doing. Raises CallError or EvaluationError if the job cannot be read."""
     outcome = Outcome()
-    try:
-        status = await _get(plan, meta, state, context, scope, outcome)
-        if status.phase == "SUCCEEDED":
-            try:
-                await _read_result(plan, meta, context, scope, outcome, status)
-            except (CallError, EvaluationError):
-                state.phase = "RUNNING"  # whatever was known before: the job is over, but its result is not there
-                raise
-    except CallError as failure:
-        if not failure.unknown_job:
+    status = await ask(plan, meta, state, context, scope, outcome, plan.batcher)
+    if status.phase == "SUCCEEDED":
+        try:
+            await _read_result(plan, meta, context, scope, outcome, status)
+        except (CallError, EvaluationError):
+            state.phase = "RUNNING"  # whatever was known before: the job is over, but its result is not there
             raise
-        status = _not_found(plan, state, scope, failure)
-    finally:
-        if outcome.cursor is not None:  # also after a page that could not be fetched: the next get goes on there
-            state.cursor = outcome.cursor
     if context.not_before:
         state.next_poll = max(state.next_poll, context.not_before)
     if state.unreadable_since is not None:
@@ -96,20 +91,42 @@ async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallCont
     return status
 
 
-async def _get(
-    plan: PollPlan, meta: JobMeta, state: JobState, context: CallContext, scope: Scope, outcome: Outcome
+async def ask(
+    plan: PollPlan,
+    meta: JobMeta,
+    state: JobState,
+    context: CallContext,
+    scope: Scope,
+    outcome: Outcome,
+    batcher: Batcher | None = None,
 ) -> Status:
+    """Read the job's status without its result; note in its state whether it is over. Raises as `poll` does."""
     steps = plan.get if meta.outputs else plan.get_without_outputs
     if steps is None:
+        state.is_over = True
         return Status("SUCCEEDED")
-    if plan.batcher is not None and not state.asked_alone:
-        group = (context.endpoint.base_url, to_json(scope.config), context.secrets)  # those that share requests
-        is_last = _tolerated_until(plan, state) <= clock().monotonic()
-        answer = await plan.batcher.ask(context, scope, meta.job, group, pauses=not is_last)
-        outcome.response, state.asked_alone = answer.response, answer.refused
-    if outcome.response is None:
-        await run_steps(steps, context, scope, outcome)
+    try:
+        if batcher is not None and not state.asked_alone:
+            group = (context.endpoint.base_url, to_json(scope.config), context.secrets)  # those that share requests
+            is_last = _tolerated_until(plan, state) <= clock().monotonic()
+            answer = await batcher.ask(context, scope, scope.job, group, pauses=not is_last)
+            outcome.response, state.asked_alone = answer.response, answer.refused
+        if outcome.response is None:
+            await run_steps(steps, context, scope, outcome)
+    except CallError as failure:
+        if not failure.unknown_job:
+            raise
+        return _not_found(plan, state, scope, failure)
+    finally:
+        if outcome.cursor is not None:  # also after a page that could not be fetched: the next get goes on there
+            state.cursor = outcome.cursor
     reading = read_status(plan.status, outcome.scope(scope))
+    state.is_over = reading.phase in TERMINAL_PHASES
+    if not state.is_over:
+        state.alive_at = clock().monotonic()
+        if meta.timeout and state.running_since is None and reading.phase in ("RUNNING", None):
+            state.running_since = state.alive_at
+            limit_running(meta, state)
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()
         message: str | None = context.truncate(f"unknown state: {reading.state}; no phase rule of the spec maps it")
@@ -147,8 +164,11 @@ async def _read_result(
 def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError) -> Status:
     links = read_links(plan.status, scope, static=True)
     reason = truncate(str(failure), _MESSAGE_LENGTH)
-    if clock().monotonic() - state.created < plan.settings.not_found_grace:
+    if not state.is_deleted and clock().monotonic() - state.created < plan.settings.not_found_grace:
         return Status("QUEUED", f"the API does not know the job yet ({reason})", links)
+    state.is_over = True
+    if state.is_deleted:
+        return Status("ABORTED", f"the job was cancelled: {reason}", links)
     return Status("FAILED", f"the job no longer exists: {reason}", links)
 
 

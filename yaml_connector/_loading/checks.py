@@ -148,7 +148,7 @@ class _SpecChecker(FieldChecker):
             )
         answer = self.calls(create, path, names, needs_method=True, own_save=False)
         self.identity(create, path, answer)
-        for name in ("id", "created_at"):
+        for name in ("id", "created_at", "cancelled"):
             if isinstance(create.save, dict) and name in create.save:
                 self.report(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
         for index, step in enumerate(create.on_failure):
@@ -168,7 +168,8 @@ class _SpecChecker(FieldChecker):
         for here, mark, value in slots(get, ("get",)):
             if here[1] in ("phase", "message", "info", "links", "poll"):
                 shown = (*here[:2], *here[3:]) if here[1] == "phase" and one_rule else here
-                self.slot(shown, mark, value, answer)
+                seen = Names({"config": names.roots["config"]}) if here[1:] == ("poll", "timeout") else answer
+                self.slot(shown, mark, value, seen)
         if get.batch is not None:
             # A batch request serves many jobs: only what they have in common can be seen.
             shared = Names({name: self.names.base.roots[name] for name in ("config", "base_url")})
@@ -218,6 +219,8 @@ class _SpecChecker(FieldChecker):
                 self.warn(("get", "phase"), "no rule maps to FAILED: failed jobs would stay RUNNING")
             if "SUCCEEDED" not in reached:
                 self.warn(("get", "phase"), "no rule maps to SUCCEEDED: no job would ever succeed")
+        elif spec.delete is not None and not spec.delete.always:
+            self.warn(("delete",), "without get, a job is over as soon as create returns: there is nothing to cancel")
         for path, message in missing_error_condition(spec):
             self.warn(path, message)
         used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}

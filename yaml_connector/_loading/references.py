@@ -74,7 +74,11 @@ class SpecNames:
         secrets = dict.fromkeys(spec.secrets)
         kept = saved_names(spec.create.save)
         adopted = saved_names(spec.create.adopt.save) if spec.create.adopt else {}
-        job = None if kept is None or adopted is None else {"id": None, "created_at": None, **kept, **adopted}
+        job = (
+            None
+            if kept is None or adopted is None
+            else {"id": None, "created_at": None, "cancelled": None, **kept, **adopted}
+        )
         self.connection = Names({"config": config, "secrets": secrets, "env": None})
         self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": TASK_NAMES})
         saved = saved_names(getattr(spec.connection.auth, "save", None))

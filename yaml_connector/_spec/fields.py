@@ -56,11 +56,29 @@ def _no_dots(url: str) -> str:
     return url
 
 
+def _duration_text(text: str) -> str:
+    if "${{" not in text:
+        try:
+            seconds = parse_duration(text)
+        except EvaluationError as problem:
+            raise ValueError(str(problem)) from None
+        if not seconds:
+            raise ValueError("must be longer than 0s; leave it out for no limit")
+    return text
+
+
 Duration = Annotated[
     float,
     _parsed(parse_duration),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["10s"]}),
 ]
+DurationText = Annotated[
+    str,
+    AfterValidator(_duration_text),
+    Slot("template"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$|\$\{\{", "examples": ["2h"]}),
+]
+"""A duration as written, or a template of one."""
 Size = Annotated[
     int,
     _parsed(parse_size),

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from yaml_connector._spec.connection import Connection
-from yaml_connector._spec.fields import Condition, Duration, Extract, ExtractMap, Model, Name, ReadExtract, Text
+from yaml_connector._spec.fields import (
+    Condition,
+    Duration,
+    DurationText,
+    Extract,
+    ExtractMap,
+    Model,
+    Name,
+    ReadExtract,
+    Text,
+)
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
 from yaml_connector._spec.phases import Phase, state_key
 from yaml_connector._spec.requests import Calls, Request, Step, Success
@@ -109,6 +119,14 @@ class Poll(Model):
     give_up: Annotated[
         Literal["FAILED", "RETRYABLE_FAILED"], Field(description="The phase of a job that is given up.")
     ] = "FAILED"
+    timeout: Annotated[
+        DurationText | None,
+        Field(
+            description="The longest life of a job, counted from create. A job that is not over by then is cancelled "
+            "and given up. A template over `config` returns such a duration or seconds; null: no limit.",
+            examples=["2h", "${{ config.hours * 3600 }}"],
+        ),
+    ] = None
 
 
 class Batch(Model):
@@ -169,6 +187,21 @@ class Result(Calls):
 
 class Delete(Calls):
     """Cancel the job."""
+
+    always: Annotated[
+        bool,
+        Field(
+            description="If true, the requests are sent even for a job that is over, and without asking get first: for "
+            "a phase rule that ends a job which still runs."
+        ),
+    ] = False
+    tolerance: Annotated[
+        Duration,
+        Field(
+            description="How long a delete that fails is reported to Flyte as failed, so that Flyte repeats it. Then "
+            "it counts as done."
+        ),
+    ] = 600.0
 
 
 class Logs(Calls):

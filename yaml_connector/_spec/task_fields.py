@@ -10,9 +10,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from yaml_connector._spec.fields import Model
+from yaml_connector._spec.fields import Duration, Model
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Local:
     run's own id."""
 
     value: Any
+
+
+def whole_seconds(seconds: float) -> float:
+    """Return a whole number of seconds as an int, so that it is written without a fraction."""
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 class Container(Model):
@@ -53,6 +58,11 @@ class Task(Model):
         Container, Local({"image": "", "args": [], "env": {}}), Field(description="The task's container.")
     ] = Field(default_factory=Container)
     sql: Annotated[str | None, Local(None), Field(description="The statement of a SQL task.")] = None
+    timeout: Annotated[
+        Annotated[Duration, AfterValidator(whole_seconds)] | None,
+        Local(None),
+        Field(description="The `timeout` of the task, its longest time in RUNNING, in seconds; null: there is none."),
+    ] = None
     key: Annotated[
         str,
         Local("{run}"),

@@ -11,6 +11,7 @@ from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 from yaml_connector._expressions.filters import slug
+from yaml_connector._spec.task_fields import whole_seconds
 from yaml_connector.flyte.files import check_place
 
 
@@ -55,6 +56,12 @@ class TaskContext(Mapping[str, Any]):
             check_place(self.output_prefix, what="the output prefix")
         return self.output_prefix
 
+    def _timeout(self) -> float | None:
+        """The task's `max_runtime` in seconds. 0 means none, in Flyte too."""
+        timeout = self.template.metadata.timeout
+        seconds = timeout.seconds + timeout.nanos / 1e9
+        return whole_seconds(seconds) if seconds > 0 else None
+
     def _container(self) -> dict[str, Any]:
         container = self.template.container
         return {
@@ -80,6 +87,7 @@ _NAMES: dict[str, Callable[[TaskContext], Any]] = {
     "output_prefix": lambda task: task._output_prefix(),
     "container": lambda task: task._container(),
     "sql": lambda task: task.template.sql.statement if task.template.HasField("sql") else None,
+    "timeout": lambda task: task._timeout(),
     "key": lambda task: task._key(),
 }
 

@@ -121,6 +121,7 @@ def test_what_flyte_says_of_the_task_reaches_the_request(calls: FlyteSide, api: 
         "annotations": {"team": "data"},
         "output_prefix": "s3://bucket/flytesnacks/development/run-7/a3",
         "sql": None,
+        "timeout": None,
     }
 
 

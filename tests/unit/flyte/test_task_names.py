@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
+import flyte
 import pytest
+from flyte._internal.runtime.task_serde import get_proto_max_runtime, get_proto_timeout_strategy
 from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.identifier_pb2 import (
     Identifier,
@@ -14,7 +17,7 @@ from flyteidl2.core.identifier_pb2 import (
     WorkflowExecutionIdentifier,
 )
 from flyteidl2.core.literals_pb2 import KeyValuePair
-from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
+from flyteidl2.core.tasks_pb2 import Container, TaskMetadata, TaskTemplate
 
 from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.scope import Scope
@@ -63,8 +66,25 @@ def test_every_name_has_its_value() -> None:
         "output_prefix": "s3://out",
         "container": {"image": "image:1", "args": ["a", "b"], "env": {"K": "v"}},
         "sql": None,
+        "timeout": None,
         "key": task_key("", "p", "d", "r1", "a0", 2),
     }
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [
+        (None, None),
+        (0, None),  # no limit, for Flyte too
+        (20, 20),
+        (timedelta(milliseconds=1500), 1.5),
+        (flyte.Timeout(max_runtime=timedelta(minutes=2), deadline=9, max_queued_time=9), 120),
+        (flyte.Timeout(deadline=9), None),
+    ],
+)
+def test_the_timeout_is_the_longest_time_in_running(timeout: Any, seconds: float | None) -> None:
+    metadata = TaskMetadata(timeout=get_proto_max_runtime(timeout), timeouts=get_proto_timeout_strategy(timeout))
+    assert TaskContext(TaskTemplate(metadata=metadata), "", None)["timeout"] == seconds
 
 
 def test_without_an_execution_the_names_are_the_templates_and_the_key_stays_the_same() -> None:

@@ -34,7 +34,14 @@ def test_what_save_extracts_is_kept_with_the_job() -> None:
         {**IDEMPOTENT, "save": {"uri": "$.uri", "all": "$.parts[*].n", "gone": "$.gone", "lit": "x"}},
         {"id": 7, "uri": "/u", "parts": [{"n": 1}, {"n": 2.5}]},
     )
-    assert api.create().job == {"id": "7", "created_at": api.clock.now, "uri": "/u", "all": [1, 2.5], "lit": "x"}
+    assert api.create().job == {
+        "id": "7",
+        "created_at": api.clock.now,
+        "cancelled": False,
+        "uri": "/u",
+        "all": [1, 2.5],
+        "lit": "x",
+    }
 
 
 @pytest.mark.parametrize("create", [CREATE, IDEMPOTENT, ADOPT], ids=["neither", "idempotent", "adopt"])

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.support.fake_api import SILENT, Driver, FakeApi, job, reply
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 DELETE: dict[str, Any] = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}}
+
+
+def given_up() -> float:
+    return REGISTRY.get_sample_value("yaml_connector_deletes_given_up_total", {"task_type": "batch_job"}) or 0.0
+
+
+NO_RETRY: dict[str, Any] = {"connection": {"base_url": "https://api.test", "retry": {"max_attempts": 1}}}
 SECRET: dict[str, Any] = {
     "secrets": {"k": {"env": "K", "required": False}},
     "connection": {"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}},
@@ -72,6 +80,136 @@ class TestDelete:
                 driver.delete({"k": "planted-secret"})
             assert "planted" not in str(raised.value)
             assert "***" in str(raised.value)
+
+
+class TestADeleteOfAJobThatMayBeOver:
+    @pytest.mark.parametrize("end", [{"state": "done"}, {"state": "error"}])
+    def test_is_not_sent_once_the_api_has_said_so(self, end: Any) -> None:
+        driver = job({"GET /jobs/7": end, "DELETE /jobs/7": 500}, **DELETE)
+        assert driver.get().is_terminal
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7"]
+
+    def test_is_sent_if_the_job_was_given_up_as_unreadable(self) -> None:
+        driver = job({"GET /jobs/7": [500, 500, {"state": "running"}], "DELETE /jobs/7": 204}, **NO_RETRY, **DELETE)
+        driver.get()
+        assert driver.get(after=600).phase == "FAILED"
+        driver.delete()
+        assert driver.api.calls[2:] == ["GET /jobs/7", "DELETE /jobs/7"]
+
+    @pytest.mark.parametrize(
+        ("answer", "sent"), [({"state": "done"}, False), (404, False), ({"state": "running"}, True)]
+    )
+    def test_asks_once_after_ten_seconds_and_remembers_an_end(self, answer: Any, sent: bool) -> None:
+        driver = job({"GET /jobs/7": answer, "DELETE /jobs/7": 204}, **DELETE)
+        driver.clock.now += 61
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7"] + ["DELETE /jobs/7"] * sent
+        if not sent:
+            driver.delete()
+            assert driver.api.calls == ["GET /jobs/7"]
+
+    @pytest.mark.parametrize("failure", [SILENT, 500, 403, 404, reply(200, text="<html>")])
+    def test_is_sent_if_get_cannot_tell(self, failure: Any) -> None:
+        driver = job({"GET /jobs/7": failure, "DELETE /jobs/7": 204}, **DELETE)
+        driver.clock.now += 11  # and a 404 is within the grace
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7"]
+
+    def test_does_not_ask_within_ten_seconds_of_a_running_that_was_read(self) -> None:
+        driver = job({"GET /jobs/7": {"state": "running"}, "DELETE /jobs/7": 204}, **DELETE)
+        driver.get(after=60)
+        driver.clock.now += 10
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7"]
+
+    def test_asks_after_a_restart_for_three_seconds_at_most(self) -> None:
+        driver = job({"GET /jobs/7": SILENT, "DELETE /jobs/7": 204}, **DELETE)
+        driver.restart()
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7"]
+        assert driver.api.sent[0].extensions["timeout"]["read"] == pytest.approx(3)
+
+    def test_is_sent_in_any_case_if_always(self) -> None:
+        driver = job(
+            {"GET /jobs/7": {"state": "done"}, "DELETE /jobs/7": 204}, delete={**DELETE["delete"], "always": True}
+        )
+        driver.get()
+        driver.delete()
+        driver.restart()
+        driver.delete()
+        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7", "DELETE /jobs/7"]
+
+
+def test_a_job_that_is_not_found_after_its_delete_is_aborted_at_once() -> None:
+    driver = job({"DELETE /jobs/7": 204, "GET /jobs/7": 404}, **DELETE)
+    driver.delete()
+    status = driver.get()
+    assert (status.phase, (status.message or "")[:22]) == ("ABORTED", "the job was cancelled:")
+    driver.delete()
+    assert driver.api.calls == ["DELETE /jobs/7", "GET /jobs/7"]
+
+
+def test_a_job_that_is_not_found_after_a_delete_that_failed_is_not_aborted() -> None:
+    driver = job({"DELETE /jobs/7": 403, "GET /jobs/7": 404}, **DELETE)
+    with pytest.raises(PermanentError):
+        driver.delete()
+    assert driver.get().phase == "QUEUED"
+
+
+def test_job_cancelled_is_true_from_the_first_request_of_a_delete_on_whatever_came_of_it() -> None:
+    get = {"request": "GET /jobs/${{ job.cancelled }}", "phase": {"is": "RUNNING"}}
+    driver = job({"DELETE /jobs/True": 403}, get=get, delete={"request": "DELETE /jobs/${{ job.cancelled }}"})
+    driver.get()
+    with pytest.raises(PermanentError):
+        driver.delete()
+    driver.get()
+    assert driver.api.calls == ["GET /jobs/false", "DELETE /jobs/true", "GET /jobs/true"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_delete_that_fails_counts_as_done_after_its_tolerance(
+    restart: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Flyte repeats it every ten seconds, without an end. Each process counts for itself."""
+    driver = job({"GET /jobs/7": 500, "DELETE /jobs/7": 403}, **DELETE)
+    count = given_up()
+    for seconds in (0, 300, 299):
+        driver.clock.now += seconds
+        with pytest.raises(PermanentError):
+            driver.delete()
+    if restart:
+        driver.restart()
+        with pytest.raises(PermanentError):
+            driver.delete()
+        driver.clock.now += 600
+    driver.clock.now += 1
+    driver.delete()
+    assert "failed for 10m and counts as done; the job 7 may still be running: DELETE" in caplog.text
+    assert given_up() == count + 1
+
+
+def test_a_delete_that_works_ends_the_count() -> None:
+    driver = job({"DELETE /jobs/7": [403, 204, 403]}, delete={**DELETE["delete"], "always": True})
+    for fails in (True, False, True):
+        driver.clock.now += 599
+        if fails:
+            with pytest.raises(PermanentError):
+                driver.delete()
+        else:
+            driver.delete()
+
+
+def test_the_delete_of_another_services_job_counts_as_done_in_the_end_too() -> None:
+    driver = job({}, **DELETE)
+    driver.kept = driver.kept[:-10] + b'xxxxxxxx"}'
+    for _ in range(2):
+        with pytest.raises(EvaluationError, match="was not made by this service"):
+            driver.delete()
+        driver.clock.now += 599
+    driver.clock.now += 1
+    driver.delete()
+    assert driver.api.calls == []
 
 
 def authorization(driver: Driver) -> str | None:

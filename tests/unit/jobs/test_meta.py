@@ -86,7 +86,17 @@ def test_what_cannot_be_read_is_a_failed_job_and_no_exception(kept: bytes) -> No
     assert not driver.api.sent
 
 
-@pytest.mark.parametrize("kept", [b'{"v": 1, "id": "7"}', b'{"v": 3, "id": "7"}', b'{"v": 2, "pending": "x"}'])
+@pytest.mark.parametrize("signer", [UNSIGNED, SIGNER])
+def test_a_job_of_the_release_before_is_followed(signer: Signer) -> None:
+    driver = job({"GET /jobs/7": {"state": "running"}}, signer=signer)
+    kept = driver.kept.replace(b'{"v":3,', b'{"v":2,')
+    assert kept != driver.kept
+    driver.kept = signed(kept[: kept.index(b',"sig"')] + b"}") if signer.keys else kept
+    assert driver.get().phase == "RUNNING"
+    assert driver.api.calls == ["GET /jobs/7"]
+
+
+@pytest.mark.parametrize("kept", [b'{"v": 1, "id": "7"}', b'{"v": 4, "id": "7"}', b'{"v": 3, "later": "x"}'])
 @pytest.mark.parametrize("signer", [UNSIGNED, SIGNER])
 def test_a_job_of_another_version_is_unreadable_and_fails_after_the_tolerance(kept: bytes, signer: Signer) -> None:
     driver = Driver(FakeApi(), signer=signer)
@@ -272,15 +282,19 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
 
     def test_for_get_delete_and_logs(self) -> None:
         driver = job(
-            {"GET /jobs/7": {"state": "done"}, "DELETE /jobs/7": 204, "GET /jobs/7/logs": {"l": ["one"]}},
+            {
+                "GET /jobs/7": [{"state": "running"}, {"state": "done"}],
+                "DELETE /jobs/7": 204,
+                "GET /jobs/7/logs": {"l": ["one"]},
+            },
             delete={"request": "DELETE /jobs/${{ job.id }}"},
             logs={"request": "GET /jobs/${{ job.id }}/logs", "lines": "$.l[*]"},
         )
         driver.use(self.CHANGED)
-        assert driver.get().phase == "SUCCEEDED"
         driver.delete()
+        assert driver.get().phase == "SUCCEEDED"
         assert driver.logs()[0] == ["one"]
-        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7", "GET /jobs/7/logs"]
+        assert driver.api.calls == ["GET /jobs/7", "DELETE /jobs/7", "GET /jobs/7", "GET /jobs/7/logs"]
 
     def test_but_goes_where_the_loaded_spec_says_with_its_credentials(self) -> None:
         driver = job({"GET https://elsewhere.test/jobs/7": {"state": "done"}}, connection=bearer("old"))

@@ -34,11 +34,14 @@ def test_the_values_that_no_answer_had_are_named_in_the_order_of_the_file(folder
 
 def test_a_value_counts_wherever_a_test_of_the_file_reached_it(folder: Folder) -> None:
     calls = [[CREATE, get(state(name, result="r"))] for name in ("queued", "running", "done", "error", "cancelled")]
-    delete = {"delete": {"exchanges": [{"request": {"method": "POST", "path": "/jobs/7/cancel"}}]}}
+    cancel = {"request": {"method": "POST", "path": "/jobs/7/cancel"}}
+    delete = {"delete": {"exchanges": [cancel]}}
+    ask = {"request": "GET /jobs/7", "response": {"status": 500}, "repeat": 1}
+    delete_later = {"delete": {"exchanges": [ask, cancel]}}
     logs = {"logs": {"exchanges": [{"request": "GET /jobs/7/logs", "response": {"json": {"lines": []}}}]}}
     assert unreached(folder, *calls) == ["delete", "logs"]
     assert unreached(folder, *calls, [CREATE, delete, {"restart": True}]) == ["logs"]
-    assert unreached(folder, *calls, [CREATE, {"restart": True}, delete], [CREATE, logs]) == []
+    assert unreached(folder, *calls, [CREATE, {"restart": True}, delete_later], [CREATE, logs]) == []
 
 
 def test_a_place_is_given_with_file_line_and_column(folder: Folder) -> None:

@@ -101,7 +101,7 @@ def test_a_job_that_failed_at_create_or_a_spec_without_get_has_no_links(folder: 
     folder.change_spec("  message: $.detail", f"  message: $.detail\n  links: {links}")
     assert folder.run(create(refused, links=[])).passed
     text = (folder.path / "batch_job.yaml").read_text()
-    folder.change_spec(text[text.index("\nget:") : text.index("\ndelete:")], "")
+    folder.change_spec(text[text.index("\nget:") : text.index("\nlogs:")], "")
     assert folder.run(create({"json": {"id": 7}}, links=[])).passed
 
 
@@ -264,7 +264,7 @@ def test_a_fault_of_the_connectors_own_fails_whatever_is_expected(
     async def broken(*args: Any) -> None:
         raise TypeError("broken")
 
-    monkeypatch.setattr("yaml_connector._jobs.client.run_steps", broken)
+    monkeypatch.setattr("yaml_connector._jobs.client.send_delete", broken)
     failure = the_failure(folder.run(CREATE, {"delete": {"expect": {"error": "broken"}}}))
     assert failure.what == "raised TypeError: broken"
 

@@ -94,7 +94,7 @@ def test_a_generated_key_is_masked(folder: Folder) -> None:
 
 def test_the_task_has_names_for_everything(folder: Folder) -> None:
     names = ("name", "type", "project", "domain", "version", "execution_id", "attempt", "namespace", "labels")
-    more = ("annotations", "output_prefix", "container", "sql", "key")
+    more = ("annotations", "output_prefix", "container", "sql", "timeout", "key")
     folder.change_spec("      name: ${{ inputs.name }}", "      name: ${{ task }}")
     result = folder.run(sends(json={"name": {}, "timeout": 60}))
     found = {item.field.removeprefix("json.name."): item.found for item in the_failure(result).differences}
@@ -234,7 +234,8 @@ def test_secrets_go_with_create_get_and_delete_and_not_with_logs(folder: Folder)
     """Logs have the secrets that this process has seen; after a restart they have none."""
     logs = {"logs": {"exchanges": [{"request": {"path": "/jobs/7/logs"}, "response": {"json": {"lines": []}}}]}}
     alone = {"logs": {"expect": {"error": "the secret 'api_key' is missing"}}}
-    cancel = {"delete": {"exchanges": [{"request": {"method": "POST", "path": "/jobs/7/cancel"}}]}}
+    ask = {"request": "GET /jobs/7", "response": {"status": 500}}
+    cancel = {"delete": {"exchanges": [ask, {"request": {"method": "POST", "path": "/jobs/7/cancel"}}]}}
     assert folder.run(CREATE, logs).passed
     assert folder.run(CREATE, {"restart": True}, alone).passed
     assert folder.run(CREATE, {"restart": True}, cancel, get(state("running")), logs).passed
