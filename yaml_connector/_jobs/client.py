@@ -64,6 +64,10 @@ class JobClient:
         self._events = events
         self._task_type = loaded.spec.task_type_name
 
+    def take_over(self, other: JobClient) -> None:
+        """Go on with what another client of the same task type remembers of its jobs."""
+        self.cache, self._foreign = other.cache, other._foreign
+
     # --- what Flyte keeps ---------------------------------------------------------------------------------------------
 
     def encode(self, meta: JobMeta) -> bytes:

@@ -21,7 +21,7 @@ from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataSer
 
 
 def in_progress_display() -> bool:
-    """Does Flyte show a local run in its own progress display? Then nothing else should be printed."""
+    """Tell whether Flyte shows a local run in its own progress display: then nothing else should be printed."""
     return internal_ctx().data.tracker is not None
 
 

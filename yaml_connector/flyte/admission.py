@@ -69,8 +69,7 @@ def check_request(request: CreateTaskRequest) -> None:
 
 
 def drop_reserved_secrets(request: Any) -> None:
-    """Drop secrets and other values with names of arguments that Flyte passes itself: its call would fail, and no spec
-    can have them."""
+    """Drop secrets with names of arguments that Flyte passes itself: its call would fail, and no spec can have them."""
     for given in (request.connection.secrets, request.connection.configs):
         for name in _RESERVED:
             given.pop(name, None)

@@ -17,7 +17,7 @@ from yaml_connector.flyte.literals import python_type_of
 
 
 def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
-    """The config dataclass of a spec: fields by keyword, checked when it is made."""
+    """Make the config dataclass of a spec: fields by keyword, checked when it is made."""
 
     def check(self: Any) -> None:
         complete_config(spec, config_values(spec, self))
@@ -50,12 +50,12 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
 
 
 def attribute_of(name: str) -> str:
-    """The attribute of the config class for a field: its name, with an underscore where Python has the name itself."""
+    """Return the attribute of the config class for a field: its name, with an underscore if Python has that name."""
     return f"{name}_" if keyword.iskeyword(name) or name == "self" or name.startswith("__") else name
 
 
 def config_values(spec: ConnectorSpec, config: Any) -> dict[str, Any]:
-    """The values of a config object by the spec's names."""
+    """Return the values of a config object by the spec's names."""
     return {name: getattr(config, attribute_of(name)) for name in spec.config}
 
 
@@ -89,6 +89,6 @@ def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
 
 
 def config_from(config: type[Any], spec: ConnectorSpec, values: Mapping[str, Any]) -> Any:
-    """A config from a mapping; raises ConfigError with every field that is wrong."""
+    """Make a config from a mapping; raises ConfigError with every field that is wrong."""
     complete_config(spec, values)
     return config(**values)

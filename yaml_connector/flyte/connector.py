@@ -1,5 +1,7 @@
-"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec. It translates between Flyte's messages
-and the job of yaml_connector.job, and decides nothing by itself."""
+"""The generic `flyte.connectors.AsyncConnector`: one instance for each spec.
+
+It translates between Flyte's messages and the jobs of a JobClient, and decides nothing by itself.
+"""
 
 from __future__ import annotations
 
@@ -162,7 +164,7 @@ def _messages(lines: list[LogLine]) -> Iterator[list[FlyteLogLine]]:
 
 
 def read_config(template: TaskTemplate) -> dict[str, Any]:
-    """The config that the task plugin put into the template; raises ConfigError if that is none."""
+    """Return the config that the task plugin put into the template. Raises ConfigError if that is not a config."""
     given = template.custom.fields.get(CONFIG_KEY)
     text = given.string_value if given is not None else ""
     try:
@@ -176,7 +178,7 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _kinds_of(outputs: bytes) -> Mapping[str, str]:
-    """The outputs that a task declares, with their types: read once for all its jobs."""
+    """Return the outputs that a task declares, with their types: read once for all its jobs."""
     variables = VariableMap.FromString(outputs).variables
     return {entry.key: str(kind_of_literal(entry.value.type)) for entry in variables}
 
@@ -185,8 +187,11 @@ _PHASES = dict(TaskExecution.Phase.items())
 
 
 async def resource_of(status: Status) -> Resource:
-    """A status as Flyte's Resource. An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if
-    get raised, it would only be asked again."""
+    """Return a status as Flyte's Resource.
+
+    An output that Flyte cannot hold (an int of more than 64 bits) fails the job: if get raised, it would only be asked
+    again.
+    """
     outputs = {name: OutputValue(kind, value) for name, (kind, value) in status.outputs.items()}
     size = 0
     for name, output in outputs.items():
@@ -204,7 +209,7 @@ async def resource_of(status: Status) -> Resource:
 
 
 def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
-    """The same without looking at the outputs."""
+    """Return a status as Flyte's Resource, without looking at the outputs."""
     links, info = status.links, status.info
     return Resource(
         phase=_PHASES[status.phase],
@@ -216,7 +221,7 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
 
 
 def utf8(value: Any) -> Any:
-    """A value with every text in it such that protobuf takes it: JSON may hold half a character, UTF-8 may not."""
+    """Return a value whose texts protobuf takes: JSON may hold half a character, UTF-8 may not."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
@@ -225,7 +230,7 @@ def utf8(value: Any) -> Any:
 
 
 def flyte_line(line: LogLine) -> FlyteLogLine:
-    """A log line as Flyte's; a level is in front of the text, for which Flyte has no field of its own."""
+    """Return a log line as Flyte's; a level is in front of the text, since Flyte has no field for it."""
     message = f"[{line.level}] {line.message}" if line.level else line.message
     flyte = FlyteLogLine(message=message if message.isascii() else utf8(message), originator=_USER)
     if line.timestamp is not None:

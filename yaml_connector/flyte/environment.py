@@ -1,5 +1,4 @@
-"""Deployment: a `flyte.app.ConnectorEnvironment` that checks the specs, ships them, asks for the secrets that they
-name, and starts the connector service."""
+"""Deploys the connector service: an environment of Flyte that checks specs, ships them, and asks for their secrets."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         super().__post_init__()  # type: ignore[no-untyped-call]  # Flyte's has no annotations
 
     def _get_declaring_file(self) -> str | None:
-        """The user's file: Flyte skips its own frames, and here ours are to be skipped as well."""
+        """Return the user's file: Flyte skips its own frames, and here ours are to be skipped as well."""
         frame = inspect.currentframe()
         flyte_package = str(Path(flyte.__file__).parent)
         while frame is not None:
@@ -74,7 +73,7 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
         return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
     def container_args(self, serialize_context: SerializationContext) -> list[str]:
-        """The command that the container runs: `serve`, reachable from outside. A wrong spec stops its start."""
+        """Return the command that the container runs: `serve`, reachable from outside. A wrong spec stops its start."""
         if self.args is not None:
             return super().container_args(serialize_context)
         port = self.port.port if isinstance(self.port, Port) else self.port
@@ -89,18 +88,21 @@ class YamlConnectorEnvironment(ConnectorEnvironment):
 
 
 def _files_to_ship(here: Path, specs: str) -> tuple[str, ...]:
-    """The specs, and the package if it lies beside them (in this repository) and is not installed in the image."""
+    """Return the specs, and the package if it lies beside them, as in this repository, and not in the image."""
     return (specs, _PACKAGE.name) if _is_shipped(here) else (specs,)
 
 
 def _is_shipped(here: Path) -> bool:
-    """Does the package lie beside the user's file? In a virtual environment below it, it is installed, not beside."""
+    """Tell whether the package lies beside the user's file. In a virtual environment below it, it is installed."""
     return _PACKAGE.parent == here.resolve()
 
 
 def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
-    """What a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle: the
-    specs, and the package where it is not installed in the task's image. Paths are relative to the caller's file."""
+    """Return what a TaskEnvironment must `include` when its tasks await YAML tasks in a deployed bundle.
+
+    These are the specs, and the package where it is not installed in the task's image. Paths are relative to the
+    caller's file.
+    """
     caller = inspect.stack()[1].filename
     here = Path(caller).resolve().parent
     folders = [specs] if isinstance(specs, str) else list(specs)
@@ -109,7 +111,7 @@ def task_files(specs: Iterable[str] | str = DEFAULT_FOLDER) -> tuple[str, ...]:
 
 
 def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec], signing_key: str | None) -> Any:
-    """The secrets given, and those that are not given: one for each variable that a spec names, and the key."""
+    """Return the secrets given, and one for each variable that a spec names and for the key, if they are missing."""
     if given is None:
         asked: list[Any] = []
     else:
@@ -126,7 +128,7 @@ def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec], signing_key: s
 
 
 def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
-    """An image that has what these specs need: the package itself, or only what it depends on if it is shipped."""
+    """Return an image that has what these specs need: the package, or only what it depends on if it is shipped."""
     kinds = [item.spec.connection.auth for item in loaded]
     extras = sorted({kind.extra for kind in kinds if kind is not None and kind.extra is not None})
     base = flyte.Image.from_debian_base()
@@ -140,7 +142,7 @@ def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
 
 
 def requirements(extras: Iterable[str] = ()) -> list[str]:
-    """What the package depends on, as pip writes it, with the extras named."""
+    """Return what the package depends on, as pip writes it, with the extras named."""
     wanted = set(extras)
     found = []
     for line in metadata.requires("yaml-connector") or []:

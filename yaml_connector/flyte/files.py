@@ -40,7 +40,7 @@ def restrict_files(prefixes: str) -> None:
 
 
 async def open_file(uri: str) -> AsyncIterator[bytes]:
-    """The content of a file, piece by piece; raises EvaluationError if it cannot be read."""
+    """Read the content of a file, piece by piece. Raises EvaluationError if it cannot be read."""
     from flyte.io import File
 
     check_place(uri)
@@ -84,7 +84,7 @@ def _what_is_wrong(uri: str) -> str | None:
 
 
 def _names(uri: str) -> list[str]:
-    """The parts of its path, as they are after every percent-encoding is undone."""
+    """Return the parts of its path, as they are after every percent-encoding is undone."""
     names = []
     for name in uri.split("/")[3:]:
         while (plain := unquote(name)) != name:

@@ -21,13 +21,17 @@ from yaml_connector.errors import ConfigError
 
 
 class Json:
-    """The type `any` in Python: any JSON value, sent as Flyte's struct and never as a pickle. A task that takes such a
-    value may declare it as `Json`, or as `dict` if it is a mapping."""
+    """The type `any` in Python: any JSON value, sent as Flyte's struct and never as a pickle.
+
+    A task that takes such a value may declare it as `Json`, or as `dict` if it is a mapping.
+    """
 
 
 class _JsonTransformer(TypeTransformer[Any]):
-    """The literal type is Flyte's struct, with the transformer's name as its tag: by that the connector service knows
-    it from a `dict`, which takes mappings alone."""
+    """Converts `Json`. Its literal type is Flyte's struct, with the transformer's name as its tag.
+
+    By the tag the connector service knows it from a `dict`, which takes mappings alone.
+    """
 
     def __init__(self) -> None:
         super().__init__("yaml_connector.Json", Json, enable_type_assertions=False)
@@ -61,7 +65,7 @@ def _packable(value: Any) -> Any:
 
 
 def json_value(literal: Literal) -> Any:
-    """The JSON value of a struct literal."""
+    """Return the JSON value of a struct literal."""
     if literal.scalar.HasField("binary"):
         return msgpack.unpackb(literal.scalar.binary.value, strict_map_key=False)
     from google.protobuf.json_format import MessageToDict
@@ -70,8 +74,10 @@ def json_value(literal: Literal) -> Any:
 
 
 class OutputValue:
-    """An output with its declared type. Flyte converts outputs by the type of the value, and this type's transformer
-    converts it as declared."""
+    """An output with its declared type.
+
+    Flyte converts outputs by the type of the value, and this type's transformer converts it as declared.
+    """
 
     def __init__(self, kind: ValueType, value: Any) -> None:
         self.kind = kind
@@ -79,14 +85,14 @@ class OutputValue:
         self._literal: Literal | None = None
 
     async def literal(self) -> Literal:
-        """The value as its declared type's literal; raises whatever Flyte raises for a value that it cannot hold."""
+        """Return the literal of the declared type. Raises whatever Flyte raises for a value that it cannot hold."""
         if self._literal is None:
             declared = python_type_of(self.kind)
             self._literal = await TypeEngine.to_literal(self.native(), declared, TypeEngine.to_literal_type(declared))
         return self._literal
 
     def native(self) -> Any:
-        """The value as Python code sees it."""
+        """Return the value as Python code sees it."""
         return native_value(self.kind, self.value)
 
     def __repr__(self) -> str:
@@ -136,7 +142,7 @@ _SIMPLE = {
 
 
 def python_type_of(kind: ValueType) -> Any:
-    """The Python type that a task declares for a type of the language."""
+    """Return the Python type that a task declares for a type of the language."""
     if kind.name == "list":
         base: Any = list[python_type_of(kind.item)] if kind.item else list  # type: ignore[misc]
     elif kind.name == "dict":
@@ -147,7 +153,7 @@ def python_type_of(kind: ValueType) -> Any:
 
 
 def kind_of_python(annotation: Any, *, where: str) -> ValueType:
-    """The type of the language for a Python type; raises ConfigError that says `where` and what is allowed."""
+    """Return the type of the language for a Python type. Raises ConfigError with `where` and what is allowed."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType) and len(args) == 2 and type(None) in args:
         inner = kind_of_python(next(arg for arg in args if arg is not type(None)), where=where)
@@ -172,7 +178,7 @@ def kind_of_python(annotation: Any, *, where: str) -> ValueType:
 
 
 def never_pickled(annotation: Any) -> Any:
-    """The annotation with `Any` as `Json`: Flyte would pickle an `Any`, and a connector cannot read that."""
+    """Return the annotation with `Any` as `Json`: Flyte would pickle an `Any`, and a connector cannot read that."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
         return Json
@@ -187,7 +193,7 @@ def _is_any(annotation: Any) -> bool:
 
 
 def kind_of_literal(literal_type: LiteralType) -> ValueType:
-    """The type of the language that a task's interface declares; a type that it does not have counts as `any`."""
+    """Return the type of the language that a task's interface declares: `any` for a type that it does not have."""
     match literal_type.WhichOneof("type"):
         case "simple":
             return _SIMPLE.get(literal_type.simple, _ANY)
@@ -213,7 +219,7 @@ def _typed(item: LiteralType) -> bool:
 
 
 def native_value(kind: ValueType, value: Any) -> Any:
-    """A converted output as Python code sees it: URIs become files, directories and dataframes."""
+    """Return a converted output as Python code sees it: URIs become files, directories and dataframes."""
     if value is None:
         return None
     if kind.name == "list" and kind.item:
@@ -228,7 +234,7 @@ def native_value(kind: ValueType, value: Any) -> Any:
 
 
 def plain_input(value: Any) -> Any:
-    """An input as expressions see it: a file, directory or dataframe is its URI, a duration its seconds."""
+    """Return an input as expressions see it: a file, directory or dataframe is its URI, a duration its seconds."""
     if value is None or type(value) in (str, int, float, bool):
         return value
     if isinstance(value, File | Dir):

@@ -128,7 +128,7 @@ class _LocalJob:
         )
 
     def _execution(self) -> TaskExecutionMetadata:
-        """The identity of this run. Each try of a local run is an attempt of its own."""
+        """Return the identity of this run. Each try of a local run is an attempt of its own."""
         action = self.context.action
         run = WorkflowExecutionIdentifier(
             project=action.project or "local", domain=action.domain or "local", name=action.run_name or action.name
@@ -184,8 +184,10 @@ class _LocalJob:
         raise flyte.errors.NonRecoverableError(message, code=status.phase.title())
 
     async def cancel(self) -> None:
-        """Delete the job, as soon as its create is over, and show the outcome. If the interpreter ends before that,
-        `_cancel_open_jobs` calls this once more."""
+        """Delete the job, as soon as its create is over, and show the outcome.
+
+        If the interpreter ends before that, `_cancel_open_jobs` calls this once more.
+        """
         self.interrupted = True
         try:
             outcome = await self._delete(await self._known())

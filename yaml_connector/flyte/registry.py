@@ -49,10 +49,15 @@ def register_all(
 
 
 def _connector_of(loaded: LoadedSpec, environment: Mapping[str, str] | None, signer: Signer) -> YamlConnector:
-    known = _registered.get((loaded.spec.task_type_name, loaded.spec.task_type_version))
+    key = (loaded.spec.task_type_name, loaded.spec.task_type_version)
+    known = _registered.get(key)
     if known is not None and known.loaded.is_same(loaded):
         return known
-    return YamlConnector(loaded, environment=environment, signer=signer)
+    connector = YamlConnector(loaded, environment=environment, signer=signer)
+    before = known or _removed.get(key)
+    if before is not None:
+        connector.jobs.take_over(before.jobs)
+    return connector
 
 
 def unregister(connector: YamlConnector) -> None:

@@ -56,8 +56,10 @@ def reference_to(task_type: str, version: int) -> str:
 
 
 def find_spec_of_task(template: TaskTemplate) -> None:
-    """Put the task type of its spec into a template of the shared type. Whoever made it may name any spec that this
-    service has, as he may name any task type. Raises UnknownSpecError."""
+    """Put the task type of its spec into a template of the shared type. Raises UnknownSpecError.
+
+    Whoever made the template may name any spec that this service has, as he may name any task type.
+    """
     name, version = template.type, template.task_type_version
     if name == shared_type():
         given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""

@@ -81,8 +81,10 @@ class ServedSpecs:
             raise SpecsRejectedError(f"{count} problem{'s' if count > 1 else ''} in {self.path}") from None
 
     def serve(self, loaded: Sequence[LoadedSpec]) -> Changes:
-        """Serve these specs and no others, and print the warnings about those that are new. Raises SpecsRejectedError,
-        and then nothing has changed."""
+        """Serve these specs and no others, and print the warnings about those that are new.
+
+        Raises SpecsRejectedError, and then nothing has changed.
+        """
         try:
             restrict_files(self._environment.get(PREFIXES_VARIABLE, ""))
             shared_type(loaded)

@@ -84,7 +84,7 @@ class ConnectorServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _close(self) -> None:
-        """The last step: nothing is served any more."""
+        """Take the last step: nothing is served any more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -188,7 +188,7 @@ def _address(host: str, port: int) -> str:
 
 
 async def _why_not_listening(host: str, port: int) -> str:
-    """The reason in one sentence, found by trying once more: gRPC tells none."""
+    """Return the reason in one sentence, found by trying once more: gRPC tells none."""
     try:
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
     except OSError as error:
@@ -201,7 +201,7 @@ async def _why_not_listening(host: str, port: int) -> str:
 
 
 def _credentials(cert: str | None, key: str | None) -> grpc.ServerCredentials | None:
-    """The credentials for TLS from the two files, or None. Raises StartError if they cannot be used."""
+    """Return the credentials for TLS from the two files, or None. Raises StartError if they cannot be used."""
     if cert is None or key is None:
         return None
     try:

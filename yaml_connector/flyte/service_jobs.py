@@ -105,7 +105,7 @@ class ServiceJobClient:
 
 
 def _task(loaded: LoadedSpec, values: CreateValues) -> YamlConnectorTask:
-    """The task as a workflow author would build it. The names of its secrets are never used: Flyte's store is not."""
+    """Build the task as a workflow author would. The names of its secrets are never used: Flyte's store is not."""
     plugin = plugin_of(loaded)
     return plugin(
         str(values.task["name"]),

@@ -45,7 +45,7 @@ _KINDS: dict[str, Callable[[str], Any]] = {
 
 
 def names_of(module: str, task_types: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of such a module: `BatchJobTask` is the plugin class of the task type under `BatchJob`.
+    """Return the `__getattr__` of such a module: `BatchJobTask` is the plugin class of the task type under `BatchJob`.
 
     A spec is found as `task_plugin` finds it, when one of its names is first used: a wrong spec does not stop the
     tasks of the others. Names that are only types are `dict`. The function raises AttributeError for an unknown name,

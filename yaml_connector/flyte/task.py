@@ -83,7 +83,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         register_spec(self.loaded)
 
     def override(self, *, plugin_config: Any = None, **kwargs: Any) -> YamlConnectorTask:
-        """The task with other options, as Flyte's own `override`; `plugin_config` and secrets by their names, too."""
+        """Return the task with other options, as Flyte's own `override`; also `plugin_config` and secrets by name."""
         secrets = _taken(kwargs, secret_parameters(self.spec))
         options = TaskTemplate(**{name: getattr(self, name) for name in _OF_FLYTE}).override(**kwargs)
         task = copy(self)
@@ -117,8 +117,11 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         return config
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
-        """Return what Flyte hands to the connector: the config as JSON text, so that numbers stay exact, the secrets'
-        names, and the spec's name if all specs share one task type."""
+        """Return what Flyte hands to the connector.
+
+        It is the config as JSON text, so that numbers stay exact, the secrets' names, and the spec's name if all specs
+        share one task type.
+        """
         custom: dict[str, Any] = {CONFIG_KEY: json.dumps(self._complete_config(), ensure_ascii=False)}
         if self.is_of_shared_type:
             custom[SPEC_KEY] = reference_to(self.spec.task_type_name, self.spec.task_type_version)
@@ -132,12 +135,12 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
 
 
 def secret_parameters(spec: ConnectorSpec) -> list[str]:
-    """The secrets that are arguments of the plugin; one of a name that is taken is given with `connector_secrets`."""
+    """Return the secrets that are arguments of the plugin; if a name is taken, `connector_secrets` has the secret."""
     return [name for name in spec.secrets if not keyword.iskeyword(name) and name not in _OF_FLYTE | _OF_PLUGINS]
 
 
 def _taken(kwargs: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """These arguments, taken out."""
+    """Take out these arguments, and return them."""
     return {name: kwargs.pop(name) for name in names if name in kwargs}
 
 
@@ -155,12 +158,12 @@ def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[st
 
 
 def _default_input(annotation: Any) -> Any:
-    """An optional input may be left out."""
+    """Return the default of an input: an optional one may be left out."""
     return None if type(None) in typing.get_args(annotation) else inspect.Parameter.empty
 
 
 def input_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The Python types of a task's inputs: the spec's, narrowed by what is given. Raises ConfigError."""
+    """Return the Python types of a task's inputs: the spec's, narrowed by what is given. Raises ConfigError."""
     if spec.inputs is None:
         for name, annotation in (given or {}).items():
             kind_of_python(annotation, where=f"input {name!r}")
@@ -190,7 +193,7 @@ def _narrows(kind: ValueType, wide: ValueType) -> bool:
 
 
 def output_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The Python types of a task's outputs: those given, else the spec's. Raises ConfigError."""
+    """Return the Python types of a task's outputs: those given, else the spec's. Raises ConfigError."""
     named = {name: field for name, field in spec.outputs.items() if name != "*"}
     if given is None:
         return {name: python_type_of(field.type) for name, field in named.items()}
@@ -213,7 +216,7 @@ _plugins: dict[str, type[YamlConnectorTask]] = {}
 
 
 def plugin_of(loaded: LoadedSpec) -> type[YamlConnectorTask]:
-    """The plugin class of a loaded spec; the same class for the same spec."""
+    """Return the plugin class of a loaded spec; the same class for the same spec."""
     key = f"{loaded.spec.task_type_name}:{loaded.spec.task_type_version}"
     known = _plugins.get(key)
     if known is None or not known.loaded.is_same(loaded):
@@ -282,7 +285,7 @@ def _plugin_doc(spec: ConnectorSpec, config: type[Any]) -> str:
 
 
 def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
-    """The generated plugin class of a spec, with its `Config`.
+    """Return the generated plugin class of a spec, with its `Config`.
 
     `spec` is a task type's name in the specs folder, or a path. Raises SpecError or ConfigError.
     """
@@ -299,7 +302,7 @@ def task_from_spec(
     secrets: Mapping[str, str] | None = None,
     **kwargs: Any,
 ) -> YamlConnectorTask:
-    """A task that runs as a job of the spec's API.
+    """Make a task that runs as a job of the spec's API.
 
     `name` is the task's (default: the task type's), `config` its typed configuration, `inputs` and `outputs` names to
     Python types (default: the spec's), `secrets` names to names in Flyte's secret store; further arguments are those of

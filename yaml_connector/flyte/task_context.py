@@ -16,8 +16,10 @@ from yaml_connector.flyte.files import check_place
 
 
 class TaskContext(Mapping[str, Any]):
-    """`task.*`. `metadata` may be missing, or without an execution: then the task runs on its own, and its key is as
-    good as random."""
+    """`task.*`.
+
+    `metadata` may be missing, or without an execution: then the task runs on its own, and its key is as good as random.
+    """
 
     def __init__(self, template: TaskTemplate, output_prefix: str, metadata: TaskExecutionMetadata | None) -> None:
         self.template = template
@@ -39,7 +41,7 @@ class TaskContext(Mapping[str, Any]):
         return len(_NAMES)
 
     def _run(self, name: str) -> str:
-        """A field of the run's identity, else of the task's own."""
+        """Return a field of the run's identity, else of the task's own."""
         run = self.execution.node_execution_id.execution_id if self.execution is not None else None
         return getattr(run, name, "") or getattr(self.template.id, name)
 
@@ -51,7 +53,7 @@ class TaskContext(Mapping[str, Any]):
         return task_key(run.org, run.project, run.domain, run.name, node.node_id, self.execution.retry_attempt)
 
     def _output_prefix(self) -> str:
-        """A task names it, and requests are made of it: in a service it is a place that the service may read."""
+        """Return the output prefix. Requests are made of it, so it is a place that the service may read."""
         if self.output_prefix:
             check_place(self.output_prefix, what="the output prefix")
         return self.output_prefix
@@ -93,8 +95,10 @@ _NAMES: dict[str, Callable[[TaskContext], Any]] = {
 
 
 def task_key(organization: str, project: str, domain: str, run: str, action: str, attempt: int) -> str:
-    """`task.key`: the same for every try at one attempt of one execution, and different for every other. At most 63
-    characters of a-z0-9-, starting with a letter, ending with a letter or digit."""
+    """Return `task.key`: the same for every try at one attempt of one execution, and different for every other.
+
+    It has at most 63 characters of a-z0-9-, starts with a letter, and ends with a letter or digit.
+    """
     identity = repr((organization, project, domain, run, action, attempt))  # in quotes: no two are written the same
     digest = hashlib.blake2s(identity.encode(), digest_size=10).hexdigest()
     readable = slug(f"{run}-{action}", 40)

@@ -14,7 +14,9 @@ from flyte.connectors import ConnectorRegistry
 
 import yaml_connector
 from tests.support.paths import ROOT
+from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._loading.loader import load
+from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.registry import register_spec, unregister
 
 PACKAGE = Path(yaml_connector.__file__).parent
@@ -102,6 +104,27 @@ def test_a_connector_that_is_removed_is_neither_found_nor_listed_and_may_come_ba
     unregister(old)  # another one has taken its place
     assert ConnectorRegistry.get_connector("registry_two") is new
     unregister(new)
+
+
+def test_a_changed_spec_goes_on_with_what_is_known_of_its_jobs(listed: None, tmp_path: Path) -> None:
+    """Also one that was removed in between: the job's last phase, its secrets, and what was done for it."""
+    file = tmp_path / "three.yaml"
+
+    def registered(path: str) -> YamlConnector:
+        file.write_text(SPEC.format(type="registry_three", name="Three", path=path))
+        return register_spec(load(file)[0])
+
+    first = registered("")
+    meta = JobMeta("registry_three", id="7")
+    first.jobs.cache.get(meta).phase = "QUEUED"
+    second = registered("/v2")
+    assert second is not first
+    assert second.jobs.cache.get(meta).phase == "QUEUED"
+    unregister(second)
+    third = registered("/v2")
+    assert third is not second
+    assert third.jobs.cache.get(meta).phase == "QUEUED"
+    unregister(third)
 
 
 @pytest.mark.slow
