@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,6 @@ from yaml_connector._expressions.compile import (
     Value,
     compile_condition,
     compile_extraction,
-    compile_text,
     compile_tree,
 )
 from yaml_connector._expressions.jinja import Reference
@@ -21,8 +19,10 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth import Auth, compile_auth
 from yaml_connector._http.coalesce import RequestCoalescer
 from yaml_connector._http.hosts import Endpoint, HostPattern, HostRules, parse_pattern, parse_url
+from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.rate_limit import RateLimiter
 from yaml_connector._http.request_template import compile_headers, compile_query, compile_url
+from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.transport import AiohttpTransport, Transport
 from yaml_connector._http.variables import Variables
 from yaml_connector._spec.connection import Connection as ConnectionSpec
@@ -62,8 +62,10 @@ class Connection:
         self._config_names: frozenset[Reference] = names | self._hosts.names | self._public.names
         self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
         self.fixed_endpoint: Endpoint | None = None  # the only one, once it is known
+        self.tls = TlsSettings(spec.tls, self.environment) if spec.tls.model_fields_set else None
+        self.proxies = Proxies(spec.proxy, environment, self.environment)
         self.transport: Transport = transport or AiohttpTransport(
-            max_connections=spec.max_connections, tls=None if spec.tls.model_fields_set == set() else self.tls_context
+            max_connections=spec.max_connections, tls=self.tls, proxies=self.proxies if self.proxies.some else None
         )
 
     def endpoint(self, config: Mapping[str, Any]) -> Endpoint:
@@ -99,22 +101,3 @@ class Connection:
                 f"connection.base_url: the config leads to {target.authority}, which allowed_hosts does not name"
             )
         return Endpoint(target.origin + target.rest.rstrip("/"), target, rules)
-
-    def tls_context(self) -> ssl.SSLContext:
-        """Return the TLS settings of the spec; raises EvaluationError if a file cannot be read."""
-        scope = Scope(env=self.environment, config={}, secrets={})
-        files = {
-            name: compile_text(value).evaluate(scope)
-            for name in ("ca_file", "cert_file", "key_file")
-            if (value := getattr(self.spec.tls, name)) is not None
-        }
-        try:
-            context = ssl.create_default_context(cafile=files.get("ca_file"))
-            if files.get("cert_file"):
-                context.load_cert_chain(files["cert_file"], files.get("key_file"))
-        except (OSError, ssl.SSLError) as error:
-            raise EvaluationError(f"connection.tls: {error}") from None
-        if not self.spec.tls.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,8 @@ from yarl import URL
 
 from yaml_connector._http.hosts import is_forbidden_address
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
+from yaml_connector._http.proxies import Proxies
+from yaml_connector._http.tls import TlsSettings
 from yaml_connector.errors import EvaluationError
 
 Fetched = tuple[int, Headers, bytes | None]
@@ -42,17 +44,20 @@ class Transport:
 
 class AiohttpTransport(Transport):
     """Sends over real sockets, with a connection pool for each event loop. `max_connections` is the most that are open
-    at once to one host (scheme, name and port). `resolver` finds addresses (default: the system's)."""
+    at once to one host (scheme, name and port). `tls` are settings other than the system's, `proxies` tell where a
+    request goes through; `resolver` finds addresses (default: the system's)."""
 
     def __init__(
         self,
         *,
         max_connections: int,
-        tls: Callable[[], ssl.SSLContext] | None = None,
+        tls: TlsSettings | None = None,
+        proxies: Proxies | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._limit = max_connections
         self._tls = tls
+        self._proxies = proxies
         self._resolver = resolver
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
@@ -61,7 +66,6 @@ class AiohttpTransport(Transport):
         connector = aiohttp.TCPConnector(
             limit=0,  # of all hosts together: one that hangs must not hold up another
             limit_per_host=self._limit,
-            ssl=self._tls() if self._tls else True,
             resolver=_GuardedResolver(self._resolver),
         )
         session = self._sessions[loop] = aiohttp.ClientSession(
@@ -83,6 +87,8 @@ class AiohttpTransport(Transport):
             allow_redirects=False,
             timeout=_timeout(timeout),
             middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
+            ssl=True if self._tls is None else self._tls.context(),
+            proxy=None if self._proxies is None else self._proxies.of(request.url),
         )
 
     async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
@@ -163,6 +169,13 @@ def _transport_error(error: BaseException, timeout: float) -> Exception:
         return TransportError(f"could not connect within {timeout:.3g} s", may_have_been_processed=False)
     if isinstance(error, TimeoutError):
         return TransportError(f"gave no complete answer within {timeout:.3g} s", may_have_been_processed=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        reason = f"was not sent: the proxy answered {error.status} {error.message}"
+        return TransportError(reason, may_have_been_processed=False)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return TransportError(
+            f"was not sent: the proxy cannot be connected to: {_reason(error)}", may_have_been_processed=False
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return TransportError(f"cannot be connected to: {_reason(error)}", may_have_been_processed=False)
     return TransportError(f"broke off: {_reason(error)}", may_have_been_processed=True)

@@ -75,6 +75,8 @@ class _SpecChecker(FieldChecker):
                 if path[2] in ("token", "expires_in", "save", "renew_if") and mark and mark.kind != "template":
                     names_here = Names(dict.fromkeys(ANSWER_NAMES)).plus(**names.roots)
                 self.slot(path, mark, value, names_here)
+            elif path[1] == "proxy":
+                self.slot(path, mark, value, Names({"env": None}))
             elif path[1] == "base_url":
                 self.slot(path, mark, value, Names({key: names.roots[key] for key in ("env", "config")}))
             else:

@@ -101,6 +101,14 @@ class Connection(Model):
     max_connections: Annotated[
         int, Field(ge=1, description="The most connections that are open at once to one host (scheme, name and port).")
     ] = 100
+    proxy: Annotated[
+        Text | None,
+        Field(
+            description="The URL of the proxy for every request, or `none`. Default: what `HTTPS_PROXY`, `HTTP_PROXY` "
+            "and `NO_PROXY` of the connector's environment say. It can use `env`.",
+            examples=["http://proxy.acme.com:3128", "none"],
+        ),
+    ] = None
     max_response: Annotated[
         Size, Field(description="The largest response, after decompression. A larger one is an error.")
     ] = 10 * 2**20

@@ -140,3 +140,30 @@ def test_a_certificate_that_is_not_there_is_named(folder: Path) -> None:
     service = Service(folder)
     (folder / "client.key").unlink()
     assert "connection.tls" in str(messages(folder, service)[0])
+
+
+def test_files_that_are_replaced_are_read_for_the_next_connection_and_a_half_pair_is_not(folder: Path) -> None:
+    authority = certificate(folder, "ca")
+    for name in ("server", "client"):
+        certificate(folder, name, authority)
+    service = Service(folder)
+
+    async def main() -> None:
+        async with service.run() as url:
+            connector = JobClient(load(SPEC)[0], environment={"TLS_URL": url, "TLS_FOLDER": str(folder)})
+            try:
+                meta = await connector.create(CreateValues(task={"key": "k1"}))
+                assert (await connector.get(meta)).message == "client"
+                certificate(folder, "renewed", authority)
+                (folder / "renewed.pem").replace(folder / "client.pem")
+                assert (await connector.get(meta)).message == "client"
+                (folder / "renewed.key").replace(folder / "client.key")
+                assert (await connector.get(meta)).message == "renewed"
+                (folder / "client.pem").write_text("not a certificate")
+                assert (await connector.get(meta)).message == "renewed"
+                (folder / "client.pem").unlink()
+                assert (await connector.get(meta)).message == "renewed"
+            finally:
+                await connector.close()
+
+    asyncio.run(main())

@@ -124,7 +124,13 @@ class Google(FetchedAuth):
 
         def default() -> tuple[str, float | None]:
             credentials, _ = auth.default(scopes=scopes)
-            credentials.refresh(requests.Request())
+            with import_extra("requests", spec.GoogleAuth.extra).Session() as session:
+                session.auth = lambda request: request  # keeps requests from reading .netrc
+                proxies = context.connection.proxies
+                if proxies.of_spec:
+                    session.trust_env = False
+                    session.proxies = {"all": proxies.of(_METADATA[0]), **dict.fromkeys(_METADATA)}
+                credentials.refresh(requests.Request(session))
             life = (credentials.expiry.timestamp() - clock().time()) if credentials.expiry else None
             return credentials.token, life
 
@@ -158,6 +164,8 @@ class Google(FetchedAuth):
         return Grant(*token_of(response, context))
 
 
+# Google's servers for the credentials of a machine, which no proxy can reach
+_METADATA = ("http://metadata.google.internal", "http://169.254.169.254")
 _GOOGLE_LOGIN = compile_request(
     Request.model_validate({"method": "POST", "url": "${{ login.url }}", "form": "${{ login.form }}"})
 )

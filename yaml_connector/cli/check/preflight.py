@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.json_text import as_text
@@ -67,9 +68,7 @@ class Preflight:
         """Run the steps, up to the first that is wrong, and return them."""
         try:
             place = self._base_url()
-            addresses = await self._resolve(place)
-            await self._connect(place, addresses)
-            await self._tls(place)
+            await self._reach(place)
             await self._credentials(self._secrets())
         except _Wrong:
             pass
@@ -96,7 +95,22 @@ class Preflight:
         self._good("base_url", place.base_url)
         return place
 
-    async def _resolve(self, place: Endpoint) -> list[str]:
+    async def _reach(self, place: Endpoint) -> None:
+        try:
+            proxy = self.connection.proxies.of(place.base_url)
+        except EvaluationError as problem:
+            raise self._wrong("proxy", str(problem)) from None
+        if proxy is None:
+            await self._resolve(place)
+            await self._connect(place.target.host, place.target.port)
+            await self._tls(place)
+            return
+        parts = urlsplit(proxy)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 1080)
+        await self._connect(str(parts.hostname), port, "proxy")
+        self._skip("TLS", "is seen with the first request: the connection goes through the proxy")
+
+    async def _resolve(self, place: Endpoint) -> None:
         host = place.target.host
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -109,29 +123,28 @@ class Preflight:
         if any(is_forbidden_address(address) for address in addresses) and host not in addresses:
             raise self._wrong("name", f"{host} resolves to a link-local or metadata address, which is refused")
         self._good("name", f"{host} is {', '.join(addresses[:4])}")
-        return addresses
 
-    async def _connect(self, place: Endpoint, addresses: list[str]) -> None:
+    async def _connect(self, host: str, port: int, name: str = "connection") -> None:
         began = time.monotonic()
-        where = f"{place.target.host} port {place.target.port}"
+        where = f"{host} port {port}"
         try:
             async with asyncio.timeout(_TIMEOUT):
-                _, writer = await asyncio.open_connection(place.target.host, place.target.port)
+                _, writer = await asyncio.open_connection(host, port)
         except TimeoutError:
-            raise self._wrong("connection", f"{where} does not answer within {_TIMEOUT:.0f} s (a firewall?)") from None
+            raise self._wrong(name, f"{where} does not answer within {_TIMEOUT:.0f} s (a firewall?)") from None
         except OSError as error:
             reason = "the connection is refused: nothing listens there" if error.errno == 111 else str(error)
-            raise self._wrong("connection", f"{where}: {reason}") from None
+            raise self._wrong(name, f"{where}: {reason}") from None
         writer.close()
-        self._good("connection", f"{where}, {(time.monotonic() - began) * 1000:.0f} ms")
+        self._good(name, f"{where}, {(time.monotonic() - began) * 1000:.0f} ms")
 
     async def _tls(self, place: Endpoint) -> None:
         if place.target.scheme != "https":
             self._skip("TLS", "base_url is http: requests are not encrypted")
             return
         try:
-            own = bool(self.connection.spec.tls.model_fields_set)
-            context = self.connection.tls_context() if own else ssl.create_default_context()
+            own = self.connection.tls
+            context = own.context() if own is not None else ssl.create_default_context()
             async with asyncio.timeout(_TIMEOUT):
                 _, writer = await asyncio.open_connection(
                     place.target.host, place.target.port, ssl=context, server_hostname=place.target.host

@@ -1,0 +1,58 @@
+"""The TLS settings of a connection; files that change are read anew."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Mapping
+
+from yaml_connector._expressions.compile import compile_text
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._spec.connection import Tls
+from yaml_connector.errors import EvaluationError
+
+logger = logging.getLogger("yaml_connector.http")
+
+
+class TlsSettings:
+    """Makes the SSL context of a connection, and another one when a file has changed.
+
+    Every call of `context` may return another object; connections that are open go on with theirs. `environment` is
+    what the templates of the file names see.
+    """
+
+    def __init__(self, spec: Tls, environment: Mapping[str, str]) -> None:
+        self._verify = spec.verify
+        self._files = {
+            name: compile_text(value)
+            for name in ("ca_file", "cert_file", "key_file")
+            if (value := getattr(spec, name)) is not None
+        }
+        self._scope = Scope(env=environment, config={}, secrets={})
+        self._context: ssl.SSLContext | None = None
+        self._stamps: list[tuple[int, int, int]] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection. Files that cannot be used (a certificate whose key is not there yet)
+        leave the one before. Raises EvaluationError if there is none."""
+        files = {name: str(value.evaluate(self._scope)) for name, value in self._files.items()}
+        try:
+            stamps = [(found.st_mtime_ns, found.st_size, found.st_ino) for found in map(os.stat, files.values())]
+            if self._context is not None and stamps == self._stamps:
+                return self._context
+            self._stamps = stamps
+            context = ssl.create_default_context(cafile=files.get("ca_file"))
+            if "cert_file" in files:
+                # without a password OpenSSL would ask for one at the terminal
+                context.load_cert_chain(files["cert_file"], files.get("key_file"), password="")
+        except (OSError, ssl.SSLError) as error:
+            if self._context is None:
+                raise EvaluationError(f"connection.tls: {error}") from None
+            logger.warning("connection.tls: the files changed and cannot be used, so the old ones are kept: %s", error)
+            return self._context
+        if not self._verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self._context = context
+        return context
