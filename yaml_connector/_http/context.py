@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from yaml_connector._http.connection import Connection
 
 _MESSAGE_LENGTH = 500
+_LARGE = 2**16  # characters
 
 
 class CallContext:
@@ -97,6 +99,13 @@ class CallContext:
     def redact(self, text: str) -> str:
         """Mask every secret that this call knows."""
         return redactor_for(self.secrets).redact(text)
+
+    async def redact_lines(self, texts: list[str]) -> list[str]:
+        """Mask every secret in lines that follow each other; if they are long, in another thread."""
+        redactor = redactor_for(self.secrets)
+        if sum(map(len, texts)) <= _LARGE:
+            return redactor.redact_lines(texts)
+        return await asyncio.to_thread(redactor.redact_lines, texts)
 
     def redact_tree(self, value: Any) -> Any:
         """Mask every secret in the strings of a value."""

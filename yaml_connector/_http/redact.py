@@ -1,51 +1,88 @@
-"""Masks secrets, by value and in every form that a value takes: all text that leaves a call is redacted."""
+"""Masks secrets, by value and however a text encodes them: all text that leaves a call is redacted.
+
+The text is searched as it is, and without its escapes; in both, and without layout, also for what base64 and
+hexadecimal digits make of a secret. One pattern of RE2 finds where a secret begins, by its head; as much of the text is
+masked as agrees with the secret. All of this takes time that is linear in the text, for any text and any secret.
+"""
 
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+import threading
+from bisect import bisect
+from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus
+
+import re2
+
+from yaml_connector._http.decoding import LAYOUT, canonical, views, without_layout
 
 MASK = "***"
-_LINES = re.compile(r"\\n|[\r\n]+")
-_SHORTEST = 4  # shorter values would mask parts of ordinary words
+_MASK = MASK.encode()
+_SHORTEST = 4  # characters; shorter values would mask parts of ordinary words
+_SHORTEST_ENCODED = 8  # of base64
+_SHORTEST_LINE = 16
+_MOST_LINES = 1000  # of all secrets together that are also found alone
+_ARMOR = re.compile(rb"\s*-----BEGIN[A-Z0-9 ]+-----\s*")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FEW = 1000  # heads that any text may have
+_APART = 48  # bytes between further ones, on average; where they are more, the text is masked without a closer look
+_MOST_NESTED = 1000
+_SMALL = 2**16  # bytes of a text that is looked through for suspicious places first
+_SUSPECT = 5  # characters of a head that make a place suspicious
+_MOST_SUSPECTS = 250
+_CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
+_ESCAPED = (
+    rb"(?:(?:%[0-9a-fA-Fu]|\\|&#?[a-zA-Z0-9]+;)(?:#?[a-zA-Z0-9]+;?|\{[0-9a-fA-F]+\})?|=(?:\r?\n|[0-9a-fA-F]{2})?)"
+)
+_COMPARED = 256  # bytes that are compared with a secret for about the cost of one search
+_PATTERN_MEMORY = 16 * 2**20  # bytes that RE2 may take for one pattern
+_BYTES_PER_STATE = 700  # that it takes for a character of a head, about
+_CACHED = 64 * 2**20  # bytes that all redactors take together, about
+_PARTIAL = re.compile(rb"[%\\&=][\w%\\&=#;{\r]{0,63}\Z")  # what may be left of an escape in a text that is cut off
 
 
 class Redactor:
-    """Masks the given secret values, plain, base64, URL-encoded, JSON-escaped, and cut off at the end."""
+    """Masks the given secret values, in whatever encoding, and cut off at the end."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = sorted(
-            {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}, key=len, reverse=True
-        )
-        self._forms = [(_head(form), form) for form in forms]
-        self._whole = re.compile("|".join(re.escape(form) for _, form in self._forms))
-        self._longest = len(forms[0]) if forms else 0
-        heads = sorted({head for head, _ in self._forms}, key=len)  # the shortest first: it also finds the longer ones
-        self._heads = re.compile("|".join(map(re.escape, heads))) if heads else None
+        # an environment variable need not be valid UTF-8
+        values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= _SHORTEST})
+        most_lines = _MOST_LINES // max(1, len(values))
+        self._readable = _Forms(form for value in values for form in _readable_forms(value, most_lines))
+        self._compact = _Forms(form for value in values for form in _compact_forms(value))
+        # the backslashes around such a secret may be its own, or escape its first character
+        self._backslashes = any(not value[:1].isalnum() or value.endswith(b"\\") for value in values)
+        self.size = 2**12 + self._readable.size + self._compact.size
 
     def redact(self, text: str) -> str:
         """Return the text with every secret masked."""
-        if self._heads is None:
+        if not self._readable.texts:
             return text
-        pieces: list[str] = []
-        position = 0
-        while (match := self._heads.search(text, position)) is not None:
-            pieces += [text[position : match.start()], MASK]
-            position = self._end(text, match.start())
-        pieces.append(text[position:])
-        return "".join(pieces) if len(pieces) > 1 else text
+        data = text.encode("utf-8", "surrogatepass")
+        spans = self._spans(data)
+        return _masked(data, 0, spans) if spans else text
 
-    def _end(self, text: str, start: int) -> int:
-        """Return the end of the secret that starts here, including secrets that start within it."""
-        end = max(_common(text, start, form) for head, form in self._forms if text.startswith(head, start))
-        while (further := self._whole.search(text, start + 1, end + self._longest)) and further.start() < end:
-            start, end = further.start(), max(end, further.end())
-        return end
+    def redact_lines(self, texts: list[str]) -> list[str]:
+        """Return the texts, which follow each other, with every secret masked, also one that goes over several."""
+        if not self._readable.texts:
+            return texts
+        lines = [text.encode("utf-8", "surrogatepass") for text in texts]
+        spans = self._spans(b"\n".join(lines))
+        if not spans:
+            return texts
+        masked, start, first = [], 0, 0
+        for text, line in zip(texts, lines, strict=True):
+            end = start + len(line)
+            while first < len(spans) and spans[first][1] <= start:
+                first += 1
+            last = first
+            while last < len(spans) and spans[last][0] < end:
+                last += 1
+            masked.append(_masked(line, start, spans[first:last]) if last > first else text)
+            start = end + 1
+        return masked
 
     def redact_tree(self, value: Any) -> Any:
         """Return a value with all strings in it redacted."""
@@ -59,50 +96,251 @@ class Redactor:
             }
         return value
 
+    def _may_hold(self, data: bytes) -> bool:
+        """Tell whether a text may hold a secret, without undoing any encoding."""
+        return self._readable.may_hold(data) or self._compact.may_hold(data.translate(None, LAYOUT))
+
+    def _spans(self, data: bytes) -> list[tuple[int, int]]:
+        """Return where secrets are, in order and apart from each other."""
+        if len(data) <= _SMALL and not self._may_hold(data):
+            return []
+        found: list[tuple[int, int, bool]] = []
+        budget = len(data) // _APART
+        readable, encoded = views(data)
+        compact = [without_layout(view) for view in encoded] if self._compact.texts else []
+        for forms, view in [
+            *((self._readable, view) for view in readable),
+            *((self._compact, view) for view in compact),
+        ]:
+            spans, used = forms.find(view.text, budget // 2)
+            budget = max(0, budget - used)
+            found += [(*view.origin(start, end, wide=self._backslashes), cut) for start, end, cut in spans]
+        return self._joined(data, sorted(found))
+
+    @staticmethod
+    def _joined(data: bytes, found: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
+        """Return the spans, in whole characters, without overlaps; one that is cut off goes on to the text's end."""
+        spans: list[tuple[int, int]] = []
+        for start, end, cut in found:
+            while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
+                end += 1
+            if cut and _PARTIAL.match(data, end):
+                end = len(data)
+            if spans and start <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(end, spans[-1][1])
+            else:
+                spans.append((start, end))
+        return spans
+
     def __repr__(self) -> str:
         return "Redactor(***)"
 
 
+class _Forms:
+    """Texts that are looked for, each given with the length of its head: so much of it must be there at least."""
+
+    def __init__(self, forms: Iterable[tuple[bytes, int]]) -> None:
+        heads: list[bytes] = []
+        lengths: dict[bytes, int] = {}
+        for text, length in forms:
+            lengths[text] = min(length, lengths.get(text, length))
+        for head in sorted(text[:length] for text, length in lengths.items()):
+            if not heads or not head.startswith(heads[-1]):  # a shorter one finds it, too
+                heads.append(head)
+        self.texts = sorted(lengths)
+        self.size = sum(map(len, self.texts)) + _BYTES_PER_STATE * sum(map(len, heads))
+        self._longest = max(map(len, self.texts), default=0)
+        if heads:
+            self._search = _compile(b"|".join(map(re2.escape, heads))).search
+            overlap = max(map(len, heads)) - 1
+            self._overlaps = {text: max(overlap, self._nested(text)) for text in self.texts}
+        starts = sorted({tuple(_CHARACTER.findall(head)[:_SUSPECT]) for head in heads})
+        self._suspect = _compile(b"|".join(map(_however_escaped, starts))) if len(starts) <= _MOST_SUSPECTS else None
+
+    def may_hold(self, text: bytes) -> bool:
+        """Tell whether a form may be in a text, however it is escaped there."""
+        return self._suspect is None or self._suspect.search(text) is not None
+
+    def _nested(self, text: bytes) -> int:
+        """Return the length of the longest part of a form, behind its first character, with which a form begins."""
+        position, longest = 1, 0
+        for _ in range(_MOST_NESTED):
+            match = self._search(text, position)
+            if match is None:
+                return longest
+            start = match.start()
+            longest = max(longest, self._agreement(text, start)[0])
+            if start + longest >= len(text):
+                break
+            position = start + 1
+        return len(text)
+
+    def find(self, text: bytes, budget: int) -> tuple[list[tuple[int, int, bool]], int]:
+        """Return where the forms are, in order and apart from each other, and whether they are cut off there; and how
+        much of the budget was used.
+
+        Where they begin so often that the budget would be over before the text, more may be said to be one of them.
+        """
+        apart = len(text) // max(1, budget) + 1
+        found: list[tuple[int, int, bool]] = []
+        first = last = -1  # of those that overlap
+        cut = False
+        position = work = 0
+        while (match := self._search(text, position)) is not None:
+            start = match.start()
+            length, form = self._agreement(text, start)
+            end = start + length
+            is_cut = length < len(form)
+            # of the forms that begin within this one, only those near its end may go on after it
+            position = max(start + 1, end - self._overlaps[form])
+            work += 1 + length // _COMPARED
+            allowed = (work - _FEW) * apart
+            if allowed > start:
+                position = max(position, allowed)
+                end = min(len(text), position + self._longest)
+            if start > last:
+                if last > 0:
+                    found.append((first, last, cut))
+                first, last, cut = start, end, is_cut
+            elif end >= last:
+                last, cut = end, is_cut and (cut or end > last)
+        if last > 0:
+            found.append((first, last, cut))
+        return found, work
+
+    def _agreement(self, text: bytes, start: int) -> tuple[int, bytes]:
+        """Return how far the text from here on agrees with a form, and with which; one that ends there comes first."""
+        size = _COMPARED
+        while True:
+            # in the order of the alphabet, those around the text have most in common with it
+            at = bisect(self.texts, text[start : start + size])
+            length, form = -1, b""
+            for other in self.texts[at - 1 if at else 0 : at + 1]:
+                common = _common(text, start, other)
+                if common > length or (common == length and len(other) < len(form)):
+                    length, form = common, other
+            if length < size or size >= self._longest:
+                return length, form
+            size = self._longest
+
+
+def _however_escaped(characters: Iterable[bytes]) -> bytes:
+    """Return a pattern for a text in which any character may be escaped; it also finds other texts."""
+    plain = map(re2.escape, characters)
+    return b"".join(b"(?:%s+(?:%s)?|%s)" % (_ESCAPED, character, character) for character in plain)
+
+
+def _common(text: bytes, start: int, form: bytes) -> int:
+    """Return for how many bytes the text from here on is the form."""
+    if text.startswith(form, start):
+        return len(form)
+    length, size = 0, _COMPARED
+    while True:
+        one, two = form[length : length + size], text[start + length : start + length + size]
+        size = min(len(one), len(two))
+        difference = int.from_bytes(one[:size], "big") ^ int.from_bytes(two[:size], "big")
+        if difference or not size:
+            return length + size - (difference.bit_length() + 7) // 8
+        length += size
+        size *= 4
+
+
+def _masked(data: bytes, offset: int, spans: list[tuple[int, int]]) -> str:
+    """Return a text, which begins at this offset, with the spans masked."""
+    pieces: list[bytes] = []
+    position = 0
+    for start, end in spans:
+        pieces += data[position : max(0, start - offset)], _MASK
+        position = end - offset
+    pieces.append(data[position:])
+    return b"".join(pieces).decode("utf-8", "surrogatepass")
+
+
+# --- what a secret looks like --------------------------------------------------------------------------------------
+
+
+def _readable_forms(value: bytes, most_lines: int) -> Iterator[tuple[bytes, int]]:
+    """Yield the forms of a secret that people can read, each with the length of its head."""
+    plain = canonical(value)
+    # a form has + for a blank, and an encoded header _
+    for form in {value, plain, plain.replace(b" ", b"+"), plain.replace(b" ", b"_")}:
+        characters = form.decode("utf-8", "surrogatepass")
+        if len(characters) >= _SHORTEST:
+            length = _head(len(characters), _public(form))
+            yield form, len(characters[:length].encode("utf-8", "surrogatepass"))
+    lines = [line.strip() for line in re.split(rb"[\r\n]+", plain)]
+    if len(lines) > 1:  # a PEM key: each of its lines is secret
+        lines = [line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith(b"-----")]
+        for line in lines[:: len(lines) // most_lines + 1]:
+            yield line, _head(len(line))
+
+
+def _compact_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield the forms of a secret in which blanks and line breaks do not count, each with the length of its head."""
+    public = _public(value)
+    for raw in {value, _in_latin_1(value)}:
+        for form in (raw.hex().encode(), raw.hex().upper().encode()):
+            yield form, _head(len(form), public * 2)
+        for shift in range(3):  # inside a longer encoded text, the value may start at any of three offsets
+            encoded = base64.b64encode(b"\0" * shift + raw).rstrip(b"=")
+            # the first characters depend on the text before the value, the last one on the text after it
+            inner = encoded[0 if shift == 0 else shift + 1 :]
+            inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
+            if len(inner) >= _SHORTEST_ENCODED:
+                for form in (inner, inner.translate(_URL_SAFE)):
+                    yield form, _head(len(form), public * 4 // 3 + 2 if public else 0)
+    plain = canonical(value)
+    if b"\n" in plain:
+        form = plain.translate(None, LAYOUT)
+        if len(form) >= _SHORTEST_LINE:
+            yield form, _head(len(form), _public(form))
+
+
+def _head(length: int, public: int = 0) -> int:
+    """Return the length of the head of a form of this length, whose beginning may be public."""
+    return min(length, public + max(8, min(24, (length - public) // 2)))
+
+
+def _public(value: bytes) -> int:
+    """Return the length of what all keys of the same kind begin with."""
+    armor = _ARMOR.match(value)
+    return armor.end() if armor is not None else 0
+
+
+def _in_latin_1(value: bytes) -> bytes:
+    try:
+        return value.decode().encode("latin-1")
+    except UnicodeError:
+        return value
+
+
+def _compile(pattern: bytes) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = _PATTERN_MEMORY
+    options.never_capture = True
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    finally:
+        re2.purge()  # it would keep the pattern, of any size
+
+
 NOTHING = Redactor(())
+_redactors: dict[frozenset[str], Redactor] = {}
+_lock = threading.Lock()
 
 
-@lru_cache(maxsize=512)
 def redactor_for(secrets: frozenset[str]) -> Redactor:
     """Return the redactor for a set of secret values; made once for each set."""
-    return Redactor(secrets) if secrets else NOTHING
-
-
-def _forms(secret: str) -> set[str]:
-    raw = secret.encode("utf-8", "surrogatepass")  # an environment variable need not be valid UTF-8
-    forms = {secret, quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    forms |= {repr(secret)[1:-1]}
-    for shift in range(3):  # inside a longer encoded text, the value may start at any of three offsets
-        encoded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
-        # the first characters depend on the text before the value, the last one on the text after it
-        inner = encoded[0 if shift == 0 else shift + 1 :]
-        inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
-        if len(inner) >= 8:
-            forms |= {inner, inner.replace("+", "-").replace("/", "_")}
-    if "\n" in secret or "\\n" in secret:  # a PEM key, or one within JSON: each line is secret
-        lines = {line for line in _LINES.split(secret) if len(line) >= 16 and not line.startswith("-----")}
-        forms |= lines | {quote(line.encode("utf-8", "surrogatepass"), safe="") for line in lines}
-    return {form for form in forms if len(form) >= _SHORTEST}
-
-
-def _head(form: str) -> str:
-    return form[: max(8, min(24, len(form) // 2))]
-
-
-def _common(text: str, start: int, form: str) -> int:
-    """Return where the longest common prefix of the form and of the text from `start` ends."""
-    if text.startswith(form, start):
-        return start + len(form)
-    low, high = 0, len(form)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if text.startswith(form[:middle], start):
-            low = middle
-        else:
-            high = middle - 1
-    return start + low
+    if not secrets:
+        return NOTHING
+    found = _redactors.get(secrets)
+    if found is None:
+        found = Redactor(secrets)
+        with _lock:
+            _redactors[secrets] = found
+            left = sum(redactor.size for redactor in _redactors.values()) - _CACHED
+            while left > 0 and len(_redactors) > 1:
+                left -= _redactors.pop(next(iter(_redactors))).size
+    return found

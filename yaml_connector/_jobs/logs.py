@@ -239,11 +239,11 @@ class LogReader:
         scope = outcome.scope(scope)
         items = self._new_items(scope, cursor)
         for start in range(0, len(items), _PAGE):
-            lines = self._lines(items[start : start + _PAGE], scope)
+            lines = await self._lines(items[start : start + _PAGE], scope)
             cursor.lines += len(lines)
             yield LogPage(lines)
         if self._rest is not None:
-            lines = self._lines([self._rest], scope)
+            lines = await self._lines([self._rest], scope)
             cursor.lines += len(lines)
             yield LogPage(lines, unfinished=self._unfinished)
 
@@ -308,7 +308,7 @@ class LogReader:
                         skip, items = max(0, skip - len(items)), items[skip:]
                     batch += items
                     while len(batch) >= _PAGE:
-                        yield self._page(batch[:_PAGE], scope, cursor)
+                        yield await self._page(batch[:_PAGE], scope, cursor)
                         new += _PAGE
                         del batch[:_PAGE]
                     if decoder.buffered > limit:
@@ -319,27 +319,30 @@ class LogReader:
                 raise
             broke_off = True  # the lines so far are returned, and the next call goes on from there
         if batch:
-            yield self._page(batch, scope, cursor)
+            yield await self._page(batch, scope, cursor)
             new += len(batch)
         rest = decoder.rest
         changed = cursor.tail != len(rest)
         if rest and not new and not changed and not broke_off:
-            yield LogPage(self._lines([decoder.finish()], scope), unfinished=True)
+            yield LogPage(await self._lines([decoder.finish()], scope), unfinished=True)
             cursor.tail = -1
             return
         self.more = bool(new) or broke_off or (bool(rest) and changed)
         cursor.tail = len(rest) if rest and not broke_off else -1
 
-    def _page(self, items: list[Any], scope: Scope, cursor: LogCursor) -> LogPage:
-        lines = self._lines(items, scope)
+    async def _page(self, items: list[Any], scope: Scope, cursor: LogCursor) -> LogPage:
+        lines = await self._lines(items, scope)
         cursor.lines += len(lines)
         cursor.items += len(items)
         return LogPage(lines)
 
-    def _lines(self, items: list[Any], scope: Scope) -> list[LogLine]:
+    async def _lines(self, items: list[Any], scope: Scope) -> list[LogLine]:
         plan = self.plan
         if all(part is None for part in (plan.keep, plan.message, plan.timestamp, plan.level)):
-            return [LogLine(text) for text in self._redacted([_without_end(as_text(item)) for item in items])]
+            return [
+                LogLine(text)
+                for text in await self.context.redact_lines([_without_end(as_text(item)) for item in items])
+            ]
         texts, times, levels = [], [], []
         on_line = scope.with_names(line=None)
         for item in items:
@@ -350,12 +353,7 @@ class LogReader:
             texts.append(_without_end(as_text(item if message is None else message)))
             times.append(_time(plan.timestamp.first(on_line)) if plan.timestamp is not None else None)
             levels.append(_level(plan.level.first(on_line)) if plan.level is not None else None)
-        return list(map(LogLine, self._redacted(texts), times, levels))
-
-    def _redacted(self, texts: list[str]) -> list[str]:
-        """Return the texts without secrets. Most pages hold none, which one search of the whole page tells."""
-        page = "\n".join(texts)
-        return texts if self.context.redact(page) == page else [self.context.redact(text) for text in texts]
+        return list(map(LogLine, await self.context.redact_lines(texts), times, levels))
 
 
 def _without_end(text: str) -> str:
