@@ -214,7 +214,10 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
     return Resource(
         phase=_PHASES[status.phase],
         message=utf8(status.message),
-        log_links=[TaskLog(name=utf8(name), uri=utf8(uri)) for name, uri in links] if links else None,
+        # Without the two flags the UI may hide a link until the task runs; Flyte's own log links have them, too.
+        log_links=[TaskLog(name=utf8(name), uri=utf8(uri), ready=True, ShowWhilePending=True) for name, uri in links]
+        if links
+        else None,
         outputs=outputs or None,
         custom_info=utf8(info) if info else None,
     )

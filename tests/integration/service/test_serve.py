@@ -267,10 +267,11 @@ def test_a_job_of_a_changed_spec_goes_on(tmp_path: Path, specs: Path, api: RealA
 # --- what stops its start ---------------------------------------------------------------------------------------------
 
 
-def ends(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+def ends(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """Exit code and output of a service that does not start."""
     command = [script("yaml-connector"), "serve", *arguments]
-    with started(command, cwd=tmp_path, env=clean_environment(tmp_path), log=tmp_path / "log") as process:
+    env = clean_environment(tmp_path, **variables)
+    with started(command, cwd=tmp_path, env=env, log=tmp_path / "log") as process:
         return process.wait(), process.output
 
 
@@ -289,6 +290,13 @@ def test_two_services_do_not_share_a_port(tmp_path: Path, specs: Path) -> None:
     with serving(tmp_path, specs) as service:
         code, output = ends(tmp_path, "--specs", str(specs), "--port", str(service.port))
     assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{service.port}: the port is in use\n")
+
+
+def test_a_shared_type_that_a_spec_has_itself_is_one_sentence(tmp_path: Path, specs: Path) -> None:
+    code, output = ends(tmp_path, "--specs", str(specs), "--port", "0", YAML_CONNECTOR_SHARED_TYPE="one")
+    assert code == 1
+    assert output.startswith(f"Error: {specs}: YAML_CONNECTOR_SHARED_TYPE is 'one', and {specs}/one.yaml has that task")
+    assert output.endswith("the connector service does not start\n")
 
 
 def test_every_problem_of_every_spec_is_printed(tmp_path: Path, specs: Path) -> None:

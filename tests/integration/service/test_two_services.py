@@ -16,6 +16,7 @@ from flyteidl2.core.security_pb2 import Connection
 
 from tests.support.flyte_side import FlyteSide, Job, outputs_of, state
 from tests.support.real_api import RealApi, Received
+from tests.support.real_processes import connector_service
 from tests.support.serving import Serving, serving
 from yaml_connector import task_from_spec
 from yaml_connector._jobs.meta import JobMeta
@@ -224,3 +225,19 @@ def test_with_a_shared_type_every_spec_is_served_by_both_under_one_name(
         for act in (here.delete, here.logs):
             with pytest.raises(grpc.RpcError, match="nothing was sent"):
                 act(elsewhere)
+
+
+def test_c0_serves_the_shared_type_too(
+    replicas: Replicas, api: RealApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHARED, "yaml_connector")
+    alpha = task_from_spec(replicas.folders[0] / "alpha.yaml")
+    beta = task_from_spec(replicas.write(tmp_path, "beta"))
+    own = {"REAL_API": api.url, SHARED: "yaml_connector"}
+    with connector_service(tmp_path, replicas.folders[0], **own) as (process, port), FlyteSide(port) as calls:
+        job = calls.create(alpha, "run", name="x")
+        assert state(calls.get(job)) == "RUNNING"
+        assert lines_of(calls, job) == ["log of j1"]
+        with pytest.raises(grpc.RpcError, match="this service has no spec beta; served: alpha; nothing was submitted"):
+            calls.create(beta, "run", name="x")
+        assert "Traceback" not in process.output
