@@ -308,6 +308,7 @@ _FILTERS: dict[str, Growth] = {
     "slice": _grouped,
     "tojson": _dumped,
     "round": _rounded,
+    "shell": lambda value, *rest, **named: 5 * cost(value),  # a quote in a word becomes five characters
     "format": _percent,
     **dict.fromkeys(("striptags", "urlize", "wordwrap"), _squared),
     **dict.fromkeys(
@@ -329,13 +330,14 @@ _CHARACTERS: dict[str, int] = {
     **dict.fromkeys(("b64decode", "b64encode", "basename", "bytelen", "capitalize", "lower", "trim", "truncate"), 5),
     "upper": 5,
     **dict.fromkeys(("escape", "e", "forceescape", "regex", "regex_replace", "sha256", "timestamp", "fingerprint"), 10),
+    "resolve": 10,
     **dict.fromkeys(("fromjson", "quote", "slug", "title", "tojson", "unescape", "urlencode", "wordcount"), 60),
     "pprint": 400,
 }
 # filters that look up something in each item, or compare items
 _PER_ITEM = frozenset(
     (
-        *("batch", "dictsort", "groupby", "list", "map", "max", "min", "reject", "rejectattr"),
+        *("batch", "dictsort", "find", "groupby", "list", "map", "max", "min", "reject", "rejectattr"),
         *("select", "selectattr", "slice", "sort", "sum", "unique", "xmlattr"),
     )
 )

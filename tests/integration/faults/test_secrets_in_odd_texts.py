@@ -26,7 +26,7 @@ def test_a_secret_with_white_space_is_masked_in_the_text_of_an_error(secret: str
 @SECRETS
 def test_a_secret_with_white_space_is_masked_in_an_answer_without_a_job_id(secret: str) -> None:
     create = {"request": "POST /jobs", "job_id": "${{ headers.location }}"}
-    driver = job({}, create={**create, "job_id": "1"}, secrets={"key": {"env": "KEY", "required": False}})
+    driver = job({}, create={**create, "job_id": "${{ 1 }}"}, secrets={"key": {"env": "KEY", "required": False}})
     driver.use({**driver.data, "create": create})
     driver.api.routes["POST /jobs"] = [reply(200, text=f"you sent\n{secret}\n!")]
     meta = driver.create(secrets={"key": secret})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +23,7 @@ from tests.support.scopes import AnyScope
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS
+from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 from yaml_connector.testing.clock import START, FakeClock
 
@@ -46,7 +49,14 @@ def problem(expression: str, **scope: Any) -> str:
     return str(raised.value)
 
 
-ARGUMENTS = {"jsonpath": "('$')", "regex": "('a')", "regex_replace": "('a', 'b')", "slug": "(3)", "merge": "({})"}
+ARGUMENTS = {
+    "jsonpath": "('$')",
+    "regex": "('a')",
+    "regex_replace": "('a', 'b')",
+    "slug": "(3)",
+    "merge": "({})",
+    "find": "('a', 1)",
+}
 
 
 @pytest.mark.parametrize("name", sorted(FILTERS))
@@ -346,3 +356,108 @@ def test_jinjas_own_filters_are_there() -> None:
     ):
         found = value(call, x=[{"t": "F", "n": 1}, {"t": "T", "n": 2}])
         assert json.dumps(found) == json.dumps(expected), call
+
+
+JOBS = [
+    {"id": 7, "at": {"host": "a", "tags": ["x", "y"]}},
+    {"id": "8", "at": {"host": None}},
+    "text",
+    None,
+    {"id": True},
+]
+
+
+class TestFind:
+    @pytest.mark.parametrize(
+        ("call", "index"),
+        [
+            ("find('id', 7)", 0),
+            ("find('id', '7')", 0),
+            ("find('id', 8)", 1),
+            ("find('id', 'true')", 4),
+            ("find('at.host', 'a')", 0),
+            ("find('at.tags.1', 'y')", 0),
+            ("find('at.tags', ['x', 'y'])", 0),
+            ("find('at.tags', '[\"x\",\"y\"]')", 0),
+            ("find('id', 9)", None),
+            ("find('at.host', none)", None),
+            ("find('at.host', 'null')", None),
+            ("find('at.host', x.nope) if false", None),
+            ("find('nope', 7)", None),
+            ("find('at.tags.9', 'y')", None),
+            ("find('at.tags.99999999999999999999', 'y')", None),
+            ("find('', 7)", None),
+        ],
+    )
+    def test_gives_the_first_item_whose_attribute_is_the_value_as_text(self, call: str, index: int | None) -> None:
+        assert value(f"x | {call}", x=JOBS) == (None if index is None else JOBS[index])
+
+    @pytest.mark.parametrize("given_", ["'text'", "{'a': 1}", "5"])
+    def test_needs_a_list(self, given_: str) -> None:
+        assert "find: a list is needed" in problem(f"{given_} | find('a', 1)")
+
+    def test_of_a_missing_value_is_an_error_in_a_request_and_nothing_in_an_answer(self) -> None:
+        source = "${{ x | find('id', y.z) }}"
+        assert compile_text(source, answer=True).evaluate(AnyScope(x=JOBS, y={})) is None
+        with pytest.raises(EvaluationError, match="'z' does not exist"):
+            compile_text(source, answer=False).evaluate(AnyScope(x=JOBS, y={}))
+
+
+class TestResolve:
+    @pytest.mark.parametrize(
+        ("given_", "expected"),
+        [
+            ("c", "https://h.test/a/c"),
+            ("/c", "https://h.test/c"),
+            ("../c", "https://h.test/c"),
+            ("?page=2", "https://h.test/a/b?page=2"),
+            ("#top", "https://h.test/a/b?q=1#top"),
+            ("", "https://h.test/a/b?q=1"),
+            ("//other.test/c", "https://other.test/c"),
+            ("http://other.test/c", "http://other.test/c"),
+            ("https:c", "https://h.test/a/c"),
+            (" /c\n", "https://h.test/c"),
+            ("/c\td", "https://h.test/cd"),
+            ("\\c?x=\\", "https://h.test/c?x=\\"),
+        ],
+    )
+    def test_makes_a_relative_url_absolute_as_a_browser_does(self, given_: str, expected: str) -> None:
+        assert value("x | resolve('https://h.test/a/b?q=1')", x=given_) == expected
+
+    def test_takes_the_url_that_answered(self) -> None:
+        source = compile_text("${{ body.next | resolve }}", answer=True)
+        answered = SimpleNamespace(url="https://h.test/a/b", body={"next": "c"}, status=200, headers={}, text="")
+        assert source.evaluate(Scope(response=answered)) == "https://h.test/a/c"
+        assert compile_text("${{ ['c', '/d'] | map('resolve') | list }}", answer=True).evaluate(
+            Scope(response=answered)
+        ) == ["https://h.test/a/c", "https://h.test/d"]
+
+    def test_needs_a_base_where_nothing_answered(self) -> None:
+        assert "give the base" in problem("'c' | resolve")
+
+    @pytest.mark.parametrize("given_", ["http://[", "//[::1", "http://[v.x"])
+    def test_of_what_is_no_url_is_a_problem(self, given_: str) -> None:
+        assert "is not a valid URL" in problem("x | resolve('https://h.test/')", x=given_)
+
+
+class TestShell:
+    @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+    def test_is_undone_by_a_shell(self, words: list[str]) -> None:
+        assert shlex.split(value("x | shell", x=words)) == words
+
+    @pytest.mark.parametrize(
+        ("given_", "expected"),
+        [
+            ("it's", "'it'\"'\"'s'"),
+            ("a", "a"),
+            ("", "''"),
+            (["a", 1, True, {"b": 2}], "a 1 true '{\"b\":2}'"),
+            ([], ""),
+        ],
+    )
+    def test_quotes_words_or_a_text(self, given_: Any, expected: str) -> None:
+        assert value("x | shell", x=given_) == expected
+
+    @pytest.mark.parametrize("given_", [{"a": 1}, ["a", None], "a\0b"])
+    def test_of_what_no_shell_takes_is_a_problem(self, given_: Any) -> None:
+        assert "shell: " in problem("x | shell", x=given_)
