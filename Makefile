@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,aws,google,jwt]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,aws,google,http2,jwt,socks]'
 	touch $@
 
 demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a local run

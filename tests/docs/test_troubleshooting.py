@@ -151,7 +151,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     ),
     "answered 401: ...": lambda _: created(reply(401, json={"message": "who are you?"})),
     "answered ... without a token": lambda _: raised(lambda: created(**auth(**TOKEN))),
-    "this spec's auth needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
+    "this spec needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
     "the JWT cannot be signed with ... and this key ...": lambda _: created(**auth(type="jwt", key="no key")),
     "aws_sigv4: the spec has no keys, and botocore's credential chain finds none": lambda _: source(
         "_http/auth/cloud.py"

@@ -11,6 +11,7 @@ import httpx
 
 from yaml_connector._clock import Clock, use_clock
 from yaml_connector._http.events import Events
+from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.logs import LogLine
@@ -19,7 +20,6 @@ from yaml_connector._jobs.signing import Signer
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec, load_text
 from yaml_connector.testing.clock import FakeClock
-from yaml_connector.testing.httpx_transport import HttpxTransport
 
 T = TypeVar("T")
 

@@ -20,7 +20,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 
 # Declared, and not imported by an import statement.
-LOADED_BY_NAME = {"aws": {"botocore"}, "google": {"google-auth", "requests"}, "jwt": {"pyjwt"}}
+LOADED_BY_NAME = {
+    "aws": {"botocore"},
+    "google": {"google-auth", "requests"},
+    "http2": {"httpx"},  # with its own extra
+    "jwt": {"pyjwt"},
+    "socks": {"httpx"},
+}
 GUIDES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 BROUGHT_BY_THE_USER = {"pytest"}  # its plugin is loaded by pytest only
 

@@ -64,9 +64,15 @@ class Connection:
         self.fixed_endpoint: Endpoint | None = None  # the only one, once it is known
         self.tls = TlsSettings(spec.tls, self.environment) if spec.tls.model_fields_set else None
         self.proxies = Proxies(spec.proxy, environment, self.environment)
-        self.transport: Transport = transport or AiohttpTransport(
-            max_connections=spec.max_connections, tls=self.tls, proxies=self.proxies if self.proxies.some else None
-        )
+        self.transport: Transport = transport or self._make_transport()
+
+    def _make_transport(self) -> Transport:
+        limit, tls, proxies = self.spec.max_connections, self.tls, self.proxies if self.proxies.some else None
+        if self.spec.http2 or self.proxies.may_be_socks:
+            from yaml_connector._http.httpx_transport import HttpxSockets  # few specs need httpx
+
+            return HttpxSockets(max_connections=limit, http2=self.spec.http2, tls=tls, proxies=proxies)
+        return AiohttpTransport(max_connections=limit, tls=tls, proxies=proxies)
 
     def endpoint(self, config: Mapping[str, Any]) -> Endpoint:
         """Return where requests with this config go; raises EvaluationError if that is not a usable URL."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from yaml_connector._expressions.compile import compile_text
@@ -13,8 +14,8 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 
 _VARIABLES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
-_SHAPE = "http://HOST:PORT or https://HOST:PORT"
-_SCHEMES = ("http", "https")
+_SHAPE = "http://HOST:PORT, or with https://, socks5:// or socks5h://"
+_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class Proxies:
@@ -22,7 +23,7 @@ class Proxies:
 
     `spec` is the field `proxy`: a URL, `none`, or None for what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the
     environment say, in upper or lower case. `seen` is what a template in it sees as `env`. `some` tells whether there
-    can be a proxy at all, `of_spec` whether the spec decides it.
+    can be a proxy at all, `may_be_socks` whether one of them speaks SOCKS, `of_spec` whether the spec decides it.
     """
 
     def __init__(self, spec: str | None, environment: Mapping[str, str], seen: Mapping[str, str]) -> None:
@@ -30,7 +31,12 @@ class Proxies:
         self.of_spec = spec is not None
         self._environment = environment
         self._seen = seen
-        self.some = spec is not None or any(map(environment.get, _VARIABLES))
+        named: list[Any] = list(map(environment.get, _VARIABLES))
+        if self._spec is not None:
+            with suppress(EvaluationError):  # each call says then what is wrong
+                named = [self._spec.evaluate(Scope(env=seen))]
+        self.some = self.of_spec or any(named)
+        self.may_be_socks = any(str(name).startswith("socks") for name in named)
 
     def of(self, url: str) -> str | None:
         """Return the URL of the proxy for a request; None for a direct connection. Raises EvaluationError."""

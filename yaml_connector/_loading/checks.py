@@ -89,6 +89,8 @@ class _SpecChecker(FieldChecker):
                 ("connection", "base_url"),
                 "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from",
             )
+        if connection.http2 and str(connection.base_url).startswith("http://"):
+            self.warn(("connection", "http2"), "HTTP/2 needs TLS: over http:// the requests are sent by HTTP/1.1")
         if "verify" in connection.tls.model_fields_set and not connection.tls.verify:
             self.warn(("connection", "tls", "verify"), "TLS verification is off: traffic can be intercepted")
 

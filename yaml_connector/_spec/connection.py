@@ -109,6 +109,10 @@ class Connection(Model):
             examples=["http://proxy.acme.com:3128", "none"],
         ),
     ] = None
+    http2: Annotated[
+        bool,
+        Field(description="Speak HTTP/2 over TLS: many requests share one connection. It needs the extra `http2`."),
+    ] = False
     max_response: Annotated[
         Size, Field(description="The largest response, after decompression. A larger one is an error.")
     ] = 10 * 2**20

@@ -129,8 +129,12 @@ def _with_named_secrets(given: Any, loaded: Iterable[LoadedSpec], signing_key: s
 
 def default_image(here: Path, loaded: Iterable[LoadedSpec]) -> flyte.Image:
     """Return an image that has what these specs need: the package, or only what it depends on if it is shipped."""
-    kinds = [item.spec.connection.auth for item in loaded]
-    extras = sorted({kind.extra for kind in kinds if kind is not None and kind.extra is not None})
+    connections = [item.spec.connection for item in loaded]
+    extras = sorted(
+        {each.auth.extra for each in connections if each.auth is not None and each.auth.extra is not None}
+        | {"http2" for each in connections if each.http2}
+        | {"socks" for each in connections if str(each.proxy).startswith("socks")}
+    )
     base = flyte.Image.from_debian_base()
     if _is_shipped(here):
         try:

@@ -14,6 +14,7 @@ from typing import Any
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.files import local_files
+from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.redact import Redactor
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -26,7 +27,6 @@ from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
 from yaml_connector.testing.coverage import Coverage
 from yaml_connector.testing.fixtures import Fixtures, fixtures_of, make_secrets
-from yaml_connector.testing.httpx_transport import HttpxTransport
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
 from yaml_connector.testing.replay import ReplayTransport

@@ -14,10 +14,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.support.paths import CORNERS
+from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
-from yaml_connector.testing.httpx_transport import HttpxTransport
 
 VALUES = CreateValues(task={"key": "k1", "attempt": 0}, secrets={"id": "AKID", "key": "s3cr3t"})
 

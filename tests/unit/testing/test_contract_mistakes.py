@@ -234,10 +234,10 @@ def test_a_spec_whose_auth_cannot_be_made_fails_the_test_and_says_why(
     from yaml_connector.errors import ConfigError
 
     def no_library(auth: Any) -> None:
-        raise ConfigError("this spec's auth needs a library")
+        raise ConfigError("this spec needs a library")
 
     monkeypatch.setattr(connection, "compile_auth", no_library)
-    assert folder.run(CREATE).failures[0].what == "this spec's auth needs a library"
+    assert folder.run(CREATE).failures[0].what == "this spec needs a library"
 
 
 def test_the_text_of_this_page_is_the_one_that_dedent_sees() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +11,6 @@ from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import RequestPlan, header_map
 from yaml_connector._spec.auth import AuthModel
-from yaml_connector.errors import ConfigError
 
 A = TypeVar("A", bound="Auth")
 
@@ -79,11 +77,3 @@ class StaticAuth:
 def token_header(token: str, header: str = "Authorization", prefix: str = "Bearer") -> dict[str, str]:
     """Return the header that carries a token; raises EvaluationError if it cannot be a header."""
     return header_map({header: f"{prefix} {token}" if prefix else token})
-
-
-def import_extra(module: str, extra: str | None) -> Any:
-    """Import a library of a kind's pip extra; raises ConfigError that says how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise ConfigError(f"this spec's auth needs a library: pip install 'yaml-connector[{extra}]'") from None

@@ -21,10 +21,11 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, auth_kind, import_extra, token_header
+from yaml_connector._http.auth.base import Login, auth_kind, token_header
 from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.coalesce import SingleFlight
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.extras import import_extra
 from yaml_connector._http.json_need import needed_by, strongest
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.request_template import compile_request

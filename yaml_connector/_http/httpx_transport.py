@@ -1,0 +1,189 @@
+"""Transports by httpx: for HTTP/2 and SOCKS proxies over real sockets, and any other httpx transport for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpcore
+import httpx
+from multidict import CIMultiDict
+
+from yaml_connector._http.extras import import_extra
+from yaml_connector._http.hosts import is_forbidden_address, parse_url
+from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError
+from yaml_connector._http.proxies import Proxies
+from yaml_connector._http.tls import TlsSettings
+from yaml_connector._http.transport import Transport
+
+_MOST_POOLS = 1000
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+# What aiohttp adds to a request, too.
+_DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"httpx/{httpx.__version__}"}
+
+
+class HttpxTransport(Transport):
+    """Sends through an httpx transport: `httpx.MockTransport` in tests."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+
+    def _transport_for(self, request: HttpRequest) -> httpx.AsyncBaseTransport:
+        """Return the transport for this request."""
+        assert self._transport is not None
+        return self._transport
+
+    def _headers(self, request: HttpRequest) -> httpx.Headers:
+        return httpx.Headers(request.headers, encoding="utf-8")  # as aiohttp sends them
+
+    @asynccontextmanager
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
+        limit = timeout if request.begin is None else min(request.begin, timeout)
+        outgoing = httpx.Request(
+            request.method,
+            request.url,
+            headers=self._headers(request),
+            content=request.body() if callable(request.body) else request.body,
+            # a request without a connection is known not to have been sent, so that ends first
+            extensions={"timeout": {"connect": limit * 0.95, "pool": limit * 0.95, "read": limit, "write": limit}},
+        )
+        try:
+            response = await self._transport_for(request).handle_async_request(outgoing)
+            try:
+                yield HttpResponse(
+                    response.status_code, CIMultiDict(response.headers.multi_items()), response.aiter_bytes()
+                )
+            finally:
+                await response.aclose()
+        except _NOT_SENT as error:
+            raise TransportError(_not_sent(error, limit), may_have_been_processed=False) from None
+        except httpx.TimeoutException:
+            raise TransportError(
+                f"gave no complete answer within {limit:.3g} s", may_have_been_processed=True
+            ) from None
+        except httpx.HTTPError as error:
+            raise TransportError(f"broke off: {error}", may_have_been_processed=True) from None
+
+
+def _not_sent(error: Exception, limit: float) -> str:
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return f"could not connect within {limit:.3g} s"
+    if isinstance(error, httpx.ProxyError):
+        return f"was not sent: the proxy answered {error}"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        return f"cannot be connected to: its certificate is not trusted ({cause.verify_message})"
+    return f"cannot be connected to: {error}"
+
+
+class HttpxSockets(HttpxTransport):
+    """Sends over real sockets, with a connection pool for each host (and event loop, proxy and TLS context).
+
+    Parameters as for AiohttpTransport; `http2`: speak HTTP/2 where a host with TLS does.
+    """
+
+    def __init__(
+        self, *, max_connections: int, http2: bool, tls: TlsSettings | None = None, proxies: Proxies | None = None
+    ) -> None:
+        super().__init__()
+        if http2:
+            import_extra("h2", "http2")
+        if proxies is not None and proxies.may_be_socks:
+            import_extra("socksio", "socks")
+        self._limit = max_connections
+        self._http2 = http2
+        self._tls = tls
+        self._proxies = proxies
+        self._system_tls: ssl.SSLContext | None = None
+        self._pools: OrderedDict[tuple[Any, ...], httpx.AsyncHTTPTransport] = OrderedDict()
+
+    def _headers(self, request: HttpRequest) -> httpx.Headers:
+        own = super()._headers(request)
+        for name, value in _DEFAULT_HEADERS.items():
+            own.setdefault(name, value)
+        return own
+
+    def _transport_for(self, request: HttpRequest) -> httpx.AsyncBaseTransport:
+        if self._tls is not None:
+            context = self._tls.context()
+        else:
+            context = self._system_tls = self._system_tls or ssl.create_default_context()
+        proxy = self._proxies.of(request.url) if self._proxies is not None else None
+        loop = asyncio.get_running_loop()
+        key = (loop, parse_url(request.url).origin, proxy, context)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = self._new_pool(context, proxy)
+            for old in [old for old in self._pools if old[0].is_closed()]:
+                del self._pools[old]
+            while len(self._pools) > _MOST_POOLS:
+                self._pools.popitem(last=False)
+        self._pools.move_to_end(key)
+        return pool
+
+    def _new_pool(self, context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
+        transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+        through = None
+        if proxy is not None:
+            parts = httpx.URL(proxy)
+            auth = (parts.username, parts.password) if parts.userinfo else None
+            through = httpcore.Proxy(str(parts.copy_with(userinfo=b"")), auth=auth)
+        # httpx has no parameter for the backend, which is where names become addresses
+        transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            proxy=through,
+            max_connections=self._limit,
+            keepalive_expiry=15.0,  # as aiohttp
+            http2=self._http2,
+            network_backend=_GuardedBackend(),
+        )
+        return transport
+
+    @asynccontextmanager
+    async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit, super().exchange(request, timeout) as response:
+                yield response
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            reason = f"gave no complete answer within {timeout:.3g} s"
+            raise TransportError(reason, may_have_been_processed=True) from None
+
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        loop = asyncio.get_running_loop()
+        for key in [key for key in self._pools if key[0] is loop]:
+            await self._pools.pop(key).aclose()
+
+
+class _GuardedBackend(httpcore.AnyIOBackend):
+    """Refuses names that resolve to link-local or metadata addresses, which a URL may not contain either."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(error.strerror or str(error)) from None
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        if any(map(is_forbidden_address, addresses)):
+            raise httpcore.ConnectError("the name resolves to a link-local or metadata address, which is refused")
+        for address in addresses[:-1]:
+            with suppress(httpcore.ConnectError):
+                return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+        return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
