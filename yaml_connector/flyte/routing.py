@@ -2,7 +2,8 @@
 
 With a shared task type, all specs have the task type of the variable, and each task names its spec. Later calls find
 the spec by what is kept of the job. So do calls for a task type that this service does not have (any more, or yet): a
-removed spec still serves its jobs, and get answers for every other, since an error of get blinds a job sooner or later.
+removed spec still serves its jobs. For every other job get answers, since an error of get blinds a job sooner or later,
+and delete fails for a while only, since Flyte would repeat it for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from flyte.connectors import AsyncConnector, Resource
 from flyteidl2.connector.connector_pb2 import (
     CreateTaskRequest,
+    DeleteTaskRequest,
     GetTaskLogsRequest,
     GetTaskLogsResponse,
     GetTaskMetricsRequest,
@@ -158,8 +160,8 @@ def prepare(request: Any) -> None:
         connector = find_connector(category.name, category.version)
         if connector is None:
             router = find_connector(FALLBACK.name, FALLBACK.version)
-            known = isinstance(router, JobRouter) and router.find(request.resource_meta)[0] is not None
-            if known or isinstance(request, GetTaskRequest):
+            answers = isinstance(request, GetTaskRequest | DeleteTaskRequest)
+            if answers or (isinstance(router, JobRouter) and router.find(request.resource_meta)[0] is not None):
                 category.CopyFrom(FALLBACK)
                 connector = router
     if isinstance(connector, YamlConnector | JobRouter) and not isinstance(request, _WITHOUT_CONNECTION):

@@ -12,15 +12,19 @@ from flyteidl2.connector.connector_pb2 import TaskCategory as Category
 from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
+from tests.support.fake_api import run
 from tests.support.flyte_side import template_of
 from yaml_connector import ConfigError, task_from_spec
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load
 from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
+from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte import registry
+from yaml_connector.flyte.connector import JobResourceMeta
 from yaml_connector.flyte.registry import register_all, unregister
-from yaml_connector.flyte.routing import UnknownSpecError, install_router, prepare
+from yaml_connector.flyte.routing import JobRouter, UnknownSpecError, install_router, prepare
+from yaml_connector.testing.clock import FakeClock
 
 SIGNER = Signer((b"k" * 32,))
 SPEC = """
@@ -136,6 +140,17 @@ def kept(task_type: str, version: int = 0, signer: Signer = SIGNER) -> bytes:
     return JobMeta(task_type, version, id="7", created_at=1.0).encode(signer)
 
 
+@pytest.mark.parametrize("data", [kept("elsewhere"), kept("gone", signer=Signer()), b"\xff"])
+def test_a_job_without_a_spec_is_unreadable_and_its_delete_has_an_end(folder: Path, data: bytes) -> None:
+    """Flyte would repeat a delete that fails every ten seconds, for ever."""
+    router, meta, clock = JobRouter(SIGNER, None), JobResourceMeta(data), FakeClock()
+    assert "unreadable since" in (run(router.get(meta), clock).message or "")
+    with pytest.raises(EvaluationError, match="nothing was sent"):
+        run(router.delete(meta), clock)
+    clock.move(601)
+    run(router.delete(meta), clock)
+
+
 @pytest.mark.parametrize(
     ("call", "category", "meta", "routed"),
     [
@@ -144,9 +159,9 @@ def kept(task_type: str, version: int = 0, signer: Signer = SIGNER) -> bytes:
         (GetTaskRequest, "elsewhere", kept("elsewhere"), True),
         (GetTaskRequest, "elsewhere", b"\xff", True),
         (DeleteTaskRequest, "gone", kept("gone"), True),
-        (DeleteTaskRequest, "gone", kept("gone", signer=Signer()), False),
-        (DeleteTaskRequest, "gone", kept("gone", signer=Signer((b"x" * 32,))), False),
-        (DeleteTaskRequest, "elsewhere", kept("elsewhere"), False),
+        (DeleteTaskRequest, "elsewhere", kept("elsewhere"), True),
+        (GetTaskLogsRequest, "gone", kept("gone", signer=Signer()), False),
+        (GetTaskLogsRequest, "gone", kept("gone", signer=Signer((b"x" * 32,))), False),
         (GetTaskLogsRequest, "gone", kept("gone"), True),
         (GetTaskLogsRequest, "elsewhere", b"{}", False),
         (GetTaskLogsRequest, "was_shared", kept("beta", 2), True),
