@@ -15,6 +15,8 @@ from flyte.types import TypeEngine
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.literals_pb2 import Literal, Scalar
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
+from google.protobuf.struct_pb2 import Struct
 
 from yaml_connector._spec.interface import RESERVED_SECRETS
 from yaml_connector._text import short
@@ -160,8 +162,7 @@ class _Admission:
             case "primitive" | "none_type" | "structured_dataset":
                 return None
             case "generic":
-                size = scalar.generic.ByteSize()
-                return f"it is a struct of {size} bytes; at most {_LARGEST_STRUCT}" if size > _LARGEST_STRUCT else None
+                return self._of_struct(scalar.generic)
             case "binary" if scalar.binary.tag == "msgpack":
                 return self._of_json(scalar.binary.value)
             case "binary":
@@ -173,6 +174,16 @@ class _Admission:
             case "union":
                 return self.of_type(scalar.union.type) or self.of_literal(scalar.union.value, depth + 1)
         return f"it is not a value of a connector's types; {_ADVICE}"
+
+    def _of_struct(self, struct: Struct) -> str | None:
+        size = struct.ByteSize()
+        if size > _LARGEST_STRUCT:
+            return f"it is a struct of {size} bytes; at most {_LARGEST_STRUCT}"
+        try:
+            MessageToDict(struct)
+        except (ValueError, SerializeToJsonError):
+            return "it holds a number that JSON has not"
+        return None
 
     def _of_json(self, packed: bytes) -> str | None:
         try:

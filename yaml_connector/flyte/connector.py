@@ -23,7 +23,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from yaml_connector._expressions.json_text import parse_json
+from yaml_connector._expressions.json_text import parse_json, write_json
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -39,7 +39,10 @@ from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 _LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
-_LONGEST_LINE = 64 * 1024  # characters
+_LONGEST_LINE = 64 * 1024  # characters, as the next two
+_LONGEST_MESSAGE = 10_000
+_LONGEST_LINK = 4_000  # one that is cut leads nowhere, so a longer one is left out
+_LARGEST_INFO = 64 * 1024  # bytes, as JSON
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
 
@@ -209,11 +212,18 @@ async def resource_of(status: Status) -> Resource:
 
 
 def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
-    """Return a status as Flyte's Resource, without looking at the outputs."""
-    links, info = status.links, status.info
+    """Return a status as Flyte's Resource, without looking at the outputs. What would be too large is cut, or left
+    out."""
+    links, info, message = status.links, status.info, status.message
+    if message is not None and len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}... ({len(message)} characters)"
+    if links:
+        links = [(name, uri) for name, uri in links if len(name) + len(uri) <= _LONGEST_LINK]
+    if info and (size := len(write_json(info) or b"")) > _LARGEST_INFO:
+        info = {"left out": f"the info has {size} bytes, and {_LARGEST_INFO} are the most"}
     return Resource(
         phase=_PHASES[status.phase],
-        message=utf8(status.message),
+        message=utf8(message),
         # Without the two flags the UI may hide a link until the task runs; Flyte's own log links have them, too.
         log_links=[TaskLog(name=utf8(name), uri=utf8(uri), ready=True, ShowWhilePending=True) for name, uri in links]
         if links

@@ -41,7 +41,7 @@ MORE_MEMORY = 300.0  # MB
 LONGEST_CALL = 10.0  # seconds: Flyte waits no longer
 RECOVERS_WITHIN = 20.0  # seconds after a case
 END_WITHIN = 15.0  # seconds from SIGTERM to the end
-BUGS = (": UNKNOWN", "internal error", "unexpected", "Traceback", "Error(", "Error:", " object ")  # in an answer
+BUGS = (": UNKNOWN", "internal error", "unexpected", "Traceback", "Error(", "Error:", " object at 0x")  # in an answer
 _SAMPLE = 0.05
 
 
@@ -210,13 +210,13 @@ class Siege:
         time.sleep(max(0.0, stop - time.monotonic()))
         return Row(name, answers, self._neighbours.take(), self._usage.take())
 
-    def settled(self, alone: Row) -> bool:
-        """Wait until the neighbours have what they had alone, and a little more; tell whether they do."""
+    def settled(self) -> bool:
+        """Wait until the neighbours are held up no more; tell whether that is so."""
         end = time.monotonic() + RECOVERS_WITHIN
         while time.monotonic() < end:
             time.sleep(0.5)
             row = Row("", [], self._neighbours.take(), self._usage.take())
-            if row.heard and row.hold_up < alone.hold_up + P99_MORE:
+            if row.heard and row.hold_up < HOLD_UP / 2:
                 return True
         return False
 
@@ -282,7 +282,7 @@ def _table(siege: Siege, chosen: list[Case], options: argparse.Namespace) -> lis
 
     for one in chosen:
         show(siege.attack(one.name, one.attacks, one.at_once, options.seconds))
-        if not siege.settled(alone):
+        if not siege.settled():
             wrong.append(f"{one.name}: the service did not recover within {RECOVERS_WITHIN:g} s")
             print(f"      {wrong[-1]}")
     if not options.only or len(chosen) > 1:

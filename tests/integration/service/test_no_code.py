@@ -215,6 +215,9 @@ def test_what_is_too_deep_or_too_much_is_refused(create: Callable[..., None]) ->
     large.update({"a": "x" * 300_000})
     create(STRUCT, Literal(scalar=Scalar(generic=large)))
     create(STRUCT, Literal())
+    endless = Struct()
+    endless.update({"a": [float("inf")]})
+    create(STRUCT, Literal(scalar=Scalar(generic=endless)))
 
 
 def test_a_value_of_another_type_than_the_declared_one_is_refused(create: Callable[..., None]) -> None:

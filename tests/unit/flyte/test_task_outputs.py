@@ -221,3 +221,21 @@ def test_a_type_that_would_be_pickled_is_refused() -> None:
     for annotation in (set, bytes, object, list, tuple[int, str], dict[str, bytes]):
         with pytest.raises(ConfigError, match="output 'x': the type "):
             kind_of_python(annotation, where="output 'x'")
+
+
+def test_what_is_told_of_a_job_stays_within_what_grpc_takes() -> None:
+    long = Status(
+        "RUNNING",
+        "m" * 9_000_000,
+        [("page", "https://a.test/" + "u" * 9_000_000), ("short", "https://a.test/")],
+        {"all": [{"a": 1}] * 300_000},
+    )
+
+    async def sent() -> Any:
+        return await get_resource_proto(await resource_of(long))
+
+    message = asyncio.run(sent())
+    assert message.ByteSize() < 20_000
+    assert message.message.endswith("mmm... (9000000 characters)")
+    assert [link.name for link in message.log_links] == ["short"]
+    assert message.custom_info["left out"].startswith("the info has 24")
