@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
@@ -110,6 +111,7 @@ def tell_defaults(schema: Any) -> Any:
     return found
 
 
+@cache
 def schema_text() -> str:
     """The schema as the file that is committed."""
     return json.dumps(tell_defaults(connector_schema()), indent=2, ensure_ascii=False) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from yaml_connector._spec.json_schema import tell_defaults, tidy
@@ -49,6 +50,7 @@ def _allow_null(properties: dict[str, Any], field: str) -> None:
     properties[field] = {"description": description, "anyOf": [about, {"type": "null"}]}
 
 
+@cache
 def schema_text() -> str:
     """Return the schema as the text of the committed file."""
     return json.dumps(tell_defaults(contract_schema()), indent=2, ensure_ascii=False) + "\n"
