@@ -147,7 +147,7 @@ def test_every_command_explains_itself(command: Run, installed: Path, tmp_path: 
     commands = [line.split()[0] for line in listed.splitlines() if line.strip()]
     assert {"catalog", "demo", "docs", "new", "schema", "serve", "test", "validate"} <= set(commands)
     explained = succeeds(in_project(tmp_path, installed, ["python", "-c", HELP_OF_ALL]))
-    assert re.findall(r"^Usage: yaml-connector (\w+)", explained, re.MULTILINE) == commands
+    assert re.findall(r"^Usage: yaml-connector ([\w-]+)", explained, re.MULTILINE) == commands
 
 
 def test_the_whole_catalog_is_listed(command: Run) -> None:
