@@ -12,7 +12,8 @@ class AnyScope(Scope):
     """A scope that also holds names that the language does not have."""
 
     def __init__(self, **names: Any) -> None:
-        super().__init__(response=SimpleNamespace(**{name: names.pop(name, UNDEFINED) for name in RESPONSE_NAMES}))
+        response = {name: names.pop(name, UNDEFINED) for name in RESPONSE_NAMES}
+        super().__init__(response=SimpleNamespace(**response, joined_headers=response["headers"]))
         vars(self).update({name: value for name, value in names.items() if name not in Scope.__slots__})
         for name in names.keys() & Scope.__slots__:
             setattr(self, name, names[name])

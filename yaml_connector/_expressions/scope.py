@@ -20,7 +20,8 @@ from yaml_connector._text import did_you_mean
 
 _COMPARED = 1500  # nanoseconds
 MISSING = missing  # Jinja's own, so that it is the same object in every process
-RESPONSE_NAMES = ("status", "headers", "body", "text", "url")
+RESPONSE_NAMES = ("status", "headers", "body", "text", "size", "cookies", "url")
+_ATTRIBUTES = {**{name: name for name in RESPONSE_NAMES}, "headers": "joined_headers"}
 
 
 class StrictUndefined(runtime.StrictUndefined):
@@ -106,7 +107,7 @@ class NoResponse:
     """The response of a scope that has none."""
 
     __slots__ = ()
-    status = headers = body = text = url = UNDEFINED
+    status = headers = joined_headers = body = text = size = cookies = url = UNDEFINED
 
 
 NO_RESPONSE = NoResponse()
@@ -116,8 +117,9 @@ NO_RESPONSE = NoResponse()
 class Scope:
     """The values that an expression can use, by name; MISSING for a name that is not there.
 
-    `response` is the response that is read: it has the attributes `status`, `headers`, `body`, `text` and `url`, which
-    expressions see as names. `login`, `jwt` and `follow_url` are for requests that the connector itself makes.
+    `response` is the response that is read: it has the attributes `status`, `joined_headers`, `body`, `text`, `size`,
+    `cookies` and `url`, which expressions see as names (`headers` are the joined ones). `login`, `jwt` and
+    `follow_url` are for requests that the connector itself makes.
     """
 
     inputs: Mapping[str, Any] = MISSING
@@ -163,7 +165,7 @@ class Scope:
     def get(self, name: str) -> Any:
         """The value of a name as an expression writes it; MISSING if it is not there."""
         if name in RESPONSE_NAMES:
-            return getattr(self.response, name)
+            return getattr(self.response, _ATTRIBUTES[name])
         return getattr(self, name) if name in _NAMES else MISSING
 
 
@@ -175,5 +177,5 @@ _values = attrgetter(*_FIELDS)
 def reader(name: str) -> Callable[[Scope], Any]:
     """A function that reads one name of a scope, as `get` does, but faster."""
     if name in RESPONSE_NAMES:
-        return attrgetter(f"response.{name}")
+        return attrgetter(f"response.{_ATTRIBUTES[name]}")
     return attrgetter(name) if name in _NAMES else lambda scope: scope.get(name)

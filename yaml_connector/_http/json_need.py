@@ -20,7 +20,7 @@ Json = Literal["none", "not empty", "any"]
 """Whether a 2xx must be JSON: never, unless it is empty, or always."""
 
 _ORDER: tuple[Json, ...] = ("none", "not empty", "any")
-_OTHER_SOURCES = frozenset({"text", "headers", "url"})  # what a template may read instead of the body
+_OTHER_SOURCES = frozenset({"text", "headers", "cookies", "url"})  # what a template may read instead of the body
 _READS = re.compile(r"(?<![\w.'\"])body\b(?!\s+is\s+(?:not\s+)?(?:un)?defined\b)")
 
 

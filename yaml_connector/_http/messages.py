@@ -73,6 +73,28 @@ class TransportError(Exception):
         self.may_have_been_processed = may_have_been_processed
 
 
+class JoinedHeaders(Mapping[str, str]):
+    """The headers of a response as expressions see them: equal ones joined, but of `Set-Cookie` the first."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def __getitem__(self, name: str) -> str:
+        values = self._headers.getall(name)
+        return values[0] if len(values) == 1 or name.lower() == "set-cookie" else ", ".join(values)
+
+    def __iter__(self) -> Iterator[str]:
+        names: dict[str, str] = {}
+        for name in self._headers:
+            names.setdefault(name.lower(), name)
+        return iter(names.values())
+
+    def __len__(self) -> int:
+        return len({name.lower() for name in self._headers})
+
+
 class Response(Mapping[str, Any]):
     """The response to a request, parsed when it is asked for.
 
@@ -124,9 +146,24 @@ class Response(Mapping[str, Any]):
                 self._text = self.content.decode("utf-8", "replace")
         return self._text
 
+    @property
+    def size(self) -> int:
+        """The bytes of the content."""
+        return len(self.content)
+
+    @property
+    def joined_headers(self) -> JoinedHeaders:
+        return JoinedHeaders(self.headers)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that the response sets, by name; the last of equal ones counts."""
+        pairs = (cookie.partition(";")[0].partition("=") for cookie in self.headers.getall("Set-Cookie", ()))
+        return {name.strip(): value.strip() for name, equals, value in pairs if equals and name.strip()}
+
     def __getitem__(self, key: str) -> Any:
         if key in ("status", "headers", "body", "text", "url", "saved"):
-            return getattr(self, key)
+            return self.joined_headers if key == "headers" else getattr(self, key)
         raise KeyError(key)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,7 +184,7 @@ class StreamedResponse(Response):
     `keep`: `content` holds afterwards what was streamed.
     """
 
-    __slots__ = ("_first", "_keep", "_source", "_until")
+    __slots__ = ("_first", "_keep", "_source", "_streamed", "_until")
 
     def __init__(self, request: HttpRequest, source: HttpResponse, *, keep: bool) -> None:
         super().__init__(request.method, request.url, source.status, source.headers, b"")
@@ -155,6 +192,12 @@ class StreamedResponse(Response):
         self._keep = keep
         self._first = b""
         self._until = 0.0
+        self._streamed = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of the content, as far as it has come."""
+        return self._streamed or len(self.content)
 
     async def read(self, limit: int) -> bool:
         """Read the whole content; False if it is longer than `limit` bytes."""
@@ -186,6 +229,7 @@ class StreamedResponse(Response):
             yield self._decode(decoder, chunk)
 
     def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+        self._streamed += len(chunk)
         if self._keep:
             self.content += chunk
         return decoder.decode(chunk)

@@ -67,7 +67,7 @@ class EachResponse:
         self.responses = responses
         self.method = responses[-1].method if responses else "GET"
         self.status = [response.status for response in responses]
-        self.headers = [response.headers for response in responses]
+        self.headers = [response.joined_headers for response in responses]
         self.url = [response.url for response in responses]
         keys = dict.fromkeys([*names, *(key for response in responses for key in response.saved)])
         self.saved = {key: [response.saved.get(key) for response in responses] for key in keys}

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._expressions.jinja import REQUEST, Reference
+from yaml_connector._expressions.scope import RESPONSE_NAMES
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.requests import Step
 from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector._text import did_you_mean, short, short_name
 
-ANSWER_NAMES = ("status", "headers", "body", "text", "url")
+ANSWER_NAMES = RESPONSE_NAMES
+STEP_NAMES = ("status", "headers", "body", "text", "url")
 Children = Mapping[str, Any] | None  # what may follow a name; None: anything
 
 
@@ -59,7 +61,7 @@ def saved_names(save: Any) -> Children:
 def step_names(steps: Iterable[Step]) -> dict[str, Children]:
     """`steps` as those that come after these steps see it."""
     return {
-        step.name: None if step.each is not None else {**dict.fromkeys(ANSWER_NAMES), "saved": saved_names(step.save)}
+        step.name: None if step.each is not None else {**dict.fromkeys(STEP_NAMES), "saved": saved_names(step.save)}
         for step in steps
         if step.name
     }

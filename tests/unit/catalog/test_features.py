@@ -16,7 +16,7 @@ from yaml_connector._expressions.compile import compile_condition, compile_extra
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.value_types import SCALARS, ValueType
-from yaml_connector._loading.references import ANSWER_NAMES
+from yaml_connector._loading.references import ANSWER_NAMES, STEP_NAMES
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Model, slots
 from yaml_connector._spec.task_fields import TASK_NAMES
@@ -148,7 +148,7 @@ def test_every_filter_is_used_by_some_spec(name: str) -> None:
         *(f"task.{name}" for name in TASK_NAMES),
         *(f"task.container.{name}" for name in ("image", "args", "env")),
         *ANSWER_NAMES,
-        *(f"steps.*.{name}" for name in (*ANSWER_NAMES, "saved")),
+        *(f"steps.*.{name}" for name in (*STEP_NAMES, "saved")),
     ],
 )
 def test_every_name_is_used_by_some_spec(name: str) -> None:

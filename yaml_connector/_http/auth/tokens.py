@@ -155,7 +155,7 @@ class FetchedAuth:
         self._cache = TokenCache()
         self._renew_if = compile_condition(renew_if) if renew_if is not None else None
         names = self._renew_if.names if self._renew_if is not None else ()
-        self.reads_body = any(name[0] not in ("status", "headers", "url") for name in names)
+        self.reads_body = any(name[0] not in ("status", "headers", "cookies", "url") for name in names)
         self._save = {name: (compile_extraction(item.value), item.sensitive) for name, item in (save or {}).items()}
 
     def _credentials(self, scope: Scope) -> Any:
