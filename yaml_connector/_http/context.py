@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from yaml_connector._clock import clock
@@ -30,7 +30,9 @@ class CallContext:
     the connection's). `about` says in log lines which job this is for. `coalesces`: a request may take the
     response to the same request of another call; only for calls that write nothing. `max_attempts`: how often a
     request is sent at most (default: as the connection's `retry` says). `not_before` is when the API may be asked
-    again, as the responses of this call said (of `monotonic`; 0: at any time).
+    again, as the responses of this call said (of `monotonic`; 0: at any time). `secrets` are all values that are
+    masked, `sensitive` those of them that the spec names, by name (given: the names of the secrets that are masked;
+    default: all).
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class CallContext:
         "not_before",
         "scope",
         "secrets",
+        "sensitive",
     )
 
     def __init__(
@@ -53,6 +56,7 @@ class CallContext:
         *,
         config: Mapping[str, Any],
         secrets: Mapping[str, str | None],
+        sensitive: Collection[str] | None = None,
         files: Files = no_files,
         deadline: float | None = None,
         events: Events = NO_EVENTS,
@@ -63,7 +67,10 @@ class CallContext:
         self.connection = connection
         self.endpoint: Endpoint = connection.fixed_endpoint or connection.endpoint(config)
         self.scope = Scope(config=config, secrets=secrets, env=connection.environment, base_url=self.endpoint.base_url)
-        self.secrets = frozenset(filter(None, secrets.values()))
+        self.sensitive = {
+            name: value for name, value in secrets.items() if value and (sensitive is None or name in sensitive)
+        }
+        self.secrets = frozenset(self.sensitive.values())
         self.files = files
         self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.events = events

@@ -84,6 +84,12 @@ class Redactor:
             start = end + 1
         return masked
 
+    def holds(self, text: str) -> bool:
+        """Tell whether a text has one of the secrets as a whole."""
+        if not self._readable.texts:
+            return False
+        return any(not cut for _, _, cut in self._find(text.encode("utf-8", "surrogatepass")))
+
     def redact_tree(self, value: Any) -> Any:
         """Return a value with all strings in it redacted."""
         if isinstance(value, str):
@@ -101,7 +107,21 @@ class Redactor:
         return self._readable.may_hold(data) or self._compact.may_hold(data.translate(None, LAYOUT))
 
     def _spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Return where secrets are, in order and apart from each other."""
+        """Return where secrets are, in order and apart; one that is cut off goes on to the text's end."""
+        spans: list[tuple[int, int]] = []
+        for start, end, cut in sorted(self._find(data)):
+            while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
+                end += 1
+            if cut and _PARTIAL.match(data, end):
+                end = len(data)
+            if spans and start <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(end, spans[-1][1])
+            else:
+                spans.append((start, end))
+        return spans
+
+    def _find(self, data: bytes) -> list[tuple[int, int, bool]]:
+        """Return where secrets are, and whether they are cut off there."""
         if len(data) <= _SMALL and not self._may_hold(data):
             return []
         found: list[tuple[int, int, bool]] = []
@@ -115,22 +135,7 @@ class Redactor:
             spans, used = forms.find(view.text, budget // 2)
             budget = max(0, budget - used)
             found += [(*view.origin(start, end, wide=self._backslashes), cut) for start, end, cut in spans]
-        return self._joined(data, sorted(found))
-
-    @staticmethod
-    def _joined(data: bytes, found: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
-        """Return the spans, in whole characters, without overlaps; one that is cut off goes on to the text's end."""
-        spans: list[tuple[int, int]] = []
-        for start, end, cut in found:
-            while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
-                end += 1
-            if cut and _PARTIAL.match(data, end):
-                end = len(data)
-            if spans and start <= spans[-1][1]:
-                spans[-1] = spans[-1][0], max(end, spans[-1][1])
-            else:
-                spans.append((start, end))
-        return spans
+        return found
 
     def __repr__(self) -> str:
         return "Redactor(***)"

@@ -30,6 +30,7 @@ from yaml_connector._jobs.steps import Outcome
 from yaml_connector._jobs.time_limit import evaluate_timeout, find_limit
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
+from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
@@ -131,7 +132,7 @@ class JobClient:
             secrets = self.plan.secrets.values(values.secrets, scope)
             context = self._context("create", self.plan, config, secrets, meta.name)
         except (EvaluationError, ConfigError) as problem:
-            known = frozenset(value for value in (*secrets.values(), *values.secrets.values()) if value)
+            known = frozenset(sensitive_values(self.spec, {**values.secrets, **secrets}).values())
             meta.create_error = redactor_for(known).redact(str(problem))
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
@@ -359,6 +360,7 @@ class JobClient:
             plan.connection,
             config=config,
             secrets=secrets,
+            sensitive=plan.secrets.sensitive,
             files=self._files,
             events=events,
             about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",

@@ -71,7 +71,7 @@ class CompiledSpec:
         self.connection: Connection = (
             loaded.connection if loaded else Connection(spec.connection, environment, transport)
         )
-        self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec.secrets, environment)
+        self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec, environment)
         self.create = compile_create(spec.create, spec.task_type_name)
         self.poll = compile_poll(spec)
         self.delete = compile_delete(spec.delete) if spec.delete else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,14 @@ from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.json_need import Json, lacks_json, needed_by, not_json
+from yaml_connector._http.redact import redactor_for
 from yaml_connector._spec.interface import OutputField
+from yaml_connector._spec.secrecy import SHORTEST_HELD
 from yaml_connector.errors import EvaluationError
 
+_LARGE = 2**16  # characters
 _REST = "*"  # the name in the spec for every output that it does not name
 
 
@@ -73,6 +78,49 @@ def read_outputs(
         except EvaluationError as problem:
             problems.append(str(problem))
     return values, problems
+
+
+async def held_secrets(values: Mapping[str, tuple[ValueType, Any]], context: CallContext) -> list[str]:
+    """Return a message for each secret that an output holds: outputs are never masked.
+
+    Long ones are searched in another thread.
+    """
+    if not context.secrets:
+        return []
+    problems = []
+    for name, (_, value) in values.items():
+        text = "\n".join(_texts(value))
+        found = _held(text, context) if len(text) <= _LARGE else await asyncio.to_thread(_held, text, context)
+        problems += [f"the output {name!r} holds {what}" for what in found]
+    return problems
+
+
+def _held(text: str, context: CallContext) -> list[str]:
+    if not redactor_for(context.secrets).holds(text):
+        return []
+    names = {value: name for name, value in context.sensitive.items()}
+    found = [
+        value
+        for value in sorted(context.secrets)
+        if len(value) >= SHORTEST_HELD and redactor_for(frozenset({value})).holds(text)
+    ]
+    named = sorted(names[value] for value in found if value in names)
+    if named:
+        return [f"the value of the secret {name!r}: if it may be seen, say `sensitive: false` there" for name in named]
+    return ["a value of the login: if it is in `save` and may be seen, say `sensitive: false` there"] if found else []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def _read(output: OutputPlan, name: str, kind: ValueType, scope: Scope) -> Any:

@@ -17,7 +17,7 @@ from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.outputs import OutputsPlan, compile_outputs, read_outputs
+from yaml_connector._jobs.outputs import OutputsPlan, compile_outputs, held_secrets, read_outputs
 from yaml_connector._jobs.status import Status, StatusPlan, compile_status, read_links, read_status
 from yaml_connector._jobs.steps import Outcome, StepsPlan, compile_steps, read_step, run_steps
 from yaml_connector._jobs.time_limit import limit_running
@@ -152,13 +152,14 @@ async def _read_result(
         context.events.section("result")
         outcome = await run_steps(steps, context, scope, Outcome(steps=dict(outcome.steps)))
     values, problems = read_outputs(plan.outputs, meta.outputs, outcome.scope(scope))
+    problems += await held_secrets(values, context)
     if problems:
         response = outcome.response
         where = f" (read from {response.method} {response.url})" if response is not None else ""
         status.phase = "FAILED"
         status.message = context.truncate(f"the job succeeded, but {'; '.join(problems)}{where}", _MESSAGE_LENGTH)
     else:
-        status.outputs = {name: (kind, context.redact_tree(value)) for name, (kind, value) in values.items()}
+        status.outputs = values
 
 
 def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError) -> Status:

@@ -8,17 +8,20 @@ from typing import Any
 
 from yaml_connector._expressions.compile import Value, compile_text, parse_text
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import Secret
+from yaml_connector._spec.secrecy import one_value, sensitive_secrets
 from yaml_connector.errors import EvaluationError
 
 LARGEST_SECRET = 64 * 2**10  # characters; all text that leaves a call is searched for them
 
 
 class Secrets:
-    """The secrets that a spec names."""
+    """The secrets that a spec names. `sensitive` are the names of those that are masked."""
 
-    def __init__(self, models: Mapping[str, Secret], environment: Mapping[str, str]) -> None:
-        self._models = models
+    def __init__(self, spec: ConnectorSpec, environment: Mapping[str, str]) -> None:
+        models = self._models = spec.secrets
+        self.sensitive = sensitive_secrets(spec)
         self._environment = environment
         self._files: dict[str, Value] = {
             name: compile_text(model.file) for name, model in models.items() if model.file is not None
@@ -43,8 +46,8 @@ class Secrets:
                 given = self._from_file(name, scope)
             if (given is None or given == "") and model.required:
                 missing.append(self._how_to_give(name, model))
-            values[name] = str(given) if given is not None else None
-            if given is not None and len(str(given)) > LARGEST_SECRET:
+            value = values[name] = one_value(str(given)) if given is not None else None
+            if value is not None and len(value) > LARGEST_SECRET:
                 raise EvaluationError(
                     f"the secret {name!r} has more than {LARGEST_SECRET} characters; give a shorter one, or send it as "
                     "a file input"
@@ -70,8 +73,8 @@ class Secrets:
             stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
             known = self._read.get(path)
             if known is None or known[0] != stamp:
-                with open(path, encoding="utf-8") as handle:
-                    known = self._read[path] = (stamp, handle.read(2**20).rstrip("\r\n"))
+                with open(path, encoding="utf-8", newline="") as handle:
+                    known = self._read[path] = (stamp, handle.read(2**20))
             return known[1]
         except (OSError, UnicodeDecodeError):
             return None

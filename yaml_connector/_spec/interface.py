@@ -64,6 +64,13 @@ class Secret(Model):
     ] = None
     description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
     required: Annotated[bool, Field(description="If false, the secret may be missing, and is null then.")] = True
+    sensitive: Annotated[
+        bool | None,
+        Field(
+            description="If false, the value is not masked, and outputs may hold it. The default is true, but false "
+            "for a secret that is only used as `username`, `client_id`, `access_key_id` or `key_id` of `auth`."
+        ),
+    ] = None
 
 
 def _short_type(value: Any) -> Any:

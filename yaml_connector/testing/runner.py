@@ -22,6 +22,7 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import read_links
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import Path
+from yaml_connector._spec.secrecy import sensitive_secrets, sensitive_values
 from yaml_connector.errors import Diagnostic, YamlConnectorError
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
@@ -169,9 +170,10 @@ class _Run:
         return JobClient(self.spec, environment=given.env, transport=transport, files=files, events=self.coverage)
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
-        yield from self.secrets.values()
-        for secret in self.spec.spec.secrets.values():
-            if secret.env is not None and secret.env in given.env:
+        yield from sensitive_values(self.spec.spec, self.secrets).values()
+        names = sensitive_secrets(self.spec.spec)
+        for name, secret in self.spec.spec.secrets.items():
+            if name in names and secret.env is not None and secret.env in given.env:
                 yield given.env[secret.env]
 
     # --- one call ---------------------------------------------------------------------------------------------------

@@ -220,8 +220,34 @@ class TestTheResult:
         assert status.outputs["x"][1] == 9
 
 
-def test_a_secret_in_an_output_is_masked() -> None:
-    api = FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "done", "x": {"k": ["my-planted-secret"]}}})
+HELD = "my-planted-secret"
+
+
+@pytest.mark.parametrize(
+    "value", [HELD, {"k": [HELD]}, {f"x-{HELD}": 1}, f"https://x.test/?key={HELD.replace('-', '%2d')}"]
+)
+def test_an_output_that_holds_a_secret_fails_the_job(value: Any) -> None:
+    api = FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "done", "x": value}})
     driver = Driver(api, secrets={"k": {}}, outputs={"x": {"type": "any", "value": "$.x"}})
-    driver.create(secrets={"k": "my-planted-secret"}, outputs={"x": "any"})
-    assert driver.get().outputs["x"][1] == {"k": ["***"]}
+    driver.create(secrets={"k": HELD}, outputs={"x": "any"})
+    status = driver.get()
+    assert status.phase == "FAILED"
+    assert "the output 'x' holds the value of the secret 'k'" in (status.message or "")
+    assert "`sensitive: false`" in (status.message or "")
+    assert HELD not in str(status)
+
+
+@pytest.mark.parametrize(
+    ("secret", "value", "field"),
+    [
+        ("my-planted-secret", "my-planted-secret", {"sensitive": False}),
+        ("my-planted-secret", "my-planted-secre my-planted", {}),
+        ("short", "a short text", {}),
+    ],
+    ids=["not sensitive", "only a part", "short"],
+)
+def test_an_output_is_never_changed(secret: str, value: str, field: dict[str, Any]) -> None:
+    api = FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "done", "x": value}})
+    driver = Driver(api, secrets={"k": field}, outputs={"x": {"type": "any", "value": "$.x"}})
+    driver.create(secrets={"k": secret}, outputs={"x": "any"})
+    assert driver.get().outputs["x"][1] == value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
+from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector.errors import TransientError
 
 _CREDENTIAL_HEADERS = frozenset(
@@ -33,15 +34,15 @@ class RecordedExchange:
 
 
 class Recorder(Events):
-    """Keeps the exchanges of the calls whose events it receives. `secrets` are values to mask from the start."""
+    """Keeps the exchanges of the calls whose events it receives. `secrets` are those that are known from the start."""
 
     records = True
 
-    def __init__(self, spec: ConnectorSpec, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, spec: ConnectorSpec, secrets: Mapping[str, str | None] | None = None) -> None:
         own = masked_headers(spec)
         self._credential_headers = _CREDENTIAL_HEADERS | {name.lower() for name in own}
         self._exchanges: list[RecordedExchange] = []
-        self.secrets = frozenset(filter(None, secrets))
+        self.secrets = frozenset(sensitive_values(spec, secrets or {}).values())
         """Every secret that is known so far: given, read, or fetched."""
 
     def secret(self, value: str) -> None:
@@ -111,6 +112,12 @@ def _body_lines(body: Any) -> list[str]:
 class RecordingJobClient(Recorder, JobClient):
     """A job client that records its own events, and reads local files. `secrets` as of `Recorder`."""
 
-    def __init__(self, loaded: LoadedSpec, secrets: Iterable[str] = (), *, transport: Transport | None = None) -> None:
+    def __init__(
+        self,
+        loaded: LoadedSpec,
+        secrets: Mapping[str, str | None] | None = None,
+        *,
+        transport: Transport | None = None,
+    ) -> None:
         Recorder.__init__(self, loaded.spec, secrets)
         JobClient.__init__(self, loaded, transport=transport, files=local_files(), events=self)

@@ -26,6 +26,7 @@ from yaml_connector._jobs.secret_values import Secrets
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import slots
+from yaml_connector._spec.secrecy import sensitive_secrets
 from yaml_connector.cli._live.recorder import Recorder
 from yaml_connector.errors import EvaluationError, YamlConnectorError
 
@@ -56,7 +57,7 @@ class Preflight:
         self.given = secrets
         self.steps: list[Step] = []
         self.exchanged: list[str] = []
-        self.recorder = Recorder(loaded.spec, secrets.values())
+        self.recorder = Recorder(loaded.spec, secrets)
         self.connection = Connection(loaded.spec.connection, os.environ)
 
     @property
@@ -168,7 +169,7 @@ class Preflight:
             return {}
         scope = Scope(inputs={}, config=self.config, task={})
         try:
-            values = Secrets(self.loaded.spec.secrets, os.environ).values(self.given, scope)
+            values = Secrets(self.loaded.spec, os.environ).values(self.given, scope)
         except EvaluationError as problem:
             hint = " (here: --secret NAME=env:VARIABLE)" if "is missing" in str(problem) else ""
             raise self._wrong("secrets", f"{problem}{hint}") from None
@@ -190,7 +191,13 @@ class Preflight:
         if request is None:
             self._skip("credentials", "not tried: the spec has no connection.check (a request without side effects)")
             return
-        context = CallContext(self.connection, config=self.config, secrets=secrets, events=self.recorder)
+        context = CallContext(
+            self.connection,
+            config=self.config,
+            secrets=secrets,
+            sensitive=sensitive_secrets(self.loaded.spec),
+            events=self.recorder,
+        )
         try:
             with redacted_errors(context):
                 response = await client.send(context, compile_request(request), context.scope, SuccessCriteria())

@@ -67,7 +67,7 @@ def record(
     calls: list[CallRecord] = []
 
     async def drive() -> tuple[Ended, RecordingJobClient]:
-        client = RecordingJobClient(loaded, values.secrets.values())
+        client = RecordingJobClient(loaded, values.secrets)
         return await InteractiveRun(client, values, Timeline().tell, remember=calls.append).run(), client
 
     ended, client = asyncio.run(drive())

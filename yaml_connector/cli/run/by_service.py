@@ -12,5 +12,5 @@ class RecordedServiceJob(Recorder, ServiceJobClient):
     """A job of the service at an address. Raises CallError if none answers there."""
 
     def __init__(self, address: str, loaded: LoadedSpec, values: CreateValues) -> None:
-        Recorder.__init__(self, loaded.spec, values.secrets.values())
+        Recorder.__init__(self, loaded.spec, values.secrets)
         ServiceJobClient.__init__(self, address, loaded, values)

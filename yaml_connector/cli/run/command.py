@@ -85,7 +85,7 @@ def run(
 
             client = RecordedServiceJob(service, loaded, values)
         else:
-            client = RecordingJobClient(loaded, values.secrets.values())
+            client = RecordingJobClient(loaded, values.secrets)
         running = InteractiveRun(client, values, Timeline(quiet=as_json).tell, verbose=verbose, timeout=limit)
         return await running.run(), client
 

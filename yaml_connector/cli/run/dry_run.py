@@ -65,7 +65,7 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
     for adopt in dict.fromkeys((spec.create.adopt, None)):
         create = spec.create.model_copy(update={"adopt": adopt})
         part = spec.model_copy(update={"connection": connection, "create": create})
-        recorder = Recorder(spec, values.secrets.values())
+        recorder = Recorder(spec, values.secrets)
         client = JobClient(replace(loaded, spec=part), transport=_NullTransport(), files=local_files(), events=recorder)
         try:
             meta = await client.create(values)
