@@ -11,7 +11,7 @@ from typing import Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.json_text import parse_json
+from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 
 Body = bytes | Callable[[], AsyncIterator[bytes]] | None
@@ -176,6 +176,20 @@ class Response(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 6
+
+
+class DerivedResponse(Response):
+    """A response whose body was made of others: one item of a batch, or what many pages have together."""
+
+    __slots__ = ()
+
+    def __init__(self, last: Response, body: Any) -> None:
+        super().__init__(last.method, last.url, last.status, last.headers, b"")
+        self.body = body
+
+    @property
+    def text(self) -> str:
+        return to_json(self.body)
 
 
 class StreamedResponse(Response):

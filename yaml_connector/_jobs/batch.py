@@ -21,12 +21,12 @@ from urllib.parse import quote
 from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.json_text import as_text, to_json
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.events import Events
-from yaml_connector._http.messages import Response
+from yaml_connector._http.messages import DerivedResponse, Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.sections import Batch
@@ -226,26 +226,12 @@ class Batcher:
             with suppress(EvaluationError):  # of this item; its job is asked for alone
                 identity = self._id.first(read.with_names(item=item))
                 if identity is not None and (job_id := as_text(identity)) in asked_for:
-                    answers[job_id] = Answer(_Item(response, item), not_before=context.not_before)
+                    answers[job_id] = Answer(DerivedResponse(response, item), not_before=context.not_before)
         return answers
 
 
 class _Refused(Exception):
     """The request cannot be made with these ids, or the API refuses it: one of them may be the reason."""
-
-
-class _Item(Response):
-    """An item as the response for its job: it is the body, the rest is the batch's."""
-
-    __slots__ = ()
-
-    def __init__(self, whole: Response, item: Any) -> None:
-        super().__init__(whole.method, whole.url, whole.status, whole.headers, b"")
-        self.body = item
-
-    @property
-    def text(self) -> str:
-        return to_json(self.body)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -21,11 +21,11 @@ from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.json_need import Json, needed_by, strongest
-from yaml_connector._http.messages import Response
+from yaml_connector._http.messages import DerivedResponse, Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector.errors import CallError, TransientError
+from yaml_connector.errors import CallError, PermanentError, TransientError
 
 Resend = Callable[[TransientError], Awaitable[bool]]
 
@@ -45,6 +45,7 @@ class StepPlan:
     each: Extraction | None
     follow: Extraction | None
     follow_for: float
+    collect: Extraction | None
     names: frozenset[Reference]
 
 
@@ -144,7 +145,8 @@ def compile_step(
         not_found=not_found,
     )
     saved = step.save.values() if isinstance(step.save, dict) else [step.save]
-    readers = [*criteria.conditions, follow, *map(compile_extraction, saved)]
+    collect = compile_extraction(step.collect) if step.collect is not None else None
+    readers = [*criteria.conditions, follow, collect, *map(compile_extraction, saved)]
     if json is None:  # a condition may read the body of an error
         readers = readers[len(criteria.conditions) :]
     needs = [json or "none", *(needed_by(reader, step.name) for reader in readers)]
@@ -160,8 +162,9 @@ def compile_step(
         each=each,
         follow=follow,
         follow_for=step.follow_for,
+        collect=collect,
         names=request.names.union(
-            *(part.names for part in (*criteria.conditions, when, save, each, follow) if part is not None),
+            *(part.names for part in (*criteria.conditions, when, save, each, follow, collect) if part is not None),
         ),
     )
 
@@ -231,7 +234,9 @@ async def _run_step(
     context.events.step(step.name)
     until = clock().monotonic() + step.follow_for if step.follow is not None else 0.0
     response = await client.send(context, step.request, scope, step.criteria, should_resend=should_resend)
-    if step.follow is not None and step.follow_request is not None:
+    if step.collect is not None:
+        response = await _collect(step, context, scope, response, until)
+    elif step.follow is not None and step.follow_request is not None:
         while (link := step.follow.first(scope.with_response(response))) is not None and link != "":
             url = outcome.cursor = resolve_url(response.url, str(link))
             if clock().monotonic() >= until:
@@ -241,3 +246,38 @@ async def _run_step(
     if step.save is not None:
         response.saved = step.save.evaluate(scope.with_response(response)) or {}
     return response
+
+
+async def _collect(step: StepPlan, context: CallContext, scope: Scope, page: Response, until: float) -> Response:
+    """Read on from the first page to the last; return a response whose body is the list of what all pages have.
+
+    Raises TransientError if that is cut short: by the time `until` of the clock's `monotonic`, the largest response, or
+    a page that is refused. A shorter list would look like the whole.
+    """
+    assert step.collect is not None
+    assert step.follow is not None
+    assert step.follow_request is not None
+    items: list[Any] = []
+    size, largest = 0, context.connection.spec.max_response
+    while True:
+        seen = scope.with_response(page)
+        items += step.collect.every(seen)
+        size += page.size
+        if size > largest:
+            raise _cut_short(context, page, f"its pages have more than {largest / 2**20:.3g} MiB (max_response)")
+        link = step.follow.first(seen)
+        if link is None or link == "":
+            return DerivedResponse(page, items)
+        if clock().monotonic() >= until:
+            raise _cut_short(context, page, f"there are pages left after {step.follow_for:g} s (follow_for)")
+        following = scope.with_names(follow_url=resolve_url(page.url, str(link))).with_response(page)
+        try:
+            page = await client.send(context, step.follow_request, following, step.criteria)
+        except PermanentError as failure:
+            raise TransientError(str(failure), may_have_been_processed=False, status=failure.status) from None
+
+
+def _cut_short(context: CallContext, page: Response, why: str) -> TransientError:
+    return TransientError(
+        context.describe(page, f"was not read to the last page: {why}"), may_have_been_processed=False
+    )

@@ -19,7 +19,7 @@ from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
 # those that say more than a request
-_STEP_FIELDS = frozenset({"if", "success", "error", "retry_if", "each", "follow", "save"})
+_STEP_FIELDS = frozenset({"if", "success", "error", "retry_if", "each", "follow", "collect", "save"})
 
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:

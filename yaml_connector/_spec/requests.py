@@ -187,6 +187,19 @@ class Step(Model):
     follow_for: Annotated[Duration, Field(description="How long to follow pages, counted from the first request.")] = (
         3.0
     )
+    collect: Annotated[
+        ReadExtract,
+        Field(
+            description="With `follow`: what to take from each page. The step's body is the list of all of it.",
+            examples=["$.items[*]"],
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _collect_follows(self) -> Step:
+        if self.collect is not None and self.follow is None:
+            raise ValueError("collect takes something from each page, so it needs follow: where the next page is")
+        return self
 
 
 class NamedStep(Step):
@@ -213,7 +226,9 @@ class Calls(Step):
         if (self.request is None) == (self.steps is None):
             raise ValueError("give either request or steps")
         if self.steps is not None:
-            self._check_steps_alone(("if", "success", "error", "retry_if", "optional", "each", "follow", "follow_for"))
+            self._check_steps_alone(
+                ("if", "success", "error", "retry_if", "optional", "each", "follow", "follow_for", "collect")
+            )
 
     def _check_steps_alone(self, names: tuple[str, ...]) -> None:
         for name in names:

@@ -243,7 +243,7 @@ class Logs(Calls):
         if self.each is not None and self.steps is not None:
             if self.request is None:
                 raise ValueError("each needs a request beside the steps, made for each item")
-            self._check_steps_alone(("follow", "follow_for"))
+            self._check_steps_alone(("follow", "follow_for", "collect"))
             return
         super()._check_calls()
 

@@ -419,3 +419,10 @@ def test_two_links_without_a_condition_have_different_names() -> None:
     data["get"]["links"].append({"name": "Log", "url": "$.e"})
     (found,) = problems(json.dumps(data))
     assert "get: two links are called 'Log'; Flyte shows one of them, so give one an `if`" in found
+
+
+def test_collect_needs_follow() -> None:
+    data = _everything()
+    data["get"]["steps"][0]["collect"] = "$.items[*]"
+    (found,) = problems(json.dumps(data))
+    assert "collect takes something from each page, so it needs follow" in found

@@ -176,6 +176,8 @@ def _step(step: Step, number: str) -> Iterator[str]:
         yield f"     sent again if {step.retry_if}"
     if step.follow is not None:
         yield f"     then its next page, {_short(step.follow)}, for at most {duration_text(step.follow_for)}"
+    if step.collect is not None:
+        yield f"     taking {_short(step.collect)} from each page"
     if step.optional:
         yield "     skipped if it fails"
 

@@ -1,0 +1,107 @@
+"""`follow` with `collect`: the list of what all pages have, whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.fake_api import BASE, Driver, FakeApi, job, reply
+from yaml_connector.errors import TransientError
+
+GET: dict[str, Any] = {
+    "request": "GET /jobs",
+    "follow": "$.next",
+    "collect": "$.jobs[*]",
+    "phase": {"path": "${{ (body | find('id', job.id)).state }}", "map": {"RUNNING": ["on"], "SUCCEEDED": ["done"]}},
+    "info": {"all": "$[*].id"},
+    "message": "${{ text | bytelen }}",
+}
+
+
+def page(*ids: int, following: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"jobs": [{"id": name, "state": "done"} for name in ids], "next": following, **more}
+
+
+def test_the_body_is_the_list_of_all_pages() -> None:
+    pages = {"GET /jobs": page(1, 2, following="/p2"), "GET /p2": page(following="p3"), "GET /p3": page(7)}
+    driver = job(pages, get=GET)
+    for _ in range(2):  # each call begins with the first page
+        status = driver.get()
+        assert (status.phase, status.info) == ("SUCCEEDED", {"all": [1, 2, 7]})
+        assert driver.api.calls == ["GET /jobs", "GET /p2", "GET /p3"]
+        driver.api.sent.clear()
+
+
+def test_one_page_is_a_list_too() -> None:
+    assert job({"GET /jobs": page(7, following="")}, get=GET).get().info == {"all": [7]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (404, "answered 404"),
+        (403, "answered 403"),
+        (500, "answered 500"),
+        (reply(200, html="<p>"), "no JSON"),
+        ({"jobs": [], "next": "https://elsewhere.test/"}, "elsewhere.test"),
+    ],
+)
+def test_a_later_page_that_cannot_be_read_makes_the_job_unreadable(answer: Any, said: str) -> None:
+    status = job({"GET /jobs": page(7, following="/p2"), "GET /p2": answer}, get=GET).get()
+    assert status.phase == "RUNNING"
+    assert "unreadable since" in (status.message or "")
+    assert said in (status.message or "")
+
+
+def test_pages_without_end_are_cut_short_by_their_time() -> None:
+    def slow(request: Any) -> Any:
+        driver.clock.move(1)
+        return page(7, following="/jobs")
+
+    driver = job({"GET /jobs": slow}, get={**GET, "follow_for": "2s"})
+    assert "not read to the last page: there are pages left after 2 s (follow_for)" in (driver.get().message or "")
+    assert len(driver.api.sent) == 2
+
+
+def test_pages_that_are_larger_together_than_one_response_may_be_are_cut_short() -> None:
+    answer = page(7, following="/jobs", filler="x" * 400)
+    driver = job({"GET /jobs": answer}, get=GET, connection={"base_url": BASE, "max_response": "1KiB"})
+    assert "its pages have more than 0.000977 MiB (max_response)" in (driver.get().message or "")
+    assert len(driver.api.sent) == 3
+
+
+class TestALookUpOverPages:
+    CREATE: dict[str, Any] = {
+        "request": {"method": "POST", "path": "/jobs"},
+        "job_id": "$.id",
+        "adopt": {
+            "request": "GET /jobs",
+            "follow": "$.next",
+            "collect": "$.jobs[*]",
+            "job_id": "${{ (body | find('name', task.key)).id }}",
+        },
+    }
+
+    def create(self, **pages: Any) -> tuple[Driver, Any]:
+        routes = {f"GET /{name}": answer for name, answer in pages.items()}
+        driver = Driver(FakeApi({**routes, "POST /jobs": {"id": 99}}), create=self.CREATE)
+        return driver, driver.create
+
+    def test_finds_the_job_on_a_later_page(self) -> None:
+        later = {"jobs": [{"id": 8, "name": "task-key-1"}], "next": None}
+        driver, create = self.create(jobs=page(1, following="/p2"), p2=later)
+        assert create().id == "8"
+        assert "POST /jobs" not in driver.api.calls
+
+    def test_submits_if_no_page_has_it(self) -> None:
+        _, create = self.create(jobs=page(1, following="/p2"), p2=page(2))
+        assert create().id == "99"
+
+    @pytest.mark.parametrize("answer", [404, 500])
+    def test_submits_nothing_if_a_later_page_cannot_be_read(self, answer: int) -> None:
+        """A 404 of the first page says that there is no job; of a later one it says nothing."""
+        driver, create = self.create(jobs=page(1, following="/p2"), p2=answer)
+        with pytest.raises(TransientError):
+            create()
+        assert "POST /jobs" not in driver.api.calls
