@@ -18,6 +18,7 @@ from yaml_connector._http.hosts import is_forbidden_address
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
+from yaml_connector._http.wire_limits import bound_what_arrives
 from yaml_connector.errors import EvaluationError
 
 Fetched = tuple[int, Headers, bytes | None]
@@ -68,6 +69,7 @@ class AiohttpTransport(Transport):
             limit_per_host=self._limit,
             resolver=_GuardedResolver(self._resolver),
         )
+        bound_what_arrives(connector)
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
         )
