@@ -30,7 +30,7 @@ from yaml_connector._loading.shared_type import SHARED_VARIABLE
 from yaml_connector.cli.main import cli
 from yaml_connector.flyte.admission import check_request
 from yaml_connector.flyte.connector import JobResourceMeta
-from yaml_connector.flyte.files import open_file
+from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.routing import JobRouter, prepare
 
 HTTPS = {"base_url": "https://api.test"}
@@ -88,7 +88,7 @@ def output_of(answer: dict[str, Any]) -> str:
 
 def unreadable_file() -> str:
     """A create that sends a file which is not there, with the service's own reader of files."""
-    connector = JobClient(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=open_file)
+    connector = JobClient(loaded(spec_data(**UPLOAD)), transport=FakeApi({}).transport, files=FlyteFiles())
     values = CreateValues(inputs={"data": "/nowhere/in.csv"}, task={"key": "k"})
     return str(run(connector.create(values)).create_error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus
@@ -12,7 +12,7 @@ from yaml_connector._expressions.compile import Value, compile_text, compile_tre
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, json_bytes
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.files import Files
+from yaml_connector._http.files import Files, StreamedBody
 from yaml_connector._http.messages import Body
 from yaml_connector._spec.requests import Part, Request
 from yaml_connector.errors import EvaluationError
@@ -55,8 +55,7 @@ def _text_body(value: Value) -> BuildBody:
 
 def _file_body(value: Value) -> BuildBody:
     def build(scope: Scope, files: Files) -> Built:
-        uri = as_text(value.evaluate(scope))
-        return (lambda: files(uri)), "application/octet-stream"
+        return StreamedBody([as_text(value.evaluate(scope))], files), "application/octet-stream"
 
     return build
 
@@ -91,15 +90,7 @@ class _Multipart:
         if not any(isinstance(piece, _FilePart) for piece in pieces):
             return b"".join(piece for piece in pieces if isinstance(piece, bytes)), kind
 
-        async def stream() -> AsyncIterator[bytes]:
-            for piece in pieces:
-                if isinstance(piece, bytes):
-                    yield piece
-                else:
-                    async for chunk in files(piece.uri):
-                        yield chunk
-
-        return stream, kind
+        return StreamedBody([piece.uri if isinstance(piece, _FilePart) else piece for piece in pieces], files), kind
 
 
 def _quoted(text: Any) -> str:
@@ -137,9 +128,12 @@ def _compile_multipart(raw: Any) -> tuple[BuildBody, frozenset[Reference]]:
             else:
                 value = part.evaluate(scope) if isinstance(part, Value) else part
                 values = dict(value) if isinstance(value, Mapping) else {"content": value}
-            content = _FilePart(as_text(values["file"])) if values.get("file") is not None else values.get("content")
-            if content is not None:
-                body.add(name, content, values.get("filename"), values.get("content_type"))
+            key = "file" if values.get("file") is not None else "content"
+            items = values.get(key)
+            for item in items if isinstance(items, list) else (items,):  # one part for each item of a list
+                if item is not None:
+                    content = _FilePart(as_text(item)) if key == "file" else item
+                    body.add(name, content, values.get("filename"), values.get("content_type"))
         return body.finish(files)
 
     return build, names

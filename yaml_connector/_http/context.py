@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.events import NO_EVENTS, EventFanOut, Events
-from yaml_connector._http.files import Files, no_files
+from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import Endpoint
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import redactor_for
@@ -57,7 +57,7 @@ class CallContext:
         config: Mapping[str, Any],
         secrets: Mapping[str, str | None],
         sensitive: Collection[str] | None = None,
-        files: Files = no_files,
+        files: Files = NO_FILES,
         deadline: float | None = None,
         events: Events = NO_EVENTS,
         about: str = "",

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url, resolve_url
 from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
@@ -179,6 +180,8 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
             signing = connection.auth.sign(sent, context, login)
             if signing is not None:
                 await signing
+    if isinstance(sent.body, StreamedBody) and (size := await sent.body.size()) is not None:
+        sent.headers["Content-Length"] = str(size)  # not chunked: object stores want that
     if connection.limiter is not None:
         context.events.rate_limited(await connection.limiter.wait(context.deadline))
     return sent

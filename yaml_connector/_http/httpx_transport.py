@@ -15,6 +15,7 @@ import httpx
 from multidict import CIMultiDict
 
 from yaml_connector._http.extras import import_extra
+from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import is_forbidden_address, parse_url
 from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
@@ -48,7 +49,7 @@ class HttpxTransport(Transport):
             request.method,
             request.url,
             headers=self._headers(request),
-            content=request.body() if callable(request.body) else request.body,
+            content=request.body.read() if isinstance(request.body, StreamedBody) else request.body,
             # a request without a connection is known not to have been sent, so that ends first
             extensions={"timeout": {"connect": limit * 0.95, "pool": limit * 0.95, "read": limit, "write": limit}},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
+from yaml_connector._http.files import StreamedBody
 
-Body = bytes | Callable[[], AsyncIterator[bytes]] | None
+Body = bytes | StreamedBody | None
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
@@ -22,7 +23,7 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 class HttpRequest:
     """A request. Any part of it may hold secrets, so its repr shows nothing.
 
-    `url` is complete and, once it is sent, checked. A streamed `body` is a function that opens it, anew for a retry.
+    `url` is complete and, once it is sent, checked. A streamed `body` is read anew for a retry.
     `at_base`: the URL is the connection's base URL with a quoted path, so its host needs no check. `begin`: the seconds
     within which a streamed response must begin. `token`: the fetched token that it was signed with.
     """

@@ -23,7 +23,7 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.body_template import BuildBody, as_mapping, compile_body
-from yaml_connector._http.files import Files, no_files
+from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import resolve_url
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._spec.fields import has_dot_segments
@@ -56,7 +56,7 @@ class RequestPlan:
     reads_login: bool  # it has values of the login's response: `auth.*`
     names: frozenset[Reference]
 
-    def build(self, scope: Scope, base_url: str, files: Files = no_files) -> HttpRequest:
+    def build(self, scope: Scope, base_url: str, files: Files = NO_FILES) -> HttpRequest:
         """Build the request for these values; the connection's headers and credentials are added later.
 
         Raises EvaluationError if a value cannot be evaluated or sent.

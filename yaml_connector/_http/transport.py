@@ -14,12 +14,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
+from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import is_forbidden_address
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.wire_limits import bound_what_arrives
 from yaml_connector.errors import EvaluationError
+
+# Bytes of a line, and fields, of a response's head: signed URLs and content policies are long.
+_LONGEST_HEADER = 72 * 1024
+_MOST_HEADERS = 1100
 
 Fetched = tuple[int, Headers, bytes | None]
 
@@ -71,7 +76,13 @@ class AiohttpTransport(Transport):
         )
         bound_what_arrives(connector)
         session = self._sessions[loop] = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+            skip_auto_headers=("Content-Type",),  # a request without a body has no type
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            max_headers=_MOST_HEADERS,
         )
         return session
 
@@ -80,7 +91,7 @@ class AiohttpTransport(Transport):
         session = self._sessions.get(loop)
         if session is None or session.closed:
             session = self._new_session(loop)
-        body: Any = request.body() if callable(request.body) else request.body
+        body: Any = request.body.read() if isinstance(request.body, StreamedBody) else request.body
         return session.request(
             request.method,
             _url(request.url),

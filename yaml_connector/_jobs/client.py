@@ -13,7 +13,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext, redact_error, redacted_errors
 from yaml_connector._http.events import EventFanOut, Events
-from yaml_connector._http.files import Files, no_files
+from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import call_log, metrics
@@ -50,7 +50,7 @@ class JobClient:
         *,
         environment: Mapping[str, str] | None = None,
         transport: Transport | None = None,
-        files: Files = no_files,
+        files: Files = NO_FILES,
         events: Events | None = None,
         signer: Signer = UNSIGNED,
     ) -> None:

@@ -33,7 +33,7 @@ from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
-from yaml_connector.flyte.files import open_file
+from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.flyte.task_context import TaskContext
 
@@ -79,7 +79,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         self.task_type_name = spec.task_type_name
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
-        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=open_file, signer=signer)
+        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=FlyteFiles(), signer=signer)
         self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(

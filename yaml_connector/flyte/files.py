@@ -6,8 +6,11 @@ read object stores alone, and only below the prefixes that its operator gives. A
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import unquote
 
 from yaml_connector._text import short
@@ -39,16 +42,29 @@ def restrict_files(prefixes: str) -> None:
     _allowed = tuple(prefix.rstrip("/") + "/" for prefix in wanted)
 
 
-async def open_file(uri: str) -> AsyncIterator[bytes]:
-    """Read the content of a file, piece by piece. Raises EvaluationError if it cannot be read."""
+class FlyteFiles:
+    """Reads files through Flyte's file layer."""
+
+    async def size(self, uri: str) -> int | None:
+        async with _opened(uri) as handle:
+            return int(await handle.seek(0, os.SEEK_END))
+
+    async def read(self, uri: str) -> AsyncIterator[bytes]:
+        async with _opened(uri) as handle:
+            while chunk := await handle.read(_CHUNK):
+                yield bytes(chunk)
+
+
+@asynccontextmanager
+async def _opened(uri: str) -> AsyncIterator[Any]:
+    """Open a file. Raises EvaluationError if it cannot be read, also while it is."""
     from flyte.io import File
 
     check_place(uri)
     try:
         async with File.from_existing_remote(uri).open("rb") as handle:
-            while chunk := await handle.read(_CHUNK):
-                yield bytes(chunk)
-    except EvaluationError:
+            yield handle
+    except (EvaluationError, GeneratorExit):
         raise
     except Exception as error:  # whatever a store's library raises; its text may hold anything
         name = type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any
 
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.files import local_files
+from yaml_connector._http.files import LocalFiles
 from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.redact import Redactor
 from yaml_connector._jobs.client import JobClient
@@ -165,7 +165,7 @@ class _Run:
 
     def start(self, given: Fixtures) -> JobClient:
         """Return a connector with an empty cache."""
-        files = local_files(os.path.dirname(self.loaded.file))
+        files = LocalFiles(os.path.dirname(self.loaded.file))
         transport = HttpxTransport(self.transport)
         return JobClient(self.spec, environment=given.env, transport=transport, files=files, events=self.coverage)
 

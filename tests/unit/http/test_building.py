@@ -304,15 +304,29 @@ class TestMultipart:
             )
 
     def test_streams_files_between_its_fields(self) -> None:
-        async def files(uri: str) -> Any:
-            for chunk in (b"con", uri.encode()):
-                yield chunk
+        class Contents:
+            async def size(self, uri: str) -> int | None:
+                return 3 + len(uri)
+
+            async def read(self, uri: str) -> Any:
+                for chunk in (b"con", uri.encode()):
+                    yield chunk
 
         api = FakeApi({"POST /": 200})
         request = {"method": "POST", "path": "/", "multipart": {"a": "1", "f": {"filename": "x", "file": "s3://f"}}}
         sender = Sender(api)
-        sender.send(request, files=files)
+        sender.send(request, files=Contents())
         assert b"\r\n\r\ncons3://f\r\n--" in api.sent[0].content
+        assert int(api.sent[0].headers["Content-Length"]) == len(api.sent[0].content)
+
+    def test_gives_one_part_for_each_item_of_a_list(self) -> None:
+        request = built(
+            {"method": "POST", "path": "/", "multipart": {"tag": "${{ tags }}", "a": "1"}}, tags=["x", "y", None]
+        )
+        assert isinstance(request.body, bytes)
+        assert request.body.count(b'name="tag"') == 2
+        assert b'name="tag"\r\n\r\nx\r\n' in request.body
+        assert b'name="tag"\r\n\r\ny\r\n' in request.body
 
 
 class TestAMethod:

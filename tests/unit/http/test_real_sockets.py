@@ -21,7 +21,7 @@ from tests.support.sending import Sender
 from yaml_connector._clock import Clock
 from yaml_connector._http.messages import Response
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector.errors import PermanentError, TransientError
+from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -133,25 +133,84 @@ def test_any_text_reaches_the_server_as_one_segment_and_one_parameter() -> None:
 
 def test_a_file_is_streamed_from_its_start_for_each_attempt() -> None:
     received: list[bytes] = []
+    lengths: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
         received.append(await request.read())
+        lengths.append(request.headers.get("Content-Length"))
         return web.Response(status=503 if len(received) == 1 else 200)
 
-    async def files(uri: str) -> AsyncIterator[bytes]:
-        for number in range(100):
-            yield b"%d," % number
+    class Contents:
+        async def size(self, uri: str) -> int | None:
+            return 290
+
+        async def read(self, uri: str) -> AsyncIterator[bytes]:
+            for number in range(100):
+                yield b"%d," % number
 
     async def main() -> None:
         async with serving(handler) as url:
             transport = AiohttpTransport(max_connections=1)
             sender = Sender(transport, base_url=url, clock=Clock(), retry={"initial_delay": "1ms"})
-            await sender.send_now({"method": "PUT", "path": "/", "file": "s3://f"}, files=files)
+            await sender.send_now({"method": "PUT", "path": "/", "file": "s3://f"}, files=Contents())
             await transport.close()
 
     run(main())
     assert len(received) == 2
     assert received[0] == received[1] == b"".join(b"%d," % number for number in range(100))
+    assert lengths == ["290", "290"]
+
+
+@pytest.mark.parametrize("said", [3, 9])
+def test_a_file_that_has_another_size_than_was_said_is_an_error_and_does_not_hang(said: int) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    class Contents:
+        async def size(self, uri: str) -> int | None:
+            return said
+
+        async def read(self, uri: str) -> AsyncIterator[bytes]:
+            yield b"123456"
+
+    async def main() -> None:
+        async with serving(handler) as url:
+            transport = AiohttpTransport(max_connections=1)
+            sender = Sender(transport, base_url=url, clock=Clock(), retry={"max_attempts": 1})
+            with pytest.raises(EvaluationError, match="the file s3://f changed while it was sent"):
+                await sender.send_now({"method": "PUT", "path": "/", "file": "s3://f"}, files=Contents())
+            await transport.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_request_without_a_body_names_no_content_type(method: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"type": request.headers.get("Content-Type")})
+
+    async def main() -> None:
+        async with serving(handler) as url:
+            assert (await ask(url, f"{method} /")).body["type"] is None
+            named = {"method": method, "path": "/", "headers": {"Content-Type": "application/x-own"}}
+            assert (await ask(url, named)).body["type"] == "application/x-own"
+
+    run(main())
+
+
+def test_a_head_of_long_lines_and_many_fields_is_read() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        headers = {f"X-{number}": "x" for number in range(1000)}
+        return web.json_response({"id": 7}, headers={**headers, "Location": "/jobs/7?sig=" + "y" * 60_000})
+
+    async def main() -> None:
+        async with serving(handler) as url:
+            answer = await ask(url, "POST /")
+            assert answer.body == {"id": 7}
+            assert len(answer.headers["Location"]) > 60_000
+
+    run(main())
 
 
 class TestAServerThat:

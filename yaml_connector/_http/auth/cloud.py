@@ -17,6 +17,7 @@ from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind
 from yaml_connector._http.auth.tokens import FetchedAuth, Grant, evaluate_all, token_of
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.extras import import_extra
+from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._http.request_template import compile_request
@@ -48,7 +49,7 @@ class SigV4(StaticAuth):
         for secret in (credentials.secret_key, credentials.token):
             if secret:
                 context.add_secret(secret)
-        if callable(request.body):
+        if isinstance(request.body, StreamedBody):
             raise EvaluationError("aws_sigv4 cannot sign a streamed body")
         auth_module = import_extra("botocore.auth", spec.SigV4Auth.extra)
         request_module = import_extra("botocore.awsrequest", spec.SigV4Auth.extra)

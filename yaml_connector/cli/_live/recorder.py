@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yaml_connector._http.events import Events
-from yaml_connector._http.files import local_files
+from yaml_connector._http.files import LocalFiles
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import MASK, redactor_for
 from yaml_connector._http.transport import Transport
@@ -120,4 +120,4 @@ class RecordingJobClient(Recorder, JobClient):
         transport: Transport | None = None,
     ) -> None:
         Recorder.__init__(self, loaded.spec, secrets)
-        JobClient.__init__(self, loaded, transport=transport, files=local_files(), events=self)
+        JobClient.__init__(self, loaded, transport=transport, files=LocalFiles(), events=self)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from yaml_connector._http.files import local_files
+from yaml_connector._http.files import LocalFiles
 from yaml_connector._http.messages import HttpRequest, HttpResponse
 from yaml_connector._http.redact import MASK
 from yaml_connector._http.transport import Transport
@@ -66,7 +66,7 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
         create = spec.create.model_copy(update={"adopt": adopt})
         part = spec.model_copy(update={"connection": connection, "create": create})
         recorder = Recorder(spec, values.secrets)
-        client = JobClient(replace(loaded, spec=part), transport=_NullTransport(), files=local_files(), events=recorder)
+        client = JobClient(replace(loaded, spec=part), transport=_NullTransport(), files=LocalFiles(), events=recorder)
         try:
             meta = await client.create(values)
             preview.problem = recorder.redact(meta.create_error or "create sends nothing")
