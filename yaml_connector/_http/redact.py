@@ -20,7 +20,7 @@ from yaml_connector._http.decoding import LAYOUT, canonical, views, without_layo
 
 MASK = "***"
 _MASK = MASK.encode()
-_SHORTEST = 4  # characters; shorter values would mask parts of ordinary words
+SHORTEST = 4  # characters; shorter values would mask parts of ordinary words
 _SHORTEST_ENCODED = 8  # of base64
 _SHORTEST_LINE = 16
 _MOST_LINES = 1000  # of all secrets together that are also found alone
@@ -48,7 +48,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # an environment variable need not be valid UTF-8
-        values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= _SHORTEST})
+        values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST})
         most_lines = _MOST_LINES // max(1, len(values))
         self._readable = _Forms(form for value in values for form in _readable_forms(value, most_lines))
         self._compact = _Forms(form for value in values for form in _compact_forms(value))
@@ -270,7 +270,7 @@ def _readable_forms(value: bytes, most_lines: int) -> Iterator[tuple[bytes, int]
     # a form has + for a blank, and an encoded header _
     for form in {value, plain, plain.replace(b" ", b"+"), plain.replace(b" ", b"_")}:
         characters = form.decode("utf-8", "surrogatepass")
-        if len(characters) >= _SHORTEST:
+        if len(characters) >= SHORTEST:
             length = _head(len(characters), _public(form))
             yield form, len(characters[:length].encode("utf-8", "surrogatepass"))
     lines = [line.strip() for line in re.split(rb"[\r\n]+", plain)]

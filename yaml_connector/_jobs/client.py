@@ -23,6 +23,7 @@ from yaml_connector._jobs.create import CreateOperation, CreateValues
 from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
 from yaml_connector._jobs.logs import LogPage, read_logs
 from yaml_connector._jobs.meta import LARGEST, JobMeta
+from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
@@ -139,12 +140,14 @@ class JobClient:
         with redacted_errors(context):
             meta = await CreateOperation(self.plan.create, context, scope, meta).run()
         if meta.create_error is None:
+            job = meta.job
+            take_out(meta, context)
             state = self.cache.get(meta)
             state.secrets, state.alive_at = dict(values.secrets), clock().monotonic()
             find_limit(self.plan.poll.timeout, meta, state, scope)
             if context.not_before > clock().monotonic() and self.spec.get is not None:
                 state.next_poll, state.phase = context.not_before, "QUEUED"
-                links = read_links(self.plan.poll.status, scope.with_names(job=meta.job), static=True)
+                links = read_links(self.plan.poll.status, scope.with_names(job=job), static=True)
                 state.status = Status("QUEUED", "submitted; the API asked to wait before it is asked", links)
         return meta
 
@@ -315,6 +318,13 @@ class JobClient:
         """Close the sockets of this event loop."""
         await self._specs.close()
 
+    def job_values(self, meta: JobMeta, given: Mapping[str, str]) -> dict[str, Any]:
+        """Return the values of `job.*` with those of the secrets in them. Raises EvaluationError if they are others."""
+        if not meta.holders:
+            return meta.job
+        scope = Scope(meta.inputs, self.plan.config_of(meta), meta.task, steps={})
+        return fill_in(meta, meta.job, self.plan.secrets.values(given, scope))
+
     # --- the context of a call ----------------------------------------------------------------------------------------
 
     def _later(
@@ -338,6 +348,8 @@ class JobClient:
         if call == "get":
             scope.cursor = state.cursor
         secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
+        if meta.holders:
+            scope.job = fill_in(meta, job, secrets)
         context = self._context(call, plan, config, secrets, meta.name, deadline, max_attempts)
         scope.base_url = context.endpoint.base_url
         return context, scope

@@ -193,7 +193,7 @@ class CreateOperation:
             saved = save.evaluate(outcome.scope(self.scope.with_names(job=self.meta.job))) or {}
             if not isinstance(saved, Mapping):
                 raise EvaluationError("create.save must be a mapping")
-            self.meta.saved = self.context.redact_tree(dict(saved))
+            self.meta.saved = dict(saved)
         return True
 
     # --- looking for the job ------------------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ class JobMeta:
 
     `snapshot` is the packed spec, with its `digest`. `outputs` are names and types. `asked` names the values that
     create looked for and that `inputs`, `config` and `task` do not have: `inputs.NAME`, or `inputs` if all are kept.
-    `timeout` is the task's own, in seconds; 0 if it has none. `create_error` is the message of a create that failed
-    permanently.
+    `holders` are the place holders in `id` and `saved`: see `placeholders.py`. `timeout` is the task's own, in
+    seconds; 0 if it has none. `create_error` is the message of a create that failed permanently.
 
     Three fields are not kept. `verified`: the signature is right. `decode_error` says why the bytes that Flyte handed
     back cannot be read; with `is_foreign`, another connector may read them: one with another key, or a later version.
@@ -57,6 +57,7 @@ class JobMeta:
     outputs: list[list[str]] = field(default_factory=list)
     name: str = ""
     timeout: float = 0.0
+    holders: dict[str, Any] = field(default_factory=dict)
     adopted: bool = False
     create_error: str | None = None
     verified: bool = False
@@ -115,6 +116,9 @@ class JobMeta:
             for name in meta.asked:
                 if type(name) is not str:
                     raise TypeError("asked")
+            for place in meta.holders.values():
+                if len(place) != 3 or any(type(part) is not str for part in place):
+                    raise TypeError("holders")
             for output, kind in meta.outputs:
                 if type(output) is not str or type(kind) is not str:
                     raise TypeError("outputs")
@@ -153,7 +157,7 @@ def _check_depth(value: Any, levels: int) -> None:
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode  # half a character must not lose the job: it is escaped
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
-    **dict.fromkeys(("saved", "inputs", "config", "task"), (dict,)),
+    **dict.fromkeys(("saved", "inputs", "config", "task", "holders"), (dict,)),
     **dict.fromkeys(("asked", "outputs"), (list,)),
     **dict.fromkeys(("created_at", "timeout"), (float, int)),
     "task_version": (int,),

@@ -14,6 +14,7 @@ from yaml_connector._expressions.value_types import ValueType, convert, parse_ty
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.json_need import Json, lacks_json, needed_by, not_json
 from yaml_connector._http.redact import redactor_for
+from yaml_connector._jobs.placeholders import texts_in
 from yaml_connector._spec.interface import OutputField
 from yaml_connector._spec.secrecy import SHORTEST_HELD
 from yaml_connector.errors import EvaluationError
@@ -89,7 +90,7 @@ async def held_secrets(values: Mapping[str, tuple[ValueType, Any]], context: Cal
         return []
     problems = []
     for name, (_, value) in values.items():
-        text = "\n".join(_texts(value))
+        text = "\n".join(texts_in(value))
         found = _held(text, context) if len(text) <= _LARGE else await asyncio.to_thread(_held, text, context)
         problems += [f"the output {name!r} holds {what}" for what in found]
     return problems
@@ -108,19 +109,6 @@ def _held(text: str, context: CallContext) -> list[str]:
     if named:
         return [f"the value of the secret {name!r}: if it may be seen, say `sensitive: false` there" for name in named]
     return ["a value of the login: if it is in `save` and may be seen, say `sensitive: false` there"] if found else []
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield str(key)
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def _read(output: OutputPlan, name: str, kind: ValueType, scope: Scope) -> Any:

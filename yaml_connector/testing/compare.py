@@ -33,18 +33,18 @@ _LONGEST = 300
 class Difference:
     """One field that differs: its path (`json.items[0].name`), the expected and the found value.
 
-    NOTHING as a value: the field is absent.
+    NOTHING as a value: the field is absent. `is_masked`: the values differ in a secret only, and look the same.
     """
 
     field: str
     expected: Any
     found: Any
+    is_masked: bool = False
 
     def masked(self, redactor: Redactor) -> Difference:
         """Return a copy with secrets masked."""
-        return replace(
-            self, expected=redactor.redact_tree(self.expected), found=redactor.redact_tree(as_plain(self.found))
-        )
+        expected, found = redactor.redact_tree(self.expected), redactor.redact_tree(as_plain(self.found))
+        return replace(self, expected=expected, found=found, is_masked=_same(expected, found))
 
 
 def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:

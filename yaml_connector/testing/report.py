@@ -61,6 +61,8 @@ def failure_lines(failure: Failure) -> Iterator[str]:
         yield f"  {difference.field}"
         yield f"    expected {show(difference.expected, found)}"
         yield f"    found    {show(found, difference.expected)}"
+        if difference.is_masked:
+            yield "    they differ only in what is masked: the value of a secret"
     if failure.outcome is not None:
         yield f"  the call {failure.outcome}"
 
@@ -117,6 +119,7 @@ def _failure_data(failure: Failure) -> dict[str, Any]:
             {
                 "field": item.field,
                 **{name: value for name, value in pair if value is not NOTHING},
+                **({"is_masked": True} if item.is_masked else {}),
             }
             for item in failure.differences
             for pair in [(("expected", item.expected), ("found", as_plain(item.found)))]

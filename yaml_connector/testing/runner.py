@@ -214,21 +214,22 @@ class _Run:
         values = CreateValues(given.inputs, given.config, given.task, self.secrets, given.outputs)
         self.kept = (await self.connector.create(values)).encode()
         job = JobMeta.decode(self.kept)
+        values_of_job = self.connector.job_values(job, self.secrets)
         return {
-            "job_id": job.id or None,
-            "saved": job.saved,
+            "job_id": values_of_job["id"] or None,
+            "saved": {name: values_of_job[name] for name in job.saved if name in values_of_job},
             "adopted": job.adopted,
             "phase": None if job.create_error is None else "FAILED",
             "message": job.create_error,
-            "links": self.first_links(job) if "links" in call.expect.model_fields_set else [],
+            "links": self.first_links(job, values_of_job) if "links" in call.expect.model_fields_set else [],
         }
 
-    def first_links(self, job: JobMeta) -> list[dict[str, str]]:
+    def first_links(self, job: JobMeta, values: dict[str, Any]) -> list[dict[str, str]]:
         plan = self.connector.plan
         if job.create_error is not None:
             return []
         base_url = plan.connection.endpoint(job.config).base_url
-        scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=job.job, base_url=base_url)
+        scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=values, base_url=base_url)
         return [{"name": name, "url": url} for name, url in read_links(plan.poll.status, scope, static=True)]
 
     async def get(self, job: JobMeta) -> dict[str, Any]:

@@ -40,6 +40,18 @@ def test_the_lines_say_where_what_and_what_came_of_the_call(folder: Folder) -> N
     assert lines[9:] == ['          found    "with ***"', "        the call returned RUNNING: with ***"]
 
 
+def test_a_difference_that_masking_hides_is_named(folder: Folder) -> None:
+    expect = {"phase": "RUNNING", "message": "with s3cr3t"}
+    tests = [{"name": "bad", "calls": [CREATE, get(state("running", detail="with s3cr3t"), expect=expect)]}]
+    result = {"defaults": DEFAULTS, "tests": tests}
+    text = folder.text(result)
+    assert '          expected "with ***"\n          found    "with ***"\n' in text
+    assert "they differ only in what is masked: the value of a secret" in text
+    assert "s3cr3t" not in text
+    (failure,) = as_data(folder.run_file(result))["tests"][0]["failures"]
+    assert failure["differences"][0]["is_masked"] is True
+
+
 def test_below_all_stands_what_no_test_of_a_spec_reached(folder: Folder) -> None:
     result = folder.run_file(two_tests(folder))
     lines = list(unreached_lines(unreached([result])))

@@ -1,0 +1,92 @@
+"""Keeps a job's id and what create saved exactly, but without the secrets in them: place holders stand in their place.
+
+Later calls fill them in again. Flyte logs what is kept of a job, so a place holder has only 16 bits of a slow hash of
+the value: enough to notice another secret, too few to confirm a guess.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.redact import MASK, SHORTEST
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector.errors import EvaluationError
+
+_WRITTEN: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "url": lambda value: quote(value, safe="", errors="surrogatepass"),
+    "path": lambda value: quote(value, errors="surrogatepass"),
+    "form": lambda value: quote_plus(value, errors="surrogatepass"),
+    "json": lambda value: json.dumps(value)[1:-1],
+    "base64": lambda value: base64.b64encode(value.encode("utf-8", "surrogatepass")).decode(),
+}
+
+
+def take_out(meta: JobMeta, context: CallContext) -> None:
+    """Put place holders where the call's secrets are in a new job's id and saved values.
+
+    A token is another by the next call: it is masked in saved values.
+    """
+    kept: Any = [meta.id, meta.saved]
+    for name, value in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
+        for how, write in _WRITTEN.items():
+            written = write(value) if len(value) >= SHORTEST else ""
+            if written and any(written in text for text in texts_in(kept)):
+                holder = f"{MASK}{secrets.token_hex(8)}{MASK}"
+                kept = _replaced(kept, written, holder)
+                meta.holders[holder] = [name, how, _check(value, holder)]
+    meta.id, meta.saved = kept
+    for token in context.secrets.difference(context.sensitive.values()):
+        if len(token) >= SHORTEST:
+            meta.saved = _replaced(meta.saved, token, MASK)
+
+
+def fill_in(meta: JobMeta, job: dict[str, Any], values: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the values of `job.*` with those of the secrets in their places.
+
+    Raises EvaluationError if a secret is another than when the job was created.
+    """
+    for holder, (name, how, check) in meta.holders.items():
+        value = values.get(name)
+        if value is None or how not in _WRITTEN or _check(value, holder) != check:
+            raise EvaluationError(
+                f"the secret {name!r} is another than when the job was created, whose id or saved values hold it; give "
+                "the old value until the job is over"
+            )
+        job = _replaced(job, holder, _WRITTEN[how](value))
+    return job
+
+
+@lru_cache(maxsize=256)
+def _check(value: str, salt: str) -> str:
+    data = value.encode("utf-8", "surrogatepass")
+    return hashlib.scrypt(data, salt=salt.encode("utf-8", "surrogatepass"), n=2**12, r=8, p=1, dklen=2).hex()
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text in a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts_in(item)
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, Mapping):
+        return {_replaced(key, old, new): _replaced(item, old, new) for key, item in value.items()}
+    return [_replaced(item, old, new) for item in value] if isinstance(value, list | tuple) else value
