@@ -251,8 +251,12 @@ def _figures(run: Run, executor: Executor, options: argparse.Namespace, seconds:
     wrong = []
     if any(action.phase == "BLIND" for action in run.actions):
         wrong.append("Flyte does not look at a job any more")
-    if any(creates[name] for name in ("INTERNAL", "UNKNOWN")) or executor.calls["get INTERNAL"]:
-        wrong.append("a call was answered with an internal error")
+    if any(made > 1 for made in for_a_key) and options.strict:
+        wrong.append("two jobs were made for one attempt")
+    if (bad_ends or unexplained or after_end) and options.strict:
+        wrong.append("not every task has one job and its right end, or a job that was over was cancelled")
+    if executor.calls["get INTERNAL"]:
+        wrong.append("a get was raised")
     if executor.calls["get DEADLINE_EXCEEDED"]:
         wrong.append("a get took too long")
     return wrong
@@ -267,6 +271,7 @@ def main() -> int:
     parser.add_argument("--outage", type=float, default=10.0, help="seconds that each backend is away, twice")
     parser.add_argument("--longest", type=float, default=40.0, help="seconds that a job takes at most")
     parser.add_argument("--steady", type=float, default=20.0, help="seconds of each measurement at the end")
+    parser.add_argument("--strict", action="store_true", help="wrong ends, double jobs and late cancels count, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wrong = asyncio.run(soak(options, Path(folder)))
