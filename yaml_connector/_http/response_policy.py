@@ -14,7 +14,7 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http.connection import Connection
-from yaml_connector._http.context import CallContext
+from yaml_connector._http.context import CallContext, redact_error
 from yaml_connector._http.json_need import Json, lacks_json, not_json
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
@@ -106,7 +106,9 @@ def _failure(context: CallContext, response: Response, read: Scope, criteria: Su
     """Judge a response; the first that holds of what follows counts."""
     status, connection, success = response.status, context.connection, criteria.success
     if lacks_json(response, criteria.json):
-        return not_json(response)
+        failure = not_json(response)
+        redact_error(context, failure)
+        return failure
     if criteria.error is not None and (error := criteria.error.evaluate(read)):
         text = api_message(context, response, read) if error is True else as_text(error)
         return _permanent(context, response, text, read, criteria)

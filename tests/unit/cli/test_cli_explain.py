@@ -188,6 +188,8 @@ def spec_with(path: str, example: Any) -> dict[str, Any]:
             place.pop("request", None)
         place = place[part][0] if isinstance(place[part], list) else place[part]
     place[last] = example
+    if last == "collect":
+        place["follow"] = "$.next"
     return spec
 
 
