@@ -18,10 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 class YamlConnectorError(Exception):
     """Base of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it without calling its constructor."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[YamlConnectorError], args: tuple[Any, ...], attributes: dict[str, Any]) -> YamlConnectorError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 @dataclass(frozen=True, order=True)

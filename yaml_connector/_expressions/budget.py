@@ -6,6 +6,7 @@ What can make much out of little (repeating, joining, replacing, padding, format
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,11 @@ _TOO_LARGE = "the result would be too large"
 
 # nanoseconds
 _WORK = 1_000_000_000  # of one evaluation
+_TURN = 10_000_000  # of all evaluations in one turn of the event loop, where others wait
+_LEAST = 1_000_000  # of one of them, however much the others have taken
+_PARSED = 12  # a byte of JSON
+_DECODED = 20  # a byte of text, and what is done with it
+_CONTAINER = 250  # a list or mapping in it
 _CALL = 1_000
 _NODE = 300  # of a walk through a value
 _ITEM = 300  # that a filter goes through
@@ -40,36 +46,86 @@ _NUMBER = re.compile(r"\d+")
 Growth = Callable[..., int]  # from what a filter or method is given to a size that its result does not exceed
 
 
+class TurnOver(BaseException):
+    """The evaluations of this turn of the event loop have had their time: the work is to be done elsewhere. Not an
+    Exception, since it says nothing of the expression."""
+
+
 class _Budget(threading.local):
     left = _WORK
     each = _WORK  # what an evaluation has for itself; 0: it shares what is left
+    loop: asyncio.AbstractEventLoop | None = None  # whose turns have a budget of their own
+    in_turn = False
 
 
 _budget = _Budget()
+
+
+def share_turns(loop: asyncio.AbstractEventLoop) -> None:
+    """From now on, all evaluations of one turn of this thread's event loop share one small budget, and raise TurnOver
+    beyond it."""
+    if _budget.loop is not loop:
+        _budget.loop, _budget.each, _budget.in_turn = loop, 0, False
+
+
+def allow(nanoseconds: int) -> None:
+    """From now on, each evaluation of this thread may take so much."""
+    _budget.each = nanoseconds
 
 
 def reset() -> None:
     """An evaluation begins."""
     if _budget.each:
         _budget.left = _budget.each
+    elif _budget.loop is not None:
+        _begin_turn(_budget.loop)
+        _budget.left = max(_budget.left, _LEAST)
+
+
+def _begin_turn(loop: asyncio.AbstractEventLoop) -> None:
+    if not _budget.in_turn:
+        _budget.in_turn, _budget.left = True, _TURN
+        loop.call_soon(_end_turn)
+
+
+def _end_turn() -> None:
+    _budget.in_turn = False
 
 
 @contextmanager
-def limited(nanoseconds: int) -> Iterator[None]:
-    """All evaluations inside may take so much together."""
-    before = _budget.left, _budget.each
-    _budget.left, _budget.each = nanoseconds, 0
+def limited(nanoseconds: int = _WORK) -> Iterator[None]:
+    """All evaluations inside may take so much together, whatever the turn has left."""
+    before = _budget.left, _budget.each, _budget.loop
+    _budget.left, _budget.each, _budget.loop = nanoseconds, 0, None
     try:
         yield
     finally:
-        _budget.left, _budget.each = before
+        _budget.left, _budget.each, _budget.loop = before
 
 
 def consume(nanoseconds: int) -> None:
-    """So much is done; raises SecurityError if that is too much for one evaluation."""
+    """So much is done. Raises SecurityError if that is too much for one evaluation, TurnOver if the turn is over."""
     _budget.left -= nanoseconds
     if _budget.left < 0:
+        if _budget.loop is not None:
+            raise TurnOver
         raise SecurityError("this takes too much work for one expression")
+
+
+def consume_parsing(content: bytes) -> None:
+    """Count the parsing of JSON, if turns have a budget: the expression is not to blame for it."""
+    if _budget.loop is not None:
+        _begin_turn(_budget.loop)
+        if _PARSED * len(content) > _TURN:  # then nothing needs to be counted
+            raise TurnOver
+        consume(_PARSED * len(content) + _CONTAINER * (content.count(b"[") + content.count(b"{")))
+
+
+def consume_decoding(content: bytes) -> None:
+    """Count the decoding of a text, if turns have a budget. Most of what reads it takes longer than that."""
+    if _budget.loop is not None:
+        _begin_turn(_budget.loop)
+        consume(_DECODED * len(content))
 
 
 def cost(value: Any) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2.exceptions import TemplateError as JinjaError
@@ -33,28 +33,41 @@ _CHAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name
 _KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
 
 
+class _Remade:
+    """Pickled as what it was compiled from; `origin` compiles it again."""
+
+    origin: Callable[[], Any] | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise TypeError("this value is a part of another, and cannot be pickled alone")
+        return self.origin, ()
+
+
 @dataclass(frozen=True)
-class Expression:
+class Expression(_Remade):
     """A compiled expression. `names` are its references (`("inputs", "name")`); `evaluate` raises EvaluationError if
     the expression has no value."""
 
     source: str
     names: frozenset[Reference]
     evaluate: Callable[[Scope], Any]
+    origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Value:
+class Value(_Remade):
     """A compiled value. `evaluate` returns plain data and raises EvaluationError if there is none; `names` are its
     references; a `constant` does not depend on the scope."""
 
     evaluate: Callable[[Scope], Any]
     names: frozenset[Reference] = frozenset()
     constant: bool = False
+    origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Extraction:
+class Extraction(_Remade):
     """A compiled extraction.
 
     `value` is for a place where one value or a list may be, `first` where one value is expected, `every` where a list
@@ -68,6 +81,7 @@ class Extraction:
     names: frozenset[Reference]
     text: str
     is_path: bool = False
+    origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 
 
 Compiled = Value | Extraction | Expression
@@ -98,15 +112,16 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
     Raises EvaluationError that says where the text is wrong.
     """
     environment = ANSWER if answer else REQUEST
+    origin = partial(compile_expression, source, answer=answer)
     if len(source) > LONGEST_SOURCE:
         raise EvaluationError(f"an expression may not be longer than {LONGEST_SOURCE} characters")
     if _CHAIN.fullmatch(source):
         keys = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _CHAIN_PART.finditer(source))
         if keys[0] not in _KEYWORDS:
-            return Expression(source, frozenset([keys]), _chain(environment, str(keys[0]), keys[1:], source))
+            return Expression(source, frozenset([keys]), _chain(environment, str(keys[0]), keys[1:], source), origin)
     try:
         tree = parse(environment, source)
-        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source))
+        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source), origin)
     except RecursionError:
         raise EvaluationError("the expression is nested too deeply") from None
 
@@ -129,7 +144,7 @@ def ascii_only_in(text: str, *, bare: bool) -> str | None:
 def compile_condition(source: str | bool) -> Expression:
     """Compile a condition: an expression of the dialect for answers whose value counts as true or false."""
     if isinstance(source, bool):
-        return Expression(str(source), frozenset(), lambda scope: source)
+        return Expression(str(source), frozenset(), lambda scope: source, partial(compile_condition, source))
     return compile_expression(source, answer=True)
 
 
@@ -238,8 +253,9 @@ def render_value(value: Any, expression: Expression) -> str:
 
 def compile_text(text: str, *, answer: bool = False) -> Value:
     """Compile one string: a whole template keeps its type, templates inside a text are written in."""
+    origin = partial(compile_text, text, answer=answer)
     if not has_template(text):
-        return Value(lambda scope: text, constant=True)
+        return Value(lambda scope: text, constant=True, origin=origin)
     template = parse_text(text, answer=answer)
     if (whole := template.whole) is not None:
         evaluate = whole.evaluate
@@ -248,13 +264,13 @@ def compile_text(text: str, *, answer: bool = False) -> Value:
             value = evaluate(scope)
             return value if type(value) is str else to_plain(value)
 
-        return Value(settled, template.names)
+        return Value(settled, template.names, origin=origin)
     parts = template.parts
 
     def render(scope: Scope) -> str:
         return "".join(part if isinstance(part, str) else render_value(part.evaluate(scope), part) for part in parts)
 
-    return Value(render, template.names)
+    return Value(render, template.names, origin=origin)
 
 
 def compile_tree(tree: Any, *, answer: bool = False, leaf: Callable[[str], Value] | None = None) -> Value:
@@ -309,6 +325,7 @@ def has_expression(raw: Any) -> bool:
 
 def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
     """Compile an extraction; a JSONPath reads the value named `root` of the scope. Raises EvaluationError."""
+    origin = partial(compile_extraction, raw, root=root)
     if not is_path(raw):
         value = compile_text(raw, answer=True) if isinstance(raw, str) else compile_tree(raw, answer=True)
         evaluate = value.evaluate
@@ -318,6 +335,7 @@ def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
             lambda scope: _as_list(evaluate(scope)),
             value.names,
             raw if isinstance(raw, str) else "",
+            origin=origin,
         )
     path = compile_path(raw)
     find, find_first, read = path.find, path.first, reader(root)
@@ -332,7 +350,7 @@ def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
 
     read_all, read_first = (_evaluation(every), _evaluation(first)) if path.counts else (every, first)
     value_of = read_all if path.many else read_first
-    return Extraction(value_of, read_first, read_all, frozenset([(root,)]), raw, is_path=True)
+    return Extraction(value_of, read_first, read_all, frozenset([(root,)]), raw, is_path=True, origin=origin)
 
 
 def _evaluation(read: Callable[[Scope], Any]) -> Callable[[Scope], Any]:
@@ -354,7 +372,7 @@ def compile_extractions(raw: Any) -> Value:
         extraction = compile_extraction(text)
         return Value(extraction.value, extraction.names, constant=not extraction.names and not extraction.is_path)
 
-    return compile_tree(raw, answer=True, leaf=leaf)
+    return replace(compile_tree(raw, answer=True, leaf=leaf), origin=partial(compile_extractions, raw))
 
 
 def _as_list(value: Any) -> list[Any]:

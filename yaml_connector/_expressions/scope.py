@@ -104,10 +104,13 @@ UNDEFINED = _NoJson(name="value")
 
 
 class NoResponse:
-    """The response of a scope that has none."""
+    """The response of a scope that has none: one object, in every process."""
 
     __slots__ = ()
     status = headers = joined_headers = body = text = size = cookies = url = UNDEFINED
+
+    def __reduce__(self) -> str:
+        return "NO_RESPONSE"
 
 
 NO_RESPONSE = NoResponse()

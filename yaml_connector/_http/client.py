@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver, limited
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.exchange import fetch, login, open_stream
 from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse
-from yaml_connector._http.request_template import RequestPlan
-from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
+from yaml_connector._http.request_template import RequestPlan, build
+from yaml_connector._http.response_policy import SuccessCriteria, conclude, judge, raise_for_response
 from yaml_connector.errors import LoginHeldBackError, TransientError
+
+_BUILT_HERE = 25_000_000  # nanoseconds
 
 
 async def send(
@@ -39,7 +42,10 @@ async def send(
         try:
             if request is None:
                 seen = await _with_login(context, plan, scope) if plan.reads_login else scope
-                request = plan.build(seen, context.endpoint.base_url, context.files)
+                try:
+                    request = plan.build(seen, context.endpoint.base_url, context.files)
+                except TurnOver:
+                    request = await _build_elsewhere(context, plan, seen)
                 read_only = request.method in ("GET", "HEAD")
             if context.coalesces and read_only and request.body is None:
                 response = await connection.coalescer.send(context, request, plan, fetch)
@@ -48,7 +54,10 @@ async def send(
             if response.token is not None and _renews(context, response, renewed):
                 request, renewed = None, True
                 continue
-            raise_for_response(context, response, scope, criteria)
+            try:
+                raise_for_response(context, response, scope, criteria)
+            except TurnOver:
+                await _judge_elsewhere(context, response, scope, criteria)
             return response
         except TransientError as failure:
             failure.may_have_been_processed = failure.may_have_been_processed and not read_only
@@ -74,7 +83,10 @@ async def stream(
         try:
             if request is None:
                 seen = await _with_login(context, plan, scope) if plan.reads_login else scope
-                request = plan.build(seen, context.endpoint.base_url, context.files)
+                try:
+                    request = plan.build(seen, context.endpoint.base_url, context.files)
+                except TurnOver:
+                    request = await _build_elsewhere(context, plan, seen)
             async with open_stream(context, request, plan, criteria.statuses, max_time) as response:
                 renews = response.token is not None and _renews(context, response, renewed)
                 if not renews and isinstance(response, StreamedResponse) and response.status in criteria.statuses:
@@ -84,7 +96,10 @@ async def stream(
             if renews:
                 request, renewed = None, True
                 continue
-            raise_for_response(context, response, scope, criteria)
+            try:
+                raise_for_response(context, response, scope, criteria)
+            except TurnOver:
+                await _judge_elsewhere(context, response, scope, criteria)
         except TransientError as failure:
             is_last = has_begun or attempt >= context.max_attempts
             if is_last or not await _pause(context, attempt, failure):
@@ -102,7 +117,22 @@ async def _with_login(context: CallContext, plan: RequestPlan, scope: Scope) -> 
 def _renews(context: CallContext, response: Response, again: bool) -> bool:
     """Tell whether the request is sent once more, since its token was refused and a new one will be fetched."""
     auth = context.connection.auth
-    return auth is not None and auth.renew(response, context, again=again)
+    try:
+        return auth is not None and auth.renew(response, context, again=again)
+    except TurnOver:
+        return False  # so large a response does not refuse a token
+
+
+async def _build_elsewhere(context: CallContext, plan: RequestPlan, scope: Scope) -> HttpRequest:
+    """Build a request whose values take long. A file that it sends is opened here: then so is the rest of it built."""
+    if plan.sends_file:
+        with limited(_BUILT_HERE):
+            return plan.build(scope, context.endpoint.base_url, context.files)
+    return await context.read_elsewhere(build, plan, scope, context.endpoint.base_url)
+
+
+async def _judge_elsewhere(context: CallContext, response: Response, scope: Scope, criteria: SuccessCriteria) -> None:
+    conclude(context, *await context.read_elsewhere(judge, context.for_judging(), response, scope, criteria))
 
 
 async def _pause(context: CallContext, attempt: int, failure: TransientError) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.scope import Scope
@@ -14,13 +15,17 @@ from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import Endpoint
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.worker import iterate_elsewhere, read_elsewhere
 from yaml_connector._text import single_line, truncate
 
 if TYPE_CHECKING:
     from yaml_connector._http.connection import Connection
 
+T = TypeVar("T")
+
 _MESSAGE_LENGTH = 500
 _LARGE = 2**16  # characters
+_JUDGING = ("error_message", "retry_after", "retry_if", "retry_statuses", "spec")  # of a connection
 
 
 class CallContext:
@@ -89,6 +94,24 @@ class CallContext:
         forked.events = EventFanOut(self.events, listener)
         forked.coalesces = False
         return forked
+
+    async def read_elsewhere(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what a function of this package returns, which raised TurnOver here. Raises what the function raises,
+        EvaluationError if it takes too long, TransientError at the deadline."""
+        backend = self.endpoint.base_url
+        return await read_elsewhere(function, *args, remaining=self.remaining(), backend=backend)
+
+    def iterate_elsewhere(self, function: Callable[..., Iterator[T]], *args: Any) -> AsyncIterator[T]:
+        """Yield what a function of this package yields, like `read_elsewhere`."""
+        backend = self.endpoint.base_url
+        return iterate_elsewhere(function, *args, remaining=self.remaining(), backend=backend)
+
+    def for_judging(self) -> CallContext:
+        """Return what judging a response needs of this context, and no more, to be sent to another process."""
+        reduced = object.__new__(CallContext)
+        reduced.connection = SimpleNamespace(**{name: getattr(self.connection, name) for name in _JUDGING})  # type: ignore[assignment]
+        reduced.secrets = self.secrets
+        return reduced
 
     def remaining(self) -> float:
         """Return the seconds until this call must be over; negative if it should be already."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.files import StreamedBody
@@ -25,6 +26,7 @@ from yaml_connector.errors import EvaluationError, PermanentError, TransientErro
 logger = logging.getLogger("yaml_connector.http")
 
 _MOST_REDIRECTS = 10
+_LARGEST_LOGIN = 2**18  # bytes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_A_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 
@@ -107,7 +109,10 @@ async def login(context: CallContext, plan: RequestPlan, scope: Scope, *, json: 
     request = plan.build(scope, context.endpoint.base_url)
     try:
         response = await fetch(context, request, plan, anonymous=True)
-        raise_for_response(context, response, scope, SuccessCriteria(json=json))
+        if len(response.content) > _LARGEST_LOGIN:
+            raise _too_long(context, response, _LARGEST_LOGIN, "which is too long for a login")
+        with limited():  # a token is read from it later, so it is parsed here
+            raise_for_response(context, response, scope, SuccessCriteria(json=json))
     except TransientError as failure:
         failure.may_have_been_processed = False
         raise
@@ -228,9 +233,11 @@ def _broken(context: CallContext, sent: HttpRequest, error: TransportError) -> T
     return TransientError(message, may_have_been_processed=error.may_have_been_processed)
 
 
-def _too_long(context: CallContext, response: Response) -> TransientError:
-    limit = f"{context.connection.spec.max_response / 2**20:.3g} MiB (max_response)"
-    what = f"answered {response.status} with more than {limit}"
+def _too_long(
+    context: CallContext, response: Response, limit: int | None = None, which: str = "(max_response)"
+) -> TransientError:
+    size = context.connection.spec.max_response if limit is None else limit
+    what = f"answered {response.status} with more than {size / 2**20:.3g} MiB {which}"
     return TransientError(context.describe(response, what), may_have_been_processed=True, status=response.status)
 
 

@@ -6,16 +6,20 @@ import asyncio
 import codecs
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from pickle import PickleBuffer
 from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import consume_decoding, consume_parsing
 from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.files import StreamedBody
+from yaml_connector._http.memory import SMALL, claim_room, read_whole
 
 Body = bytes | StreamedBody | None
+_SMALL = 8 * 1024  # bytes that are parsed without counting
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
@@ -54,14 +58,7 @@ class HttpResponse:
 
     async def read(self, limit: int) -> bytes | None:
         """Read the whole content; None if it is longer than `limit` bytes."""
-        pieces: list[bytes] = []
-        size = 0
-        async for chunk in self.chunks:
-            size += len(chunk)
-            if size > limit:
-                return None
-            pieces.append(chunk)
-        return b"".join(pieces)
+        return await read_whole(lambda: anext(self.chunks, b""), b"", limit)
 
 
 class TransportError(Exception):
@@ -104,7 +101,7 @@ class Response(Mapping[str, Any]):
     the request carried.
     """
 
-    __slots__ = ("_text", "body", "content", "headers", "method", "saved", "status", "token", "url")
+    __slots__ = ("_text", "body", "content", "headers", "method", "room", "saved", "status", "token", "url")
     body: Any
 
     def __init__(self, method: str, url: str, status: int, headers: Headers, content: bytes) -> None:
@@ -115,11 +112,14 @@ class Response(Mapping[str, Any]):
         self.content = content
         self.saved: Any = {}
         self.token: Any = None
+        self.room = claim_room(content) if len(content) > SMALL else None
         self._text: str | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name != "body":  # the slot is empty until it is asked for
             raise AttributeError(name)
+        if len(self.content) > _SMALL:
+            consume_parsing(self.content)
         try:
             self.body = parse_json(self.content)
         except (ValueError, RecursionError):
@@ -129,7 +129,9 @@ class Response(Mapping[str, Any]):
     def copy(self) -> Response:
         """Return the response for another call: parsed once for both, with saved values of its own."""
         copied = Response(self.method, self.url, self.status, self.headers, self.content)
-        copied.body, copied.token = self.body, self.token
+        copied.room, copied.token = self.room, self.token
+        if len(self.content) <= _SMALL:
+            copied.body = self.body
         return copied
 
     @property
@@ -139,6 +141,8 @@ class Response(Mapping[str, Any]):
     @property
     def text(self) -> str:
         if self._text is None:
+            if len(self.content) > _SMALL:
+                consume_decoding(self.content)
             kind = self.headers.get("Content-Type", "")
             _, _, charset = kind.lower().partition("charset=")
             try:
@@ -167,10 +171,11 @@ class Response(Mapping[str, Any]):
             return self.joined_headers if key == "headers" else getattr(self, key)
         raise KeyError(key)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle it for another process; the headers of a transport cannot be pickled."""
-        headers = CIMultiDict(self.headers)
-        return _restored, (self.method, self.url, self.status, headers, self.content, self.saved, self.body)
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pickle it for another process, which parses it anew; the headers of a transport cannot be pickled."""
+        content = PickleBuffer(self.content) if protocol >= 5 else self.content
+        values = (self.method, self.url, self.status, CIMultiDict(self.headers), content, self.saved)
+        return _restored, values if self.content else (*values, self.body)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("status", "headers", "body", "text", "url", "saved"))
@@ -187,6 +192,11 @@ class DerivedResponse(Response):
     def __init__(self, last: Response, body: Any) -> None:
         super().__init__(last.method, last.url, last.status, last.headers, b"")
         self.body = body
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pickle it with its body: there is no content."""
+        last = Response(self.method, self.url, self.status, CIMultiDict(self.headers), b"")
+        return DerivedResponse, (last, self.body), (None, {"saved": self.saved})
 
     @property
     def text(self) -> str:
@@ -218,6 +228,7 @@ class StreamedResponse(Response):
         """Read the whole content; False if it is longer than `limit` bytes."""
         content = await self._source.read(limit)
         self.content = content or b""
+        self.room = claim_room(self.content)
         return content is not None
 
     async def begin(self, until: float) -> None:
@@ -250,7 +261,9 @@ class StreamedResponse(Response):
         return decoder.decode(chunk)
 
 
-def _restored(method: str, url: str, status: int, headers: Headers, content: bytes, saved: Any, body: Any) -> Response:
-    response = Response(method, url, status, headers, content)
-    response.saved, response.body = saved, body
+def _restored(method: str, url: str, status: int, headers: Headers, content: Any, saved: Any, *body: Any) -> Response:
+    response = Response(method, url, status, headers, bytes(content))
+    response.saved = saved
+    if body:
+        response.body = body[0]
     return response

@@ -54,7 +54,13 @@ class RequestPlan:
     follow_redirects: bool | None
     only_reads: bool  # it is a GET or HEAD, whatever the values
     reads_login: bool  # it has values of the login's response: `auth.*`
+    sends_file: bool
     names: frozenset[Reference]
+    origin: Callable[[], RequestPlan]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was compiled from."""
+        return self.origin, ()
 
     def build(self, scope: Scope, base_url: str, files: Files = NO_FILES) -> HttpRequest:
         """Build the request for these values; the connection's headers and credentials are added later.
@@ -104,8 +110,15 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
         follow_redirects=request.follow_redirects,
         only_reads=method.constant and method.evaluate(Scope()) in ("GET", "HEAD"),
         reads_login=any(name[0] == "auth" for name in names),
+        sends_file=request.file is not None or request.multipart is not None,
         names=names,
+        origin=partial(compile_request, request, default_method=default_method),
     )
+
+
+def build(plan: RequestPlan, scope: Scope, base_url: str) -> HttpRequest:
+    """Build a request that sends no file."""
+    return plan.build(scope, base_url)
 
 
 def header_map(values: Mapping[str, Any]) -> dict[str, str]:

@@ -77,23 +77,41 @@ def raise_for_response(
 ) -> None:
     """Raise PermanentError or TransientError unless the response is a success.
 
-    `scope` is what the criteria's expressions see, besides the response.
+    `scope` is what the criteria's expressions see, besides the response. Raises TurnOver if that takes long: then
+    `judge` does the work elsewhere, and `conclude` does the rest.
     """
+    if (
+        context.connection.retry_after is None
+        and criteria.by_status
+        and response.status in criteria.statuses
+        and "Retry-After" not in response.headers
+        and (criteria.json == "none" or response.body is not UNDEFINED)
+    ):
+        return
+    conclude(context, *judge(context, response, scope, criteria))
+
+
+def judge(
+    context: CallContext, response: Response, scope: Scope, criteria: SuccessCriteria
+) -> tuple[float | None, CallError | None]:
+    """Return the seconds that a response asks to wait, and why it is not a success (None: it is one)."""
     connection = context.connection
-    read: Scope | None = None
+    read = scope.with_response(response)
     wait: float | None = None
     if connection.retry_after is not None or "Retry-After" in response.headers:
-        read = scope.with_response(response)
         wait = requested_wait(connection, response, read)
-        if wait:
-            context.not_before = max(context.not_before, clock().monotonic() + wait)
-    good = criteria.by_status and response.status in criteria.statuses
-    if good and (criteria.json == "none" or response.body is not UNDEFINED):
-        return
-    failure = _failure(context, response, read or scope.with_response(response), criteria)
+    failure = _failure(context, response, read, criteria)
+    if failure is not None:
+        failure.status, failure.retry_after = response.status, wait
+    return wait, failure
+
+
+def conclude(context: CallContext, wait: float | None, failure: CallError | None) -> None:
+    """Heed the wait that a response asks for, and raise its failure, if there is one."""
+    if wait:
+        context.not_before = max(context.not_before, clock().monotonic() + wait)
     if failure is None:
         return
-    failure.status, failure.retry_after = response.status, wait
     if wait:
         context.events.asked_to_wait(wait)
     try:

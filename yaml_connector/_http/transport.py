@@ -16,6 +16,7 @@ from yarl import URL
 
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import is_forbidden_address
+from yaml_connector._http.memory import NoRoomError, read_whole
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
@@ -109,7 +110,7 @@ class AiohttpTransport(Transport):
         try:
             response = await self._send(request, timeout)
             try:
-                content = await _content(response.content, limit)
+                content = await _content(response.content, limit, timeout)
             finally:
                 if not response.closed or request.body is not None:
                     response.release()
@@ -151,16 +152,11 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 _SENT_ONCE = (_send_once,)
 
 
-async def _content(stream: aiohttp.StreamReader, limit: int) -> bytes | None:
+async def _content(stream: aiohttp.StreamReader, limit: int, timeout: float) -> bytes | None:
     content = await stream.readany()
     if stream.at_eof():  # most responses come in one piece
         return content if len(content) <= limit else None
-    pieces = [content]
-    size = len(content)
-    while size <= limit and (content := await stream.readany()):
-        pieces.append(content)
-        size += len(content)
-    return b"".join(pieces) if size <= limit else None
+    return await read_whole(stream.readany, content, limit, timeout)
 
 
 @lru_cache(maxsize=1024)
@@ -180,6 +176,9 @@ def _transport_error(error: BaseException, timeout: float) -> Exception:
         return error.__cause__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransportError(f"could not connect within {timeout:.3g} s", may_have_been_processed=False)
+    if isinstance(error, NoRoomError):
+        waited = f"was not read within {timeout:.3g} s: other large responses were being read"
+        return TransportError(waited, may_have_been_processed=True)
     if isinstance(error, TimeoutError):
         return TransportError(f"gave no complete answer within {timeout:.3g} s", may_have_been_processed=True)
     if isinstance(error, aiohttp.ClientHttpProxyError):

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
@@ -219,15 +220,26 @@ class Batcher:
             if isinstance(failure, PermanentError) and failure.status not in _REFUSED:
                 raise
             raise _Refused from None
-        read = scope.with_response(response)
-        asked_for = {job["id"] for job in jobs}
-        answers: dict[str, Answer] = {}
-        for item in self._items.every(read):
-            with suppress(EvaluationError):  # of this item; its job is asked for alone
-                identity = self._id.first(read.with_names(item=item))
-                if identity is not None and (job_id := as_text(identity)) in asked_for:
-                    answers[job_id] = Answer(DerivedResponse(response, item), not_before=context.not_before)
-        return answers
+        read = self._items, self._id, scope.with_response(response), {job["id"] for job in jobs}
+        try:
+            items = _items_of(*read)
+        except TurnOver:
+            items = await context.read_elsewhere(_items_of, *read)
+        return {
+            job_id: Answer(DerivedResponse(response, item), not_before=context.not_before)
+            for job_id, item in items.items()
+        }
+
+
+def _items_of(items: Extraction, job_id: Extraction, scope: Scope, asked_for: set[str]) -> dict[str, Any]:
+    """Return the items of a response by the id of their job, those that were asked for."""
+    found: dict[str, Any] = {}
+    for item in items.every(scope):
+        with suppress(EvaluationError):  # of this item; its job is asked for alone
+            identity = job_id.first(scope.with_names(item=item))
+            if identity is not None and (text := as_text(identity)) in asked_for:
+                found[text] = item
+    return found
 
 
 class _Refused(Exception):

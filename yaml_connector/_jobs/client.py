@@ -10,6 +10,7 @@ from traceback import format_tb
 from typing import Any
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext, redact_error, redacted_errors
 from yaml_connector._http.events import EventFanOut, Events
@@ -21,7 +22,7 @@ from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.compiled_spec import CompiledSpec, CompiledSpecs
 from yaml_connector._jobs.create import CreateOperation, CreateValues
 from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
-from yaml_connector._jobs.logs import LogPage, read_logs
+from yaml_connector._jobs.log_reader import LogPage, read_logs
 from yaml_connector._jobs.meta import LARGEST, JobMeta
 from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
@@ -224,6 +225,9 @@ class JobClient:
             if interval:
                 state.next_poll = max(state.next_poll, clock().monotonic() + interval)
             return await poll(plan.poll, meta, state, context, scope)
+        except TurnOver:
+            too_much = EvaluationError("the values that the request is made of take too much work")
+            return unreadable(plan.poll, state, too_much, scope)
         except (CallError, EvaluationError, ConfigError) as failure:
             if context is not None:
                 redact_error(context, failure)

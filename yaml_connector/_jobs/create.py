@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.scope import NO_RESPONSE, Scope
 from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.json_need import lacks_json, needed_by, not_json
@@ -22,6 +23,7 @@ from yaml_connector._jobs.steps import (
     StepsPlan,
     compile_step,
     compile_steps,
+    evaluate,
     read_step,
     run_steps,
 )
@@ -86,6 +88,20 @@ def _compile_submit(section: Create | Adopt) -> SubmitPlan:
     )
 
 
+def _read_id(job_id: Extraction, scope: Scope) -> str | None:
+    """Return the id in the response of a scope; None if there is none. Raises TransientError if it lacks the JSON that
+    the id is read from."""
+    identity, response = job_id.first(scope), scope.response
+    if identity is None or identity == "":
+        reads_body = any(name[0] == "body" for name in job_id.names)
+        if reads_body and scope.response is not NO_RESPONSE and lacks_json(response, "not empty"):
+            raise not_json(response)
+        return None
+    if isinstance(identity, list | dict):
+        raise EvaluationError(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
+    return as_text(identity)
+
+
 class _Adopted(Exception):
     """The look-up after an ambiguous create found the job."""
 
@@ -115,7 +131,7 @@ class CreateOperation:
             if plan.adopt is not None and await self._adopt(plan.adopt):
                 return self.meta
             await run_steps(plan.submit.steps, self.context, self.scope, outcome, should_resend=self._should_resend)
-            return self._submitted(outcome)
+            return await self._submitted(outcome)
         except _Adopted:
             return self.meta
         except AmbiguousOutcome as ambiguous:
@@ -160,37 +176,36 @@ class CreateOperation:
 
     # --- reading the response -----------------------------------------------------------------------------------------
 
-    def _submitted(self, outcome: Outcome) -> JobMeta:
-        if not self._accept(self.plan.submit, outcome):
+    async def _submitted(self, outcome: Outcome) -> JobMeta:
+        if not await self._accept(self.plan.submit, outcome):
             raise EvaluationError(self._no_id(self.plan.submit.job_id, outcome.response))
         return self.meta
 
     def _no_id(self, job_id: Extraction, response: Any) -> str:
         if response is None:
             return "create was skipped: the `if` of every step was false, so there is no job"
-        shown = self.context.single_line(str(response.text), 300) or "nothing"
+        try:
+            shown = self.context.single_line(str(response.text), 300) or "nothing"
+        except TurnOver:
+            shown = "a large response"
         if "headers" in job_id.text and isinstance(response, Response):
             shown += f" (headers: {', '.join(response.headers)})"
         where = f"answered {response.status} without a job id at {job_id.text or 'job_id'}"
         return f"{response.method} {response.url} {where}: {shown}"
 
-    def _accept(self, plan: SubmitPlan, outcome: Outcome) -> bool:
+    async def _accept(self, plan: SubmitPlan, outcome: Outcome) -> bool:
         """Take over the job whose id is in the response; False if there is none."""
-        response, save = outcome.response, plan.save
-        identity = plan.job_id.first(outcome.scope(self.scope))
-        if identity is None or identity == "":
-            reads_body = any(name[0] == "body" for name in plan.job_id.names)
-            if response is not None and reads_body and lacks_json(response, "not empty"):
-                raise not_json(response)
+        read = outcome.scope(self.scope)
+        try:
+            identity = _read_id(plan.job_id, read)
+        except TurnOver:
+            identity = await self.context.read_elsewhere(_read_id, plan.job_id, read)
+        if identity is None:
             return False
-        if type(identity) is not str:
-            if isinstance(identity, list | dict):
-                raise EvaluationError(f"job_id is a {type(identity).__name__}, not an id: {as_text(identity)[:200]}")
-            identity = as_text(identity)
         self.meta.id = identity
         self.meta.created_at = clock().time()
-        if save is not None:
-            saved = save.evaluate(outcome.scope(self.scope.with_names(job=self.meta.job))) or {}
+        if plan.save is not None:
+            saved = await evaluate(self.context, plan.save, "evaluate", read.with_names(job=self.meta.job)) or {}
             if not isinstance(saved, Mapping):
                 raise EvaluationError("create.save must be a mapping")
             self.meta.saved = dict(saved)
@@ -202,7 +217,7 @@ class CreateOperation:
         """Look for the job; True if it is there, and adopted."""
         self.context.events.section("adopt")
         try:
-            found = self._accept(adopt, await run_steps(adopt.steps, self.context, self.scope))
+            found = await self._accept(adopt, await run_steps(adopt.steps, self.context, self.scope))
         except PermanentError as failure:
             if failure.status == 404:
                 return False

@@ -9,7 +9,7 @@ from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._jobs.logs import LogLine, LogPage
+from yaml_connector._jobs.log_reader import LogLine, LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import YamlConnectorError
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.compile import Value, compile_condition, compile_text
 from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
@@ -120,7 +121,10 @@ async def ask(
     finally:
         if outcome.cursor is not None:  # also after a page that could not be fetched: the next get goes on there
             state.cursor = outcome.cursor
-    reading = read_status(plan.status, outcome.scope(scope))
+    try:
+        reading = read_status(plan.status, outcome.scope(scope))
+    except TurnOver:
+        reading = await context.read_elsewhere(read_status, plan.status, outcome.scope(scope))
     state.is_over = reading.phase in TERMINAL_PHASES
     if not state.is_over:
         state.alive_at = clock().monotonic()
@@ -151,7 +155,11 @@ async def _read_result(
     if steps is not None:
         context.events.section("result")
         outcome = await run_steps(steps, context, scope, Outcome(steps=dict(outcome.steps)))
-    values, problems = read_outputs(plan.outputs, meta.outputs, outcome.scope(scope))
+    try:
+        values, problems = read_outputs(plan.outputs, meta.outputs, outcome.scope(scope))
+    except TurnOver:
+        read = outcome.scope(scope)
+        values, problems = await context.read_elsewhere(read_outputs, plan.outputs, meta.outputs, read)
     problems += await held_secrets(values, context)
     if problems:
         response = outcome.response

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.compile import (
     Expression,
     Extraction,
@@ -30,6 +31,7 @@ from yaml_connector._spec.sections import Get, Link, Rule
 from yaml_connector.errors import EvaluationError
 
 _LARGEST_INTEGER = 2**53
+_WORK = 10_000_000  # nanoseconds that all links without a response may take
 _WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
 
 
@@ -254,10 +256,15 @@ def _exactly(value: Any) -> Any:
 def read_links(plan: StatusPlan, scope: Scope, *, static: bool = False) -> list[tuple[str, str]]:
     """Read the links that have a URL, the first of each name: Flyte merges them by name. If `static`, only those that
     need no response."""
+    if not static:
+        return _read_links(plan.links, scope)
+    with limited(_WORK):
+        return _read_links([link for link in plan.links if link.from_start], scope)
+
+
+def _read_links(links: Iterable[LinkPlan], scope: Scope) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
-    for link in plan.links:
-        if static and not link.from_start:
-            continue
+    for link in links:
         try:
             if link.when is not None and not link.when.evaluate(scope):
                 continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.compile import (
     Expression,
     Extraction,
@@ -206,13 +207,13 @@ async def run_steps(
     last: Any = None
     for step in plan.steps:
         seen = scope if last is None and not outcome.steps else scope.with_steps(outcome.steps, last)
-        if step.when is not None and not step.when.evaluate(seen):
+        if step.when is not None and not await evaluate(context, step.when, "evaluate", seen):
             continue
         try:
             if step.each is None:
                 response: Any = await _run_step(step, context, seen, outcome, should_resend)
             else:
-                items = [seen.with_names(item=item) for item in step.each.every(seen)]
+                items = [seen.with_names(item=item) for item in await evaluate(context, step.each, "every", seen)]
                 responses = [await _run_step(step, context, each, outcome, should_resend) for each in items]
                 response = EachResponse(responses, step.save_names)
         except CallError:
@@ -237,14 +238,16 @@ async def _run_step(
     if step.collect is not None:
         response = await _collect(step, context, scope, response, until)
     elif step.follow is not None and step.follow_request is not None:
-        while (link := step.follow.first(scope.with_response(response))) is not None and link != "":
+        while (
+            link := await evaluate(context, step.follow, "first", scope.with_response(response))
+        ) is not None and link != "":
             url = outcome.cursor = resolve_url(response.url, str(link))
             if clock().monotonic() >= until:
                 break
             seen = scope.with_names(follow_url=url).with_response(response)
             response = await client.send(context, step.follow_request, seen, step.criteria)
     if step.save is not None:
-        response.saved = step.save.evaluate(scope.with_response(response)) or {}
+        response.saved = await evaluate(context, step.save, "evaluate", scope.with_response(response)) or {}
     return response
 
 
@@ -261,11 +264,11 @@ async def _collect(step: StepPlan, context: CallContext, scope: Scope, page: Res
     size, largest = 0, context.connection.spec.max_response
     while True:
         seen = scope.with_response(page)
-        items += step.collect.every(seen)
+        items += await evaluate(context, step.collect, "every", seen)
         size += page.size
         if size > largest:
             raise _cut_short(context, page, f"its pages have more than {largest / 2**20:.3g} MiB (max_response)")
-        link = step.follow.first(seen)
+        link = await evaluate(context, step.follow, "first", seen)
         if link is None or link == "":
             return DerivedResponse(page, items)
         if clock().monotonic() >= until:
@@ -281,3 +284,15 @@ def _cut_short(context: CallContext, page: Response, why: str) -> TransientError
     return TransientError(
         context.describe(page, f"was not read to the last page: {why}"), may_have_been_processed=False
     )
+
+
+async def evaluate(context: CallContext, part: Expression | Extraction | Value, how: str, scope: Scope) -> Any:
+    """Return what a part of a spec gives: by its method `how`, here or elsewhere."""
+    try:
+        return _evaluated(part, how, scope)
+    except TurnOver:
+        return await context.read_elsewhere(_evaluated, part, how, scope)
+
+
+def _evaluated(part: Expression | Extraction | Value, how: str, scope: Scope) -> Any:
+    return getattr(part, how)(scope)

@@ -27,7 +27,7 @@ from yaml_connector._expressions.json_text import parse_json, write_json
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.logs import LogLine
+from yaml_connector._jobs.log_reader import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status

@@ -27,6 +27,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from yaml_connector._http.worker import close_worker
 from yaml_connector._loading.loader import gc_disabled, spec_files
 from yaml_connector._loading.watch import stamps
 from yaml_connector.flyte._internals import ConnectorMetadataService, load_installed_connectors
@@ -90,6 +91,7 @@ class ConnectorServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connector in self._specs.connectors:
             await connector.jobs.close()
+        await close_worker()
 
     # --- gRPC and HTTP ------------------------------------------------------------------------------------------------
 

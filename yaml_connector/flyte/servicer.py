@@ -18,6 +18,8 @@ import grpc
 import grpc.aio
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskMetricsRequest
 
+from yaml_connector._expressions.budget import TurnOver
+from yaml_connector._http.worker import keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, drop_reserved_secrets
@@ -26,6 +28,7 @@ from yaml_connector.flyte.routing import UnknownSpecError, prepare
 logger = logging.getLogger("yaml_connector")
 
 _LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
+_WORKER_MODULES = ("yaml_connector._jobs.client", "jsonpath_ng.ext.parser", "jsonpath_ng.ext.filter")
 _CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
 
 
@@ -45,11 +48,12 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(method)
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+            keep_turns_short(_WORKER_MODULES)
             try:
                 prepare(request)
                 async for message in method(self, request, context):
                     yield message
-            except Exception as error:
+            except (Exception, TurnOver) as error:
                 await _abort(context, error)
 
         guarded: Callable[..., Any] = stream
@@ -57,6 +61,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
         @wraps(method)
         async def call(self: Any, request: Any, context: Any) -> Any:
+            keep_turns_short(_WORKER_MODULES)
             try:
                 if isinstance(request, CreateTaskRequest):
                     check_request(request)
@@ -64,7 +69,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
                 if not isinstance(request, GetTaskMetricsRequest):
                     drop_reserved_secrets(request)
                 answer = await method(self, request, context)
-            except Exception as error:
+            except (Exception, TurnOver) as error:
                 await _abort(context, error)
             if answer is None:  # Flyte's servicer has put an error into the context
                 context.set_details(_cut(str(context.details())))
@@ -75,7 +80,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-async def _abort(context: grpc.aio.ServicerContext, error: Exception) -> NoReturn:
+async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver) -> NoReturn:
     """End the call with the error's words. gRPC raises for that, and logs no traceback of it."""
     code, words = grpc.StatusCode.INTERNAL, str(error)
     if isinstance(error, FlyteConnectorNotFound | UnknownSpecError):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fake_api import FakeClock, run
 from yaml_connector._jobs.follower import JobFollower, LogFollower
-from yaml_connector._jobs.logs import LogLine, LogPage
+from yaml_connector._jobs.log_reader import LogLine, LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import TransientError
 

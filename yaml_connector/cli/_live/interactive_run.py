@@ -13,7 +13,7 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.follower import JobFollower
-from yaml_connector._jobs.logs import LogPage
+from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector._spec import ConnectorSpec

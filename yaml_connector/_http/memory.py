@@ -1,0 +1,112 @@
+"""Bounds the memory of all responses that are being read: a large one waits until there is room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import deque
+from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
+
+MOST = 128 * 2**20  # bytes of all large responses of an event loop
+SMALL = 256 * 1024  # bytes of a response that needs no room
+
+
+class NoRoomError(TimeoutError):
+    """There was no room for a response within its time."""
+
+
+class Room:
+    """Room for one response. It is given back when nobody refers to it any more."""
+
+    def __init__(self, memory: ResponseMemory, size: int) -> None:
+        self._memory = memory
+        self._size = size
+
+    def shrink(self, size: int) -> None:
+        """Give back what is more than `size` bytes."""
+        self._memory.give_back(max(0, self._size - size))
+        self._size = min(self._size, size)
+
+    def __del__(self) -> None:
+        self._memory.give_back(self._size)
+
+
+class ResponseMemory:
+    """The room that the large responses of one event loop share. Those that wait for it are served in turn."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
+        self.used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def room_for(self, size: int, timeout: float | None = None) -> Room:
+        """Wait for room for so many bytes; a response larger than all of it waits until it is alone. Raises
+        NoRoomError."""
+        size = min(size, self.most)
+        if self._waiting or self.used + size > self.most:
+            granted = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, granted))
+            try:
+                await asyncio.wait_for(granted, timeout)
+            except BaseException as error:
+                if granted.done() and not granted.cancelled():  # just now
+                    self.give_back(size)
+                if isinstance(error, TimeoutError):
+                    raise NoRoomError from None
+                raise
+        else:
+            self.used += size
+        return Room(self, size)
+
+    def give_back(self, size: int) -> None:
+        """Note that room is free again, and let those in that wait for it."""
+        self.used -= size
+        while self._waiting:
+            wanted, granted = self._waiting[0]
+            if not granted.done():
+                if self.used + wanted > self.most:
+                    return
+                self.used += wanted
+                granted.set_result(None)
+            self._waiting.popleft()
+
+
+_memories: WeakKeyDictionary[asyncio.AbstractEventLoop, ResponseMemory] = WeakKeyDictionary()
+
+
+def response_memory() -> ResponseMemory:
+    """Return the memory of the running event loop."""
+    return _memories.setdefault(asyncio.get_running_loop(), ResponseMemory())
+
+
+async def read_whole(
+    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, timeout: float | None = None
+) -> bytes | None:
+    """Return a content whole: `first` and what `read` returns until that is empty; None if it is longer than `limit`.
+
+    Raises NoRoomError if there is no room for it within `timeout` seconds.
+    """
+    written = io.BytesIO(first)
+    size = written.seek(0, io.SEEK_END)
+    room: Room | None = None
+    while size <= limit and (content := await read()):
+        size += len(content)
+        written.write(content)
+        if room is None and size > SMALL:
+            room = await response_memory().room_for(limit, timeout)
+    if size > limit:
+        return None
+    whole = written.getvalue()  # without a copy
+    if room is not None:
+        room.shrink(size)
+        _rooms[id(whole)] = room
+    return whole
+
+
+_rooms: dict[int, Room] = {}
+
+
+def claim_room(content: bytes) -> Room | None:
+    """Return the room of a content that was just read whole; whoever refers to the content holds it."""
+    return _rooms.pop(id(content), None)

@@ -1,0 +1,329 @@
+"""Reads the log of a job: pages of lines, and a token that says where the next page starts.
+
+With `next` the API pages; without it, the whole document is read (streamed, if it is text) and only new lines are
+returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from yaml_connector._expressions.budget import TurnOver
+from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector._http import client
+from yaml_connector._http.context import CallContext
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
+from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
+from yaml_connector._jobs.logs import LogsPlan
+from yaml_connector._jobs.steps import Outcome, StepsPlan, evaluate, run_steps
+from yaml_connector.errors import CallError, EvaluationError, TransientError
+
+_PAGE = 1000  # lines returned at a time
+_FEW = 100  # lines that are read at a time, if each is read
+_PART = 2**20  # characters of a page that the worker returns at a time
+_LONGEST_REST = 8 * 1024  # characters of a line that is cut by the end of a page, and kept in the token
+_SEEN = 0  # in a token: a source that has no more lines
+
+
+class LogLine(NamedTuple):
+    """One line: its text, its time in epoch seconds, its level."""
+
+    message: str
+    timestamp: float | None = None
+    level: str | None = None
+
+
+@dataclass
+class LogPage:
+    """Lines, and on the last page of a call the token for the next one: None if there are no more for now. The line of
+    an `unfinished` page has no end yet: reading from the same token returns it again, with the rest of it."""
+
+    lines: list[LogLine] = field(default_factory=list)
+    token: str | None = None
+    last: bool = False
+    unfinished: bool = False
+
+
+async def read_logs(plan: LogsPlan, context: CallContext, scope: Scope, token: str) -> AsyncIterator[LogPage]:
+    """Read the log from a token on ("": from the start), in pages; the last one has the next token. Raises CallError or
+    EvaluationError."""
+    cursors = decode_token(token)
+    reader = LogReader(plan, context)
+    if plan.before is None or plan.each is None:
+        cursor = LogCursor.unpack(cursors.get(""))
+        async for page in reader.read(scope, cursor):
+            yield page
+        yield LogPage(token=encode_token({"": cursor.pack()}) if reader.more else None, last=True)
+        return
+    outcome = await run_steps(plan.before, context, scope)
+    any_more = has_lines = has_failed = False
+    following: dict[str, Any] = {}
+    for item in await evaluate(context, plan.each, "every", outcome.scope(scope)):
+        on_item = scope.with_names(steps=outcome.steps, item=item)
+        key = _item_key(plan, on_item)
+        if cursors.get(key) == _SEEN:
+            following[key] = _SEEN
+            continue
+        cursor = LogCursor.unpack(cursors.get(key))
+        if has_failed:
+            following[key] = cursor.pack()
+            continue
+        try:
+            async for page in reader.read(on_item, cursor):
+                has_lines = has_lines or bool(page.lines)
+                yield page
+        except CallError:
+            if not has_lines:
+                raise
+            has_failed = any_more = True  # the lines so far must not come again: the next call starts with this item
+            following[key] = cursor.pack()
+            continue
+        any_more = any_more or reader.more
+        following[key] = cursor.pack() if reader.more or reader.skipped else _SEEN
+    yield LogPage(token=encode_token(following) if any_more else None, last=True)
+
+
+def _item_key(plan: LogsPlan, scope: Scope) -> str:
+    """Return what identifies an item in the token: the path of its request, as it is on its first page."""
+    assert plan.item is not None
+    try:
+        path = plan.item.request.locate(scope.with_names(page={"token": None, "lines": 0}))
+    except EvaluationError:
+        path = json.dumps(scope.item, sort_keys=True, default=str)
+    return hashlib.sha256(path.encode()).hexdigest()[:12]
+
+
+class LogReader:
+    """Reads one page of a source. Afterwards, `more` tells whether there are more lines, `skipped` whether the request
+    was not made."""
+
+    def __init__(self, plan: LogsPlan, context: CallContext | None = None) -> None:
+        self.plan = plan
+        self.context: CallContext = context  # type: ignore[assignment]  # reading one response needs none
+        self.more = False
+        self.skipped = False
+        self._rest: Any = None  # the unfinished last line, if it is returned
+        self._unfinished = False  # it may go on
+
+    async def read(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Read from a cursor on, and move the cursor."""
+        self.more = False
+        self.skipped = False
+        self._rest = None
+        scope = scope.with_names(page={"token": cursor.token, "lines": cursor.lines})
+        if self.plan.streams:
+            async for page in self._stream(scope, cursor):
+                yield page
+            return
+        outcome = await run_steps(self.plan.source, self.context, scope, Outcome(steps=dict(scope.steps)))
+        if outcome.response is None:
+            self.skipped = True
+            return
+        scope = outcome.scope(scope)
+        try:
+            items = self._new_items(scope, copied := replace(cursor))
+        except TurnOver:
+            async for page in self._read_elsewhere(scope, cursor):
+                yield page
+            return
+        vars(cursor).update(vars(copied))
+        for start in range(0, len(items), _PAGE):
+            lines = await self._lines(items[start : start + _PAGE], scope)
+            cursor.lines += len(lines)
+            yield LogPage(lines)
+        if self._rest is not None:
+            lines = await self._lines([self._rest], scope)
+            cursor.lines += len(lines)
+            yield LogPage(lines, unfinished=self._unfinished)
+
+    async def _read_elsewhere(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Read a large page, part by part. If that breaks off in a whole document, the next call goes on from there."""
+        has_lines = False
+        try:
+            async for part in self.context.iterate_elsewhere(_read_parts, self.plan, scope, cursor):
+                lines = cursor.lines + len(part.lines)
+                vars(cursor).update(vars(part.cursor) | {"lines": lines})
+                self.more = part.more
+                has_lines = has_lines or bool(part.lines)
+                yield LogPage(await self._redacted(part.lines), unfinished=part.unfinished)
+        except (CallError, EvaluationError):
+            if not has_lines or self.plan.next is not None:
+                raise
+            self.more = True
+
+    def _new_items(self, scope: Scope, cursor: LogCursor) -> list[Any]:
+        """Return the items of this page that were not returned yet, and move the cursor."""
+        plan = self.plan
+        whole = plan.next is None
+        following = None if plan.next is None else plan.next.first(scope)
+        ends = plan.more is not None and not plan.more.evaluate(scope)
+        if plan.format == "json" or plan.lines is not None:
+            assert plan.lines is not None
+            found = plan.lines.value(scope)  # so `$.lines` means the same as `$.lines[*]`
+            items = found if isinstance(found, list) else [] if found is None else [found]
+            rest = ""
+        else:
+            decoder = FORMATS[plan.format]()
+            items = decoder.feed(("" if whole else cursor.rest) + str(scope.response.text))
+            rest = decoder.rest
+            if len(rest) > _LONGEST_REST and not whole:
+                self._rest, self._unfinished, rest = decoder.finish(), False, ""
+        if plan.reverse:
+            items = items[::-1]
+        if whole:
+            fresh = items[cursor.items :]
+            cursor.items += len(fresh)
+            unfinished = bool(rest) and cursor.tail != len(rest)
+            if rest and (ends or (not fresh and not unfinished)):
+                self._rest, self._unfinished = decoder.finish(), not ends
+                self.more = False
+            else:
+                self.more = (bool(fresh) or unfinished) and not ends
+                cursor.tail = len(rest) if rest else -1
+            return fresh
+        nothing_new = following is None or (following == cursor.token and not items and rest == cursor.rest)
+        self.more = not nothing_new and not ends
+        if not self.more and rest:
+            self._rest, self._unfinished = decoder.finish(), not ends
+        if self.more:
+            cursor.token, cursor.rest = following, rest
+        return items
+
+    async def _stream(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Read a whole document of text line by line, in constant memory."""
+        plan, context, last = self.plan, self.context, self.plan.source.steps[-1]
+        first_steps = StepsPlan(plan.source.steps[:-1], None, plan.source.names)
+        outcome = await run_steps(first_steps, context, scope, Outcome(steps=dict(scope.steps)))
+        scope = outcome.scope(scope)
+        if last.when is not None and not await evaluate(context, last.when, "evaluate", scope):
+            self.skipped = True
+            return
+        decoder: LineDecoder = FORMATS[plan.format]()
+        skip, batch, new = cursor.items, [], 0
+        limit = context.connection.spec.max_response
+        broke_off = False
+        context.events.step(last.name)
+        try:
+            async with client.stream(context, last.request, scope, last.criteria, max_time=plan.max_time) as response:
+                scope = scope.with_response(response)
+                async for text in response.texts():
+                    items = decoder.feed(text)
+                    if skip:
+                        skip, items = max(0, skip - len(items)), items[skip:]
+                    batch += items
+                    while len(batch) >= _PAGE:
+                        yield await self._page(batch[:_PAGE], scope, cursor)
+                        new += _PAGE
+                        del batch[:_PAGE]
+                    if decoder.buffered > limit:
+                        what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
+                        raise TransientError(f"{response.method} {response.url} {what}", may_have_been_processed=False)
+        except CallError:
+            if not new and not batch:
+                raise
+            broke_off = True  # the lines so far are returned, and the next call goes on from there
+        if batch:
+            yield await self._page(batch, scope, cursor)
+            new += len(batch)
+        rest = decoder.rest
+        changed = cursor.tail != len(rest)
+        if rest and not new and not changed and not broke_off:
+            yield LogPage(await self._lines([decoder.finish()], scope), unfinished=True)
+            cursor.tail = -1
+            return
+        self.more = bool(new) or broke_off or (bool(rest) and changed)
+        cursor.tail = len(rest) if rest and not broke_off else -1
+
+    async def _page(self, items: list[Any], scope: Scope, cursor: LogCursor) -> LogPage:
+        lines = await self._lines(items, scope)
+        cursor.lines += len(lines)
+        cursor.items += len(items)
+        return LogPage(lines)
+
+    async def _lines(self, items: list[Any], scope: Scope) -> list[LogLine]:
+        plan = self.plan
+        if plan.takes_items_as_they_are:
+            return await self._redacted([LogLine(_without_end(as_text(item))) for item in items])
+        lines: list[LogLine] = []
+        for start in range(0, len(items), _FEW):
+            few = items[start : start + _FEW]
+            try:
+                lines += _lines_of(plan, few, scope)
+            except TurnOver:
+                lines += await self.context.read_elsewhere(_lines_of, plan, few, scope)
+            await asyncio.sleep(0)
+        return await self._redacted(lines)
+
+    async def _redacted(self, lines: list[LogLine]) -> list[LogLine]:
+        texts = await self.context.redact_lines([line.message for line in lines])
+        return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
+
+
+def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
+    """Make lines of items, without those that are not kept; nothing is redacted."""
+    lines = []
+    on_line = scope.with_names(line=None)
+    for item in items:
+        on_line.line = item
+        if plan.keep is not None and not plan.keep.evaluate(on_line):
+            continue
+        message = plan.message.first(on_line) if plan.message is not None else None
+        lines.append(
+            LogLine(
+                _without_end(as_text(item if message is None else message)),
+                _time(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
+                _level(plan.level.first(on_line)) if plan.level is not None else None,
+            )
+        )
+    return lines
+
+
+class _Part(NamedTuple):
+    """A part of a page: its lines, and how far the source is read with it."""
+
+    lines: list[LogLine]
+    unfinished: bool
+    cursor: LogCursor
+    more: bool
+
+
+def _read_parts(plan: LogsPlan, scope: Scope, cursor: LogCursor) -> Iterator[_Part]:
+    """Read a page in parts that can be returned at once."""
+    reader = LogReader(plan)
+    after = replace(cursor)
+    items = reader._new_items(scope, after)
+    lines: list[LogLine] = []
+    size = 0
+    for number, item in enumerate(items, 1):
+        found = _lines_of(plan, [item], scope)
+        size += sum(len(line.message) for line in found)
+        lines += found
+        if size >= _PART or len(lines) >= _PAGE:
+            here = replace(cursor, items=cursor.items + number) if plan.next is None else cursor
+            yield _Part(lines, False, here, True)
+            lines, size = [], 0
+    yield _Part(lines, False, after, reader.more)
+    if reader._rest is not None:
+        yield _Part(_lines_of(plan, [reader._rest], scope), reader._unfinished, after, reader.more)
+
+
+def _without_end(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _time(value: Any) -> float | None:
+    try:
+        return None if value is None else epoch_seconds(value)
+    except EvaluationError:
+        return None
+
+
+def _level(value: Any) -> str | None:
+    return None if value is None or value == "" else as_text(value)
