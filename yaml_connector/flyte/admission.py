@@ -28,7 +28,7 @@ _DEEPEST = 16  # lists, mappings and unions inside each other
 _DEEPEST_JSON = 100
 # Conversion happens on the event loop, so what one task may hold is bounded.
 _MOST_TYPES = 1_000
-_MOST_ITEMS = 10_000  # a literal costs Flyte some 50 us
+_MOST_ITEMS = 4_000  # a literal costs Flyte some 50 us, so that is 0.2 s
 _MOST_JSON_ITEMS = 200_000
 _LARGEST_STRUCT = 256 * 1024  # bytes
 _MOST_COMPARED = 100_000  # values with types: each value of a union with each of its types

@@ -38,6 +38,7 @@ from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_in
 from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
+_USUAL_OUTPUTS = 8 * 1024  # bytes of declared outputs that are remembered
 _LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
 _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
@@ -115,7 +116,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             config=config,
             task=TaskContext(task_template, output_prefix, task_execution_metadata),
             secrets=secrets,
-            outputs=_kinds_of(task_template.interface.outputs.SerializeToString()),
+            outputs=_kinds_of(task_template.interface.outputs),
             local=local,
         )
         try:
@@ -179,9 +180,18 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
     return config
 
 
-@lru_cache(maxsize=1024)
-def _kinds_of(outputs: bytes) -> Mapping[str, str]:
+def _kinds_of(outputs: VariableMap) -> Mapping[str, str]:
     """Return the outputs that a task declares, with their types: read once for all its jobs."""
+    data = outputs.SerializeToString()
+    return _known_kinds(data) if len(data) <= _USUAL_OUTPUTS else _read_kinds(data)
+
+
+@lru_cache(maxsize=1024)
+def _known_kinds(outputs: bytes) -> Mapping[str, str]:
+    return _read_kinds(outputs)
+
+
+def _read_kinds(outputs: bytes) -> Mapping[str, str]:
     variables = VariableMap.FromString(outputs).variables
     return {entry.key: str(kind_of_literal(entry.value.type)) for entry in variables}
 
