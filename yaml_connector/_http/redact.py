@@ -29,6 +29,8 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _FEW = 1000  # heads that any text may have
 _APART = 48  # bytes between further ones, on average; where they are more, the text is masked without a closer look
 _MOST_NESTED = 1000
+_SHORT = 256  # characters
+_MOST_CLEAN = 64
 _SMALL = 2**16  # bytes of a text that is looked through for suspicious places first
 _SUSPECT = 5  # characters of a head that make a place suspicious
 _MOST_SUSPECTS = 250
@@ -54,15 +56,22 @@ class Redactor:
         self._compact = _Forms(form for value in values for form in _compact_forms(value))
         # the backslashes around such a secret may be its own, or escape its first character
         self._backslashes = any(not value[:1].isalnum() or value.endswith(b"\\") for value in values)
-        self.size = 2**12 + self._readable.size + self._compact.size
+        self._clean: set[str] = set()  # short texts without secrets that were seen lately: jobs say the same often
+        self.size = 2**12 + _SHORT * _MOST_CLEAN + self._readable.size + self._compact.size
 
     def redact(self, text: str) -> str:
         """Return the text with every secret masked."""
-        if not self._readable.texts:
+        if text in self._clean or not self._readable.texts:
             return text
         data = text.encode("utf-8", "surrogatepass")
         spans = self._spans(data)
-        return _masked(data, 0, spans) if spans else text
+        if spans:
+            return _masked(data, 0, spans)
+        if len(text) <= _SHORT:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(text)
+        return text
 
     def redact_lines(self, texts: list[str]) -> list[str]:
         """Return the texts, which follow each other, with every secret masked, also one that goes over several."""
