@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time as real
 from contextvars import ContextVar
 
@@ -17,6 +18,10 @@ class Clock:
         import asyncio  # imported here: checking specs does not need it
 
         await asyncio.sleep(seconds)
+
+    def jitter(self, longest: float) -> float:
+        """Return how long to wait, in seconds, if anything up to `longest` will do."""
+        return random.uniform(0, longest)  # noqa: S311 - no secret
 
 
 _REAL = Clock()

@@ -44,6 +44,7 @@ from tests.docs.met_messages import (
     unplaced,
     unreadable_file,
     unsigned_service,
+    unsubmitted,
     validated,
     with_text,
     without_a_spec,
@@ -150,14 +151,14 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
         **auth(type="bearer", token="${{ secrets.api_key }}"), secrets={"api_key": {"env": "KEY"}}
     ),
     "answered 401: ...": lambda _: created(reply(401, json={"message": "who are you?"})),
-    "answered ... without a token": lambda _: raised(lambda: created(**auth(**TOKEN))),
+    "answered ... without a token": lambda _: created(**auth(**TOKEN)),
     "this spec needs a library: pip install 'yaml-connector[...]'": lambda _: raised(without_library),
     "the JWT cannot be signed with ... and this key ...": lambda _: created(**auth(type="jwt", key="no key")),
     "aws_sigv4: the spec has no keys, and botocore's credential chain finds none": lambda _: source(
         "_http/auth/cloud.py"
     ),
-    "cannot be connected to: ...": lambda _: raised(lambda: created(REFUSED)),
-    "gave no complete answer within ... s": lambda _: raised(lambda: created(SILENT)),
+    "cannot be connected to: ...": lambda _: created(REFUSED),
+    "gave no complete answer within ... s": lambda _: created(SILENT),
     "the host ... is not allowed; no request was sent; "
     "add it to allowed_hosts (or to public_hosts, without credentials)": (
         lambda _: created(**follow("https://other.test/jobs"))
@@ -176,6 +177,12 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "given up ...": lambda _: given_up(),
     "unknown state: ... at ...; no phase rule of the spec maps it": lambda _: got({"state": "odd"}),
     "the API does not know the job yet (...)": lambda _: got(404),
+    "not submitted yet: ...": lambda _: unsubmitted(),
+    "not submitted: ...": lambda _: unsubmitted(after=601),
+    "the spec changed before the job was submitted": lambda _: unsubmitted(changed=True),
+    "the job was not submitted within ..., and a create that is sent later could make a second one (...)": (
+        lambda _: unsubmitted(after=86401)
+    ),
     "timed out after ...": lambda _: got(
         {"state": "running"}, after=60, get=spec_data()["get"] | {"poll": {"timeout": "1m"}}
     ),

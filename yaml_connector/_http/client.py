@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from yaml_connector._clock import clock
@@ -25,13 +24,13 @@ async def send(
     scope: Scope,
     criteria: SuccessCriteria,
     *,
-    should_resend: Callable[[TransientError], Awaitable[bool]] | None = None,
+    resend: Resend | None = None,
 ) -> Response:
     """Send a request until its response is a success, and return that. If the API refuses a fetched token, a new one is
     fetched, and the request is built and sent once more.
 
-    `scope` is what the request's templates see. `should_resend` decides whether a request that may have been processed
-    is sent again; without it, and for GET and HEAD, it always is.
+    `scope` is what the request's templates see. `resend` decides whether a request that failed for now is sent again;
+    without it, it always is, as the connection's `retry` says.
 
     Raises PermanentError or TransientError; EvaluationError if the request cannot be built.
     """
@@ -61,11 +60,30 @@ async def send(
             return response
         except TransientError as failure:
             failure.may_have_been_processed = failure.may_have_been_processed and not read_only
-            if failure.may_have_been_processed and should_resend is not None and not await should_resend(failure):
+            if resend is not None and not resend.wanted(failure):
                 raise
-            if attempt >= context.max_attempts or not await _pause(context, attempt, failure):
+            if not await _pause(context, attempt, failure, None if resend is None else resend.until):
+                raise
+            if resend is not None and not await resend.ready():
                 raise
         attempt += 1
+
+
+class Resend:
+    """Decides whether a request that failed for now is sent again."""
+
+    @property
+    def until(self) -> float | None:
+        """How long there are attempts, of the clock's `monotonic`; None: as many as the connection's `retry` says."""
+        return None
+
+    def wanted(self, failure: TransientError) -> bool:
+        """Take note of a failed attempt; False if there must be no other."""
+        return True
+
+    async def ready(self) -> bool:
+        """Prepare another attempt, after the pause; False if there must be none."""
+        return True
 
 
 @asynccontextmanager
@@ -101,8 +119,7 @@ async def stream(
             except TurnOver:
                 await _judge_elsewhere(context, response, scope, criteria)
         except TransientError as failure:
-            is_last = has_begun or attempt >= context.max_attempts
-            if is_last or not await _pause(context, attempt, failure):
+            if has_begun or not await _pause(context, attempt, failure):
                 raise
         attempt += 1
 
@@ -135,18 +152,24 @@ async def _judge_elsewhere(context: CallContext, response: Response, scope: Scop
     conclude(context, *await context.read_elsewhere(judge, context.for_judging(), response, scope, criteria))
 
 
-async def _pause(context: CallContext, attempt: int, failure: TransientError) -> bool:
-    """Wait before the next attempt; False if there is no time for it."""
+async def _pause(context: CallContext, attempt: int, failure: TransientError, until: float | None = None) -> bool:
+    """Wait before the next attempt; False if there is none, or no time for it. With `until`, a time of the clock's
+    `monotonic`, there are attempts until then, however many."""
+    if until is None and attempt >= context.max_attempts:
+        return False
     if isinstance(failure, LoginHeldBackError):
         return False
     retry = context.connection.spec.retry
     if failure.retry_after is not None:
         delay = failure.retry_after
     else:
-        delay = random.uniform(0, min(retry.max_delay, retry.initial_delay * 2 ** (attempt - 1)))  # noqa: S311 - jitter
-    if delay >= context.remaining():
+        delay = clock().jitter(min(retry.max_delay, retry.initial_delay * 2 ** min(attempt - 1, 32)))
+    began = clock().monotonic()
+    if began + delay >= (context.deadline if until is None else until):
         return False
     await clock().sleep(delay)
+    if until is not None:  # a contract test's clock skips the wait, which counts nevertheless
+        context.deadline -= max(0.0, began + delay - clock().monotonic())
     if context.remaining() <= 0:
         return False
     context.events.retry()

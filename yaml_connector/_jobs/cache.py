@@ -40,6 +40,9 @@ class JobState:
     is_cancelled: bool = False  # a delete was sent
     is_deleted: bool = False  # and went through
     delete_failing_since: float | None = None
+    grace_from: float = 0.0  # when it was submitted
+    submission: Any = None  # of a job that is not submitted yet
+    submitted: JobMeta | None = None  # such a job, once it is
 
     def secrets_at(self, now: float) -> Mapping[str, str]:
         """Return the task's secrets as they were last seen; none an hour after the job's end."""
@@ -63,7 +66,8 @@ class JobCache:
         if job is None:
             now = clock()
             # Only here the wall clock counts: another process, or another machine, may have created the job.
-            job = self._jobs[key] = JobState(created=now.monotonic() - max(0.0, now.time() - meta.created_at))
+            created = now.monotonic() - max(0.0, now.time() - meta.created_at)
+            job = self._jobs[key] = JobState(created=created, grace_from=created)
             if len(self._jobs) > self._most:
                 self._jobs.popitem(last=False)
         else:

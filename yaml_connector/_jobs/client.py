@@ -6,29 +6,31 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from math import inf
-from traceback import format_tb
+from operator import attrgetter
 from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext, redact_error, redacted_errors
-from yaml_connector._http.events import EventFanOut, Events
+from yaml_connector._http.events import Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.compiled_spec import CompiledSpec, CompiledSpecs
-from yaml_connector._jobs.create import CreateOperation, CreateValues
+from yaml_connector._jobs.contexts import CallContexts
+from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
 from yaml_connector._jobs.log_reader import LogPage, read_logs
-from yaml_connector._jobs.meta import LARGEST, JobMeta
+from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
 from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
 from yaml_connector._jobs.steps import Outcome
+from yaml_connector._jobs.submitter import Submitter
 from yaml_connector._jobs.time_limit import evaluate_timeout, find_limit
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
@@ -37,6 +39,8 @@ from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 _MOST_FOREIGN = 10_000
+_SPARE = 4096  # bytes for the job's id, at least
+_SHORTEST_POLL = 1.0  # seconds: with less time left, a job that was just submitted is read by the next get
 
 
 class JobClient:
@@ -63,9 +67,9 @@ class JobClient:
         self._specs = CompiledSpecs(self.plan, environment)
         self._foreign = JobCache(_MOST_FOREIGN)
         self._signer = signer
-        self._files = files
-        self._events = events
         self._task_type = loaded.spec.task_type_name
+        self._contexts = CallContexts(self._task_type, files, events)
+        self._submitter = Submitter(self.plan, self._contexts)
 
     def take_over(self, other: JobClient) -> None:
         """Go on with what another client of the same task type remembers of its jobs."""
@@ -78,10 +82,7 @@ class JobClient:
         data = meta.encode(self._signer)
         if len(data) > LARGEST:
             known = f"; the job {meta.id[:200]} runs: cancel it at the API" if meta.id else ""
-            meta.create_error = (
-                f"what is kept of the job has {len(data)} bytes, and {LARGEST} are the most: let the spec use and save "
-                f"smaller values{known}"
-            )
+            meta.create_error = meta.create_error or too_large(len(data)) + known
             kept = JobMeta(self._task_type, self.spec.task_type_version, create_error=meta.create_error)
             data = kept.encode(self._signer)
         return data
@@ -116,7 +117,7 @@ class JobClient:
             timeout=values.task.get("timeout") or 0.0,
         )
         work = self._create(values, meta)
-        return await call_log.run_logged("create", self._task_type, meta, work, _create_outcome)
+        return await call_log.run_logged("create", self._task_type, meta, work, call_log.create_outcome)
 
     async def _create(self, values: CreateValues, meta: JobMeta) -> JobMeta:
         secrets: Mapping[str, str | None] = {}
@@ -132,20 +133,27 @@ class JobClient:
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
             evaluate_timeout(self.plan.poll.timeout, scope)
             secrets = self.plan.secrets.values(values.secrets, scope)
-            context = self._context("create", self.plan, config, secrets, meta.name)
+            context = self._contexts.open("create", self.plan, config, secrets, meta.name)
         except (EvaluationError, ConfigError) as problem:
             known = frozenset(sensitive_values(self.spec, {**values.secrets, **secrets}).values())
             meta.create_error = redactor_for(known).redact(str(problem))
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
+        size = len(meta.encode(self._signer))
+        if size > LARGEST - _SPARE:
+            meta.create_error = f"{too_large(size)}; nothing was submitted"
+            return meta
         with redacted_errors(context):
-            meta = await CreateOperation(self.plan.create, context, scope, meta).run()
+            submission = await self._submitter.create(meta, context, scope)
         if meta.create_error is None:
             job = meta.job
             take_out(meta, context)
             state = self.cache.get(meta)
-            state.secrets, state.alive_at = dict(values.secrets), clock().monotonic()
+            state.secrets, state.submission = dict(values.secrets), submission
             find_limit(self.plan.poll.timeout, meta, state, scope)
+            if submission is not None:
+                return meta
+            state.alive_at = clock().monotonic()
             if context.not_before > clock().monotonic() and self.spec.get is not None:
                 state.next_poll, state.phase = context.not_before, "QUEUED"
                 links = read_links(self.plan.poll.status, scope.with_names(job=job), static=True)
@@ -167,21 +175,67 @@ class JobClient:
         if secrets:
             state.secrets = dict(secrets)
         now = clock().monotonic()
+        deadline = None
+        if meta.pending is not None:
+            if state.submitted is None or state.submission is not None:
+                deadline = now + self.plan.connection.spec.deadline
+                async with self._submitter.turn(meta):
+                    unsubmitted = await self._submit(meta, state)
+                if unsubmitted is not None:
+                    return self._told(meta, state, unsubmitted)
+                deadline -= clock().monotonic()
+                if clock().monotonic() < state.next_poll or deadline < _SHORTEST_POLL:
+                    return Status("QUEUED", "submitted; the next get asks for it")
+            meta = state.submitted or meta
         if state.status is not None and now < state.next_poll and now < state.expires:
             cached: Status = state.status
             return cached
-        work = self._poll(meta, state) if now < state.expires else self._poll_in_time(meta, state)
+        work = self._poll(meta, state, deadline) if now < state.expires else self._poll_in_time(meta, state)
         if metrics.logger.isEnabledFor(logging.DEBUG):
-            work = call_log.run_logged("get", self._task_type, meta, work, _get_outcome)
+            work = call_log.run_logged("get", self._task_type, meta, work, attrgetter("phase"))
         status = await work
         if status.phase != state.phase:
-            self._phase_changed(meta, state, status)
+            call_log.phase_changed(self._task_type, meta, state, status.phase)
         if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
             state.next_poll = 0.0
             self.cache.job_ended(state, clock().monotonic())
         # it may be large, so it is kept no longer than needed
         state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
         return status
+
+    def _told(self, meta: JobMeta, state: JobState, status: Status) -> Status:
+        if status.phase != state.phase:
+            call_log.phase_changed(self._task_type, meta, state, status.phase)
+        if status.is_terminal:
+            self.cache.job_ended(state, clock().monotonic())
+        return status
+
+    async def _submit(self, meta: JobMeta, state: JobState) -> Status | None:
+        """Try to submit a job; None once that has worked, so that the same call goes on as any other. Never raises."""
+        plan = self.plan.poll
+        try:
+            if clock().monotonic() >= state.expires:
+                find_limit(plan.timeout, meta, state, Scope(config=self.plan.config_of(meta)))
+            if clock().monotonic() >= state.expires:
+                return await self._end_unsubmitted(meta, state)
+            return await self._submitter.get(meta, state)
+        except (CallError, EvaluationError, ConfigError) as failure:
+            return unreadable(plan, state, failure)
+        except Exception as failure:  # a bug here must not fail a job that may be submitted
+            return unreadable(plan, state, call_log.internal_error("create", meta, failure))
+
+    async def _end_unsubmitted(self, meta: JobMeta, state: JobState) -> Status:
+        """Give up a job whose time limit was over before it was submitted."""
+        message = f"timed out after {state.time_limit}"
+        if state.timed_out is None:
+            try:
+                await self._delete(self.plan, meta, state, may_create=False)
+            except (CallError, EvaluationError, ConfigError) as failure:
+                if not delete_failed(self.plan.delete, self._task_type, meta, state, failure):
+                    return Status("RUNNING", f"{message}, and could not be cancelled: {failure}")
+            state.timed_out = Status(self.plan.poll.settings.give_up, message)
+        timed_out: Status = state.timed_out
+        return timed_out
 
     async def _poll_in_time(self, meta: JobMeta, state: JobState) -> Status:
         """Poll a job whose time limit is over, or not known yet. One that is not over by then is cancelled and given
@@ -220,7 +274,7 @@ class JobClient:
         try:
             if meta.digest != plan.digest:
                 plan = self._specs.find(meta)
-            context, scope = self._later("get", plan, meta, state, state.secrets, deadline=deadline)
+            context, scope = self._contexts.later("get", plan, meta, state, state.secrets, deadline=deadline)
             interval = plan.poll.settings.min_interval
             if interval:
                 state.next_poll = max(state.next_poll, clock().monotonic() + interval)
@@ -234,22 +288,7 @@ class JobClient:
             not_before = context.not_before if context is not None else 0.0
             return unreadable(plan.poll, state, failure, scope, not_before=not_before)
         except Exception as failure:  # a bug here must not fail a job that runs
-            where = "".join(format_tb(failure.__traceback__))  # without the message: it may hold a secret
-            metrics.logger.error("get of %s failed unexpectedly: %s\n%s", meta.name, type(failure).__name__, where)
-            internal = EvaluationError(f"internal error ({type(failure).__name__})")
-            return unreadable(plan.poll, state, internal, scope)
-
-    def _phase_changed(self, meta: JobMeta, state: JobState, status: Status) -> None:
-        metrics.PHASES.labels(self._task_type, status.phase).inc()
-        metrics.logger.info(
-            "phase task_type=%s execution=%s job=%s %s -> %s",
-            self._task_type,
-            meta.name,
-            meta.id,
-            state.phase,
-            status.phase,
-        )
-        state.phase = status.phase
+            return unreadable(plan.poll, state, call_log.internal_error("get", meta, failure), scope)
 
     # --- delete and logs --------------------------------------------------------------------------------------------
 
@@ -263,20 +302,33 @@ class JobClient:
             if not _has_job(meta):
                 return
             plan = self._specs.find(meta)
-            if plan.delete is None:
-                metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
-                return
-            until = clock().monotonic() + plan.connection.spec.deadline
             with call_log.logged("delete", self._task_type, meta):
-                if not plan.delete.always and await self._is_over(plan, meta, state):
-                    metrics.logger.info("delete of %s: the job %s is over, nothing was sent", meta.name, meta.id)
+                if meta.pending is not None:
+                    async with self._submitter.turn(meta):
+                        await self._delete(plan, meta, state)
                 else:
-                    await self._send_delete(plan, plan.delete, meta, state, until)
+                    await self._delete(plan, meta, state)
             readable_again(plan.poll, state)
             state.delete_failing_since = None
         except (CallError, EvaluationError, ConfigError) as failure:
             if not delete_failed(plan.delete, self._task_type, meta, state, failure):
                 raise
+
+    async def _delete(self, plan: CompiledSpec, meta: JobMeta, state: JobState, *, may_create: bool = True) -> None:
+        until = clock().monotonic() + plan.connection.spec.deadline
+        if meta.pending is not None:
+            submitted = state.submitted or await self._submitter.find(
+                meta, state, may_create=may_create and plan.delete is not None
+            )
+            if submitted is None:
+                return
+            meta = submitted
+        if plan.delete is None:
+            metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
+        elif not plan.delete.always and await self._is_over(plan, meta, state):
+            metrics.logger.info("delete of %s: the job %s is over, nothing was sent", meta.name, meta.id)
+        else:
+            await self._send_delete(plan, plan.delete, meta, state, until)
 
     async def _is_over(self, plan: CompiledSpec, meta: JobMeta, state: JobState) -> bool:
         """Tell whether a job is over; the API is asked if this process has not heard of it lately. Never raises."""
@@ -286,7 +338,7 @@ class JobClient:
         try:
             deadline = min(ASKING, plan.connection.spec.deadline / 2)
             secrets = state.secrets_at(now)
-            context, scope = self._later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
+            context, scope = self._contexts.later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
             await ask(plan.poll, meta, state, context, scope, Outcome())
         except (CallError, EvaluationError, ConfigError) as failure:
             metrics.logger.debug("delete of %s: get cannot tell whether the job is over: %s", meta.name, failure)
@@ -298,7 +350,7 @@ class JobClient:
         """Cancel the job, by the time `until` of the clock's `monotonic`. Raises CallError, EvaluationError or
         ConfigError, without secrets."""
         now = clock().monotonic()
-        context, scope = self._later("delete", plan, meta, state, state.secrets_at(now), deadline=until - now)
+        context, scope = self._contexts.later("delete", plan, meta, state, state.secrets_at(now), deadline=until - now)
         with redacted_errors(context):
             await send_delete(delete, context, scope, state)
 
@@ -313,10 +365,21 @@ class JobClient:
         if plan.logs is None:
             return
         state = self.cache.get(meta)
-        context, scope = self._later("logs", plan, meta, state, secrets or state.secrets_at(clock().monotonic()))
+        if meta.pending is not None:
+            if state.submitted is None:
+                yield LogPage(last=True)
+                return
+            meta = state.submitted
+        context, scope = self._contexts.later(
+            "logs", plan, meta, state, secrets or state.secrets_at(clock().monotonic())
+        )
         with call_log.logged("logs", self._task_type, meta), redacted_errors(context):
             async for page in read_logs(plan.logs, context, scope, token):
                 yield page
+
+    def is_submitted(self, meta: JobMeta) -> bool:
+        """Tell whether a job is submitted, as far as this process knows."""
+        return bool(meta.id) or self.cache.get(meta).submitted is not None
 
     async def close(self) -> None:
         """Close the sockets of this event loop."""
@@ -329,73 +392,9 @@ class JobClient:
         scope = Scope(meta.inputs, self.plan.config_of(meta), meta.task, steps={})
         return fill_in(meta, meta.job, self.plan.secrets.values(given, scope))
 
-    # --- the context of a call ----------------------------------------------------------------------------------------
-
-    def _later(
-        self,
-        call: str,
-        plan: CompiledSpec,
-        meta: JobMeta,
-        state: JobState,
-        given: Mapping[str, str],
-        *,
-        deadline: float | None = None,
-        max_attempts: int | None = None,
-    ) -> tuple[CallContext, Scope]:
-        """Return the context of a later call of a job, and what its expressions see."""
-        unchanged = meta.digest == plan.digest and not meta.config
-        config = {} if unchanged else plan.config_of(meta)
-        job = meta.job
-        if state.is_cancelled:
-            job["cancelled"] = True
-        scope = Scope(meta.inputs, config, meta.task, job, steps={})
-        if call == "get":
-            scope.cursor = state.cursor
-        secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
-        if meta.holders:
-            scope.job = fill_in(meta, job, secrets)
-        context = self._context(call, plan, config, secrets, meta.name, deadline, max_attempts)
-        scope.base_url = context.endpoint.base_url
-        return context, scope
-
-    def _context(
-        self,
-        call: str,
-        plan: CompiledSpec,
-        config: Mapping[str, Any],
-        secrets: Mapping[str, str | None],
-        execution: str,
-        deadline: float | None = None,
-        max_attempts: int | None = None,
-    ) -> CallContext:
-        events: Events = metrics.CallMetrics(self._task_type, call)
-        if self._events is not None:
-            self._events.section(call)
-            events = EventFanOut(events, self._events)
-        return CallContext(
-            plan.connection,
-            config=config,
-            secrets=secrets,
-            sensitive=plan.secrets.sensitive,
-            files=self._files,
-            events=events,
-            about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
-            coalesces=call in plan.only_reads,
-            deadline=deadline,
-            max_attempts=max_attempts,
-        )
-
 
 def _has_job(meta: JobMeta) -> bool:
     """Tell whether there is a job to act on. Raises EvaluationError for one that may be another service's."""
     if meta.is_foreign:
         raise EvaluationError(f"{meta.decode_error}; nothing was sent")
-    return meta.create_error is None and bool(meta.id)
-
-
-def _create_outcome(meta: JobMeta) -> str:
-    return "failed" if meta.create_error is not None else "adopted" if meta.adopted else "submitted"
-
-
-def _get_outcome(status: Status) -> str:
-    return status.phase
+    return meta.create_error is None and (bool(meta.id) or meta.pending is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,7 @@ from yaml_connector._spec.fields import names_in
 from yaml_connector._spec.task_values import recheck_config
 from yaml_connector.errors import EvaluationError
 
+_KEY: frozenset[Reference] = frozenset({("task", "key")})  # messages name it
 _MOST_OLD_SPECS = 64
 _MOST_SNAPSHOTS = 2**20  # characters of all of them
 
@@ -35,6 +36,20 @@ class RetainedValues:
     inputs: frozenset[str] | None
     config: frozenset[str] | None
     task: frozenset[str] | None
+
+    @classmethod
+    def named(cls, references: Iterable[Reference]) -> RetainedValues:
+        """Return the values that these references name."""
+        found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
+        for name in references:
+            names = found.get(str(name[0]))
+            if names is None:
+                continue
+            if len(name) == 1:
+                found[str(name[0])] = None  # the whole mapping, or a computed key of it
+            else:
+                names.add(str(name[1]))
+        return cls(**{root: None if names is None else frozenset(names) for root, names in found.items()})
 
     def of(self, root: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that are kept with the job."""
@@ -72,8 +87,8 @@ class CompiledSpec:
             loaded.connection if loaded else Connection(spec.connection, environment, transport)
         )
         self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec, environment)
-        self.create = compile_create(spec.create, spec.task_type_name)
         self.poll = compile_poll(spec)
+        self.create = compile_create(spec.create, spec.task_type_name, self.poll.settings.not_found_grace)
         self.delete = compile_delete(spec.delete) if spec.delete else None
         auth = self.connection.auth
         self.logs = compile_logs(spec.logs, whole=auth is not None and auth.reads_body) if spec.logs else None
@@ -93,16 +108,12 @@ class CompiledSpec:
     @cached_property
     def retained(self) -> RetainedValues:
         """Which of the create call's values are kept with each job."""
-        found: dict[str, set[str] | None] = {"inputs": set(), "config": set(), "task": set()}
-        for name in self._later_names():
-            names = found.get(str(name[0]))
-            if names is None:
-                continue
-            if len(name) == 1:
-                found[str(name[0])] = None  # the whole mapping, or a computed key of it
-            else:
-                names.add(str(name[1]))
-        return RetainedValues(**{root: None if names is None else frozenset(names) for root, names in found.items()})
+        return RetainedValues.named(self._later_names())
+
+    @cached_property
+    def submitting(self) -> RetainedValues:
+        """Which of these values are kept with a job that is not submitted yet, for its create."""
+        return RetainedValues.named(self.create.names | self.secrets.names | set(names_in(self.spec.connection)) | _KEY)
 
     @cached_property
     def only_reads(self) -> frozenset[str]:

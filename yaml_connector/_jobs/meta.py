@@ -5,7 +5,7 @@ key its last member, `sig`, signs all bytes before it, and it holds the spec's l
 job survives a change of its spec. Without one, nothing in it can be trusted to be ours: it holds values only.
 
 A field that this version does not know makes a job unreadable and does not fail it: a later version may have written
-it, for example values of a job that is still to be submitted.
+it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class JobMeta:
     `snapshot` is the packed spec, with its `digest`. `outputs` are names and types. `asked` names the values that
     create looked for and that `inputs`, `config` and `task` do not have: `inputs.NAME`, or `inputs` if all are kept.
     `holders` are the place holders in `id` and `saved`: see `placeholders.py`. `timeout` is the task's own, in
-    seconds; 0 if it has none. `create_error` is the message of a create that failed permanently.
+    seconds; 0 if it has none. `create_error` is the message of a create that failed permanently. `pending` is what
+    create needs of a job that is not submitted yet (`pending.py`): with a signing key it is encrypted, since Flyte logs
+    what it keeps.
 
     Three fields are not kept. `verified`: the signature is right. `decode_error` says why the bytes that Flyte handed
     back cannot be read; with `is_foreign`, another connector may read them: one with another key, or a later version.
@@ -60,6 +62,7 @@ class JobMeta:
     holders: dict[str, Any] = field(default_factory=dict)
     adopted: bool = False
     create_error: str | None = None
+    pending: dict[str, Any] | None = None
     verified: bool = False
     decode_error: str | None = None
     is_foreign: bool = False
@@ -68,6 +71,11 @@ class JobMeta:
     def job(self) -> dict[str, Any]:
         """The values of `job.*`."""
         return {**self.saved, "id": self.id, "created_at": self.created_at, "cancelled": False}
+
+    @property
+    def shown(self) -> str:
+        """What messages call the job: its id, or its `task.key` as long as it is not submitted."""
+        return self.id or f"of task.key {self.name}"
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -79,7 +87,9 @@ class JobMeta:
     def encode(self, signer: Signer = UNSIGNED) -> bytes:
         """Return the bytes that Flyte keeps, signed if there is a key."""
         kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value and name in _KINDS}}
-        data = write_json(kept) or _COMPACT(kept).encode()
+        if self.pending is not None and signer.keys:
+            kept["sealed"] = signer.seal(_as_json(kept.pop("pending")))
+        data = _as_json(kept)
         if not signer.keys:
             return data
         body = data[:-1]  # its brace closes the object, behind the signature
@@ -105,6 +115,9 @@ class JobMeta:
                 raw = from_json(text, cache_strings="keys")
             except ValueError as error:
                 raw = _parse_odd(text, error)
+            sealed = raw.pop("sealed", None)
+            if sealed is not None:
+                raw["pending"] = from_json(signer.unseal(sealed))
             if raw.pop("v") not in _READABLE or not raw.keys() <= _KINDS.keys():
                 return cls.foreign(data, "the job was created by another version of the connector")
             for name, value in raw.items():
@@ -119,6 +132,8 @@ class JobMeta:
             for place in meta.holders.values():
                 if len(place) != 3 or any(type(part) is not str for part in place):
                     raise TypeError("holders")
+            if meta.pending is not None:
+                check_pending(meta.pending)
             for output, kind in meta.outputs:
                 if type(output) is not str or type(kind) is not str:
                     raise TypeError("outputs")
@@ -131,6 +146,12 @@ class JobMeta:
     def foreign(cls, data: bytes, why: str) -> JobMeta:
         """Return these bytes as a job that another connector may read."""
         return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
+
+
+def too_large(size: int) -> str:
+    """Say that what is kept of a job has too many bytes."""
+    most = f"{LARGEST} are the most: let the spec use and save smaller values"
+    return f"what is kept of the job has {size} bytes, and {most}"
 
 
 def _hashed(text: str) -> str:
@@ -154,10 +175,28 @@ def _check_depth(value: Any, levels: int) -> None:
             _check_depth(item, levels - 1)
 
 
+def _as_json(kept: dict[str, Any]) -> bytes:
+    return write_json(kept) or _COMPACT(kept).encode()
+
+
+def check_pending(pending: dict[str, Any]) -> None:
+    """Raise ValueError if this is not what `_jobs/pending.py` makes."""
+    if any(type(value) is not _PENDING.get(name) for name, value in pending.items()):
+        raise ValueError("pending")
+    if not pending.keys() >= {"digest", "inputs", "config", "task"}:
+        raise ValueError("pending")
+
+
+_PENDING: dict[str, type] = {
+    **dict.fromkeys(("inputs", "config", "task", "steps"), dict),
+    "digest": str,
+    "doubtful": bool,
+    "position": int,
+}
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode  # half a character must not lose the job: it is escaped
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
-    **dict.fromkeys(("saved", "inputs", "config", "task", "holders"), (dict,)),
+    **dict.fromkeys(("saved", "inputs", "config", "task", "holders", "pending"), (dict,)),
     **dict.fromkeys(("asked", "outputs"), (list,)),
     **dict.fromkeys(("created_at", "timeout"), (float, int)),
     "task_version": (int,),

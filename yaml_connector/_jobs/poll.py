@@ -173,7 +173,7 @@ async def _read_result(
 def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError) -> Status:
     links = read_links(plan.status, scope, static=True)
     reason = truncate(str(failure), _MESSAGE_LENGTH)
-    if not state.is_deleted and clock().monotonic() - state.created < plan.settings.not_found_grace:
+    if not state.is_deleted and clock().monotonic() - state.grace_from < plan.settings.not_found_grace:
         return Status("QUEUED", f"the API does not know the job yet ({reason})", links)
     state.is_over = True
     if state.is_deleted:

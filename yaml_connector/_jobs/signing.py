@@ -7,11 +7,18 @@ never derived from the secrets of an API: signatures stand in Flyte's log, and w
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64encode
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
 
 from yaml_connector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_VARIABLE = "YAML_CONNECTOR_SIGNING_KEY"
 KEY_FILE_VARIABLE = "YAML_CONNECTOR_SIGNING_KEY_FILE"
@@ -21,6 +28,8 @@ SIGNATURE_LENGTH = 43  # characters of base64 for 32 bytes
 _SHORTEST = 32  # bytes of a key
 _LARGEST_FILE = 64 * 1024
 _PURPOSE = b"yaml_connector job meta\0"  # a signature of anything else never passes for one of a job
+_SEALED = b"yaml_connector job not submitted\0"  # so that this key is not the one that signs
+_NONCE = 12  # bytes
 _MAKE_ONE = "make one with: openssl rand -hex 32"
 
 
@@ -38,6 +47,21 @@ class Signer:
         """Return the signature of data; there must be a key."""
         return _signature(self.keys[0], data)
 
+    def seal(self, data: bytes) -> str:
+        """Return the data encrypted with the first key, as text; there must be a key."""
+        nonce = os.urandom(_NONCE)
+        return urlsafe_b64encode(nonce + _cipher(self.keys[0]).encrypt(nonce, data, _SEALED)).decode()
+
+    def unseal(self, text: str) -> bytes:
+        """Return what `seal` encrypted, with whichever key. Raises ValueError."""
+        from cryptography.exceptions import InvalidTag  # imported here: only jobs that are not submitted yet need it
+
+        data = urlsafe_b64decode(text)
+        for key in self.keys:
+            with suppress(InvalidTag):
+                return _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], _SEALED)
+        raise ValueError("no key of this service encrypted it")
+
     def verify(self, data: bytes, signature: bytes) -> bool:
         """Tell whether one of the keys made the signature."""
         return any(hmac.compare_digest(_signature(key, data), signature) for key in self.keys)
@@ -48,6 +72,15 @@ UNSIGNED = Signer()
 
 def _signature(key: bytes, data: bytes) -> bytes:
     return urlsafe_b64encode(hmac.digest(key, _PURPOSE + data, "sha256")).rstrip(b"=")
+
+
+@cache
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return AESGCM(HKDF(hashes.SHA256(), 32, salt=None, info=_SEALED).derive(key))
 
 
 def signer_from(environment: Mapping[str, str]) -> Signer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,8 +27,6 @@ from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector.errors import CallError, PermanentError, TransientError
-
-Resend = Callable[[TransientError], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,15 @@ class EachResponse:
 @dataclass(slots=True)
 class Outcome:
     """How far the steps of a section came: the responses by step name (at first, those of steps that ran before), the
-    response that is read (None: its step was skipped), the last URL that was followed, and how many steps ran."""
+    response that is read (None: its step was skipped), the last URL that was followed, how many steps ran, which is
+    next, and the last response."""
 
     steps: dict[str, Any] = field(default_factory=dict)
     response: Any = None
     cursor: str | None = None
     completed: int = 0
+    position: int = 0
+    last: Any = None
 
     def scope(self, scope: Scope) -> Scope:
         """Return what the extractions of the section see."""
@@ -195,33 +196,37 @@ async def run_steps(
     scope: Scope,
     outcome: Outcome | None = None,
     *,
-    should_resend: Resend | None = None,
+    resend: client.Resend | None = None,
 ) -> Outcome:
-    """Run the steps of a section and return their outcome: the given one, which is filled step by step.
+    """Run the steps of a section and return their outcome: the given one, which is filled step by step. After a
+    failure, the same outcome goes on with the step that failed.
 
-    `should_resend` decides whether a request that may have been processed is sent again (default: yes). Raises
-    PermanentError, TransientError or EvaluationError; an optional step that fails is skipped instead.
+    `resend` decides whether a request that failed for now is sent again. Raises PermanentError, TransientError or
+    EvaluationError; an optional step that fails is skipped instead.
     """
     if outcome is None:
         outcome = Outcome()
-    last: Any = None
-    for step in plan.steps:
+    for step in plan.steps[outcome.position :]:
+        last = outcome.last
         seen = scope if last is None and not outcome.steps else scope.with_steps(outcome.steps, last)
         if step.when is not None and not await evaluate(context, step.when, "evaluate", seen):
+            outcome.position += 1
             continue
         try:
             if step.each is None:
-                response: Any = await _run_step(step, context, seen, outcome, should_resend)
+                response: Any = await _run_step(step, context, seen, outcome, resend)
             else:
                 items = [seen.with_names(item=item) for item in await evaluate(context, step.each, "every", seen)]
-                responses = [await _run_step(step, context, each, outcome, should_resend) for each in items]
+                responses = [await _run_step(step, context, each, outcome, resend) for each in items]
                 response = EachResponse(responses, step.save_names)
         except CallError:
             if step.optional:
+                outcome.position += 1
                 continue
             raise
-        last = response
+        outcome.last = response
         outcome.completed += 1
+        outcome.position += 1
         if step.name is not None:
             outcome.steps[step.name] = response
         if plan.read is None or plan.read == step.name:
@@ -230,11 +235,11 @@ async def run_steps(
 
 
 async def _run_step(
-    step: StepPlan, context: CallContext, scope: Scope, outcome: Outcome, should_resend: Resend | None
+    step: StepPlan, context: CallContext, scope: Scope, outcome: Outcome, resend: client.Resend | None
 ) -> Response:
     context.events.step(step.name)
     until = clock().monotonic() + step.follow_for if step.follow is not None else 0.0
-    response = await client.send(context, step.request, scope, step.criteria, should_resend=should_resend)
+    response = await client.send(context, step.request, scope, step.criteria, resend=resend)
     if step.collect is not None:
         response = await _collect(step, context, scope, response, until)
     elif step.follow is not None and step.follow_request is not None:

@@ -212,7 +212,7 @@ class _SpecChecker(FieldChecker):
 
     def warnings(self) -> None:
         spec = self.spec
-        if not spec.create.idempotent and spec.create.adopt is None:
+        if "idempotent" not in spec.create.model_fields_set and spec.create.adopt is None:
             self.warn(
                 ("create",),
                 "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted",

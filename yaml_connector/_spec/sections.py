@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from yaml_connector._expressions.value_types import duration_text, parse_duration
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import (
     Condition,
@@ -23,8 +24,31 @@ from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputF
 from yaml_connector._spec.phases import Phase, state_key
 from yaml_connector._spec.requests import Calls, Request, Step, Success
 from yaml_connector._text import short
+from yaml_connector.errors import EvaluationError
 
 Scalar = str | int | float | bool | None
+
+
+def _idempotent(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    try:
+        return parse_duration(value)
+    except EvaluationError:
+        raise ValueError(f"must be true, false or a duration such as 24h, not {short(value)}") from None
+
+
+Idempotent = Annotated[
+    bool | float,
+    BeforeValidator(_idempotent),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"}],
+            "examples": [True, "90d"],
+        }
+    ),
+]
+_IDEMPOTENT = 86400.0  # seconds that `idempotent: true` stands for: most APIs keep keys for a day
 
 
 class Adopt(Calls):
@@ -48,12 +72,43 @@ class Create(Calls):
     ]
     save: Annotated[ExtractMap | None, Field(description="Values to keep from the response, as `job.NAME`.")] = None
     idempotent: Annotated[
-        bool, Field(description="The API deduplicates repeated create requests, so that it is safe to send one again.")
+        Idempotent,
+        Field(
+            description="The API deduplicates repeated create requests, so that it is safe to send one again: for so "
+            "long, or for 24h if true.",
+        ),
     ] = False
     adopt: Annotated[Adopt | None, Field(description="Look for an existing job before submitting one.")] = None
     on_failure: Annotated[
-        list[Step], Field(description="Requests that clean up when a step fails after an earlier one succeeded.")
+        list[Step],
+        Field(
+            description="Requests that clean up after an earlier step succeeded, when a later one fails permanently or "
+            "the job ends without having been submitted."
+        ),
     ] = Field(default_factory=list)
+    tolerance: Annotated[
+        Duration,
+        Field(
+            description="How long get tries to submit a job whose create is repeatable (`idempotent` or `adopt`) and "
+            "has not gone through."
+        ),
+    ] = 600.0
+
+    @property
+    def idempotent_for(self) -> float:
+        """How long a repeated create makes no second job, in seconds; 0 if it may make one."""
+        if isinstance(self.idempotent, bool):
+            return _IDEMPOTENT if self.idempotent else 0.0
+        return self.idempotent
+
+    @model_validator(mode="after")
+    def _tolerance_within_idempotent(self) -> Create:
+        if self.idempotent is not False and self.tolerance > self.idempotent_for:
+            raise ValueError(
+                f"tolerance ({duration_text(self.tolerance)}) is longer than idempotent "
+                f"({duration_text(self.idempotent_for)}): a create that is sent later could make a second job"
+            )
+        return self
 
 
 class Rule(Model):

@@ -147,7 +147,7 @@ class _LocalJob:
             return status
 
         settings = self.connector.loaded.spec.get
-        self.progress(f"submitted as {kept.id}" if kept.create_error is None else "not submitted")
+        self.progress(f"submitted as {kept.id}" if kept.id else "not submitted")
         follower = JobFollower(
             get=get,
             logs=lambda token: jobs.logs(kept, token, self.secrets),
@@ -207,17 +207,20 @@ class _LocalJob:
     async def _delete(self, kept: JobMeta) -> str:
         if kept.create_error is not None:
             return f"not submitted: {kept.create_error}"
-        self.say_once(f"interrupted: cancelling the job {kept.id}")
+        self.say_once(f"interrupted: cancelling the job {kept.shown}")
         try:
             await asyncio.shield(self.connector.jobs.delete(kept, self.secrets))
         except YamlConnectorError as error:
-            return f"the job {kept.id} could not be cancelled: {error}"
+            if not self.connector.jobs.is_submitted(kept):
+                return f"{self.left_behind()}: {error}"
+            return f"the job {kept.shown} could not be cancelled: {error}"
         return "cancelled"
 
     def left_behind(self) -> str:
         """Say which job may go on after this run, for the user to look for."""
-        if self.created.done() and self.created.exception() is None:
-            return f"the job {self.created.result().id} is not cancelled"
+        kept = self.created.result() if self.created.done() and self.created.exception() is None else None
+        if kept is not None and self.connector.jobs.is_submitted(kept):
+            return f"the job {kept.shown} is not cancelled"
         key = TaskContext(TaskTemplateMessage(), "", self.execution)["key"]
         return f"it is unknown whether the job was submitted (task.key {key})"
 

@@ -35,6 +35,9 @@ class FakeClock(Clock):
             self.move(seconds)
         await asyncio.sleep(0)
 
+    def jitter(self, longest: float) -> float:
+        return longest
+
     def move(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds

@@ -61,6 +61,9 @@ Links = Annotated[list[ExpectedLink], Field(description="All links, in order.")]
 Message = Annotated[str | None, Field(description="The message; null: there is none.")]
 
 
+Submitted = Annotated[bool, Field(description="Whether the job is submitted; false: get tries it again.")]
+
+
 class CreateExpect(Model):
     """The expected result of create: `phase` and `message` only if it failed permanently, `links` as known from the
     start."""
@@ -70,6 +73,7 @@ class CreateExpect(Model):
         default_factory=dict
     )
     adopted: Annotated[bool, Field(description="Whether an existing job was adopted.")] = False
+    submitted: Submitted = True
     phase: Annotated[Literal["FAILED"] | None, Field(description="FAILED if create failed permanently, else null.")] = (
         None
     )
@@ -82,6 +86,7 @@ class GetExpect(Model):
     """The expected result of get."""
 
     phase: Annotated[Phase, Field(description="The phase.")] = "RUNNING"
+    submitted: Submitted = True
     message: Message = None
     outputs: Annotated[dict[str, Any], Field(description="All outputs by name.")] = Field(default_factory=dict)
     links: Links = Field(default_factory=list)

@@ -219,6 +219,7 @@ class _Run:
             "job_id": values_of_job["id"] or None,
             "saved": {name: values_of_job[name] for name in job.saved if name in values_of_job},
             "adopted": job.adopted,
+            "submitted": self.connector.is_submitted(job),
             "phase": None if job.create_error is None else "FAILED",
             "message": job.create_error,
             "links": self.first_links(job, values_of_job) if "links" in call.expect.model_fields_set else [],
@@ -226,7 +227,7 @@ class _Run:
 
     def first_links(self, job: JobMeta, values: dict[str, Any]) -> list[dict[str, str]]:
         plan = self.connector.plan
-        if job.create_error is not None:
+        if job.create_error is not None or job.pending is not None:
             return []
         base_url = plan.connection.endpoint(job.config).base_url
         scope = Scope(inputs=job.inputs, config=job.config, task=job.task, job=values, base_url=base_url)
@@ -236,6 +237,7 @@ class _Run:
         status = await self.connector.get(job, self.secrets)
         return {
             "phase": status.phase,
+            "submitted": self.connector.is_submitted(job),
             "message": status.message,
             "outputs": {name: value for name, (_, value) in status.outputs.items()},
             "links": [{"name": name, "url": url} for name, url in status.links],

@@ -6,6 +6,7 @@ from tests.integration.faults.fault_server import FAULTS
 
 # call -> meaning of the fault -> what comes out of the call while the fault lasts.
 #   raised     the call raises; create: TransientError, so Flyte comes again, and then there is one job
+#   kept       the job is not submitted yet; once the fault is over, get submits it, and then there is one job
 #   failed     the job is FAILED at once, and there is no job at the API
 #   unknown    the job is FAILED, "it is unknown whether the job was submitted", after one POST
 #   adopted    the job that the fault hid is found and taken over
@@ -13,11 +14,11 @@ from tests.integration.faults.fault_server import FAULTS
 #   unreadable get answers RUNNING, and says why
 #   queued     get answers QUEUED: the API does not know the job yet
 LASTING: dict[str, dict[str, str]] = {
-    "create idempotent": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
-    "create adopt": {"sure": "raised", "doubtful": "adopted", "final": "failed", "mended": "good"},
+    "create idempotent": {"sure": "kept", "doubtful": "kept", "final": "failed", "mended": "good"},
+    "create adopt": {"sure": "kept", "doubtful": "adopted", "final": "failed", "mended": "good"},
     "create neither": {"sure": "raised", "doubtful": "unknown", "final": "failed", "mended": "good"},
-    "create steps": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
-    "create look-up": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "good"},
+    "create steps": {"sure": "kept", "doubtful": "kept", "final": "failed", "mended": "good"},
+    "create look-up": {"sure": "kept", "doubtful": "kept", "final": "failed", "mended": "good"},
     "create token": {"sure": "raised", "doubtful": "raised", "final": "failed", "mended": "failed"},
     "get": dict.fromkeys(("sure", "doubtful", "final"), "unreadable") | {"mended": "good"},
     "get batch": dict.fromkeys(("sure", "doubtful", "final"), "unreadable") | {"mended": "good"},
@@ -28,7 +29,7 @@ LASTING: dict[str, dict[str, str]] = {
     "logs document": dict.fromkeys(("sure", "doubtful", "final"), "raised") | {"mended": "good"},
 }
 _LASTING_EXCEPT = {
-    ("create adopt", "reset_before_reading"): "raised",  # the look-up finds nothing, each time
+    ("create adopt", "reset_before_reading"): "kept",  # the look-up finds nothing, each time
     ("create look-up", "404"): "good",  # not found is not there
     ("get", "404"): "queued",  # within not_found_grace
     ("get batch", "404"): "good",  # one id may be the reason: the job is asked for alone
@@ -45,7 +46,7 @@ _LASTING_EXCEPT = {
 # A fault that hits one request only is over at the next attempt: then the call is good, unless no retry mends it.
 _ONCE = {"sure": "good", "doubtful": "good"}
 _ONCE_EXCEPT = {
-    **{cell: outcome for cell, outcome in _LASTING_EXCEPT.items() if outcome != "raised"},
+    **{cell: outcome for cell, outcome in _LASTING_EXCEPT.items() if outcome != "kept"},
     ("create adopt", "reset_before_reading"): "good",
 }
 # In a log of plain text these are text like any other: nothing can tell them from the job's own lines.

@@ -72,6 +72,8 @@ PAGES = {
 def spec(create: str = "idempotent", batch: bool = False, logs: str = "pages", tolerance: str = "10m") -> LoadedSpec:
     """A whole spec with the parts named."""
     get = {**GET, "poll": {"tolerance": tolerance}}
+    if create == "adopt":  # what may have arrived is committed at once, or not at all
+        get["poll"]["not_found_grace"] = "0s"
     if batch:
         get["batch"] = {**BATCH, "items": "$.jobs[*]", "id": "$.id", "window": "10ms"}
     document = {"request": "GET /jobs/${{ job.id }}/document", "format": "text", "max_time": "1600ms"}
@@ -148,6 +150,15 @@ class Rig:
     async def get(self) -> Status:
         status: Status = await self.timed(self.connector.get(JobMeta.decode(self.kept)))
         return status
+
+    async def until_submitted(self, patience: float = 6.0) -> JobMeta | None:
+        """Get until the job is submitted, which create has not done; returns it."""
+        meta = self.connector.decode(self.kept)
+        deadline = monotonic() + patience
+        while self.connector.cache.get(meta).submitted is None and monotonic() < deadline:
+            await self.get()
+            await asyncio.sleep(0.05)
+        return self.connector.cache.get(meta).submitted
 
     async def until_end(self, patience: float = 6.0) -> Status:
         deadline = monotonic() + patience

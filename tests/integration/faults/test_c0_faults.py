@@ -155,6 +155,8 @@ async def creates(flyte: Flyte, server: FaultServer, cell: Cell, fail: Callable[
         cell.outcome = "adopted" if adopted else "good"
         if state(resource) == "FAILED":
             cell.outcome = "unknown" if unknown else "failed"
+        if cell.told.startswith("not submitted yet"):
+            cell.outcome = "kept"
     posts = sum(seen.path == "/jobs" and seen.method == "POST" for seen in server.seen)
     await server.heal()
     if cell.outcome == "unknown":
@@ -166,6 +168,10 @@ async def creates(flyte: Flyte, server: FaultServer, cell: Cell, fail: Callable[
     elif flyte.host == HOST:
         if cell.outcome == "raised":
             await flyte.create()  # Flyte comes again
+        for _ in range(40):
+            if cell.outcome != "kept" or not (await flyte.get()).message.startswith("not submitted yet"):
+                break
+            await asyncio.sleep(0.3)
         cell.check(len(server.api.jobs) == 1, f"{len(server.api.jobs)} jobs")
 
 

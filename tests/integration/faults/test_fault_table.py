@@ -48,9 +48,9 @@ async def creates(rig_: Rig, cell: Cell, method: str, path: str, fault: str, tim
     if meta is not None:
         cell.message = meta.create_error or ""
         unknown = "it is unknown whether" in cell.message and "k1" in cell.message
-        cell.outcome = (
-            "unknown" if unknown else "failed" if meta.create_error else "adopted" if meta.adopted else "good"
-        )
+        cell.outcome = "unknown" if unknown else "failed" if meta.create_error else "kept" if meta.pending else "good"
+        if meta.adopted:
+            cell.outcome = "adopted"
     posts = [seen for seen in server.seen if (seen.method, seen.path) == ("POST", "/jobs")]
     if cell.outcome == "unknown":
         cell.check(len(posts) <= 1, f"{len(posts)} POSTs")
@@ -62,6 +62,8 @@ async def creates(rig_: Rig, cell: Cell, method: str, path: str, fault: str, tim
     await rig_.heal()
     if cell.outcome == "raised":
         meta = await rig_.create()  # Flyte comes again
+    if cell.outcome == "kept":
+        meta = await rig_.until_submitted()
     cell.check(meta is not None and meta.id in server.api.jobs, "the job that was given is none of the API's")
     cell.check(len(server.api.jobs) == 1, f"{len(server.api.jobs)} jobs")
 

@@ -15,7 +15,7 @@ from tests.integration.faults.fault_rig import DEADLINE, PAGES, Rig, rig, spec
 from tests.support.fake_api import loaded
 from yaml_connector._http.messages import HttpRequest, TransportError
 from yaml_connector._http.transport import AiohttpTransport
-from yaml_connector.errors import CallError, TransientError
+from yaml_connector.errors import CallError
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -109,8 +109,7 @@ def test_a_token_answer_without_end_costs_no_memory(fault: str) -> None:
         async with rig(spec()) as (made, _):
             await made.fail(fault, "POST", "/token")
             tracemalloc.start()
-            with pytest.raises(TransientError, match=r"max_response|broke off"):
-                await made.create()
+            assert (await made.create()).pending is not None
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < 25 * 2**20

@@ -20,7 +20,6 @@ from tests.support.paths import CORNERS
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
-from yaml_connector.errors import TransientError
 
 SPEC = CORNERS / "tls.yaml"
 Signer = tuple[x509.Name, ec.EllipticCurvePrivateKey]
@@ -87,7 +86,7 @@ class Service:
 
 
 def messages(folder: Path, service: Service, *, spec: Path = SPEC, jobs: int = 1) -> list[str | None]:
-    """The messages of some jobs that are created and asked for at once. Raises what create raises."""
+    """The messages of some jobs that are created and asked for at once."""
 
     async def one(connector: JobClient, number: int) -> str | None:
         meta = await connector.create(CreateValues(task={"key": f"k{number}"}))
@@ -117,8 +116,7 @@ def test_no_more_connections_are_open_at_once_than_allowed(folder: Path) -> None
 def test_a_server_of_another_authority_is_not_trusted(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "ca")
-    with pytest.raises(TransientError, match="its certificate is not trusted"):
-        messages(folder, service)
+    assert "its certificate is not trusted" in str(messages(folder, service)[0])
 
 
 def test_without_verifying_any_server_is_trusted(folder: Path) -> None:
@@ -132,8 +130,7 @@ def test_without_verifying_any_server_is_trusted(folder: Path) -> None:
 def test_a_client_of_another_authority_is_refused(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "client", certificate(folder, "other-ca"))
-    with pytest.raises(TransientError, match=r"PUT https://127\.0\.0\.1:"):
-        messages(folder, service)
+    assert str(messages(folder, service)[0]).startswith("not submitted yet: PUT https://127.0.0.1:")
 
 
 def test_a_certificate_that_is_not_there_is_named(folder: Path) -> None:

@@ -106,7 +106,8 @@ def test_a_job_that_failed_at_create_or_a_spec_without_get_has_no_links(folder: 
 
 
 def test_an_error_that_create_raises_is_a_regex(folder: Folder) -> None:
-    call = {"create": {"exchanges": [{"request": POST, "response": {"status": 503}, "repeat": 3}]}}
+    folder.change_spec("idempotent: true", "idempotent: false")
+    call = {"create": {"exchanges": [{"request": POST, "response": {"status": 503}, "repeat": 7}]}}
     for pattern in ("answered 503", "/answered 5\\d\\d/"):
         call["create"]["expect"] = {"error": pattern}
         assert folder.run(call).passed
@@ -272,6 +273,7 @@ def test_a_fault_of_the_connectors_own_fails_whatever_is_expected(
 @pytest.mark.parametrize("kind", ["get", "logs", "delete"])
 def test_a_call_without_a_job_fails(folder: Folder, kind: str) -> None:
     assert the_failure(folder.run({kind: {}})).what == "there is no job: no create before this call returned one"
-    down = {"create": {"exchanges": [{"request": POST, "response": {"fault": "refused"}, "repeat": 3}], "expect": {}}}
+    folder.change_spec("idempotent: true", "idempotent: false")
+    down = {"create": {"exchanges": [{"request": POST, "response": {"fault": "refused"}, "repeat": 7}], "expect": {}}}
     down["create"]["expect"] = {"error": "connect"}
     assert the_failure(folder.run(CREATE, down, {kind: {}})).what.startswith("there is no job")

@@ -217,11 +217,11 @@ class InteractiveRun:
                 self._done("create", error=str(failure))
                 raise
             break
-        found = (
-            {"phase": "FAILED", "message": meta.create_error} if meta.create_error is not None else {"job_id": meta.id}
-        )
+        found: dict[str, Any] = {"job_id": meta.id} if meta.id else {"submitted": False}
+        if meta.create_error is not None:
+            found = {"phase": "FAILED", "message": meta.create_error}
         self._done("create", found | ({"saved": meta.saved} if meta.saved else {}))
-        if meta.create_error is None:
+        if meta.id:
             self._tell("submitted", f"{'taken over' if meta.adopted else 'submitted'} as {meta.id}")
         return meta
 

@@ -1,0 +1,110 @@
+"""What is kept of a job that is not submitted yet: the values that create refers to, and what earlier steps gave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from yaml_connector._expressions.json_text import write_json
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.context import CallContext
+from yaml_connector._http.messages import Response
+from yaml_connector._jobs.compiled_spec import CompiledSpec
+from yaml_connector._jobs.create import CreatePlan, Submission
+from yaml_connector._jobs.steps import EachResponse, Outcome
+from yaml_connector._spec.task_values import recheck_config
+from yaml_connector.errors import EvaluationError
+
+LARGEST = 32 * 1024  # bytes as JSON
+
+
+def create_digest(plan: CompiledSpec, base_url: str) -> str:
+    """Return a digest of what is sent where: a job that is not submitted is submitted by the very same create."""
+    text = json.dumps([plan.data.get("create"), base_url], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def values_to_keep(plan: CompiledSpec, scope: Scope) -> dict[str, Any] | None:
+    """Return the values that create refers to; None if they are too many to be kept, or no JSON."""
+    names = plan.submitting
+    values = {root: names.of(root, getattr(scope, root)) for root in ("inputs", "config", "task")}
+    data = write_json(values)
+    return values if data is not None and len(data) <= LARGEST else None
+
+
+def pending_of(
+    plan: CompiledSpec, values: Mapping[str, Any], submission: Submission, context: CallContext
+) -> dict[str, Any]:
+    """Return what is kept with the job: JSON, without secrets."""
+    kept = {
+        "digest": create_digest(plan, context.endpoint.base_url),
+        **values,
+        "doubtful": submission.may_have_arrived,
+    }
+    outcome = submission.outcome
+    steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items()}
+    text = write_json(steps)
+    # Otherwise another process repeats the steps: the masked or missing part may be what the next one needs.
+    if text is not None and len(text) <= LARGEST and context.redact(text.decode()) == text.decode():
+        kept |= {"steps": steps, "position": outcome.position}
+    return kept
+
+
+def _kept_step(plan: CreatePlan, name: str, given: Any) -> Any:
+    if isinstance(given, EachResponse):
+        return [_kept_step(plan, name, response) for response in given.responses]
+    kept = {"method": given.method, "url": given.url, "status": given.status, "saved": given.saved}
+    references = {reference[2:] for reference in plan.names if reference[:2] == ("steps", name)}
+    roots = {reference[0] for reference in references if reference} | {"body" for _ in references if () in references}
+    keys = {reference[1] for reference in references if len(reference) > 1 and reference[0] == "body"}
+    if plan.submit.steps.read == name or any(reference in ((), ("text",), ("body",)) for reference in references):
+        return kept | {"headers": dict(given.headers), "text": given.text}
+    if "headers" in roots:
+        kept["headers"] = dict(given.headers)
+    if keys:
+        body = given.body
+        kept["text"] = (
+            json.dumps({key: body[key] for key in keys if key in body}) if isinstance(body, dict) else given.text
+        )
+    return kept
+
+
+def outcome_of(pending: Mapping[str, Any], plan: CreatePlan) -> Outcome:
+    """Return the steps that went through in the call that created the job. Raises EvaluationError."""
+    steps, position = pending.get("steps", {}), pending.get("position", 0)
+    names = {step.name: step for step in plan.submit.steps.steps}
+    outcome = Outcome()
+    try:
+        if not 0 <= position < max(1, len(names)) or not steps.keys() <= names.keys():
+            raise ValueError("steps")
+        for name, kept in steps.items():
+            if isinstance(kept, list):
+                outcome.last = EachResponse([_restored(item) for item in kept], names[name].save_names)
+            else:
+                outcome.last = _restored(kept)
+            outcome.steps[name] = outcome.last
+            if plan.submit.steps.read in (None, name):
+                outcome.response = outcome.last
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvaluationError("what is kept of the job's create cannot be read") from error
+    outcome.position, outcome.completed = position, len(steps)
+    return outcome
+
+
+def _restored(kept: Mapping[str, Any]) -> Response:
+    headers = CIMultiDictProxy(CIMultiDict({str(name): str(value) for name, value in kept.get("headers", {}).items()}))
+    content = str(kept.get("text", "")).encode("utf-8", "surrogatepass")
+    response = Response(str(kept["method"]), str(kept["url"]), int(kept["status"]), headers, content)
+    response.saved = kept["saved"]
+    return response
+
+
+def scope_of(plan: CompiledSpec, pending: Mapping[str, Any]) -> Scope:
+    """Return what the expressions of create see, but for secrets. Raises ConfigError if the config is not valid."""
+    names = plan.submitting.config
+    config = recheck_config(plan.spec, pending["config"], plan.spec.config if names is None else names)
+    return Scope(inputs=pending["inputs"], config=config, task=pending["task"], steps={})

@@ -1,0 +1,206 @@
+"""Submits jobs: in create, and in later calls of a job whose create has not gone through.
+
+All calls that may submit one job take turns. What another process has done is not known here: it makes the same create
+by the same `task.key`, which gives the same job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
+from yaml_connector._clock import clock
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import duration_text
+from yaml_connector._http.context import CallContext, redacted_errors
+from yaml_connector._jobs import metrics
+from yaml_connector._jobs.cache import JobState
+from yaml_connector._jobs.compiled_spec import CompiledSpec
+from yaml_connector._jobs.contexts import CallContexts
+from yaml_connector._jobs.create import CreateFailedError, CreateOperation, Submission, SubmittedJob
+from yaml_connector._jobs.delete import FRESH
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.pending import create_digest, outcome_of, pending_of, scope_of, values_to_keep
+from yaml_connector._jobs.placeholders import take_out
+from yaml_connector._jobs.status import Status
+from yaml_connector.errors import ConfigError, EvaluationError, PermanentError, TransientError
+
+CANCELLED = Status("ABORTED", "the job was cancelled before it was submitted")
+
+
+class Submitter:
+    """Submits the jobs of one spec, which is the loaded one: no other spec submits a job."""
+
+    def __init__(self, plan: CompiledSpec, contexts: CallContexts) -> None:
+        self._plan = plan
+        self._contexts = contexts
+        self._open: WeakValueDictionary[str, Submission] = WeakValueDictionary()  # by task.key
+        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, meta: JobMeta) -> AsyncIterator[None]:
+        """Wait until no other call acts on the same attempt of a task. A job without a key has it for itself."""
+        key = (id(asyncio.get_running_loop()), meta.name or str(meta.created_at))
+        lock = self._turns.setdefault(key, asyncio.Lock())
+        async with lock:
+            yield
+
+    # --- create -------------------------------------------------------------------------------------------------------
+
+    async def create(self, meta: JobMeta, context: CallContext, scope: Scope) -> Submission | None:
+        """Submit a new job, and enter into `meta` what came of it. Returns what is known of one that is not submitted
+        yet. Raises TransientError for what Flyte may try again."""
+        plan = self._plan
+        async with self.turn(meta):
+            submission = self._open.get(meta.name) or Submission(began=clock().monotonic())
+            values = values_to_keep(plan, scope) if plan.create.is_repeatable else None
+            operation = CreateOperation(plan.create, context, scope, submission, persistent=values is None)
+            try:
+                _enter(meta, await operation.run())
+            except CreateFailedError as failure:
+                meta.create_error = str(failure)
+            except TransientError as failure:
+                if values is not None:
+                    meta.pending = pending_of(plan, values, submission, context)
+                    if meta.name:
+                        self._open[meta.name] = submission
+                    return submission
+                meta.create_error = str(operation.give_up(failure))
+                if not submission.may_have_arrived:
+                    await operation.clean_up()
+        return None
+
+    # --- later calls --------------------------------------------------------------------------------------------------
+
+    def submission(self, meta: JobMeta, state: JobState) -> Submission:
+        """Return what is known of a job that is not submitted yet. Raises EvaluationError if it cannot be read."""
+        if state.submission is None:
+            assert meta.pending is not None
+            known = self._open.get(meta.name) if meta.name else None
+            state.submission = known or Submission(
+                began=state.created,
+                is_own=False,
+                outcome=outcome_of(meta.pending, self._plan.create),
+                may_have_arrived=meta.pending.get("doubtful", False),
+            )
+        submission: Submission = state.submission
+        return submission
+
+    async def get(self, meta: JobMeta, state: JobState) -> Status | None:
+        """Try to submit a job. Returns how it is doing, or None once it is submitted. The caller has the turn.
+
+        Raises EvaluationError if nothing can be sent, so that the job is unreadable.
+        """
+        if state.submitted is not None and state.submission is None:
+            return None  # another call has done it
+        submission = self.submission(meta, state)
+        if submission.is_cancelled:
+            return CANCELLED
+        if submission.error is not None:
+            return Status("FAILED", submission.error)
+        now = clock().monotonic()
+        create = self._plan.create
+        if 0 < create.idempotent_for <= now - submission.began:
+            raise EvaluationError(
+                f"the job was not submitted within {duration_text(create.idempotent_for)}, and a create that is sent "
+                "later could make a second one (`idempotent`)"
+            )
+        is_last = now - submission.began >= create.tolerance
+        if now < submission.not_before and not is_last:
+            return _not_yet(submission)
+        try:
+            operation = self._operation(meta, state, max_attempts=1 if is_last else None)
+        except ConfigError as failure:
+            raise EvaluationError(str(failure)) from None
+        with redacted_errors(operation.context):
+            try:
+                _submitted(meta, state, await operation.run(), operation.context)
+            except CreateFailedError as failure:
+                submission.error = str(failure)
+                return Status("FAILED", submission.error)
+            except TransientError as failure:
+                if not is_last:
+                    return _not_yet(submission)
+                submission.error = operation.end(failure)
+                await operation.clean_up()
+                return Status("FAILED", submission.error)
+        state.alive_at, state.submission = clock().monotonic(), None
+        if operation.context.not_before > clock().monotonic():
+            state.next_poll = operation.context.not_before
+        return None
+
+    async def find(self, meta: JobMeta, state: JobState, *, may_create: bool = True) -> JobMeta | None:
+        """Prepare the delete of a job: from now on, this process does not submit it. Returns the job if it is there;
+        None if there is nothing to cancel. The caller has the turn.
+
+        Raises CallError or EvaluationError if it is not known whether the job is there.
+        """
+        submission, create, now = self.submission(meta, state), self._plan.create, clock().monotonic()
+        submission.is_cancelled = True
+        if submission.is_refused:
+            return None
+        operation = self._operation(meta, state, max_attempts=1)
+        with redacted_errors(operation.context):
+            knows_all = submission.is_own and not submission.may_have_arrived
+            if knows_all and (now - submission.last_try <= FRESH or not may_create):
+                await operation.clean_up()
+                return None
+            try:
+                job = await self._find(operation, create.tolerance)
+            except CreateFailedError as failure:
+                raise PermanentError(str(failure)) from None
+            if job is None:
+                await operation.clean_up()
+                return None
+            _submitted(meta, state, job, operation.context)
+        return state.submitted
+
+    async def _find(self, operation: CreateOperation, tolerance: float) -> SubmittedJob | None:
+        submission, create, now = operation.submission, operation.plan, clock().monotonic()
+        if create.adopt is not None:
+            job = await operation.find(create.adopt)
+            if job is None and (submission.may_have_arrived or operation.is_in_doubt()):
+                raise EvaluationError(
+                    f"it is unknown whether the job was submitted: it is not found, and a create may have arrived "
+                    f"({submission.failure or 'of another process'})"
+                )
+            return job
+        if now - submission.began < min(tolerance, create.idempotent_for):
+            return await operation.run()
+        metrics.logger.warning(
+            "delete of %s: it is unknown whether the job was submitted; nothing was sent",
+            operation.scope.task.get("key"),
+        )
+        return None
+
+    def _operation(self, meta: JobMeta, state: JobState, *, max_attempts: int | None) -> CreateOperation:
+        """Return the operation of a later call. Raises EvaluationError or ConfigError."""
+        plan, submission = self._plan, self.submission(meta, state)
+        assert meta.pending is not None
+        scope = scope_of(plan, meta.pending)
+        now = clock().monotonic()
+        scope.secrets = plan.secrets.values(state.secrets_at(now), scope)
+        context = self._contexts.open("create", plan, scope.config, scope.secrets, meta.name, max_attempts=max_attempts)
+        scope.base_url = context.endpoint.base_url
+        if meta.pending["digest"] != create_digest(plan, scope.base_url):
+            raise EvaluationError("the spec changed before the job was submitted")
+        return CreateOperation(plan.create, context, scope, submission)
+
+
+def _enter(meta: JobMeta, job: SubmittedJob) -> None:
+    meta.id, meta.saved, meta.adopted, meta.created_at = job.id, job.saved, job.adopted, clock().time()
+
+
+def _submitted(meta: JobMeta, state: JobState, job: SubmittedJob, context: CallContext) -> None:
+    """Note that a job is submitted: the process remembers its id."""
+    state.submitted = replace(meta, pending=None, holders={})
+    _enter(state.submitted, job)
+    take_out(state.submitted, context)
+    state.grace_from = clock().monotonic()
+
+
+def _not_yet(submission: Submission) -> Status:
+    return Status("QUEUED", f"not submitted yet: {submission.failure}")
