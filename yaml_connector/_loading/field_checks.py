@@ -22,7 +22,9 @@ from yaml_connector._spec.fields import Model, Path, Slot, slots
 from yaml_connector._text import short, short_name
 from yaml_connector.errors import EvaluationError
 
-_LOOKALIKE = re.compile(r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}|(?<!\{)\$?\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}(?!\})")
+_LOOKALIKE = re.compile(
+    r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}|(?<!\{)\$?\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}(?!\})"
+)
 _FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile

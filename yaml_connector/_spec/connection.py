@@ -39,7 +39,7 @@ class RateLimit(Model):
     """A limit on the requests that this process sends."""
 
     requests: Annotated[int, Field(ge=1, description="The number of requests.")]
-    per: Annotated[Duration, Field(description="The time in which they may be sent.")] = 1.0
+    per: Annotated[Duration, Field(gt=0, description="The time in which they may be sent.")] = 1.0
 
 
 class Tls(Model):
@@ -74,7 +74,7 @@ class Connection(Model):
         Auth | None, Field(description="The credentials, sent to the host of base_url and to allowed_hosts.")
     ] = None
     check: Annotated[Request | None, Field(description="The request that `yaml-connector check` makes.")] = None
-    timeout: Annotated[Duration, Field(description="The time for one attempt.")] = 5.0
+    timeout: Annotated[Duration, Field(gt=0, description="The time for one attempt.")] = 5.0
     retry: Annotated[
         Retry,
         Field(

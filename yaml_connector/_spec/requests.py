@@ -108,9 +108,9 @@ class Request(Model):
     multipart: Annotated[
         dict[str, Annotated[Part, Field()] | Text] | Text | None, Field(description="A multipart/form-data body.")
     ] = None
-    timeout: Annotated[Duration | None, Field(description="The time for one attempt. Default: the connection's.")] = (
-        None
-    )
+    timeout: Annotated[
+        Duration | None, Field(gt=0, description="The time for one attempt. Default: the connection's.")
+    ] = None
     auth: Annotated[bool, Field(description="If false, the request is sent without the connection's credentials.")] = (
         True
     )

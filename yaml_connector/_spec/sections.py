@@ -338,7 +338,7 @@ class ConnectorSpec(Model):
     task_type_name: Annotated[
         str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", description="The task type in Flyte. It names the connector.")
     ]
-    task_type_version: Annotated[int, Field(ge=0, description="The version of the task type.")] = 0
+    task_type_version: Annotated[int, Field(ge=0, lt=2**31, description="The version of the task type.")] = 0
     name: Annotated[str | None, Field(min_length=1, description="A title for people.")] = None
     description: Annotated[str | None, Field(description="A description for people.")] = None
     allow: Annotated[

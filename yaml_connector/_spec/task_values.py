@@ -54,7 +54,10 @@ def _checked(
 
 
 def check_inputs(spec: ConnectorSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the inputs by the types of the spec, and a message for each name that is wrong."""
+    """Return the inputs by the types of the spec, and a message for each name that is wrong.
+
+    Optional ones that are not given are None.
+    """
     if spec.inputs is None:
         return dict(given), {}
     problems = unknown_names(spec, "input", given, spec.inputs)
@@ -65,6 +68,8 @@ def check_inputs(spec: ConnectorSpec, given: Mapping[str, Any]) -> tuple[dict[st
                 inputs[name] = check_config(given[name], field.type)
             except EvaluationError as problem:
                 problems[name] = f"the input {name!r}: {problem}"
+        elif field.type.optional:
+            inputs[name] = None
     return inputs, problems
 
 

@@ -67,7 +67,7 @@ def test_names_of_ones_own_and_places_in_lists_may_stand_in_a_path(path: str, de
 
 def test_a_field_of_a_contract_test_is_explained_too(command: Command) -> None:
     done = command("explain", "--tests", "tests.calls.create.expect")
-    assert "  saved    The values that create.save stored. (mapping)" in done.stdout
+    assert "saved The values that create.save stored. (mapping)" in " ".join(done.stdout.split())
 
 
 def test_a_wrong_path_says_the_closest_name(command: Command) -> None:
@@ -135,6 +135,16 @@ def test_a_long_body_is_cut(command: Command, here: Path) -> None:
     assert len(line) < 330
 
 
+def test_the_end_of_a_long_life_and_of_a_failing_delete_is_told(command: Command, here: Path) -> None:
+    text = Path(BATCH_JOB).read_text(encoding="utf-8")
+    text = text.replace("get:\n", "get:\n  poll: {timeout: 2h, give_up: RETRYABLE_FAILED}\n", 1)
+    text = text.replace("delete:\n", "delete:\n  tolerance: 1h\n", 1)
+    (here / "a.yaml").write_text(text, encoding="utf-8")
+    told = command("explain", "a.yaml").stdout
+    assert "A job that is not over 2h after create is cancelled and becomes RETRYABLE_FAILED." in told
+    assert "A delete that fails is repeated for 1h, then it counts as done" in told
+
+
 def test_a_spec_may_be_named_by_its_task_type(command: Command, here: Path) -> None:
     (here / "connectors.d").mkdir()
     text = Path(BATCH_JOB).read_text(encoding="utf-8")
@@ -155,6 +165,7 @@ BASE: dict[str, Any] = {
     "spec_version": 1,
     "task_type_name": "example",
     "connection": {"base_url": "https://api.test"},
+    "config": {"hours": {"type": "int", "default": 2}},
     "create": {"request": "POST /jobs", "job_id": "$.id"},
 }
 WHOLE: dict[str, Any] = {  # sections that some fields can only stand in

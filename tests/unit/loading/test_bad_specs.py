@@ -202,6 +202,10 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
         ("api_key: {env", "inputs: {env", "a secret cannot be called 'inputs'"),
         ("env.BATCH_URL", "config.url", "there is no config.url"),
         ("lines: $.lines[*]\n  ", "", "logs: lines is required for format json"),
+        ("connection:", "connection:\n  timeout: 0s", "connection.timeout: input should be greater than 0"),
+        ("method: POST", "timeout: 0s\n    method: POST", "request.timeout: input should be greater than 0"),
+        ("connection:", "connection:\n  rate_limit: {requests: 1, per: 0s}", "rate_limit.per: input should be greater"),
+        ("name: Batch Job", "task_type_version: 2147483648", "task_type_version: input should be less than 2147483648"),
         (
             "${{ env.BATCH_URL | default('http://127.0.0.1:8900') }}",
             "5",
@@ -383,6 +387,8 @@ def test_success_is_a_list_of_statuses_or_a_condition(success: Any, said: str | 
     [
         ("path", "/jobs/{id}", "'{id}' is sent as it is written; ${{ id }} was meant"),
         ("path", "/jobs/${job.id}", "'${job.id}' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/jobs/${ job.id }", "'${ job.id }' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/jobs/{ id }", "'{ id }' is sent as it is written; ${{ id }} was meant"),
         ("path", "/jobs/{{ job.id }}", "'{{ job.id }}' is sent as it is written; ${{ job.id }} was meant"),
         ("path", "/a/${{ job.id }}/{job.id}", "'{job.id}' is sent as it is written; ${{ job.id }} was meant"),
         ("url", "https://api.test/{{job.id}}", "'{{job.id}}' is sent as it is written; ${{ job.id }} was meant"),

@@ -51,6 +51,12 @@ def test_the_config_has_the_specs_defaults(folder: Folder) -> None:
     assert folder.run_file({"defaults": {**DEFAULTS, "config": {}}, "tests": tests}).results[0].passed
 
 
+def test_an_optional_input_that_is_not_given_is_null(folder: Folder) -> None:
+    folder.change_spec("inputs:\n  name: str", "inputs:\n  name: str\n  more: str?")
+    folder.change_spec("      name: ${{ inputs.name }}", "      name: ${{ [inputs.name, inputs.more] }}")
+    assert folder.run(sends(json={"name": ["hello", None], "timeout": 60})).passed
+
+
 def test_the_environment_is_the_tests_alone(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_URL", "https://elsewhere.test")
     monkeypatch.setenv("BATCH_API_KEY", "of-the-process")

@@ -270,6 +270,8 @@ def _get(spec: ConnectorSpec) -> Iterator[str]:
     yield f"A job that the API does not find is QUEUED for {duration_text(poll.not_found_grace)}, then FAILED"
     yield f"     not found means: {poll.not_found}"
     yield unreadable_job(poll)
+    if poll.timeout is not None:
+        yield f"A job that is not over {_short(poll.timeout)} after create is cancelled and becomes {poll.give_up}."
 
 
 def _result(spec: ConnectorSpec) -> Iterator[str]:
@@ -279,7 +281,13 @@ def _result(spec: ConnectorSpec) -> Iterator[str]:
 
 
 def _delete(spec: ConnectorSpec) -> Iterator[str]:
-    yield from [NO_DELETE] if spec.delete is None else call_lines(spec.delete)
+    delete = spec.delete
+    if delete is None:
+        yield NO_DELETE
+        return
+    yield from call_lines(delete)
+    yield "It is sent even to a job that is over" if delete.always else "Nothing is sent to a job that is over"
+    yield f"A delete that fails is repeated for {duration_text(delete.tolerance)}, then it counts as done"
 
 
 def _logs(spec: ConnectorSpec) -> Iterator[str]:
