@@ -29,7 +29,7 @@ from yaml_connector._expressions.budget import (
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, REPLACED, PathText
 from yaml_connector._expressions.regex import compile_regex
-from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, StrictUndefined
+from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, SkippedStep, StrictUndefined
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import EvaluationError
 
@@ -50,6 +50,10 @@ class _ScopeContext(Context):
         return self.environment.globals.get(key, MISSING) if value is MISSING else value
 
 
+def _is_defined(value: Any) -> bool:
+    return not isinstance(value, Undefined | SkippedStep)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     context_class = _ScopeContext
     intercepted_binops = frozenset(["+", "-", "*", "/", "//", "**", "%"])
@@ -58,7 +62,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=undefined, autoescape=False, cache_size=0)
         filters = {**self.filters, **REPLACED, **FILTERS}
         self.filters = {name: bounded_filter(name, function) for name, function in filters.items()}
-        self.tests = {name: bounded_test(name, function) for name, function in self.tests.items()}
+        tests = {**self.tests, "defined": _is_defined, "undefined": lambda value: not _is_defined(value)}
+        self.tests = {name: bounded_test(name, function) for name, function in tests.items()}
         keep = ("dict", "namespace", "cycler", "joiner")
         self.globals = {name: self.globals[name] for name in keep} | FUNCTIONS | {"range": small_range}
 

@@ -103,6 +103,15 @@ class _NoJson(LenientUndefined):
 UNDEFINED = _NoJson(name="value")
 
 
+class SkippedStep(dict[str, Any]):
+    """A step that did not run. It is false and not defined, and of it there are only its saves, all null."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class NoResponse:
     """The response of a scope that has none: one object, in every process."""
 

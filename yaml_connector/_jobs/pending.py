@@ -46,7 +46,7 @@ def pending_of(
         "doubtful": submission.may_have_arrived,
     }
     outcome = submission.outcome
-    steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items()}
+    steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items() if given}
     text = write_json(steps)
     # Otherwise another process repeats the steps: the masked or missing part may be what the next one needs.
     if text is not None and len(text) <= LARGEST and context.redact(text.decode()) == text.decode():
@@ -81,6 +81,9 @@ def outcome_of(pending: Mapping[str, Any], plan: CreatePlan) -> Outcome:
     try:
         if not 0 <= position < max(1, len(names)) or not steps.keys() <= names.keys():
             raise ValueError("steps")
+        for step in plan.submit.steps.steps[:position]:
+            if step.name not in steps:
+                outcome.skip(step)
         for name, kept in steps.items():
             if isinstance(kept, list):
                 outcome.last = EachResponse([_restored(item) for item in kept], names[name].save_names)

@@ -17,7 +17,7 @@ from yaml_connector._expressions.compile import (
     compile_extractions,
 )
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.scope import Scope, SkippedStep
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
@@ -98,6 +98,12 @@ class Outcome:
     completed: int = 0
     position: int = 0
     last: Any = None
+
+    def skip(self, step: StepPlan) -> None:
+        """Go on after a step that is skipped: of it there is nothing but its saves, which are null."""
+        self.position += 1
+        if step.name is not None and step.save_names:
+            self.steps[step.name] = SkippedStep(saved=dict.fromkeys(step.save_names))
 
     def scope(self, scope: Scope) -> Scope:
         """Return what the extractions of the section see."""
@@ -210,7 +216,7 @@ async def run_steps(
         last = outcome.last
         seen = scope if last is None and not outcome.steps else scope.with_steps(outcome.steps, last)
         if step.when is not None and not await evaluate(context, step.when, "evaluate", seen):
-            outcome.position += 1
+            outcome.skip(step)
             continue
         try:
             if step.each is None:
@@ -221,7 +227,7 @@ async def run_steps(
                 response = EachResponse(responses, step.save_names)
         except CallError:
             if step.optional:
-                outcome.position += 1
+                outcome.skip(step)
                 continue
             raise
         outcome.last = response
@@ -252,7 +258,8 @@ async def _run_step(
             seen = scope.with_names(follow_url=url).with_response(response)
             response = await client.send(context, step.follow_request, seen, step.criteria)
     if step.save is not None:
-        response.saved = await evaluate(context, step.save, "evaluate", scope.with_response(response)) or {}
+        found = await evaluate(context, step.save, "evaluate", scope.with_response(response)) or {}
+        response.saved = dict.fromkeys(step.save_names) | found
     return response
 
 

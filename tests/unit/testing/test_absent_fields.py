@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.contract_folder import CREATE, Folder, get, state
 
 JOBS = {"jobs": [{"id": 1, "state": "running"}, {"state": "running"}, {"id": None}]}
@@ -59,3 +61,31 @@ def test_a_page_that_could_not_be_fetched_is_where_the_next_get_goes_on(folder: 
         {"get": {"exchanges": [first, second], "expect": {"phase": "RUNNING", "message": "/503/"}}},
         {"get": {"exchanges": [later], "expect": {"phase": "SUCCEEDED"}}},
     ).passed
+
+
+SAVES = """\
+  steps:
+    - {name: a, request: POST /a, save: {n: $.n}}
+    - {name: b, if: steps.a.saved.n, request: POST /b, save: {n: $.n}}
+    - {name: c, request: POST /c, optional: true, save: {n: $.n}}
+    - name: d
+      if: steps.b is not defined and not steps.c
+      request: POST /${{ steps.a.saved.n or steps.b.saved.n or steps.c.saved.n or 'none' }}
+"""
+
+
+def test_what_a_step_declares_to_save_is_null_if_it_was_not_found_or_the_step_was_skipped(folder: Folder) -> None:
+    spec = (folder.path / "batch_job.yaml").read_text(encoding="utf-8")
+    start, end = spec.index("  request:\n    method: POST"), spec.index("  idempotent: true")
+    folder.change_spec(spec[start:end], SAVES)
+    sent = [("/a", {"json": {}}), ("/c", {"status": 422}), ("/none", {"status": 503})]
+    again = [("/none", {"json": {"id": 7}})]
+
+    def exchanges(pairs: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+        return [{"request": {"method": "POST", "path": path}, "response": answer} for path, answer in pairs]
+
+    running = {"request": {"path": "/jobs/7"}, "response": {"json": {"state": "running"}}}
+    create = {"create": {"exchanges": exchanges([*sent, sent[-1], sent[-1]]), "expect": {"submitted": False}}}
+    kept = {"get": {"exchanges": [*exchanges(again), running], "expect": {"phase": "RUNNING", "submitted": True}}}
+    assert folder.run(create, kept).passed
+    assert folder.run(create, {"restart": True}, kept).passed
