@@ -41,8 +41,9 @@ class JobMeta:
     create needs of a job that is not submitted yet (`pending.py`): with a signing key it is encrypted, since Flyte logs
     what it keeps.
 
-    Three fields are not kept. `verified`: the signature is right. `decode_error` says why the bytes that Flyte handed
-    back cannot be read; with `is_foreign`, another connector may read them: one with another key, or a later version.
+    Four fields are not kept. `not_submitted` says, after create, why the job is `pending`. `verified`: the signature is
+    right. `decode_error` says why the bytes that Flyte handed back cannot be read; with `is_foreign`, another connector
+    may read them: one with another key, or a later version.
     """
 
     task_type: str = ""
@@ -63,6 +64,7 @@ class JobMeta:
     adopted: bool = False
     create_error: str | None = None
     pending: dict[str, Any] | None = None
+    not_submitted: str = ""
     verified: bool = False
     decode_error: str | None = None
     is_foreign: bool = False

@@ -65,6 +65,7 @@ class Submitter:
             except TransientError as failure:
                 if values is not None:
                     meta.pending = pending_of(plan, values, submission, context)
+                    meta.not_submitted = submission.failure
                     if meta.name:
                         self._open[meta.name] = submission
                     return submission

@@ -205,23 +205,26 @@ class InteractiveRun:
     async def _create(self) -> JobMeta:
         for attempt in range(1, _CREATES + 1):
             try:
-                meta = JobMeta.decode((await self.connector.create(self.values)).encode())
-            except TransientError as failure:
+                made = await self.connector.create(self.values)
+            except CallError as error:
+                failure = error
                 self._done("create", error=str(failure))
-                if attempt == _CREATES or self.interrupts.first.is_set():
-                    raise
-                self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
-                await clock().sleep(attempt / 2)
-                continue
-            except CallError as failure:
-                self._done("create", error=str(failure))
-                raise
-            break
-        found: dict[str, Any] = {"job_id": meta.id} if meta.id else {"submitted": False}
+            else:
+                if not made.not_submitted:
+                    break
+                # Flyte would wait for the next get; somebody at a terminal wants to know that the API is not there
+                failure = TransientError(made.not_submitted, may_have_been_processed=True)
+                self._done("create", {"submitted": False})
+            if not isinstance(failure, TransientError) or attempt == _CREATES or self.interrupts.first.is_set():
+                raise failure
+            self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
+            await clock().sleep(attempt / 2)
+        meta = JobMeta.decode(made.encode())
+        found: dict[str, Any] = {"job_id": meta.id}
         if meta.create_error is not None:
             found = {"phase": "FAILED", "message": meta.create_error}
         self._done("create", found | ({"saved": meta.saved} if meta.saved else {}))
-        if meta.id:
+        if meta.create_error is None:
             self._tell("submitted", f"{'taken over' if meta.adopted else 'submitted'} as {meta.id}")
         return meta
 
