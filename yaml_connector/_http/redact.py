@@ -51,8 +51,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         # an environment variable need not be valid UTF-8
         values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST})
-        most_lines = _MOST_LINES // max(1, len(values))
-        self._readable = _Forms(form for value in values for form in _readable_forms(value, most_lines))
+        lines = [line for value in values for line in _lines(value)]
+        alone = ((line, _head(len(line))) for line in lines[:: len(lines) // _MOST_LINES + 1])
+        self._readable = _Forms([*(form for value in values for form in _readable_forms(value)), *alone])
         self._compact = _Forms(form for value in values for form in _compact_forms(value))
         # the backslashes around such a secret may be its own, or escape its first character
         self._backslashes = any(not value[:1].isalnum() or value.endswith(b"\\") for value in values)
@@ -273,7 +274,15 @@ def _masked(data: bytes, offset: int, spans: list[tuple[int, int]]) -> str:
 # --- what a secret looks like --------------------------------------------------------------------------------------
 
 
-def _readable_forms(value: bytes, most_lines: int) -> Iterator[tuple[bytes, int]]:
+def _lines(value: bytes) -> list[bytes]:
+    """Return the lines of a secret that has several, such as a PEM key: each of them is secret."""
+    lines = [line.strip() for line in re.split(rb"[\r\n]+", canonical(value))]
+    if len(lines) == 1:
+        return []
+    return [line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith(b"-----")]
+
+
+def _readable_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield the forms of a secret that people can read, each with the length of its head."""
     plain = canonical(value)
     # a form has + for a blank, and an encoded header _
@@ -282,11 +291,6 @@ def _readable_forms(value: bytes, most_lines: int) -> Iterator[tuple[bytes, int]
         if len(characters) >= SHORTEST:
             length = _head(len(characters), _public(form))
             yield form, len(characters[:length].encode("utf-8", "surrogatepass"))
-    lines = [line.strip() for line in re.split(rb"[\r\n]+", plain)]
-    if len(lines) > 1:  # a PEM key: each of its lines is secret
-        lines = [line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith(b"-----")]
-        for line in lines[:: len(lines) // most_lines + 1]:
-            yield line, _head(len(line))
 
 
 def _compact_forms(value: bytes) -> Iterator[tuple[bytes, int]]:

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 LIMITS = struct.Struct("!ddQ")  # seconds until the deadline, seconds of CPU, bytes of memory
 SIZE = struct.Struct("!Q")  # bytes of what follows; 0 at the end
-LARGEST_RESULT = 4 * 2**20  # bytes
+LARGEST_RESULT = 12_000_000  # bytes: a response has 10 MiB at most, unless its spec says otherwise
 _SECONDS = 2.0  # of CPU for one reading
 _MEMORY = 32 * 2**20  # bytes for one reading
 _MEMORY_FOR_BYTE = 8  # and for each byte of its responses: parsed JSON takes that much more

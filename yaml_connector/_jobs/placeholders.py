@@ -33,7 +33,8 @@ _WRITTEN: dict[str, Callable[[str], str]] = {
 def take_out(meta: JobMeta, context: CallContext) -> None:
     """Put place holders where the call's secrets are in a new job's id and saved values.
 
-    A token is another by the next call: it is masked in saved values.
+    What cannot be filled in again is masked in saved values: a token, which is another by the next call, and a secret
+    in an encoding that is not one of `_WRITTEN`.
     """
     kept: Any = [meta.id, meta.saved]
     for name, value in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
@@ -43,10 +44,7 @@ def take_out(meta: JobMeta, context: CallContext) -> None:
                 holder = f"{MASK}{secrets.token_hex(8)}{MASK}"
                 kept = _replaced(kept, written, holder)
                 meta.holders[holder] = [name, how, _check(value, holder)]
-    meta.id, meta.saved = kept
-    for token in context.secrets.difference(context.sensitive.values()):
-        if len(token) >= SHORTEST:
-            meta.saved = _replaced(meta.saved, token, MASK)
+    meta.id, meta.saved = kept[0], context.redact_tree(kept[1])
 
 
 def fill_in(meta: JobMeta, job: dict[str, Any], values: Mapping[str, str | None]) -> dict[str, Any]:

@@ -86,6 +86,8 @@ async def gets(rig_: Rig, cell: Cell, method: str, path: str, fault: str, times:
     )
     server.api.jobs["j1"]["state"] = "done"  # it ends during the outage
     await rig_.heal()
+    if path == "/token" and fault.startswith(("401", "403")):
+        rig_.restart()  # a refused login is held back for a minute, by the process to which it was refused
     status = await rig_.until_end()
     cell.check(status.phase == "SUCCEEDED", f"after the outage: {status.phase}, {status.message}")
     cell.check(status.outputs["uri"][1] == "s3://out" if status.outputs else False, "no outputs")

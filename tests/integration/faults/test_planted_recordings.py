@@ -34,10 +34,11 @@ def spec(auth: str) -> dict[str, Any]:
         },
         "secrets": {
             "account": {"env": "ACCOUNT"},
-            **{f"s{number}": {"env": f"S{number}"} for number in range(len(PLANTED))},
+            # a user name is not sensitive by itself
+            **{f"s{number}": {"env": f"S{number}", "sensitive": True} for number in range(len(PLANTED))},
         },
         "inputs": {"x": "str"},
-        "outputs": {"echo": "$.echo"},
+        "outputs": {"echo": "$.id"},  # one with a secret in it would fail the job
         "create": {
             "request": {
                 "method": "POST",

@@ -46,12 +46,15 @@ def test_what_flyte_keeps_of_a_job_holds_no_secret(resource_and_job: Any, calls:
             assert secret.encode() not in job.kept
 
 
-def test_messages_info_outputs_and_log_lines_hold_no_secret(resource_and_job: Any, calls: FlyteSide) -> None:
+def test_messages_info_and_log_lines_hold_no_secret_and_an_output_that_holds_one_fails_the_job(
+    resource_and_job: Any, calls: FlyteSide
+) -> None:
     resource, job = resource_and_job
-    assert state(resource) == "SUCCEEDED"
-    assert resource.message == "by Bearer ***"
+    assert state(resource) == "FAILED"  # an output is not masked: it would be another value
+    assert "the output 'token' holds the value of the secret 'api_key'" in resource.message
+    assert "sensitive: false" in resource.message
     assert resource.custom_info["detail"] == "by Bearer ***"
-    assert resource.outputs.literals[0].value.scalar.primitive.string_value == "Bearer ***"
+    assert not resource.outputs.literals
     lines, _ = calls.logs(job)
     assert [line.message for line in lines] == ["curl -H 'Authorization: Bearer ***'"]
     with pytest.raises(grpc.RpcError, match="answered 403: Bearer \\*\\*\\* may not do that"):

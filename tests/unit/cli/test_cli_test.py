@@ -46,7 +46,7 @@ def test_a_test_that_fails_shows_the_difference_and_gives_exit_code_1() -> None:
     Path("connectors.d/batch_job.test.yaml").write_text(WRONG, encoding="utf-8")
     result = run()
     assert "  ✗ cancelled while it runs, and once more after the end\n" in result.output
-    assert ": call 3 (get): not as expected\n" in result.output
+    assert ": call 4 (get): not as expected\n" in result.output
     assert '          expected "FAILED"\n          found    "ABORTED"\n' in result.output
     assert result.output.endswith(f"{COUNT - 1} passed, 1 failed\n")
     assert result.exit_code == 1
