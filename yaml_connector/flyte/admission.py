@@ -29,7 +29,8 @@ _DEEPEST_JSON = 100
 # Conversion happens on the event loop, so what one task may hold is bounded.
 _MOST_TYPES = 1_000
 _MOST_ITEMS = 4_000  # a literal costs Flyte some 50 us, so that is 0.2 s
-_MOST_JSON_ITEMS = 200_000
+_MOST_JSON_ITEMS = 50_000
+_LARGEST_JSON = 2**20  # bytes of all JSON values: unpacking them holds up everybody
 _LARGEST_STRUCT = 256 * 1024  # bytes
 _MOST_COMPARED = 100_000  # values with types: each value of a union with each of its types
 _VALUES: dict[int, frozenset[str]] = {
@@ -90,7 +91,7 @@ class _Admission:
     """Says what is wrong with the types and values of one task, and counts what they are made of."""
 
     def __init__(self) -> None:
-        self._types = self._items = self._json_items = self._compared = 0
+        self._types = self._items = self._json_items = self._json_size = self._compared = 0
 
     def of_type(self, declared: LiteralType, depth: int = 0) -> str | None:
         self._types += 1
@@ -186,8 +187,16 @@ class _Admission:
         return None
 
     def _of_json(self, packed: bytes) -> str | None:
+        self._json_size += len(packed)
+        if self._json_size > _LARGEST_JSON:
+            return f"the task's inputs have more than {_LARGEST_JSON} bytes of JSON values; send them as a file"
+        longest = {"max_array_len": _MOST_JSON_ITEMS, "max_map_len": _MOST_JSON_ITEMS}
         try:
-            level: list[Any] = [msgpack.unpackb(packed, strict_map_key=False)]
+            level: list[Any] = [msgpack.unpackb(packed, strict_map_key=False, **longest)]
+        except ValueError as error:
+            if "exceeds max_" not in str(error):
+                return "it is not a JSON value that can be read"
+            return f"the task's inputs have more than {_MOST_JSON_ITEMS} JSON values; send them as a file"
         except Exception:  # msgpack's own, and those of Python's types
             return "it is not a JSON value that can be read"
         for _ in range(_DEEPEST_JSON):
