@@ -77,7 +77,8 @@ def spec(kind: str) -> dict[str, Any]:
         "secrets": {"key": {"env": "PLANTED_KEY"}},
         "config": {"port": "int", "host": "str"},
         "create": CREATES[kind],
-        "get": GET,
+        "get": GET
+        | ({"poll": {"not_found_grace": "0s"}} if kind == "adopt" else {}),  # committed at once, or not at all
         "delete": {"request": "POST /jobs/${{ job.id }}/cancel"},
         "logs": PAGES,
     }
