@@ -23,6 +23,25 @@ _SMALL = 8 * 1024  # bytes that are parsed without counting
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
+# They take quadratic time, or cannot replace what is not valid.
+_NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
+
+def _encoding(headers: Headers) -> str:
+    """Return the encoding that the headers name, else UTF-8; a byte order mark is not part of the text."""
+    _, _, charset = headers.get("Content-Type", "").lower().partition("charset=")
+    charset = charset.split(";")[0].strip(" \"'")
+    if charset in ("", "utf-8"):
+        return "utf-8-sig"
+    try:
+        codec = codecs.lookup(charset)
+        b"a".decode(charset, "replace")  # not every codec is one of text
+    except (LookupError, ValueError):
+        return "utf-8-sig"
+    name = codec.name.replace("_", "-")
+    return "utf-8-sig" if name == "utf-8" or name in _NOT_FOR_TEXT or codec.incrementaldecoder is None else charset
+
+
 @dataclass(slots=True, repr=False)
 class HttpRequest:
     """A request. Any part of it may hold secrets, so its repr shows nothing.
@@ -143,12 +162,7 @@ class Response(Mapping[str, Any]):
         if self._text is None:
             if len(self.content) > _SMALL:
                 consume_decoding(self.content)
-            kind = self.headers.get("Content-Type", "")
-            _, _, charset = kind.lower().partition("charset=")
-            try:
-                self._text = self.content.decode(charset.split(";")[0].strip(" \"'") or "utf-8", "replace")
-            except LookupError:
-                self._text = self.content.decode("utf-8", "replace")
+            self._text = self.content.decode(_encoding(self.headers), "replace")
         return self._text
 
     @property
@@ -242,7 +256,7 @@ class StreamedResponse(Response):
 
     async def texts(self) -> AsyncIterator[str]:
         """Yield the content as text, piece by piece, until it ends or the time is over."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder = codecs.getincrementaldecoder(_encoding(self.headers))("replace")
         yield self._decode(decoder, self._first)
         while (left := self._until - clock().monotonic()) > 0:
             try:

@@ -399,11 +399,20 @@ class TestAnAnswer:
             ('text/plain; charset="UTF-8"', "ü".encode()),
             ("text/plain; charset=nonsense", "ü".encode()),
             ("text/plain", "ü".encode()),
+            ("text/plain", b"\xef\xbb\xbf" + "ü".encode()),
+            ("text/plain; charset=UTF8", b"\xef\xbb\xbf" + "ü".encode()),
+            ("text/plain; charset=utf-16", "ü".encode("utf-16")),
+            *((f"text/plain; charset={name}", "ü".encode()) for name in ("undefined", "idna", "rot13", "hex")),
         ):
             assert (
                 Sender(FakeApi({"GET /": reply(200, content=content, headers={"Content-Type": kind})})).send().text
                 == "ü"
             )
+
+    def test_is_not_decoded_by_a_codec_that_takes_quadratic_time(self) -> None:
+        content = b"a-" + b"b" * 1_000_000  # as punycode it takes minutes
+        headers = {"Content-Type": "text/plain; charset=punycode"}
+        assert Sender(FakeApi({"GET /": reply(200, content=content, headers=headers)})).send().text == content.decode()
 
     def test_keeps_numbers_exactly(self) -> None:
         body = Sender(FakeApi({"GET /": reply(200, content=b'{"a": 9007199254740993, "b": 3.0, "c": 3}')})).send().body
