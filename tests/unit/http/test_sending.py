@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.fake_api import BROKEN, REFUSED, SILENT, FakeApi, reply, run
 from tests.support.sending import Sender
+from yaml_connector._clock import Clock
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
@@ -143,19 +144,17 @@ class TestAnAnswerIsJudgedInThisOrder:
 
 
 class TestRetries:
-    def test_wait_with_full_jitter_up_to_the_most(self) -> None:
-        waits: list[list[float]] = []
-        for _ in range(200):
-            sender = Sender(
-                FakeApi({"GET /": 503}), retry={"max_attempts": 6, "initial_delay": "100ms", "max_delay": "400ms"}
-            )
-            with pytest.raises(TransientError):
-                sender.send()
-            waits.append(sender.clock.slept)
-        for number, most in enumerate([0.1, 0.2, 0.4, 0.4, 0.4]):
-            column = [wait[number] for wait in waits]
-            assert 0 <= min(column) < most / 5
-            assert most * 4 / 5 < max(column) <= most
+    def test_wait_up_to_twice_as_long_each_time_until_the_most(self) -> None:
+        retry = {"max_attempts": 6, "initial_delay": "100ms", "max_delay": "400ms"}
+        sender = Sender(FakeApi({"GET /": 503}), retry=retry)
+        with pytest.raises(TransientError):
+            sender.send()
+        assert sender.clock.slept == pytest.approx([0.1, 0.2, 0.4, 0.4, 0.4])
+
+    def test_wait_with_full_jitter(self) -> None:
+        waits = [Clock().jitter(0.4) for _ in range(300)]
+        assert 0 <= min(waits) < 0.08
+        assert 0.32 < max(waits) <= 0.4
 
     @pytest.mark.parametrize("value", ["3", formatdate(START + 3, usegmt=True)])
     def test_wait_as_long_as_the_api_says_in_both_forms(self, value: str) -> None:
@@ -204,9 +203,10 @@ class TestRetries:
 
         asked: list[str] = []
 
-        async def never(failure: TransientError) -> bool:
-            asked.append(str(failure))
-            return False
+        class Never(client.Resend):
+            def wanted(self, failure: TransientError) -> bool:
+                asked.append(str(failure))
+                return not failure.may_have_been_processed
 
         for method, count in (("GET", 3), ("HEAD", 3), ("POST", 1), ("PUT", 1), ("DELETE", 1)):
             api = FakeApi({f"{method} /": SILENT})
@@ -214,12 +214,12 @@ class TestRetries:
 
             async def call(sender: Sender = sender, method: str = method) -> None:
                 plan = compile_request(Request.model_validate(f"{method} /"))
-                await client.send(sender.session(), plan, Scope(), SuccessCriteria(), should_resend=never)
+                await client.send(sender.session(), plan, Scope(), SuccessCriteria(), resend=Never())
 
             with pytest.raises(TransientError):
                 run(call(), sender.clock)
             assert len(api.sent) == count
-        assert len(asked) == 3
+        assert len(asked) == 9
 
 
 class TestTheMessage:
