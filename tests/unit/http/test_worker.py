@@ -61,8 +61,8 @@ def test_what_takes_too_much_time_or_memory_or_is_too_large_is_an_error_and_the_
             await read(worker, readings.work, 60)
         with pytest.raises(EvaluationError, match="MiB of memory"):
             await read(worker, readings.grow, 2**30)
-        with pytest.raises(EvaluationError, match="more than 4 MB"):
-            await read(worker, readings.echo, "x" * 5_000_000)
+        with pytest.raises(EvaluationError, match="more than 12 MB"):
+            await read(worker, readings.echo, "x" * 13_000_000)
         with pytest.raises(EvaluationError, match="more than 100,000 values"):
             await read(worker, readings.echo, [[0]] * 60_000)
         with pytest.raises(EvaluationError, match="cannot be read"):
