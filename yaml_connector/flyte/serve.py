@@ -52,7 +52,7 @@ def serve(**options: object) -> None:
         raise click.UsageError("--tls-cert and --tls-key go together")
     import asyncio
 
-    import uvloop  # a fifth less CPU for each call than asyncio's own loop
+    import uvloop  # somewhat less CPU for each call than asyncio's own loop
 
     from yaml_connector.flyte.served_specs import SpecsRejectedError
     from yaml_connector.flyte.server import ConnectorServer, StartError
