@@ -40,11 +40,7 @@ async def send(
     while True:
         try:
             if request is None:
-                seen = await _with_login(context, plan, scope) if plan.reads_login else scope
-                try:
-                    request = plan.build(seen, context.endpoint.base_url, context.files)
-                except TurnOver:
-                    request = await _build_elsewhere(context, plan, seen)
+                request = await _build(context, plan, scope)
                 read_only = request.method in ("GET", "HEAD")
             if context.coalesces and read_only and request.body is None:
                 response = await connection.coalescer.send(context, request, plan, fetch)
@@ -99,12 +95,7 @@ async def stream(
     attempt, renewed, has_begun = 1, False, False
     while True:
         try:
-            if request is None:
-                seen = await _with_login(context, plan, scope) if plan.reads_login else scope
-                try:
-                    request = plan.build(seen, context.endpoint.base_url, context.files)
-                except TurnOver:
-                    request = await _build_elsewhere(context, plan, seen)
+            request = request or await _build(context, plan, scope)
             async with open_stream(context, request, plan, criteria.statuses, max_time) as response:
                 renews = response.token is not None and _renews(context, response, renewed)
                 if not renews and isinstance(response, StreamedResponse) and response.status in criteria.statuses:
@@ -124,11 +115,20 @@ async def stream(
         attempt += 1
 
 
-async def _with_login(context: CallContext, plan: RequestPlan, scope: Scope) -> Scope:
-    """Return the scope with `auth.*`: what the login's response held, which is fetched first."""
-    auth = context.connection.auth
-    saved = await auth.saved(context, login if plan.auth else None) if auth is not None else {}
-    return scope.with_names(auth=saved)
+async def _build(context: CallContext, plan: RequestPlan, scope: Scope) -> HttpRequest:
+    """Build a request; values that take long are evaluated elsewhere. Those of `auth.*` are fetched first: what the
+    login's response held."""
+    if plan.reads_login:
+        auth = context.connection.auth
+        saved = await auth.saved(context, login if plan.auth else None) if auth is not None else {}
+        scope = scope.with_names(auth=saved)
+    try:
+        return plan.build(scope, context.endpoint.base_url, context.files)
+    except TurnOver:
+        if not plan.sends_file:
+            return await context.read_elsewhere(build, plan, scope, context.endpoint.base_url)
+    with limited(_BUILT_HERE):  # a file is opened here, so the rest of its request is built here, too
+        return plan.build(scope, context.endpoint.base_url, context.files)
 
 
 def _renews(context: CallContext, response: Response, again: bool) -> bool:
@@ -138,14 +138,6 @@ def _renews(context: CallContext, response: Response, again: bool) -> bool:
         return auth is not None and auth.renew(response, context, again=again)
     except TurnOver:
         return False  # so large a response does not refuse a token
-
-
-async def _build_elsewhere(context: CallContext, plan: RequestPlan, scope: Scope) -> HttpRequest:
-    """Build a request whose values take long. A file that it sends is opened here: then so is the rest of it built."""
-    if plan.sends_file:
-        with limited(_BUILT_HERE):
-            return plan.build(scope, context.endpoint.base_url, context.files)
-    return await context.read_elsewhere(build, plan, scope, context.endpoint.base_url)
 
 
 async def _judge_elsewhere(context: CallContext, response: Response, scope: Scope, criteria: SuccessCriteria) -> None:
