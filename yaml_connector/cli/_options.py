@@ -19,9 +19,28 @@ if TYPE_CHECKING:
     from yaml_connector._spec import ConnectorSpec
 
 
-format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
-)
+def formats(*more: str, note: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds `--format`, and `--json` for short, to a command, which gets the argument `form`.
+
+    `more` are formats besides text and json, `note` says what they are.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def function(*arguments: Any, form: str, as_json: bool, **options: Any) -> None:
+            command(*arguments, form="json" if as_json else form, **options)
+
+        choices = click.Choice(["text", "json", *more])
+        text = f"Output format{note}."
+        short = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+        return click.option("--format", "form", type=choices, default="text", show_default=True, help=text)(
+            short(function)
+        )
+
+    return decorate
+
+
+format_option = formats()
 secret_option = click.option(
     "--secret",
     "secrets",

@@ -18,6 +18,7 @@ from yaml_connector.errors import YamlConnectorError
 # Each command with its module in this package and its line in `--help`.
 _COMMANDS = {
     "backend-config": ("backend_config", "Print what Flyte's backend must be told."),
+    "call": ("call.command", "Make one call on a job that exists."),
     "catalog": ("catalog", "Find and copy specs of well-known APIs."),
     "check": ("check.command", "Check the live API before the first job."),
     "demo": ("demo", "Run a tour of all parts."),

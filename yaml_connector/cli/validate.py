@@ -12,6 +12,7 @@ import click
 
 from yaml_connector.cli._diagnostics import Sources, count, echo_problems, errors_of, github_annotation, problem_data
 from yaml_connector.cli._files import FoundFiles, find_files
+from yaml_connector.cli._options import formats
 
 if TYPE_CHECKING:
     from yaml_connector._loading.loader import LoadedSpec
@@ -23,14 +24,7 @@ STDIN = "<stdin>"
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    show_default=True,
-    help="Output format; github: annotations of a workflow.",
-)
+@formats("github", note="; github: annotations of a workflow")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.pass_context
 def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the create request that would be sent, and send nothing.")
 @verbose_option
 @format_option
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -39,7 +38,6 @@ def run(
     dry_run: bool,
     verbose: bool,
     form: str,
-    as_json: bool,
 ) -> None:
     """Run one real job from the terminal, as Flyte would, without Flyte.
 
@@ -70,7 +68,7 @@ def run(
         raise click.UsageError("--service shows no requests: the service sends them, and logs them at its debug level")
     limit = _seconds(timeout)
     values = create_values(loaded.spec, job, needs_secrets=not dry_run and service is None)
-    as_json = as_json or form == "json"
+    as_json = form == "json"
     if dry_run:
         from yaml_connector.cli.run.dry_run import preview_create
 

@@ -1,0 +1,55 @@
+"""Prints how a call was judged, as text or as JSON, redacted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from yaml_connector._spec import PHASES
+from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._live.one_call import Judged
+from yaml_connector.cli._live.recorder import Recorder
+
+_WIDTH = 9  # of the labels
+
+
+def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool = False) -> None:
+    """Print a call as `form` says; `verbose`: with requests and responses (as JSON: on the standard error)."""
+    if verbose:
+        for exchange in judged.exchanges:
+            for line in recorder.lines_of(exchange):
+                click.echo(printable(line), err=form == "json")
+    data = recorder.redact_tree(judged.data())
+    if form == "json":
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return
+    if not verbose:
+        for exchange in data["exchanges"]:
+            outcome = exchange.get("failure") or exchange["status"]
+            click.echo(printable(f"{exchange['method']} {exchange['url']} -> {outcome}"))
+    for line in data["lines"] or ():
+        click.echo(printable(f"| {line}"))
+    for label, text in _rows(data):
+        colour = PHASES[text].colour if label == "phase" else "red" if label == "error" else None
+        first, *more = printable(text).split("\n")
+        click.echo(f"{label:<{_WIDTH}}{click.style(first, fg=colour)}")
+        for line in more:
+            click.echo(f"{'':<{_WIDTH}}{line}")
+
+
+def _rows(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what there is to say, each with its label."""
+    rows = [(name, data[name]) for name in ("job_id", "phase", "rule")]
+    if data["message"] != data["error"]:
+        rows.append(("message", data["message"]))
+    for name in ("saved", "info", "outputs"):
+        rows += [
+            (name, f"{key} = {json.dumps(value, ensure_ascii=False)}") for key, value in (data[name] or {}).items()
+        ]
+    rows += [("link", f"{link['name']}: {link['url']}") for link in data["links"] or ()]
+    if data["lines"] is not None and data["error"] is None:
+        rows.append(("next", data["next"] or "none: there is no more for now"))
+    rows.append(("error", data["error"]))
+    return [(label, str(text)) for label, text in rows if text is not None]
