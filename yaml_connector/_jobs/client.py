@@ -24,7 +24,7 @@ from yaml_connector._jobs.contexts import CallContexts
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
 from yaml_connector._jobs.log_reader import LogPage, read_logs
-from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
+from yaml_connector._jobs.meta import JobMeta, unfit
 from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
@@ -73,16 +73,16 @@ class JobClient:
 
     def take_over(self, other: JobClient) -> None:
         """Go on with what another client of the same task type remembers of its jobs."""
-        self.cache, self._foreign = other.cache, other._foreign
+        self.cache, self._foreign, self._submitter.under_way = other.cache, other._foreign, other._submitter.under_way
 
     # --- what Flyte keeps ---------------------------------------------------------------------------------------------
 
     def encode(self, meta: JobMeta) -> bytes:
         """Return what Flyte keeps of a job."""
         data = meta.encode(self._signer)
-        if len(data) > LARGEST:
+        if (why := unfit(data)) is not None:
             known = f"; the job {meta.id[:200]} runs: cancel it at the API" if meta.id else ""
-            meta.create_error = meta.create_error or too_large(len(data)) + known
+            meta.create_error = meta.create_error or why + known
             kept = JobMeta(self._task_type, self.spec.task_type_version, create_error=meta.create_error)
             data = kept.encode(self._signer)
         return data
@@ -139,9 +139,8 @@ class JobClient:
             meta.create_error = redactor_for(known).redact(str(problem))
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
-        size = len(meta.encode(self._signer))
-        if size > LARGEST - _SPARE:
-            meta.create_error = f"{too_large(size)}; nothing was submitted"
+        if (why := unfit(meta.encode(self._signer), _SPARE)) is not None:
+            meta.create_error = f"{why}; nothing was submitted"
             return meta
         with redacted_errors(context):
             submission = await self._submitter.create(meta, context, scope)

@@ -25,6 +25,7 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.json_need import lacks_json, needed_by, not_json
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
+from yaml_connector._jobs.meta import DEEPEST_SAVED, is_deeper
 from yaml_connector._jobs.steps import Outcome, StepsPlan, compile_step, compile_steps, evaluate, read_step, run_steps
 from yaml_connector._spec.sections import Adopt, Create
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
@@ -369,6 +370,9 @@ class CreateOperation(Resend):
             saved = await evaluate(self.context, plan.save, "evaluate", read.with_names(job=job)) or {}
             if not isinstance(saved, Mapping):
                 raise EvaluationError("create.save must be a mapping")
+            if is_deeper(saved, DEEPEST_SAVED):
+                runs = f"the job {identity[:200]} runs: cancel it at the API"
+                raise EvaluationError(f"create.save gives values of more than {DEEPEST_SAVED} levels; {runs}")
         return SubmittedJob(identity, dict(saved), adopted)
 
     # --- after a failure ----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ VERSION = 3
 _READABLE = (2, VERSION)  # a release reads what the one before it wrote
 LARGEST = 2**20  # bytes
 _DEEPEST = 200  # levels, as many as the parser takes
+DEEPEST_SAVED = 100  # levels
 _LATEST = 253_402_300_800  # the year 10000
 _LONGEST_IN_KEY = 200
 _SIGNATURE = b',"sig":"'
@@ -90,8 +91,8 @@ class JobMeta:
         """Return the bytes that Flyte keeps, signed if there is a key."""
         kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value and name in _KINDS}}
         if self.pending is not None and signer.keys:
-            kept["sealed"] = signer.seal(_as_json(kept.pop("pending")))
-        data = _as_json(kept)
+            kept["sealed"] = signer.seal(json_to_keep(kept.pop("pending")))
+        data = json_to_keep(kept)
         if not signer.keys:
             return data
         body = data[:-1]  # its brace closes the object, behind the signature
@@ -112,14 +113,10 @@ class JobMeta:
                 what = "no key of this service made its signature" if signature else "it has no signature"
                 return cls.foreign(data, f"the job was not made by this service: {what}; see {KEY_VARIABLE}")
         try:
-            text = body + b"}" if signature else body
-            try:
-                raw = from_json(text, cache_strings="keys")
-            except ValueError as error:
-                raw = _parse_odd(text, error)
+            raw = parse_kept(body + b"}" if signature else body)
             sealed = raw.pop("sealed", None)
             if sealed is not None:
-                raw["pending"] = from_json(signer.unseal(sealed))
+                raw["pending"] = parse_kept(signer.unseal(sealed))
             if raw.pop("v") not in _READABLE or not raw.keys() <= _KINDS.keys():
                 return cls.foreign(data, "the job was created by another version of the connector")
             for name, value in raw.items():
@@ -150,34 +147,45 @@ class JobMeta:
         return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
 
 
-def too_large(size: int) -> str:
-    """Say that what is kept of a job has too many bytes."""
-    most = f"{LARGEST} are the most: let the spec use and save smaller values"
-    return f"what is kept of the job has {size} bytes, and {most}"
+def unfit(data: bytes, spare: int = 0) -> str | None:
+    """Say why Flyte cannot keep these bytes of a job, if some more must fit in; None if it can."""
+    if len(data) > LARGEST - spare:
+        most = f"{LARGEST} are the most: let the spec use and save smaller values"
+        return f"what is kept of the job has {len(data)} bytes, and {most}"
+    try:
+        parse_kept(data)
+    except (ValueError, RecursionError):
+        return f"what is kept of the job is nested more than {_DEEPEST} levels deep: let the spec use and save less"
+    return None
 
 
 def _hashed(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _parse_odd(data: bytes, error: ValueError) -> Any:
-    """Parse JSON that the fast parser refuses with this error, if that is for half a character."""
-    if "hex escape" not in str(error):
-        raise error
+def parse_kept(data: bytes) -> Any:
+    """Parse what `json_to_keep` wrote. Raises ValueError, or RecursionError."""
+    try:
+        return from_json(data, cache_strings="keys")
+    except ValueError as error:
+        if "hex escape" not in str(error):  # which is how the fast parser refuses half a character
+            raise
     value = json.loads(data)  # it takes half a character, and any depth
-    _check_depth(value, _DEEPEST)
+    if is_deeper(value, _DEEPEST):
+        raise ValueError("nested too deeply")
     return value
 
 
-def _check_depth(value: Any, levels: int) -> None:
-    if isinstance(value, dict | list):
-        if not levels:
-            raise ValueError("nested too deeply")
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, levels - 1)
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and mappings are nested in a value, more of them inside each other than so many."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return not levels or any(is_deeper(item, levels - 1) for item in items)
 
 
-def _as_json(kept: dict[str, Any]) -> bytes:
+def json_to_keep(kept: dict[str, Any]) -> bytes:
+    """Write JSON, with whatever strings and numbers are in it. Raises TypeError, ValueError or RecursionError."""
     return write_json(kept) or _COMPACT(kept).encode()
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from yaml_connector._expressions.json_text import write_json
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._jobs.create import CreatePlan, Submission
+from yaml_connector._jobs.meta import json_to_keep, parse_kept
 from yaml_connector._jobs.steps import EachResponse, Outcome
 from yaml_connector._spec.task_values import recheck_config
 from yaml_connector.errors import EvaluationError
@@ -29,11 +29,21 @@ def create_digest(plan: CompiledSpec, base_url: str) -> str:
 
 
 def values_to_keep(plan: CompiledSpec, scope: Scope) -> dict[str, Any] | None:
-    """Return the values that create refers to; None if they are too many to be kept, or no JSON."""
+    """Return the values that create refers to; None if they cannot be kept."""
     names = plan.submitting
     values = {root: names.of(root, getattr(scope, root)) for root in ("inputs", "config", "task")}
-    data = write_json(values)
-    return values if data is not None and len(data) <= LARGEST else None
+    return values if _fits(values) else None
+
+
+def _fits(values: dict[str, Any]) -> bool:
+    """Tell whether values can be kept, and read again: no more than LARGEST, and not nested too deeply."""
+    try:
+        data = json_to_keep(values)
+        if len(data) <= LARGEST:
+            parse_kept(data)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return len(data) <= LARGEST
 
 
 def pending_of(
@@ -47,9 +57,8 @@ def pending_of(
     }
     outcome = submission.outcome
     steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items() if given}
-    text = write_json(steps)
     # Otherwise another process repeats the steps: the masked or missing part may be what the next one needs.
-    if text is not None and len(text) <= LARGEST and context.redact(text.decode()) == text.decode():
+    if _fits(steps) and context.redact_tree(steps) == steps:
         kept |= {"steps": steps, "position": outcome.position}
     return kept
 

@@ -57,6 +57,8 @@ class Signer:
         from cryptography.exceptions import InvalidTag  # imported here: only jobs that are not submitted yet need it
 
         data = urlsafe_b64decode(text)
+        if urlsafe_b64encode(data).decode() != text:  # base64 has other texts for the same bytes
+            raise ValueError("not as it was written")
         for key in self.keys:
             with suppress(InvalidTag):
                 return _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], _SEALED)

@@ -31,20 +31,30 @@ from yaml_connector.errors import ConfigError, EvaluationError, PermanentError, 
 CANCELLED = Status("ABORTED", "the job was cancelled before it was submitted")
 
 
+class UnderWay:
+    """The submissions that are under way in this process, by `task.key`, and the locks by which their calls take turns.
+
+    It stays when a spec is loaded again: a call of the spec before may still be sending its create.
+    """
+
+    def __init__(self) -> None:
+        self.submissions: WeakValueDictionary[str, Submission] = WeakValueDictionary()
+        self.turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+
 class Submitter:
     """Submits the jobs of one spec, which is the loaded one: no other spec submits a job."""
 
     def __init__(self, plan: CompiledSpec, contexts: CallContexts) -> None:
+        self.under_way = UnderWay()
         self._plan = plan
         self._contexts = contexts
-        self._open: WeakValueDictionary[str, Submission] = WeakValueDictionary()  # by task.key
-        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, meta: JobMeta) -> AsyncIterator[None]:
         """Wait until no other call acts on the same attempt of a task. A job without a key has it for itself."""
         key = (id(asyncio.get_running_loop()), meta.name or str(meta.created_at))
-        lock = self._turns.setdefault(key, asyncio.Lock())
+        lock = self.under_way.turns.setdefault(key, asyncio.Lock())
         async with lock:
             yield
 
@@ -55,7 +65,7 @@ class Submitter:
         yet. Raises TransientError for what Flyte may try again."""
         plan = self._plan
         async with self.turn(meta):
-            submission = self._open.get(meta.name) or Submission(began=clock().monotonic())
+            submission = self.under_way.submissions.get(meta.name) or Submission(began=clock().monotonic())
             values = values_to_keep(plan, scope) if plan.create.is_repeatable else None
             operation = CreateOperation(plan.create, context, scope, submission, persistent=values is None)
             try:
@@ -67,7 +77,7 @@ class Submitter:
                     meta.pending = pending_of(plan, values, submission, context)
                     meta.not_submitted = submission.failure
                     if meta.name:
-                        self._open[meta.name] = submission
+                        self.under_way.submissions[meta.name] = submission
                     return submission
                 meta.create_error = str(operation.give_up(failure))
                 if not submission.may_have_arrived:
@@ -80,7 +90,7 @@ class Submitter:
         """Return what is known of a job that is not submitted yet. Raises EvaluationError if it cannot be read."""
         if state.submission is None:
             assert meta.pending is not None
-            known = self._open.get(meta.name) if meta.name else None
+            known = self.under_way.submissions.get(meta.name) if meta.name else None
             state.submission = known or Submission(
                 began=state.created,
                 is_own=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from tests.support.real_processes import (
 )
 from tests.support.serving import Serving, ready, serving
 from yaml_connector import task_from_spec
+from yaml_connector._jobs.meta import JobMeta
 
 SPEC = """
 spec_version: 1
@@ -263,6 +266,38 @@ def test_a_job_of_a_changed_spec_goes_on(tmp_path: Path, specs: Path, api: RealA
         service.process.wait_for("reloaded: changed: slow (0)")
         assert state(calls.get(job)) == "SUCCEEDED"
         assert api.received("reloaded", "GET")[-1].parts == ("old", "jobs", "j1")
+
+
+def test_creates_of_one_attempt_take_turns_also_if_the_spec_is_loaded_again_in_between(
+    tmp_path: Path, specs: Path, api: RealApi
+) -> None:
+    arrived, may_answer = threading.Event(), threading.Event()
+    at_once: list[int] = []
+
+    async def answer(received: Received) -> Any:
+        at_once.append(at_once[-1] + 1 if at_once else 1)
+        arrived.set()
+        await asyncio.to_thread(may_answer.wait, 10)
+        at_once.append(at_once[-1] - 1)
+        return {"id": "j1"}
+
+    api.case("reloaded-meanwhile", answer)
+    spec = SLOW.replace("CASE", "reloaded-meanwhile")
+    (specs / "slow.yaml").write_text(spec)
+    with serving(tmp_path, specs, REAL_API=api.url) as service, FlyteSide(service.port) as calls:
+        task = task_from_spec(specs / "slow.yaml")
+        with ThreadPoolExecutor(2) as threads:
+            creates = [threads.submit(calls.create, task, "reloaded")]
+            assert arrived.wait(10)
+            (specs / "slow.yaml").write_text(spec.replace("RUNNING", "QUEUED"))
+            service.process.send(signal.SIGHUP)
+            service.process.wait_for("reloaded: changed: slow (0)")
+            creates.append(threads.submit(calls.create, task, "reloaded"))
+            time.sleep(0.3)  # time enough for the second request, if it were sent now
+            may_answer.set()
+            jobs = [create.result() for create in creates]
+        assert [JobMeta.decode(job.kept).id for job in jobs] == ["j1", "j1"]
+        assert at_once == [1, 0, 1, 0]
 
 
 # --- what stops its start ---------------------------------------------------------------------------------------------
