@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Any
@@ -80,7 +80,7 @@ class JobClient:
     def encode(self, meta: JobMeta) -> bytes:
         """Return what Flyte keeps of a job."""
         data = meta.encode(self._signer)
-        if (why := unfit(data)) is not None:
+        if not meta.surely_fits and (why := unfit(data)) is not None:
             known = f"; the job {meta.id[:200]} runs: cancel it at the API" if meta.id else ""
             meta.create_error = meta.create_error or why + known
             kept = JobMeta(self._task_type, self.spec.task_type_version, create_error=meta.create_error)
@@ -139,7 +139,7 @@ class JobClient:
             meta.create_error = redactor_for(known).redact(str(problem))
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
-        if (why := unfit(meta.encode(self._signer), _SPARE)) is not None:
+        if not meta.surely_fits and (why := unfit(meta.encode(self._signer), _SPARE)) is not None:
             meta.create_error = f"{why}; nothing was submitted"
             return meta
         with redacted_errors(context):
@@ -193,19 +193,16 @@ class JobClient:
         if metrics.logger.isEnabledFor(logging.DEBUG):
             work = call_log.run_logged("get", self._task_type, meta, work, attrgetter("phase"))
         status = await work
-        if status.phase != state.phase:
-            call_log.phase_changed(self._task_type, meta, state, status.phase)
-        if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
+        if status.phase in TERMINAL_PHASES:
             state.next_poll = 0.0
-            self.cache.job_ended(state, clock().monotonic())
         # it may be large, so it is kept no longer than needed
         state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
-        return status
+        return self._told(meta, state, status)
 
     def _told(self, meta: JobMeta, state: JobState, status: Status) -> Status:
         if status.phase != state.phase:
             call_log.phase_changed(self._task_type, meta, state, status.phase)
-        if status.is_terminal:
+        if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
             self.cache.job_ended(state, clock().monotonic())
         return status
 
@@ -216,25 +213,14 @@ class JobClient:
             if clock().monotonic() >= state.expires:
                 find_limit(plan.timeout, meta, state, Scope(config=self.plan.config_of(meta)))
             if clock().monotonic() >= state.expires:
-                return await self._end_unsubmitted(meta, state)
+                return state.timed_out or await self._give_up(
+                    self.plan, meta, state, self._delete(self.plan, meta, state, may_create=False)
+                )
             return await self._submitter.get(meta, state)
         except (CallError, EvaluationError, ConfigError) as failure:
             return unreadable(plan, state, failure)
         except Exception as failure:  # a bug here must not fail a job that may be submitted
             return unreadable(plan, state, call_log.internal_error("create", meta, failure))
-
-    async def _end_unsubmitted(self, meta: JobMeta, state: JobState) -> Status:
-        """Give up a job whose time limit was over before it was submitted."""
-        message = f"timed out after {state.time_limit}"
-        if state.timed_out is None:
-            try:
-                await self._delete(self.plan, meta, state, may_create=False)
-            except (CallError, EvaluationError, ConfigError) as failure:
-                if not delete_failed(self.plan.delete, self._task_type, meta, state, failure):
-                    return Status("RUNNING", f"{message}, and could not be cancelled: {failure}")
-            state.timed_out = Status(self.plan.poll.settings.give_up, message)
-        timed_out: Status = state.timed_out
-        return timed_out
 
     async def _poll_in_time(self, meta: JobMeta, state: JobState) -> Status:
         """Poll a job whose time limit is over, or not known yet. One that is not over by then is cancelled and given
@@ -249,21 +235,34 @@ class JobClient:
             return await self._poll(meta, state)  # which tells the same
         if now < state.expires:
             return await self._poll(meta, state)
-        if state.timed_out is None:
-            deadline = plan.connection.spec.deadline
-            status = await self._poll(meta, state, deadline=deadline / 2)
-            if state.is_over:
-                return status
-            message = f"timed out after {state.time_limit}"
-            try:
-                if plan.delete is not None:
-                    await self._send_delete(plan, plan.delete, meta, state, now + deadline)
-            except (CallError, EvaluationError, ConfigError) as failure:
-                if not delete_failed(plan.delete, self._task_type, meta, state, failure):
-                    return Status("RUNNING", f"{message}, and could not be cancelled: {failure}", status.links)
-            readable_again(plan.poll, state)
-            state.timed_out = Status(plan.poll.settings.give_up, message, status.links)
-        timed_out: Status = state.timed_out
+        if state.timed_out is not None:
+            timed_out: Status = state.timed_out
+            return timed_out
+        deadline = plan.connection.spec.deadline
+        status = await self._poll(meta, state, deadline=deadline / 2)
+        if state.is_over:
+            return status
+        cancel = self._send_delete(plan, plan.delete, meta, state, now + deadline) if plan.delete is not None else None
+        return await self._give_up(plan, meta, state, cancel, status.links)
+
+    async def _give_up(
+        self,
+        plan: CompiledSpec,
+        meta: JobMeta,
+        state: JobState,
+        cancel: Awaitable[None] | None,
+        links: Sequence[tuple[str, str]] = (),
+    ) -> Status:
+        """End a job whose time limit is over, once it is cancelled."""
+        message = f"timed out after {state.time_limit}"
+        try:
+            if cancel is not None:
+                await cancel
+        except (CallError, EvaluationError, ConfigError) as failure:
+            if not delete_failed(plan.delete, self._task_type, meta, state, failure):
+                return Status("RUNNING", f"{message}, and could not be cancelled: {failure}", [*links])
+        readable_again(plan.poll, state)
+        state.timed_out = timed_out = Status(plan.poll.settings.give_up, message, [*links])
         return timed_out
 
     async def _poll(self, meta: JobMeta, state: JobState, deadline: float | None = None) -> Status:

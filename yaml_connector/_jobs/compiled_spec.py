@@ -56,6 +56,8 @@ class RetainedValues:
         names = getattr(self, root)
         if names is None:
             return dict(values)
+        if not names:
+            return {}
         return {name: values[name] for name in names if name in values}
 
     def absent(self, root: str, values: Mapping[str, Any]) -> list[str]:
@@ -116,15 +118,18 @@ class CompiledSpec:
         return RetainedValues.named(self.create.names | self.secrets.names | set(names_in(self.spec.connection)) | _KEY)
 
     @cached_property
-    def only_reads(self) -> frozenset[str]:
-        """The calls (`get` with `result`, `logs`) whose requests change nothing, whatever the values."""
+    def coalescing(self) -> frozenset[str]:
+        """The calls (`get` with `result`, `logs`) that may share requests with others: all their requests change
+        nothing, whatever the values. A job is read by one get at a time, but by any number of readers of its log."""
         logs = (self.logs.source, self.logs.before) if self.logs else ()
-        calls = {"get": (self.poll.get, self.poll.result), "logs": logs}
-        return frozenset(
-            name
-            for name, plans in calls.items()
-            if all(step.request.only_reads for plan in plans if plan is not None for step in plan.steps)
-        )
+        calls = {
+            name: [step.request for plan in plans if plan is not None for step in plan.steps]
+            for name, plans in {"get": (self.poll.get, self.poll.result), "logs": logs}.items()
+        }
+        shared = {"logs"}
+        if any(all(name[0] != "job" for name in request.names) for request in calls["get"]):
+            shared.add("get")
+        return frozenset(name for name in shared if all(request.only_reads for request in calls[name]))
 
     def config_of(self, meta: JobMeta) -> dict[str, Any]:
         """Return the config that a job keeps, checked as create checks it.

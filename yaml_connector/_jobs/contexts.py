@@ -78,7 +78,7 @@ class CallContexts:
             files=self._files,
             events=events,
             about=f"call={call} execution={execution}" if metrics.logger.isEnabledFor(logging.DEBUG) else "",
-            coalesces=call in plan.only_reads,
+            coalesces=call in plan.coalescing,
             deadline=deadline,
             max_attempts=max_attempts,
         )

@@ -7,7 +7,7 @@ one call does for it, whichever call it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
@@ -174,17 +174,24 @@ class _LookUpFailedError(Exception):
 class CreateOperation(Resend):
     """What one call does to submit a job.
 
-    `persistent`: what does not go through in this call cannot be kept, so it is tried for as long as there is time.
+    `can_keep` tells whether a create that does not go through in this call can be kept for later ones (default: it
+    can); otherwise it is tried for as long as there is time.
     """
 
     def __init__(
-        self, plan: CreatePlan, context: CallContext, scope: Scope, submission: Submission, *, persistent: bool = False
+        self,
+        plan: CreatePlan,
+        context: CallContext,
+        scope: Scope,
+        submission: Submission,
+        *,
+        can_keep: Callable[[], bool] = lambda: True,
     ) -> None:
         self.plan = plan
         self.context = context
         self.scope = scope
         self.submission = submission
-        self._persistent = persistent
+        self._can_keep = can_keep
 
     async def run(self) -> SubmittedJob:
         """Submit the job, or adopt it. Raises CreateFailedError, or TransientError if it has not gone through."""
@@ -266,7 +273,7 @@ class CreateOperation(Resend):
 
     @property
     def until(self) -> float | None:
-        return self.context.deadline - _SPARE if self._persistent else None
+        return None if self._can_keep() else self.context.deadline - _SPARE
 
     def wanted(self, failure: TransientError) -> bool:
         """Take note of a failed try; False if another one could make a second job."""

@@ -87,6 +87,13 @@ class JobMeta:
             return (self.verified, self.digest, _hashed(self.id), self.created_at, _hashed(self.name))
         return (self.verified, self.digest, self.id, self.created_at, self.name)
 
+    @property
+    def surely_fits(self) -> bool:
+        """Tell whether a job holds so little that Flyte can keep it, without encoding it: see `unfit`."""
+        if self.inputs or self.config or self.task or self.saved or self.pending or len(self.id) > LARGEST // 4:
+            return False
+        return len(self.snapshot) + sum(len(name) + len(kind) for name, kind in self.outputs) < LARGEST // 4
+
     def encode(self, signer: Signer = UNSIGNED) -> bytes:
         """Return the bytes that Flyte keeps, signed if there is a key."""
         kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value and name in _KINDS}}

@@ -90,7 +90,9 @@ async def held_secrets(values: Mapping[str, tuple[ValueType, Any]], context: Cal
         return []
     problems = []
     for name, (_, value) in values.items():
-        text = "\n".join(texts_in(value))
+        text = value if type(value) is str else "\n".join(texts_in(value))
+        if not text:
+            continue
         found = _held(text, context) if len(text) <= _LARGE else await asyncio.to_thread(_held, text, context)
         problems += [f"the output {name!r} holds {what}" for what in found]
     return problems

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.redact import MASK, SHORTEST
+from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import EvaluationError
 
@@ -37,6 +37,9 @@ def take_out(meta: JobMeta, context: CallContext) -> None:
     in an encoding that is not one of `_WRITTEN`.
     """
     kept: Any = [meta.id, meta.saved]
+    redact = redactor_for(context.secrets).redact
+    if all(redact(text) == text for text in texts_in(kept)):
+        return
     for name, value in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
         for how, write in _WRITTEN.items():
             written = write(value) if len(value) >= SHORTEST else ""
@@ -73,7 +76,7 @@ def texts_in(value: Any) -> Iterator[str]:
     """Yield every text in a value, keys included."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):
         for key, item in value.items():
             yield str(key)
             yield from texts_in(item)

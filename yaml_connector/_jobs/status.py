@@ -20,7 +20,7 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, to_json
-from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._http.json_need import Json, asks_for_body, lacks_json, needed_by, not_json
 from yaml_connector._jobs import metrics
@@ -178,7 +178,12 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
     lacking = False
     unmapped: list[str] = []
     for index, rule in enumerate(plan.rules):
-        if response is not None and lacks_json(response, rule.json):
+        if (
+            response is not None
+            and rule.json != "none"
+            and response.body is UNDEFINED
+            and lacks_json(response, rule.json)
+        ):
             lacking = True
             continue
         if rule.path is None:

@@ -7,9 +7,8 @@ by the same `task.key`, which gives the same job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 from yaml_connector._clock import clock
@@ -50,13 +49,11 @@ class Submitter:
         self._plan = plan
         self._contexts = contexts
 
-    @asynccontextmanager
-    async def turn(self, meta: JobMeta) -> AsyncIterator[None]:
-        """Wait until no other call acts on the same attempt of a task. A job without a key has it for itself."""
+    def turn(self, meta: JobMeta) -> asyncio.Lock:
+        """Return the lock of an attempt of a task: only one call acts on it at a time. A job without a key has one for
+        itself."""
         key = (id(asyncio.get_running_loop()), meta.name or str(meta.created_at))
-        lock = self.under_way.turns.setdefault(key, asyncio.Lock())
-        async with lock:
-            yield
+        return self.under_way.turns.setdefault(key, asyncio.Lock())
 
     # --- create -------------------------------------------------------------------------------------------------------
 
@@ -66,13 +63,15 @@ class Submitter:
         plan = self._plan
         async with self.turn(meta):
             submission = self.under_way.submissions.get(meta.name) or Submission(began=clock().monotonic())
-            values = values_to_keep(plan, scope) if plan.create.is_repeatable else None
-            operation = CreateOperation(plan.create, context, scope, submission, persistent=values is None)
+            operation = CreateOperation(
+                plan.create, context, scope, submission, can_keep=lambda: self._to_keep(scope) is not None
+            )
             try:
                 _enter(meta, await operation.run())
             except CreateFailedError as failure:
                 meta.create_error = str(failure)
             except TransientError as failure:
+                values = self._to_keep(scope)
                 if values is not None:
                     meta.pending = pending_of(plan, values, submission, context)
                     meta.not_submitted = submission.failure
@@ -83,6 +82,9 @@ class Submitter:
                 if not submission.may_have_arrived:
                     await operation.clean_up()
         return None
+
+    def _to_keep(self, scope: Scope) -> dict[str, Any] | None:
+        return values_to_keep(self._plan, scope) if self._plan.create.is_repeatable else None
 
     # --- later calls --------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.struct_pb2 import Struct
 
-from yaml_connector._spec.interface import RESERVED_SECRETS
 from yaml_connector._text import short
 from yaml_connector.errors import YamlConnectorError
 from yaml_connector.flyte.literals import PYTHON_TYPES
@@ -43,8 +42,8 @@ _VALUES: dict[int, frozenset[str]] = {
     SimpleType.DURATION: frozenset({"duration"}),
     SimpleType.STRUCT: frozenset({"generic", "binary"}),
 }
-_RESERVED = (*RESERVED_SECRETS, "self")
 _JSON = frozenset({str, int, float, bool})
+_SIMPLE_TYPES = frozenset(LiteralType(simple=kind).SerializeToString() for kind in _VALUES)  # and nothing else in them
 _TAGS = frozenset({"", "none"}) | {
     TypeEngine.get_transformer(declared).name for declared in (*PYTHON_TYPES, list[str], dict[str, str], dict)
 }
@@ -71,13 +70,6 @@ def check_request(request: CreateTaskRequest) -> None:
             _check(literal.name, "its value is not of the type that the task declares")
 
 
-def drop_reserved_secrets(request: Any) -> None:
-    """Drop secrets with names of arguments that Flyte passes itself: its call would fail, and no spec can have them."""
-    for given in (request.connection.secrets, request.connection.configs):
-        for name in _RESERVED:
-            given.pop(name, None)
-
-
 def _check(name: str, wrong: str | None) -> None:
     if wrong is not None:
         raise RefusedInputError(f"the input {short(name)} is refused: {wrong}; nothing was submitted")
@@ -99,6 +91,8 @@ class _Admission:
             return f"its type is more than {_DEEPEST} levels deep"
         if self._types > _MOST_TYPES:
             return f"the types of the task's inputs have more than {_MOST_TYPES} parts"
+        if declared.ByteSize() <= 2 and declared.SerializeToString() in _SIMPLE_TYPES:
+            return None
         if declared.HasField("metadata") or declared.structure.dataclass_type or declared.structure.tag not in _TAGS:
             return f"its type is not one of a connector's; {_ADVICE}"
         match declared.WhichOneof("type"):

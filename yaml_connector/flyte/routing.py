@@ -28,6 +28,7 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load_text
 from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
+from yaml_connector._spec.interface import RESERVED_SECRETS
 from yaml_connector._text import did_you_mean, short_name
 from yaml_connector.errors import YamlConnectorError
 from yaml_connector.flyte import registry
@@ -38,6 +39,7 @@ SPEC_KEY = "spec"  # of a task template's `custom`: the spec that a task of the 
 FALLBACK = TaskCategory()  # without a name: not the task type of any spec
 
 _WITHOUT_CONNECTION = (GetTaskLogsRequest, GetTaskMetricsRequest)
+_RESERVED = (*RESERVED_SECRETS, "self")
 _REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,199})(?::([0-9]{1,9}))?")
 # It is never sent anything: what it says of jobs that no spec is found for is what is said of unreadable jobs.
 _NO_SPEC = b"""
@@ -57,26 +59,29 @@ def reference_to(task_type: str, version: int) -> str:
     return f"{task_type}:{version}" if version else task_type
 
 
-def find_spec_of_task(template: TaskTemplate) -> None:
-    """Put the task type of its spec into a template of the shared type. Raises UnknownSpecError.
+def find_spec_of_task(template: TaskTemplate) -> AsyncConnector[Any] | None:
+    """Put the task type of its spec into a template of the shared type. Returns the connector. Raises UnknownSpecError.
 
     Whoever made the template may name any spec that this service has, as he may name any task type.
     """
     name, version = template.type, template.task_type_version
-    if name == shared_type():
-        given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""
-        found = _REFERENCE.fullmatch(given)
-        if found is None:
-            raise UnknownSpecError(
-                f"the task is of the shared type {name}, and does not name its spec: was it built with "
-                f"{SHARED_VARIABLE}? Nothing was submitted"
-            )
-        name, version = found[1], int(found[2] or 0)
-        if registry.find(name, version) is None:
-            raise UnknownSpecError(f"this service has no spec {_missing(name, version)}; nothing was submitted")
-        template.type, template.task_type_version = name, version
-    elif find_connector(name, version) is None:
+    connector = find_connector(name, version)
+    if connector is not None and not isinstance(connector, JobRouter):
+        return connector
+    if name != shared_type():
         raise UnknownSpecError(f"Cannot find connector for task type: {_missing(name, version)}; nothing was submitted")
+    given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""
+    found = _REFERENCE.fullmatch(given)
+    if found is None:
+        raise UnknownSpecError(
+            f"the task is of the shared type {name}, and does not name its spec: was it built with "
+            f"{SHARED_VARIABLE}? Nothing was submitted"
+        )
+    name, version = found[1], int(found[2] or 0)
+    if registry.find(name, version) is None:
+        raise UnknownSpecError(f"this service has no spec {_missing(name, version)}; nothing was submitted")
+    template.type, template.task_type_version = name, version
+    return find_connector(name, version)
 
 
 def _missing(name: str, version: int) -> str:
@@ -151,18 +156,33 @@ def install_router(signer: Signer, shared: str | None) -> None:
 
 
 def prepare(request: Any) -> None:
-    """Put the task type that serves a call into its request, before Flyte looks for it. Raises UnknownSpecError."""
-    if isinstance(request, CreateTaskRequest):
-        find_spec_of_task(request.template)
-        connector = find_connector(request.template.type, request.template.task_type_version)
+    """Put the task type that serves a call into its request, before Flyte looks for it. Raises UnknownSpecError.
+
+    Of what the caller gives beside the job, only secrets are left, without those that no spec can have: Flyte passes
+    them as arguments of these names itself.
+    """
+    kind = type(request)
+    if kind is CreateTaskRequest:
+        connector = find_spec_of_task(request.template)
     else:
         category = request.task_category
         connector = find_connector(category.name, category.version)
         if connector is None:
             router = find_connector(FALLBACK.name, FALLBACK.version)
-            answers = isinstance(request, GetTaskRequest | DeleteTaskRequest)
+            answers = kind is GetTaskRequest or kind is DeleteTaskRequest
             if answers or (isinstance(router, JobRouter) and router.find(request.resource_meta)[0] is not None):
                 category.CopyFrom(FALLBACK)
                 connector = router
-    if isinstance(connector, YamlConnector | JobRouter) and not isinstance(request, _WITHOUT_CONNECTION):
-        request.connection.ClearField("configs")  # Flyte would hand them over as if they were the task's secrets
+    if kind not in _WITHOUT_CONNECTION and request.HasField("connection"):
+        given = request.connection
+        if isinstance(connector, YamlConnector | JobRouter):
+            given.ClearField("configs")  # Flyte would hand them over as if they were the task's secrets
+        for values in (given.secrets, given.configs):
+            if values:
+                _drop_reserved(values)
+
+
+def _drop_reserved(values: Any) -> None:
+    for name in _RESERVED:
+        if name in values:
+            del values[name]

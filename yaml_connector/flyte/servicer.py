@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest, GetTaskMetricsRequest
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.worker import keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
-from yaml_connector.flyte.admission import RefusedInputError, check_request, drop_reserved_secrets
+from yaml_connector.flyte.admission import RefusedInputError, check_request
 from yaml_connector.flyte.routing import UnknownSpecError, prepare
 
 logger = logging.getLogger("yaml_connector")
@@ -63,11 +63,9 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
             try:
-                if isinstance(request, CreateTaskRequest):
+                if type(request) is CreateTaskRequest:
                     check_request(request)
                 prepare(request)
-                if not isinstance(request, GetTaskMetricsRequest):
-                    drop_reserved_secrets(request)
                 answer = await method(self, request, context)
             except (Exception, TurnOver) as error:
                 await _abort(context, error)
