@@ -7,7 +7,7 @@ everything else goes to jsonpath-ng's extended parser, which takes milliseconds 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,7 +20,7 @@ from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
-_EVERY = object()  # the step `[*]`
+EVERY = object()  # the step `[*]`
 _NOTHING = object()
 _STEP = 2000  # nanoseconds
 _MATCH = 1500
@@ -58,29 +58,32 @@ def compile_path(text: str) -> Path:
 
 
 def _plain_steps(text: str) -> tuple[Any, ...] | None:
+    """Return the steps of a path that is plain as a whole, else None."""
     if not text.startswith("$"):
         return None
-    steps: list[Any] = []
+    *steps, rest = _steps(text)
+    return None if rest else tuple(steps)
+
+
+def leading_steps(text: str) -> tuple[Any, ...]:
+    """Return the plain steps with which a path begins: names, indices, and EVERY for `[*]`."""
+    return tuple(_steps(text))[:-1]
+
+
+def _steps(text: str) -> Iterator[Any]:
+    """Yield the plain steps of a path, and at last the rest of it, which is empty if all steps are plain."""
     position = 1
-    while position < len(text):
-        match = _PLAIN_STEP.match(text, position)
-        if match is None:
-            return None
-        if match["every"]:
-            steps.append(_EVERY)
-        elif match["index"]:
-            steps.append(int(match["index"]))
-        else:
-            name = match["name"] or match["quoted"]
-            if name in _RESERVED or name == "*":
-                return None
-            steps.append(name)
+    while (match := _PLAIN_STEP.match(text, position)) is not None:
+        name = match["name"] or match["quoted"]
+        if name in _RESERVED or name == "*":
+            break
+        yield EVERY if match["every"] else int(match["index"]) if match["index"] else name
         position = match.end()
-    return tuple(steps)
+    yield text[position:]
 
 
 def _plain(text: str, steps: tuple[Any, ...]) -> Path:
-    if _EVERY in steps:
+    if EVERY in steps:
         return _path(text, True, _every_finder(steps))
 
     def first(document: Any, default: Any = None) -> Any:
@@ -113,7 +116,7 @@ def _every_finder(steps: tuple[Any, ...]) -> Callable[[Any], list[Any]]:
         found = [document]
         for step in steps:
             consume(_ITEM * len(found))
-            if step is _EVERY:
+            if step is EVERY:
                 found = [item for value in found for item in _items(value)]
             elif type(step) is str:
                 found = [value[step] for value in found if isinstance(value, dict) and step in value]

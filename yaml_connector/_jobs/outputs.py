@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from yaml_connector._expressions.absent import absent_in
 from yaml_connector._expressions.compile import Extraction, compile_extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
@@ -125,7 +126,9 @@ def _read(output: OutputPlan, name: str, kind: ValueType, scope: Scope) -> Any:
         if model.has_default:
             value = model.default
         elif not kind.optional and not (kind.name == "any" and extraction.is_path and extraction.every(seen)):
-            raise EvaluationError(f"the output {name!r} is not at {where}, and has no default")
+            absent = absent_in(extraction, seen)
+            hint = f"; {absent}" if absent is not None and absent.names else ""
+            raise EvaluationError(f"the output {name!r} is not at {where}, and has no default{hint}")
     try:
         return convert(value, kind)
     except EvaluationError as problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from yaml_connector._expressions.absent import absent_in
 from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.compile import (
     Expression,
@@ -201,7 +202,8 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
         if phase is not None:
             return Reading(phase, index, state)
         shown = ", ".join(repr(state_text(value)) for value in matches[:5]) if matches else "nothing"
-        unmapped.append(f"{shown} at {rule.path.text}")
+        absent = None if matches else absent_in(rule.path, scope)
+        unmapped.append(f"{shown} at {rule.path.text}" + (f" ({absent})" if absent and absent.names else ""))
     if lacking:
         raise not_json(response)
     return Reading(None, None, "; ".join(unmapped) or "no rule holds")

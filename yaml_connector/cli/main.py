@@ -23,6 +23,7 @@ _COMMANDS = {
     "check": ("check.command", "Check the live API before the first job."),
     "demo": ("demo", "Run a tour of all parts."),
     "docs": ("docs.command", "Write a page for workflow authors."),
+    "eval": ("eval.command", "Try an expression on a saved response."),
     "explain": ("explain.command", "Explain a field, or a whole spec."),
     "new": ("new.command", "Write a first spec and its contract test."),
     "record": ("record.command", "Run one job and write a test of it."),

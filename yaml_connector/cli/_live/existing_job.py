@@ -32,6 +32,7 @@ def existing_job(
     What is missing or wrong is added to `errors`; unless `strict`, a value that is missing is left out.
     """
     spec, kept = plan.spec, plan.retained
+    asked = needed(spec, kept if strict else None, job)
     task = read_task(spec, job.task, "", errors)
     if "key" in (kept.task or ()) and not task["key"] and strict:
         errors.add("the spec uses task.key, which only the job's create knows: --task key=VALUE")
@@ -42,21 +43,21 @@ def existing_job(
         created_at=clock().time(),
         digest=plan.digest,
         saved=_saved(spec, saved, errors),
-        inputs=kept.of("inputs", read_inputs(_needed(spec, kept, job, strict=strict), job.inputs, errors)),
-        config=kept.of("config", read_config(_needed(spec, kept, job, strict=strict), job.config, errors)),
+        inputs=kept.of("inputs", read_inputs(asked, job.inputs, errors)),
+        config=kept.of("config", read_config(asked, job.config, errors)),
         task=kept.of("task", task),
         outputs=[[name, kind] for name, kind in read_outputs(spec, job.outputs, errors).items()],
         name=task["key"],
     )
 
 
-def _needed(spec: ConnectorSpec, kept: RetainedValues, job: JobOptions, *, strict: bool) -> ConnectorSpec:
-    """Return the spec with those inputs and config fields that are given, have a default, or are needed."""
+def needed(spec: ConnectorSpec, kept: RetainedValues | None, job: JobOptions) -> ConnectorSpec:
+    """Return the spec with those inputs and config fields that are given, have a default, or are `kept`."""
     given = {name.partition("=")[0].strip() for name in (*job.inputs, *job.config)}
 
     def is_needed(root: str, name: str) -> bool:
-        names = getattr(kept, root)
-        return name in given or (strict and (names is None or name in names))
+        names = getattr(kept, root) if kept is not None else ()
+        return name in given or names is None or name in names
 
     config = {name: field for name, field in spec.config.items() if not field.required or is_needed("config", name)}
     inputs = spec.inputs and {
