@@ -24,9 +24,9 @@ quick: .venv/ready  ## the tests without processes, in parallel: less than half 
 test: .venv/ready  ## all tests, in parallel (about 3 minutes)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# Not part of `test`: installs Ray, Slurm, and Celery with Flower (0.5 GB in /tmp), starts them on loopback, stops them.
-test-real: .venv/ready  ## the specs of the catalog against real backends
-	$(BIN)/python -m pytest -m real -rs tests/integration/real
+# Not part of `test`: installs Ray, Slurm, Celery with Flower, and Prefect (0.8 GB in /tmp), starts each on loopback, stops it.
+test-real: .venv/ready  ## the specs of the catalog against real backends (ONLY=prefect for one)
+	$(BIN)/python -m pytest -m real -rs $(if $(ONLY),tests/integration/real/test_$(ONLY)*.py,tests/integration/real)
 
 # Not part of `test`: needs node, and installs the YAML language server of the editors (npm, 27 MB in .cache).
 test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server: completion, hover, diagnostics

@@ -19,7 +19,7 @@ start() {
   read -r port redis < <(free_ports 2)
   url=redis://127.0.0.1:$redis
   celery=(
-    PYTHONPATH="$(cd "$(dirname "$0")" && pwd)" PYTHONDONTWRITEBYTECODE=1 CELERY_LAB_REDIS="$url"
+    PYTHONPATH="$HERE" PYTHONDONTWRITEBYTECODE=1 CELERY_LAB_REDIS="$url"
     "$FOLDER/venv/bin/celery" -A celery_lab
   )
   cd "$RUN" || return

@@ -1,13 +1,15 @@
 # What the backends' scripts share; each defines `install`, `start`, `answers` and sources this, then calls `main "$@"`.
 #
-#   up      install (once), start on loopback, wait until it answers, print NAME=value lines for the connector
-#   ready   succeed if it is up
-#   down    stop everything that `up` started
+#   up       install (once), start on loopback, wait until it answers, print NAME=value lines for the connector
+#   ready    succeed if it is up
+#   restart  end the server as a lost machine does, start it anew at the same address, wait; only if the script has `serve`
+#   down     stop everything that `up` started
 #
 # Everything lies in the folder YAML_CONNECTOR_BACKENDS (by default in TMPDIR), and is used again; delete it at will.
 # Exit codes: 0 good, 1 it does not run, 2 wrong usage, 3 it cannot be installed on this machine (stderr says why).
 set -uo pipefail
 
+HERE=$(cd "$(dirname "$0")" && pwd)
 NAME=$(basename "$0" .sh)
 FOLDER=${YAML_CONNECTOR_BACKENDS:-${TMPDIR:-/tmp}/yaml-connector-backends}/$NAME
 RUN=$FOLDER/run                        # what one start needs: logs, state, ports; made anew by each
@@ -26,8 +28,10 @@ needs() {
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
-# venv PACKAGE...: a virtual environment with these
+# venv PACKAGE...: a virtual environment with these; NAME.txt beside the script says in which versions, if it is there
 venv() {
+  local constraints=$HERE/$NAME.txt
+  [ ! -f "$constraints" ] || set -- -c "$constraints" "$@"
   "$PYTHON" -m venv "$FOLDER/venv" && "$FOLDER/venv/bin/pip" install -q --disable-pip-version-check "$@"
 }
 
@@ -42,7 +46,7 @@ unpack() {
 }
 
 install_once() {
-  [ "$FOLDER/installed" -nt "$0" ] && return    # again when the script has changed
+  [ -z "$(find "$HERE/$NAME".* -newer "$FOLDER/installed" 2>&1)" ] && return    # again when the script has changed
   mkdir -p "$FOLDER" || cannot_install "$FOLDER cannot be written"
   say "installing into $FOLDER"
   install >"$FOLDER/install.log" 2>&1 || {
@@ -76,7 +80,15 @@ P
 spawn() {
   local label=$1
   shift
-  setsid env "$MARK" "$@" >"$RUN/$label.log" 2>&1 </dev/null &
+  setsid env "$MARK" "$@" >>"$RUN/$label.log" 2>&1 </dev/null &
+  echo $! >"$RUN/$label.pid"
+}
+
+# kill_all LABEL: SIGKILL to what `spawn` started as LABEL, and to its whole session
+kill_all() {
+  local leader
+  leader=$(<"$RUN/$1.pid")
+  pkill -KILL -s "$leader" && gone 10 "$(pgrep -s "$leader" | xargs)"
 }
 
 # the processes that `up` started, and all that came from them: by their marks, by the unpacked program that they run (a
@@ -120,28 +132,39 @@ stop() {
 }
 
 up() {
-  local _
   is_ready && { cat "$ENVIRONMENT"; return; }
   install_once
   stop || return
   rm -rf "$RUN"
   mkdir -p "$RUN" && start || { say "does not start, see $RUN"; stop; return 1; }
+  wait_for is_ready && cat "$ENVIRONMENT" || { stop; return 1; }
+}
+
+# wait_for COMMAND...: until it succeeds
+wait_for() {
+  local _
   for _ in $(seq $((PATIENCE * 2))); do
-    is_ready && { cat "$ENVIRONMENT"; return; }
+    "$@" >/dev/null 2>&1 && return
     [ -n "$(ours)" ] || break
     sleep .5
   done
   say "does not answer, see $RUN"
   tail -n 5 "$RUN"/*.log >&2
-  stop
   return 1
+}
+
+restart() {
+  declare -F serve >/dev/null || { say "cannot be restarted"; return 2; }
+  is_ready || { say "is not up"; return 1; }
+  kill_all server && . "$ENVIRONMENT" && serve && wait_for is_ready
 }
 
 main() {
   case "${1:-}" in
     up) up ;;
     ready) is_ready && echo ready || { echo "not ready"; return 1; } ;;
+    restart) restart ;;
     down) stop ;;
-    *) echo "usage: $0 up|ready|down" >&2; return 2 ;;
+    *) echo "usage: $0 up|ready|restart|down" >&2; return 2 ;;
   esac
 }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import grpc
 import psutil
 import pytest
 from flyteidl2.connector.connector_pb2 import Resource
@@ -27,6 +29,7 @@ SCRIPTS = ROOT / "scripts" / "backends"
 FOLDER = Path(os.environ.get("YAML_CONNECTOR_BACKENDS") or Path(tempfile.gettempdir()) / "yaml-connector-backends")
 CANNOT_INSTALL = 3
 PATIENCE = 90.0  # seconds; a busy machine takes a while to start a job
+B = TypeVar("B", bound="Backend")
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Backend:
     spec: Path
     variables: dict[str, str]
     flyte: FlyteSide
+    folder: Path
     runs: str = field(default_factory=lambda: f"real-{uuid.uuid4().hex[:8]}")
 
     def task(self, **values: Any) -> Any:
@@ -65,28 +69,68 @@ class Backend:
             lines += more
         return [line.message for line in lines]
 
+    def cancel(self, job: Job) -> list[str]:
+        """Cancel as Flyte does: again and again until it works. Returns what was said when it did not."""
+        refusals = []
+
+        def cancelled() -> bool:
+            try:
+                self.flyte.delete(job)
+            except grpc.RpcError as error:
+                refusals.append(str(error))
+                return False
+            return True
+
+        wait_until(cancelled, "the cancel to be accepted", PATIENCE)
+        return refusals
+
+    def restart(self) -> None:
+        """End the server as a lost machine does, and start it anew at the same address."""
+        restarted = script_of(self.spec.stem)("restart")
+        assert restarted.returncode == 0, restarted.stderr
+
+    @contextmanager
+    def another_service(self, **variables: str) -> Iterator[FlyteSide]:
+        """A connector service that knows no job yet; its environment differs in `variables`."""
+        env = {**self.variables, **variables}
+        with connector_service(self.folder, self.spec, **env) as (_, port), FlyteSide(port) as flyte:
+            yield flyte
+
+    def command(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `yaml-connector` with these variables instead of the right ones."""
+        env = {**os.environ, **self.variables, **variables}
+        command = [script("yaml-connector"), *arguments]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
     def check(self, **variables: str) -> tuple[int, str]:
         """The exit code of `yaml-connector check` with these variables instead of the right ones, and what it says of
         the credentials."""
-        env = {**os.environ, **self.variables, **variables}
-        run = subprocess.run(
-            [script("yaml-connector"), "check", str(self.spec)], env=env, capture_output=True, text=True, check=False
-        )
+        run = self.command("check", str(self.spec), **variables)
         return run.returncode, next((line for line in run.stdout.splitlines() if "credentials" in line), run.stderr)
+
+    def call(self, what: str, job_id: str, *options: str) -> dict[str, Any]:
+        """What `yaml-connector call` reports of one call, which is made in a process of its own, and works."""
+        run = self.command("call", what, str(self.spec), "--job-id", job_id, *options, "--json")
+        assert run.returncode == 0, run.stdout + run.stderr
+        found: dict[str, Any] = json.loads(run.stdout)
+        return found
+
+
+def script_of(name: str, **variables: str) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """What runs a verb of the backend's script; `variables` are added to its environment."""
+    env = {**os.environ, "PYTHON": sys.executable, "YAML_CONNECTOR_BACKENDS": str(FOLDER), **variables}
+    program = str(SCRIPTS / f"{name}.sh")
+    return lambda verb: subprocess.run([program, verb], env=env, capture_output=True, text=True, check=False)
 
 
 @contextmanager
-def backend(name: str, folder: Path, **variables: str) -> Iterator[Backend]:
+def backend(name: str, folder: Path, kind: type[B], **variables: str) -> Iterator[B]:
     """A backend and a connector service with its spec, unmodified; both are stopped when the block ends, come what may.
 
-    `variables` are for the script. Skips if the backend cannot be installed on this machine.
+    `kind` is what the tests get, `variables` are for the script. Skips if the backend cannot be installed on this
+    machine.
     """
-    env = {**os.environ, "PYTHON": sys.executable, "YAML_CONNECTOR_BACKENDS": str(FOLDER), **variables}
-    program = str(SCRIPTS / f"{name}.sh")
-
-    def run(verb: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([program, verb], env=env, capture_output=True, text=True, check=False)
-
+    run = script_of(name, **variables)
     run("down")  # what an interrupted run left
     try:
         up = run("up")
@@ -99,7 +143,7 @@ def backend(name: str, folder: Path, **variables: str) -> Iterator[Backend]:
         given = dict(line.split("=", 1) for line in up.stdout.splitlines())
         spec = CATALOG / f"{name}.yaml"
         with connector_service(folder, spec, **given) as (_, port), FlyteSide(port) as flyte:
-            yield Backend(spec, given, flyte)
+            yield kind(spec, given, flyte, folder)
     finally:
         down = run("down")
     assert down.returncode == 0, down.stderr

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with backend("celery_flower", tmp_path_factory.mktemp("celery")) as running:
+    with backend("celery_flower", tmp_path_factory.mktemp("celery"), Backend) as running:
         running.flyte.store = {"nonsense": WRONG_KEY}
         yield running
 

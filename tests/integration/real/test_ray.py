@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with backend("ray", tmp_path_factory.mktemp("ray")) as running:
+    with backend("ray", tmp_path_factory.mktemp("ray"), Backend) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with backend("ray", tmp_path_factory.mktemp("ray_token"), RAY_AUTH_MODE="token") as running:
+    with backend("ray", tmp_path_factory.mktemp("ray_token"), Backend, RAY_AUTH_MODE="token") as running:
         running.flyte.store = {"nonsense": WRONG_KEY, "mine": running.variables["RAY_AUTH_TOKEN"]}
         yield running
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with backend("slurm", tmp_path_factory.mktemp("slurm")) as running:
+    with backend("slurm", tmp_path_factory.mktemp("slurm"), Backend) as running:
         running.flyte.store = {"nonsense": WRONG_KEY}
         yield running
 
