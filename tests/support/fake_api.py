@@ -179,6 +179,12 @@ class Driver:
         lines, following = self.log_lines(token)
         return [line.message for line in lines], following
 
+    def end(self) -> None:
+        """Let the job be done, and this process know it."""
+        self.api.routes["GET /jobs/7"] = [{"state": "done"}]
+        assert self.get().is_terminal
+        self.api.sent.clear()
+
     def restart(self) -> None:
         """Forget what only this process knew."""
         self.connector.cache.clear()

@@ -165,6 +165,17 @@ class Response(Mapping[str, Any]):
             self._text = self.content.decode(_encoding(self.headers), "replace")
         return self._text
 
+    def decode_after(self, cut: bytes) -> bytes:
+        """Decode the text, as the next part of one whose last character was `cut`; return what is cut at its end."""
+        if len(self.content) > _SMALL:
+            consume_decoding(self.content)
+        encoding = _encoding(self.headers)
+        if encoding == "utf-8-sig" and self.content and self.content[0] & 0xC0 != 0x80:
+            cut = b""  # the character is sent again, as a whole
+        decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._text = decoder.decode(cut + self.content)
+        return decoder.getstate()[0]
+
     @property
     def size(self) -> int:
         """The bytes of the content."""
@@ -215,6 +226,9 @@ class DerivedResponse(Response):
     @property
     def text(self) -> str:
         return to_json(self.body)
+
+    def decode_after(self, cut: bytes) -> bytes:
+        return b""
 
 
 class StreamedResponse(Response):

@@ -39,6 +39,7 @@ from yaml_connector._spec.task_values import complete_config
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 _MOST_FOREIGN = 10_000
+_KNOWN_FOR = 300.0  # seconds: then a log that may have ended asks whether its job is over; another replica may know
 _SPARE = 4096  # bytes for the job's id, at least
 _SHORTEST_POLL = 1.0  # seconds: with less time left, a job that was just submitted is read by the next get
 
@@ -328,18 +329,26 @@ class JobClient:
         else:
             await self._send_delete(plan, plan.delete, meta, state, until)
 
-    async def _is_over(self, plan: CompiledSpec, meta: JobMeta, state: JobState) -> bool:
-        """Tell whether a job is over; the API is asked if this process has not heard of it lately. Never raises."""
+    async def _is_over(
+        self,
+        plan: CompiledSpec,
+        meta: JobMeta,
+        state: JobState,
+        secrets: Mapping[str, str] | None = None,
+        fresh: float = FRESH,
+    ) -> bool:
+        """Tell whether a job is over; the API is asked if this process has not heard of it for more than `fresh`
+        seconds. Never raises."""
         now = clock().monotonic()
-        if state.is_over or now - state.alive_at <= FRESH:
+        if state.is_over or now - state.alive_at <= fresh:
             return state.is_over
         try:
             deadline = min(ASKING, plan.connection.spec.deadline / 2)
-            secrets = state.secrets_at(now)
+            secrets = secrets or state.secrets_at(now)
             context, scope = self._contexts.later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
             await ask(plan.poll, meta, state, context, scope, Outcome())
         except (CallError, EvaluationError, ConfigError) as failure:
-            metrics.logger.debug("delete of %s: get cannot tell whether the job is over: %s", meta.name, failure)
+            metrics.logger.debug("get cannot tell whether the job %s is over: %s", meta.name, failure)
         return state.is_over
 
     async def _send_delete(
@@ -368,11 +377,14 @@ class JobClient:
                 yield LogPage(last=True)
                 return
             meta = state.submitted
+        until = clock().monotonic() + plan.connection.spec.deadline
+        is_over = plan.logs.each is None or await self._is_over(plan, meta, state, secrets, _KNOWN_FOR)
+        now = clock().monotonic()
         context, scope = self._contexts.later(
-            "logs", plan, meta, state, secrets or state.secrets_at(clock().monotonic())
+            "logs", plan, meta, state, secrets or state.secrets_at(now), deadline=until - now
         )
         with call_log.logged("logs", self._task_type, meta), redacted_errors(context):
-            async for page in read_logs(plan.logs, context, scope, token):
+            async for page in read_logs(plan.logs, context, scope, token, is_over=is_over):
                 yield page
 
     def is_submitted(self, meta: JobMeta) -> bool:

@@ -19,6 +19,7 @@ _LONGEST_INFO = 200  # characters
 _PAGES_AT_ONCE = 50  # then the job is polled again
 _EMPTY_PAGES = 10  # of an API that always promises another page
 _LAST_READS = 4  # of the log of an ended job, when reading it fails
+_SETTLING, _BETWEEN_READS = 30.0, 1.0  # seconds: how long, at most, the log of an ended job is read on, and how often
 
 ReadLog = Callable[[str], AsyncIterator[LogPage]]
 
@@ -27,7 +28,8 @@ class JobFollower:
     """Polls one job until it ends, and tells what is new.
 
     `get` reads the job's status, `logs` its log from a token on. `tell` is given each piece of news: its kind (phase,
-    info, link, log or note) and a text. `min_interval` is the least time between two polls, in seconds.
+    info, link, log or note) and a text. `min_interval` is the least time between two polls, in seconds. The log of an
+    ended job is read on until it has had nothing new for `settle` seconds.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class JobFollower:
         logs: ReadLog,
         tell: Callable[[str, str], None],
         min_interval: float = 0.0,
+        settle: float = 0.0,
     ) -> None:
         self.status = Status("QUEUED")
         self._get = get
         self._log = LogFollower(logs)
         self._tell = tell
         self._min_interval = min_interval
+        self._settle = settle
         self._told: dict[str, Any] = {}
         self._links: set[tuple[str, str]] = set()
 
@@ -56,6 +60,7 @@ class JobFollower:
         while True:
             self.status = await self._get()
             if self.status.is_terminal:
+                await self._tell_until_quiet(stop)
                 await self._tell_log(stop, last=True)
                 self._tell_status(self.status)
                 return self.status
@@ -80,17 +85,32 @@ class JobFollower:
             self._told[kind] = text
             self._tell(kind, text)
 
-    async def _tell_log(self, stop: asyncio.Event, *, last: bool) -> None:
-        """Tell the new lines. A log that cannot be read does not end the following; one that is long does not delay a
-        stop."""
+    async def _tell_until_quiet(self, stop: asyncio.Event) -> None:
+        """Tell what still comes after the job's end: many APIs collect logs with a delay."""
+        now = clock().monotonic
+        end, quiet = now() + _SETTLING, now() + self._settle
+        while self._settle and not stop.is_set():
+            if await self._tell_log(stop, last=False):
+                quiet = now() + self._settle
+            left = min(end, quiet) - now()
+            if left <= 0:
+                return
+            await _sleep(min(left, _BETWEEN_READS), stop)
+
+    async def _tell_log(self, stop: asyncio.Event, *, last: bool) -> bool:
+        """Tell the new lines; False if there are none. A log that cannot be read does not end the following; one that
+        is long does not delay a stop."""
+        is_new = False
         try:
             async with aclosing(self._log.read_new_lines(last=last)) as lines:
                 async for line in lines:
                     self._tell("log", line.message)
+                    is_new = True
                     if stop.is_set() and not last:
-                        return
+                        break
         except YamlConnectorError as error:
             self._tell("note", f"the log cannot be read: {error}")
+        return is_new
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

@@ -20,7 +20,8 @@ class LogCursor:
     """How far one source has been read.
 
     `token` is the API's own, `lines` how many lines were returned so far. Of a whole document, `items` is how many were
-    read and `tail` the length of its unfinished last line (-1: it was not returned); with pages, `rest` is that line.
+    read and `tail` the length of its unfinished last line (-1: it was not returned); with pages, `rest` is that line,
+    and `cut` the bytes of a character that is not whole.
     """
 
     token: Any = None
@@ -28,6 +29,7 @@ class LogCursor:
     items: int = 0
     rest: str = ""
     tail: int = -1
+    cut: bytes = b""
 
     @classmethod
     def unpack(cls, data: Any) -> LogCursor:
@@ -37,6 +39,10 @@ class LogCursor:
         if not isinstance(data, dict):
             raise _invalid_token()
         cursor = cls(**{name: data[key] for name, key in _KEYS.items() if key in data})
+        try:
+            cursor.cut = bytes.fromhex(data.get("c", ""))
+        except (ValueError, TypeError):
+            raise _invalid_token() from None
         numbers = (cursor.lines, cursor.items, cursor.tail + 1 if type(cursor.tail) is int else None)
         if not isinstance(cursor.rest, str) or not all(type(number) is int and number >= 0 for number in numbers):
             raise _invalid_token()
@@ -45,7 +51,8 @@ class LogCursor:
     def pack(self) -> dict[str, Any]:
         """Return what differs from the start, by short names."""
         values = vars(self)
-        return {key: values[name] for name, key in _KEYS.items() if values[name] != getattr(LogCursor, name)}
+        packed = {key: values[name] for name, key in _KEYS.items() if values[name] != getattr(LogCursor, name)}
+        return packed | {"c": self.cut.hex()} if self.cut else packed
 
 
 _KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l"}

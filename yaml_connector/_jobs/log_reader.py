@@ -51,11 +51,16 @@ class LogPage:
     unfinished: bool = False
 
 
-async def read_logs(plan: LogsPlan, context: CallContext, scope: Scope, token: str) -> AsyncIterator[LogPage]:
-    """Read the log from a token on ("": from the start), in pages; the last one has the next token. Raises CallError or
-    EvaluationError."""
+async def read_logs(
+    plan: LogsPlan, context: CallContext, scope: Scope, token: str, *, is_over: bool = True
+) -> AsyncIterator[LogPage]:
+    """Read the log from a token on ("": from the start), in pages; the last one has the next token.
+
+    `is_over`: the job has ended. Until then an item of `each` that is quiet is asked again, so there is a next token.
+    Raises CallError or EvaluationError.
+    """
     cursors = decode_token(token)
-    reader = LogReader(plan, context)
+    reader = LogReader(plan, context, is_over=is_over)
     if plan.before is None or plan.each is None:
         cursor = LogCursor.unpack(cursors.get(""))
         async for page in reader.read(scope, cursor):
@@ -64,12 +69,11 @@ async def read_logs(plan: LogsPlan, context: CallContext, scope: Scope, token: s
         return
     outcome = await run_steps(plan.before, context, scope)
     any_more = has_lines = has_failed = False
-    following: dict[str, Any] = {}
+    following = dict(cursors)  # an item that is not listed now keeps its place
     for item in await evaluate(context, plan.each, "every", outcome.scope(scope)):
         on_item = scope.with_names(steps=outcome.steps, item=item)
         key = _item_key(plan, on_item)
         if cursors.get(key) == _SEEN:
-            following[key] = _SEEN
             continue
         cursor = LogCursor.unpack(cursors.get(key))
         if has_failed:
@@ -87,6 +91,8 @@ async def read_logs(plan: LogsPlan, context: CallContext, scope: Scope, token: s
             continue
         any_more = any_more or reader.more
         following[key] = cursor.pack() if reader.more or reader.skipped else _SEEN
+    if not is_over:
+        any_more = any_more or any(place != _SEEN for place in following.values())
     yield LogPage(token=encode_token(following) if any_more else None, last=True)
 
 
@@ -102,10 +108,11 @@ def _item_key(plan: LogsPlan, scope: Scope) -> str:
 
 class LogReader:
     """Reads one page of a source. Afterwards, `more` tells whether there are more lines, `skipped` whether the request
-    was not made."""
+    was not made. `is_over`: a source that has nothing new has ended."""
 
-    def __init__(self, plan: LogsPlan, context: CallContext | None = None) -> None:
+    def __init__(self, plan: LogsPlan, context: CallContext | None = None, *, is_over: bool = True) -> None:
         self.plan = plan
+        self.is_over = is_over
         self.context: CallContext = context  # type: ignore[assignment]  # reading one response needs none
         self.more = False
         self.skipped = False
@@ -147,7 +154,7 @@ class LogReader:
         """Read a large page, part by part. If that breaks off in a whole document, the next call goes on from there."""
         has_lines = False
         try:
-            async for part in self.context.iterate_elsewhere(_read_parts, self.plan, scope, cursor):
+            async for part in self.context.iterate_elsewhere(_read_parts, self.plan, scope, cursor, self.is_over):
                 lines = cursor.lines + len(part.lines)
                 vars(cursor).update(vars(part.cursor) | {"lines": lines})
                 self.more = part.more
@@ -161,40 +168,41 @@ class LogReader:
     def _new_items(self, scope: Scope, cursor: LogCursor) -> list[Any]:
         """Return the items of this page that were not returned yet, and move the cursor."""
         plan = self.plan
-        whole = plan.next is None
+        is_text = plan.format != "json" and plan.lines is None
+        cut = scope.response.decode_after(cursor.cut) if is_text else b""
         following = None if plan.next is None else plan.next.first(scope)
         ends = plan.more is not None and not plan.more.evaluate(scope)
-        if plan.format == "json" or plan.lines is not None:
+        # what has no next page is read again: the whole document, or the last page of an item
+        again = plan.next is None or (following is None and plan.each is not None and plan.more is None)
+        if not is_text:
             assert plan.lines is not None
             found = plan.lines.value(scope)  # so `$.lines` means the same as `$.lines[*]`
             items = found if isinstance(found, list) else [] if found is None else [found]
             rest = ""
         else:
             decoder = FORMATS[plan.format]()
-            items = decoder.feed(("" if whole else cursor.rest) + str(scope.response.text))
+            items = decoder.feed(cursor.rest + str(scope.response.text))
             rest = decoder.rest
-            if len(rest) > _LONGEST_REST and not whole:
+            if len(rest) > _LONGEST_REST and not again:
                 self._rest, self._unfinished, rest = decoder.finish(), False, ""
         if plan.reverse:
             items = items[::-1]
-        if whole:
-            fresh = items[cursor.items :]
-            cursor.items += len(fresh)
-            unfinished = bool(rest) and cursor.tail != len(rest)
-            if rest and (ends or (not fresh and not unfinished)):
-                self._rest, self._unfinished = decoder.finish(), not ends
-                self.more = False
-            else:
-                self.more = (bool(fresh) or unfinished) and not ends
-                cursor.tail = len(rest) if rest else -1
-            return fresh
-        nothing_new = following is None or (following == cursor.token and not items and rest == cursor.rest)
-        self.more = not nothing_new and not ends
-        if not self.more and rest:
-            self._rest, self._unfinished = decoder.finish(), not ends
-        if self.more:
-            cursor.token, cursor.rest = following, rest
-        return items
+        fresh = items[cursor.items :]
+        has_grown = bool(rest) and rest != cursor.rest and cursor.tail != len(rest)
+        if again:
+            self.more = not ends and (bool(fresh) or has_grown or not self.is_over)
+            cursor.tail = len(rest) if rest else -1
+            if not plan.starts_after_lines:
+                cursor.items += len(fresh)
+        else:
+            is_new = following != cursor.token or bool(fresh) or rest != cursor.rest or cut != cursor.cut
+            self.more = not ends and following is not None and (is_new or not self.is_over)
+            if self.more:
+                cursor.token, cursor.rest, cursor.cut, cursor.items, cursor.tail = following, rest, cut, 0, -1
+        if (rest or cut) and not self.more:
+            decoder.feed("\ufffd" if cut else "")
+            self._rest, self._unfinished = decoder.finish(), not ends and plan.each is None
+        return fresh
 
     async def _stream(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
         """Read a whole document of text line by line, in constant memory."""
@@ -206,7 +214,7 @@ class LogReader:
             self.skipped = True
             return
         decoder: LineDecoder = FORMATS[plan.format]()
-        skip, batch, new = cursor.items, [], 0
+        skip, batch, new = 0 if plan.starts_after_lines else cursor.items, [], 0
         limit = context.connection.spec.max_response
         broke_off = False
         context.events.step(last.name)
@@ -233,12 +241,10 @@ class LogReader:
             yield await self._page(batch, scope, cursor)
             new += len(batch)
         rest = decoder.rest
-        changed = cursor.tail != len(rest)
-        if rest and not new and not changed and not broke_off:
-            yield LogPage(await self._lines([decoder.finish()], scope), unfinished=True)
-            cursor.tail = -1
-            return
-        self.more = bool(new) or broke_off or (bool(rest) and changed)
+        has_grown = bool(rest) and cursor.tail != len(rest)
+        self.more = bool(new) or broke_off or has_grown or not self.is_over
+        if rest and not self.more:
+            yield LogPage(await self._lines([decoder.finish()], scope), unfinished=plan.each is None)
         cursor.tail = len(rest) if rest and not broke_off else -1
 
     async def _page(self, items: list[Any], scope: Scope, cursor: LogCursor) -> LogPage:
@@ -294,9 +300,9 @@ class _Part(NamedTuple):
     more: bool
 
 
-def _read_parts(plan: LogsPlan, scope: Scope, cursor: LogCursor) -> Iterator[_Part]:
+def _read_parts(plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool) -> Iterator[_Part]:
     """Read a page in parts that can be returned at once."""
-    reader = LogReader(plan)
+    reader = LogReader(plan, is_over=is_over)
     after = replace(cursor)
     items = reader._new_items(scope, after)
     lines: list[LogLine] = []

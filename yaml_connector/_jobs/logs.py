@@ -39,6 +39,7 @@ class LogsPlan:
     reverse: bool
     max_time: float
     streams: bool
+    starts_after_lines: bool  # the request says how many lines were given, so the response begins after them
     names: frozenset[Reference]
 
     @property
@@ -84,6 +85,7 @@ def compile_logs(logs: Logs, *, whole: bool = False) -> LogsPlan:
         reverse=logs.reverse,
         max_time=logs.max_time,
         streams=not whole and _can_stream(logs, source),
+        starts_after_lines=("page", "lines") in source.names,
         names=frozenset().union(source.names, before.names if before else frozenset(), *used),
         **parts,
     )

@@ -280,13 +280,23 @@ class Logs(Calls):
     next: Annotated[
         ReadExtract,
         Field(
-            description="The token of the next page, which it sees as `page.token`. Null on the last page.",
+            description="The token of the next page, which it sees as `page.token`. Null on the last page; under "
+            "`each` without `more`, that page is read again.",
             examples=["$.next"],
         ),
     ] = None
-    more: Annotated[Condition, Field(description="If this condition is false, this page is the last for now.")] = True
+    more: Annotated[
+        Condition, Field(description="If this condition is false, this page is the last; under `each`, of its item.")
+    ] = True
     reverse: Annotated[bool, Field(description="If true, the API returns the newest line first.")] = False
     max_time: Annotated[Duration, Field(description="How long a stream that stays open is read in one call.")] = 5.0
+    settle: Annotated[
+        Duration,
+        Field(
+            description="Local runs and `run` read on after the end of the job until nothing new came for so long, "
+            "at most 30 s."
+        ),
+    ] = 3.0
 
     @model_validator(mode="after")
     def _lines_for_json(self) -> Logs:

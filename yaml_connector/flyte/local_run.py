@@ -146,13 +146,14 @@ class _LocalJob:
             show_links(self.context.action.name, status.links)
             return status
 
-        settings = self.connector.loaded.spec.get
+        settings, log = self.connector.loaded.spec.get, self.connector.loaded.spec.logs
         self.progress(f"submitted as {kept.id}" if kept.id else "not submitted")
         follower = JobFollower(
             get=get,
             logs=lambda token: jobs.logs(kept, token, self.secrets),
             tell=self._tell,
             min_interval=settings.poll.min_interval if settings else 0.0,
+            settle=log.settle if log and kept.create_error is None else 0.0,
         )
         return await follower.follow()
 

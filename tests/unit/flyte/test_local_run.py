@@ -39,7 +39,7 @@ get:
     map: {QUEUED: [queued], RUNNING: [running], SUCCEEDED: [done], FAILED: [error], RETRYABLE_FAILED: [lost]}
   message: $.detail
   poll: {min_interval: %(min_interval)s}
-logs: %(logs)s
+logs: %(logs)s  settle: 0s
 """
 PAGED = """
   request: {path: "/jobs/${{ job.id }}/logs", query: {cursor: "${{ page.token }}"}}

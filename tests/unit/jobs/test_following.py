@@ -180,3 +180,37 @@ def test_a_stop_ends_the_following_before_the_next_poll_and_it_can_be_resumed() 
     assert followed.follow() == DONE
     assert followed.told.count("phase RUNNING") == 1
     assert followed.told.count("log line 0") == 1
+
+
+class GrowingLog(FollowedJob):
+    """A followed job that is over; its log grows at these times, in seconds after the end."""
+
+    def __init__(self, *times: float, settle: float) -> None:
+        super().__init__(DONE)
+        self.times = times
+        self.reads: list[float] = []
+        self.job = JobFollower(get=self._get, logs=self._logs, tell=self._tell, settle=settle)
+
+    async def _logs(self, token: str) -> AsyncIterator[LogPage]:
+        self.reads.append(round(self.clock.now, 2))
+        yield page(*(f"line at {time:g}" for time in self.times if time <= self.clock.now))
+        yield page("unfinish" if self.clock.now < 1 else "unfinished", unfinished=True)
+
+
+@pytest.mark.parametrize(
+    ("settle", "times", "told", "until"),
+    [
+        (3.0, (0, 2, 4.5, 8.5), (0, 2, 4.5), 8.0),
+        (0.0, (0, 0.5), (0,), 0.0),
+        (1.5, (0, 1.4, 4), (0, 1.4), 3.0),
+        (10.0, range(100), range(31), 30.0),
+    ],
+)
+def test_the_log_of_an_ended_job_is_read_until_it_is_quiet_for_so_long(
+    settle: float, times: tuple[float, ...], told: tuple[float, ...], until: float
+) -> None:
+    followed = GrowingLog(*times, settle=settle)
+    assert followed.follow() == DONE
+    rest = "unfinished" if until >= 1 else "unfinish"
+    assert followed.told == [*(f"log line at {time:g}" for time in told), f"log {rest}", "phase SUCCEEDED: all good"]
+    assert followed.reads[-1] == pytest.approx(until, abs=1.0)

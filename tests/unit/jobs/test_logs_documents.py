@@ -259,8 +259,22 @@ class TestEachDocument:
         a = [reply(text=text) for text in ("1\n", "1\n2\n", "1\n2\n")]
         b = [reply(text=text) for text in ("x", "x", "xy")]
         driver = job({"GET /pods": reply(json=["a", "b"]), "GET /pods/a": a, "GET /pods/b": b}, logs=self.EACH)
+        driver.end()
         assert read_all(driver) == [["1"], ["2", "x"], []]
         assert driver.api.calls.count("GET /pods/b") == 2
+
+    def test_that_is_quiet_is_read_again_until_the_job_is_over(self) -> None:
+        a = [reply(text=text) for text in ("1\n", "1\n", "1\n2\nend")]
+        driver = job({"GET /pods": reply(json=["a"]), "GET /pods/a": a}, logs=self.EACH)
+        lines, token = driver.logs()
+        assert lines == ["1"]
+        quiet, token = driver.logs(token or "")
+        assert quiet == []
+        assert token
+        lines, token = driver.logs(token)
+        assert lines == ["2"]
+        driver.end()
+        assert driver.logs(token or "") == (["end"], None)
 
     def test_sees_the_steps_before_it(self) -> None:
         logs = {
@@ -276,5 +290,6 @@ class TestEachDocument:
         logs = {**self.EACH, "if": "steps.pods.headers['x-ready'] == '1'"}
         pods = [reply(json=["a"]), reply(json=["a", "b"], headers={"X-Ready": "1"})]
         driver = job({"GET /pods": pods, "GET /pods/a": reply(text="1\n"), "GET /pods/b": reply(text="2\n")}, logs=logs)
-        assert driver.logs() == ([], None)
-        assert driver.logs()[0] == ["1", "2"]
+        lines, token = driver.logs()
+        assert lines == []
+        assert driver.logs(token or "")[0] == ["1", "2"]

@@ -19,6 +19,8 @@ PAGED: dict[str, Any] = {
     "lines": "$.lines[*]",
     "next": "$.next",
 }
+# What a page gives each time it is read, and the next page: null while there is none yet.
+A_PAGE_THAT_GROWS = [(["1"], None), (["1"], None), (["1", "2", "3"], "y"), (["4"], None), (["4"], None)]
 LINES = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=6), max_size=30)
 
 
@@ -188,11 +190,11 @@ class TestEach:
         "message": "${{ item.name }}: ${{ line }}",
     }
 
-    def driver(self, pods: Any, **routes: Any) -> Driver:
+    def driver(self, pods: Any, *, logs: Any = None, **routes: Any) -> Driver:
         pods = pods if callable(pods) else {"pods": [{"name": name} for name in pods]}
         return logs_of(
             {"GET /jobs/7/pods": pods, **{f"GET /pods/{name}/logs": route for name, route in routes.items()}},
-            **self.EACH,
+            **{**self.EACH, **(logs or {})},
         )
 
     def test_item_has_its_own_pages_in_their_order(self) -> None:
@@ -201,23 +203,99 @@ class TestEach:
             a=[{"lines": ["1"], "next": "x"}, {"lines": ["2"]}],
             b=[{"lines": ["3"], "next": "y"}, {"lines": ["4"], "next": "z"}, {"lines": ["5"]}],
         )
+        driver.end()
         assert everything(driver) == ["a: 1", "b: 3", "a: 2", "b: 4", "b: 5"]
         assert [call for call in driver.api.calls if "/pods/" in call] == [
             "GET /pods/a/logs",
             "GET /pods/b/logs",
             "GET /pods/a/logs?cursor=x",
             "GET /pods/b/logs?cursor=y",
+            "GET /pods/a/logs?cursor=x",  # a page without a next one is read again until it has nothing new
+            "GET /pods/b/logs?cursor=z",
             "GET /pods/b/logs?cursor=z",
         ]
 
+    def test_item_that_is_quiet_is_asked_again_until_the_job_is_over(self) -> None:
+        driver = self.driver(
+            ["a", "b"],
+            a=[{"lines": lines, "next": following} for lines, following in A_PAGE_THAT_GROWS],
+            b=[{"lines": [], "next": None}],
+        )
+        token: str | None = ""
+        calls = []
+        for over in (False, False, False, False, True):
+            if over:
+                driver.end()
+            lines, token = driver.logs(token or "")
+            calls.append([line.removeprefix("a: ") for line in lines])
+        assert calls == [["1"], [], ["2", "3"], ["4"], []]
+        assert token is None
+
+    def test_item_is_done_when_more_is_false(self) -> None:
+        pods = {"a": [{"lines": ["1"], "next": "x"}, {"lines": ["2"], "next": "y", "eof": True}]}
+        driver = self.driver(["a"], **pods, logs={"more": "not body.eof"})
+        assert everything(driver) == ["a: 1", "a: 2"]
+        assert driver.api.calls.count("GET /jobs/7/pods") == 2
+
+    def test_item_with_more_ends_where_next_is_null(self) -> None:
+        driver = self.driver(["a"], a={"lines": ["1"], "next": None}, logs={"more": "true"})
+        assert driver.logs() == (["a: 1"], None)
+
+    def test_item_keeps_its_place_while_it_is_not_listed(self) -> None:
+        rounds = [["a"], [], ["a"]]
+        driver = self.driver(
+            lambda request: {"pods": [{"name": name} for name in rounds.pop(0)]},
+            a=[{"lines": ["1"], "next": None}, {"lines": ["1", "2"], "next": None}],
+        )
+        lines, token = driver.logs()
+        assert (lines, driver.logs(token or "")) == (["a: 1"], ([], token))
+        assert driver.logs(token or "")[0] == ["a: 2"]
+
+    @pytest.mark.parametrize("state", ["running", "done"])
+    def test_get_is_asked_by_a_process_that_does_not_know_the_job(self, state: str) -> None:
+        driver = self.driver(["a"], a={"lines": [], "next": None})
+        driver.api.routes["GET /jobs/7"] = [{"state": state}]
+        driver.restart()
+        lines, token = driver.logs()
+        assert (lines, token is None) == ([], state == "done")
+        assert driver.api.calls[0] == "GET /jobs/7"
+        driver.logs()
+        assert driver.api.calls.count("GET /jobs/7") == 1
+
+    def test_goes_on_while_get_cannot_tell_whether_the_job_is_over(self) -> None:
+        driver = self.driver(["a"], a={"lines": ["1"], "next": None})
+        driver.api.routes["GET /jobs/7"] = [403]
+        driver.restart()
+        lines, token = driver.logs()
+        assert lines == ["a: 1"]
+        assert token
+
+    def test_item_whose_request_says_how_many_lines_were_given_has_nothing_to_skip(self) -> None:
+        stored = ["1"]
+        request = {"path": "/pods/${{ item.name }}/logs", "query": {"from": "${{ page.lines }}"}}
+        driver = self.driver(
+            ["a"],
+            a=lambda request: {"lines": stored[int(request.url.params["from"]) :], "next": None},
+            logs={"request": request},
+        )
+        lines, token = driver.logs()
+        assert lines == ["a: 1"]
+        stored += ["2", "3"]
+        assert driver.logs(token or "")[0] == ["a: 2", "a: 3"]
+
     def test_item_that_comes_later_is_read_from_its_start_and_the_order_does_not_matter(self) -> None:
-        rounds = [["a"], ["b", "a"], ["b", "a"]]
+        rounds = [["a"], ["b", "a"], ["b", "a"], ["b", "a"]]
         driver = self.driver(
             lambda request: {"pods": [{"name": name} for name in rounds.pop(0)]},
             a=[{"lines": ["1"], "next": "x"}, {"lines": ["2"]}],
             b=[{"lines": ["3"], "next": "y"}, {"lines": ["4"]}],
         )
-        assert everything(driver) == ["a: 1", "b: 3", "a: 2", "b: 4"]
+        found: list[str] = []
+        token: str | None = ""
+        for _ in range(3):
+            lines, token = driver.logs(token or "")
+            found += lines
+        assert found == ["a: 1", "b: 3", "a: 2", "b: 4"]
 
     def test_over_nothing_gives_no_lines(self) -> None:
         assert self.driver([]).logs() == ([], None)
@@ -228,6 +306,7 @@ class TestEach:
 
     def test_item_after_one_that_fails_waits_so_that_the_lines_keep_their_order(self) -> None:
         driver = self.driver(["a", "b", "c"], a={"lines": ["1"]}, b=[403, {"lines": ["2"]}], c={"lines": ["3"]})
+        driver.end()
         assert everything(driver) == ["a: 1", "b: 2", "c: 3"]
 
     @settings(max_examples=40)
@@ -244,11 +323,10 @@ class TestEach:
             return answer
 
         names = [f"p{number}" for number in range(len(stored))]
-        found = everything(
-            self.driver(
-                names, **{name: page(lines, size) for name, lines, size in zip(names, stored, sizes, strict=False)}
-            )
-        )
+        routes = {name: page(lines, size) for name, lines, size in zip(names, stored, sizes, strict=False)}
+        driver = self.driver(names, **routes)
+        driver.end()
+        found = everything(driver)
         for name, lines in zip(names, stored, strict=True):
             assert [line.removeprefix(f"{name}: ") for line in found if line.startswith(f"{name}: ")] == lines
 
@@ -285,6 +363,26 @@ class TestPagedText:
         first, token = driver.logs()
         second, token = driver.logs(token or "")
         assert (first, second, driver.logs(token or "")) == (["one"], ["two"], (["three"], None))
+
+    @pytest.mark.parametrize("offset", ["size", "(text | bytelen)"])
+    @given(
+        text=st.lists(st.sampled_from(["a", "é", "€", "\U0001f600", "\n"]), max_size=20).map("".join),
+        size=st.integers(4, 9),
+    )
+    def test_keeps_a_character_that_is_cut_for_the_next_page(self, offset: str, text: str, size: int) -> None:
+        stored = text.encode()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            start = int(request.url.params.get("at") or 0)
+            return httpx.Response(200, content=stored[start : start + size], headers={"Content-Type": "text/plain"})
+
+        following = f"${{{{ (page.token | int) + {offset} if size else none }}}}"
+        found = everything(logs_of({"GET /jobs/7/logs": answer}, **{**self.TEXT, "next": following}))
+        assert found == text.removesuffix("\n").split("\n") if text else not found
+
+    def test_gives_a_character_that_stays_cut_as_one_that_is_not_valid(self) -> None:
+        pages = [reply(200, content=b"one\nt\xe2\x82", headers={"X-Next": "1"}), reply(200, content=b"")]
+        assert everything(logs_of(pages, **self.TEXT)) == ["one", "t\ufffd"]
 
     def test_does_not_keep_a_line_without_end_but_gives_what_there_is_of_it(self) -> None:
         driver = logs_of(
@@ -326,7 +424,15 @@ class TestATokenThatTheConnectorNeverGave:
             base64.urlsafe_b64encode(b"{}" + b" " * 2**20).decode(),
             *(
                 base64.urlsafe_b64encode(data).decode()
-                for data in (b'{"": {"r": "x"}}', b'{"": {"g": []}}', b'{"": {"s": 1}}', b'{"": 5}', b'{"": {"r": -3}}')
+                for data in (
+                    b'{"": {"r": "x"}}',
+                    b'{"": {"g": []}}',
+                    b'{"": {"s": 1}}',
+                    b'{"": {"c": "x"}}',
+                    b'{"": {"c": 7}}',
+                    b'{"": 5}',
+                    b'{"": {"r": -3}}',
+                )
             ),
         ],
     )

@@ -25,6 +25,7 @@ get:
 logs:
   request: {path: "/jobs/${{ job.id }}/log", query: {from: "${{ page.token | default(0, true) }}"}}
   format: text
+  settle: 0s
 %(next)s
 """
 BY_OFFSET = "  next: ${{ (page.token | int) + (text | bytelen) }}"

@@ -232,12 +232,13 @@ class InteractiveRun:
 
     async def _follow(self, meta: JobMeta) -> Ended | None:
         """Follow the job, and cancel it when that is wanted. Returns None if it goes on all the same."""
-        get = self.connector.spec.get
+        get, log = self.connector.spec.get, self.connector.spec.logs
         follower = JobFollower(
             get=lambda: self._get(meta),
             logs=lambda token: self._read_log(meta, token),
             tell=self._tell,
             min_interval=get.poll.min_interval if get else 0.0,
+            settle=log.settle if log and meta.create_error is None else 0.0,
         )
         await follower.follow(stop=self.interrupts.first)
         if not self.ended.status.is_terminal:
