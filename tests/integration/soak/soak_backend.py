@@ -9,9 +9,11 @@ import random
 import time
 from collections import Counter, defaultdict
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from tests.integration.faults.fault_server import FAULTS, Answer, Fault, FaultServer, JobApi, Seen, Wire, as_json
+from yaml_connector._jobs.delete import ASKING, FRESH
 
 LATE = 3.0  # seconds from a lost answer to the commit
 OVER = ("done", "cancelled", "preempted")
@@ -44,14 +46,16 @@ _AWAY = [FAULTS["reset_before_reading"], FAULTS["503_seconds"], replace(FAULTS["
 class TimedApi(JobApi):
     """Jobs end by themselves, after a random time; how they end is in the names of their runs.
 
-    `made` has the jobs of each key, `late_cancels` counts cancels of jobs that were over.
+    `made` has the jobs of each key. `late_cancels` counts cancels of jobs that the connector had to know to be over:
+    for longer than it trusts what it has read, unless it has just asked in vain (`unanswered`, times by job).
     """
 
     def __init__(self, shortest: float, longest: float) -> None:
         super().__init__()
         self.ends: dict[str, float] = {}
         self.made: defaultdict[str, list[str]] = defaultdict(list)
-        self.late_cancels = self.cancels = 0
+        self.unanswered: dict[str, float] = {}
+        self.late_cancels = self.cancels_after_end = self.cancels = 0
         self._span = (shortest, longest)
 
     def answer(self, seen: Seen) -> Answer:
@@ -62,9 +66,13 @@ class TimedApi(JobApi):
         if parts[-1] == "cancel":
             self._move(parts[1])
             self.cancels += 1
+            now = time.monotonic()
             if self.jobs[parts[1]]["state"] in OVER:
-                self.late_cancels += 1
+                self.cancels_after_end += 1
+                asked_in_vain = now - self.unanswered.get(parts[1], -inf) < ASKING
+                self.late_cancels += now - self.ends[parts[1]] > FRESH and not asked_in_vain
                 return as_json({"message": "it is over"}, 409)
+            self.ends[parts[1]] = now
         return super().answer(seen)
 
     def _create(self, seen: Seen) -> Answer:
@@ -116,6 +124,7 @@ class SoakServer(FaultServer):
         self.api = self.timed = api
         self.rate = rate
         self.faulty = self.count = self.late = 0
+        self.commits_after = LATE
         self.pause = 0.0
         self.hangs = hangs
         self.away = False
@@ -124,6 +133,12 @@ class SoakServer(FaultServer):
     def _hit(self, method: str, path: str) -> Fault | None:
         self.count += 1
         self.seen.clear()
+        fault = self._chosen_fault(method, path)
+        if fault is not None and method == "GET":
+            self.timed.unanswered[path.rpartition("/")[2]] = time.monotonic()
+        return fault
+
+    def _chosen_fault(self, method: str, path: str) -> Fault | None:
         if self.away:
             self.faulty += 1
             return random.choice(_AWAY)
@@ -144,7 +159,7 @@ class SoakServer(FaultServer):
         seen = self.seen[-1]
 
         async def commit() -> None:
-            await asyncio.sleep(LATE)
+            await asyncio.sleep(self.commits_after)
             self.timed.answer(seen)
 
         task = asyncio.create_task(commit())
