@@ -203,6 +203,14 @@ def _figures(run: Run, executor: Executor, options: argparse.Namespace, seconds:
     print(f"longest call    {executor.longest:.1f} s", flush=True)
     for action in bad_ends[:5]:
         print(f"  {action.run} {action.task.name}: {action.phase} after {action.creates}: {action.message[:200]}")
+    for action in unexplained[:5]:
+        keys = {
+            key: jobs
+            for server in servers
+            for key, jobs in server.timed.made.items()
+            if key.startswith(f"{action.run}-")
+        }
+        print(f"  {action.run} {action.task.name}: {action.creates} made {keys}")
     wrong = []
     if any(action.phase == "BLIND" for action in run.actions):
         wrong.append("Flyte does not look at a job any more")
