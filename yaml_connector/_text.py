@@ -38,9 +38,9 @@ def short_name(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME and name.isprintable() else short(name)
 
 
-def short(value: Any) -> str:
-    """Return a value as messages quote it: its `repr`, cut to 60 characters, in bounded time."""
-    return truncate(_brief.repr(value), _LONGEST_NAME)
+def short(value: Any, length: int = _LONGEST_NAME) -> str:
+    """Return a value as messages quote it: its `repr`, cut to 60 characters, or 120 at most, in bounded time."""
+    return truncate(_brief.repr(value), length)
 
 
 def truncate(text: str, length: int) -> str:

@@ -97,8 +97,8 @@ class UnknownType(EvaluationError):
 
 
 def _wrong(value: Any, kind: ValueType | str) -> EvaluationError:
-    shown = "null" if value is None else repr(value)
-    return EvaluationError(f"{shown if len(shown) <= 80 else shown[:77] + '...'} is not a valid {kind}")
+    shown = "null" if value is None else short(value, 80)
+    return EvaluationError(f"{shown} is not a valid {kind}")
 
 
 # --- values from an API, as a declared type ---------------------------------------------------------------------------

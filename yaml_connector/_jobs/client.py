@@ -40,7 +40,7 @@ from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 _MOST_FOREIGN = 10_000
 _KNOWN_FOR = 300.0  # seconds: then a log that may have ended asks whether its job is over; another replica may know
-_SPARE = 4096  # bytes for the job's id, at least
+_SPARE = 4096  # bytes for the job's id, at least; characters of a message about a task
 _SHORTEST_POLL = 1.0  # seconds: with less time left, a job that was just submitted is read by the next get
 
 
@@ -83,7 +83,7 @@ class JobClient:
         data = meta.encode(self._signer)
         if not meta.surely_fits and (why := unfit(data)) is not None:
             known = f"; the job {meta.id[:200]} runs: cancel it at the API" if meta.id else ""
-            meta.create_error = meta.create_error or why + known
+            meta.create_error = (meta.create_error or why + known)[:_SPARE]
             kept = JobMeta(self._task_type, self.spec.task_type_version, create_error=meta.create_error)
             data = kept.encode(self._signer)
         return data
@@ -137,7 +137,7 @@ class JobClient:
             context = self._contexts.open("create", self.plan, config, secrets, meta.name)
         except (EvaluationError, ConfigError) as problem:
             known = frozenset(sensitive_values(self.spec, {**values.secrets, **secrets}).values())
-            meta.create_error = redactor_for(known).redact(str(problem))
+            meta.create_error = redactor_for(known).redact(str(problem)[:_SPARE])
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
         if not meta.surely_fits and (why := unfit(meta.encode(self._signer), _SPARE)) is not None:

@@ -104,15 +104,17 @@ class ConfigField(Model):
         if self.enum is not None:
             allowed = [check_config(item, self.type) for item in self.enum]
             if not any(checked == item and type(checked) is type(item) for item in allowed):
-                raise EvaluationError(f"{checked!r} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}")
+                raise EvaluationError(
+                    f"{short(checked, 80)} is not allowed; allowed: {', '.join(map(short, self.enum[:40]))}"
+                )
         if self.minimum is None and self.maximum is None:
             return checked
         for item in checked if isinstance(checked, list) else [checked]:
             if isinstance(item, int | float) and not isinstance(item, bool):
                 if self.minimum is not None and item < self.minimum:
-                    raise EvaluationError(f"{item!r} is less than the minimum {self.minimum}")
+                    raise EvaluationError(f"{short(item)} is less than the minimum {self.minimum}")
                 if self.maximum is not None and item > self.maximum:
-                    raise EvaluationError(f"{item!r} is more than the maximum {self.maximum}")
+                    raise EvaluationError(f"{short(item)} is more than the maximum {self.maximum}")
         return checked
 
     @model_validator(mode="after")

@@ -7,19 +7,25 @@ from typing import Any
 
 from yaml_connector._expressions.value_types import check_config, parse_type
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._text import did_you_mean
+from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import ConfigError, EvaluationError
+
+_MOST_NAMED = 10  # of the names that a spec does not have: a task may send any number of them
 
 
 def unknown_name(spec: ConnectorSpec, kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message about a name that the spec does not have; `kind`: input, config field, secret, output."""
-    return f"{spec.task_type_name} has no {kind} {name!r}{did_you_mean(name, known)}"
+    return f"{spec.task_type_name} has no {kind} {short(name)}{did_you_mean(name, known)}"
 
 
 def unknown_names(spec: ConnectorSpec, kind: str, given: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Return the message about each name that the spec does not have."""
-    known = list(known)
-    return {name: unknown_name(spec, kind, name, known) for name in given if name not in known}
+    """Return the message about each name that the spec does not have; of many, about the first ones."""
+    known = dict.fromkeys(known)
+    unknown = [name for name in given if name not in known]
+    messages = {name: unknown_name(spec, kind, name, known) for name in unknown[:_MOST_NAMED]}
+    if more := unknown[_MOST_NAMED:]:
+        messages[more[0]] = f"{spec.task_type_name} has no {kind} of {len(more)} more names that are given"
+    return messages
 
 
 def complete_config(spec: ConnectorSpec, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.connectors import AsyncConnector, ConnectorRegistry
 from flyte.connectors import utils as _connector_utils
 from flyte.connectors._connector import ConnectorRegistryKey, FlyteConnectorNotFound
-from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataService
+from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataService, record_connector_metrics
 
 
 def in_progress_display() -> bool:
@@ -84,6 +84,7 @@ __all__ = [
     "load_installed_connectors",
     "put_connector",
     "put_unlisted_connector",
+    "record_connector_metrics",  # counts and times a call, and makes its errors those of gRPC
     "remove_connector",
     "show_links",
 ]

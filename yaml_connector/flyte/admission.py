@@ -7,7 +7,7 @@ everything else is refused, for every task type of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgpack
@@ -18,16 +18,16 @@ from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.struct_pb2 import Struct
 
-from yaml_connector._text import short
+from yaml_connector._text import short, truncate
 from yaml_connector.errors import YamlConnectorError
-from yaml_connector.flyte.literals import PYTHON_TYPES
+from yaml_connector.flyte.literals import PYTHON_TYPES, plain_literal
 
 _PICKLE = "PythonPickle"
 _DEEPEST = 16  # lists, mappings and unions inside each other
 _DEEPEST_JSON = 100
 # Conversion happens on the event loop, so what one task may hold is bounded.
 _MOST_TYPES = 1_000
-_MOST_ITEMS = 4_000  # a literal costs Flyte some 50 us, so that is 0.2 s
+_MOST_ITEMS = 4_000  # a literal costs Flyte some 70 us, where another package's connector is called
 _MOST_JSON_ITEMS = 50_000
 _LARGEST_JSON = 2**20  # bytes of all JSON values: unpacking them holds up everybody
 _LARGEST_STRUCT = 256 * 1024  # bytes
@@ -57,8 +57,9 @@ class RefusedInputError(YamlConnectorError):
     """A CreateTask holds what no task of this service may send. The message names the input."""
 
 
-def check_request(request: CreateTaskRequest) -> None:
-    """Raise RefusedInputError unless every type and every value is one of the language's, and they fit each other."""
+def check_request(request: CreateTaskRequest) -> dict[str, LiteralType]:
+    """Raise RefusedInputError unless every type and every value is one of the language's, and they fit each other.
+    Returns the declared types by name."""
     admission = _Admission()
     declared: dict[str, LiteralType] = {}
     for entry in request.template.interface.inputs.variables:
@@ -68,6 +69,20 @@ def check_request(request: CreateTaskRequest) -> None:
         _check(literal.name, admission.of_literal(literal.value))
         if literal.name in declared and not admission.fits(declared[literal.name], literal.value):
             _check(literal.name, "its value is not of the type that the task declares")
+    return declared
+
+
+def plain_inputs(request: CreateTaskRequest, declared: Mapping[str, LiteralType]) -> dict[str, Any]:
+    """Return the values of a request that was checked, as expressions see them. Raises RefusedInputError."""
+    inputs: dict[str, Any] = {}
+    for literal in request.inputs.literals:
+        if literal.name not in declared:
+            _check(literal.name, "the task does not declare it")
+        try:
+            inputs[literal.name] = plain_literal(literal.value, declared[literal.name])
+        except (ValueError, OverflowError, TypeError) as error:
+            _check(literal.name, truncate(str(error), 200))
+    return inputs
 
 
 def _check(name: str, wrong: str | None) -> None:

@@ -23,7 +23,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from yaml_connector._expressions.json_text import parse_json, write_json
+from yaml_connector._expressions.json_text import has_more_values, parse_json, write_json
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -44,6 +44,8 @@ _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
 _LONGEST_LINK = 4_000  # one that is cut leads nowhere, so a longer one is left out
 _LARGEST_INFO = 64 * 1024  # bytes, as JSON
+_LARGEST_CONFIG = 2**20  # characters
+_MOST_CONFIG_VALUES = 50_000
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
 
 
@@ -87,7 +89,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         self,
         task_template: TaskTemplate,
         output_prefix: str,
-        inputs: dict[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
         task_execution_metadata: TaskExecutionMetadata | None = None,
         **kwargs: Any,
     ) -> JobResourceMeta:
@@ -99,7 +101,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         self,
         task_template: TaskTemplate,
         output_prefix: str,
-        inputs: dict[str, Any] | None,
+        inputs: Mapping[str, Any] | None,
         task_execution_metadata: TaskExecutionMetadata | None,
         secrets: Mapping[str, str],
         *,
@@ -171,6 +173,7 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
     """Return the config that the task plugin put into the template. Raises ConfigError if that is not a config."""
     given = template.custom.fields.get(CONFIG_KEY)
     text = given.string_value if given is not None else ""
+    check_config_size(text)
     try:
         config = parse_json(text) if text else {}
     except (ValueError, RecursionError):
@@ -178,6 +181,16 @@ def read_config(template: TaskTemplate) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ConfigError("the task's config cannot be read; was it built with another version of yaml_connector?")
     return config
+
+
+def check_config_size(text: str) -> None:
+    """Raise ConfigError if a config, as JSON, is larger than the service reads."""
+    if len(text) > _LARGEST_CONFIG:
+        raise ConfigError(f"the task's config has {len(text)} characters, and {_LARGEST_CONFIG} are the most")
+    if has_more_values(text, _MOST_CONFIG_VALUES):
+        raise ConfigError(
+            f"the task's config has more than {_MOST_CONFIG_VALUES} values: give the URI of a file instead"
+        )
 
 
 def _kinds_of(outputs: VariableMap) -> Mapping[str, str]:

@@ -155,8 +155,9 @@ def install_router(signer: Signer, shared: str | None) -> None:
     put_unlisted_connector(router, FALLBACK.name)
 
 
-def prepare(request: Any) -> None:
-    """Put the task type that serves a call into its request, before Flyte looks for it. Raises UnknownSpecError.
+def prepare(request: Any) -> AsyncConnector[Any] | None:
+    """Put the task type that serves a call into its request, before Flyte looks for it, and return its connector.
+    Raises UnknownSpecError.
 
     Of what the caller gives beside the job, only secrets are left, without those that no spec can have: Flyte passes
     them as arguments of these names itself.
@@ -180,6 +181,7 @@ def prepare(request: Any) -> None:
         for values in (given.secrets, given.configs):
             if values:
                 _drop_reserved(values)
+    return connector
 
 
 def _drop_reserved(values: Any) -> None:

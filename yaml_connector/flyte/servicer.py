@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import wraps
 from traceback import format_tb
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest, CreateTaskResponse
 
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.worker import keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
-from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound
-from yaml_connector.flyte.admission import RefusedInputError, check_request
+from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound, record_connector_metrics
+from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
+from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.routing import UnknownSpecError, prepare
 
 logger = logging.getLogger("yaml_connector")
@@ -63,10 +64,12 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
             try:
-                if type(request) is CreateTaskRequest:
-                    check_request(request)
-                prepare(request)
-                answer = await method(self, request, context)
+                declared = check_request(request) if type(request) is CreateTaskRequest else None
+                connector = prepare(request)
+                if declared is not None and isinstance(connector, YamlConnector):
+                    answer = await _create(self, request, context, connector, plain_inputs(request, declared))
+                else:
+                    answer = await method(self, request, context)
             except (Exception, TurnOver) as error:
                 await _abort(context, error)
             if answer is None:  # Flyte's servicer has put an error into the context
@@ -76,6 +79,17 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         guarded = call
     guarded.guarded = True  # type: ignore[attr-defined]
     return guarded
+
+
+@record_connector_metrics
+async def _create(
+    service: Any, request: CreateTaskRequest, context: Any, connector: YamlConnector, inputs: Mapping[str, Any]
+) -> CreateTaskResponse:
+    """Do as Flyte's CreateTask does, but for its conversion of the inputs."""
+    meta = await connector.create(
+        request.template, request.output_prefix, inputs, request.task_execution_metadata, **request.connection.secrets
+    )
+    return CreateTaskResponse(resource_meta=meta.encode())
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver) -> NoReturn:

@@ -27,7 +27,7 @@ from yaml_connector._text import closest
 from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.cache_version import JobPolicy, parts_that_decide, with_job_policy
 from yaml_connector.flyte.config_class import config_from, config_values, make_config
-from yaml_connector.flyte.connector import CONFIG_KEY
+from yaml_connector.flyte.connector import CONFIG_KEY, check_config_size
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
 from yaml_connector.flyte.registry import register_spec
@@ -122,7 +122,9 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         It is the config as JSON text, so that numbers stay exact, the secrets' names, and the spec's name if all specs
         share one task type.
         """
-        custom: dict[str, Any] = {CONFIG_KEY: json.dumps(self._complete_config(), ensure_ascii=False)}
+        config = json.dumps(self._complete_config(), ensure_ascii=False)
+        check_config_size(config)
+        custom: dict[str, Any] = {CONFIG_KEY: config}
         if self.is_of_shared_type:
             custom[SPEC_KEY] = reference_to(self.spec.task_type_name, self.spec.task_type_version)
         if self.connector_secrets:

@@ -141,6 +141,39 @@ def test_a_field_that_is_changed_afterwards_is_checked_before_it_is_sent() -> No
         template_of(task)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"' + "x" * 2**20 + '"', "the task's config has 1048578 characters, and 1048576 are the most"),
+        ("[" * 100_000, "the task's config has more than 50000 values: give the URI of a file instead"),
+        ("{" + ",".join(f'"k{n}":1' for n in range(60_000)) + "}", "the task's config has more than 50000 values"),
+    ],
+)
+def test_a_config_that_would_hold_up_the_service_is_refused_before_it_is_read(text: str, message: str) -> None:
+    template = template_of(task_from_spec(SPEC, config={"account": "a"}))
+    template.custom["config"] = text
+    with pytest.raises(ConfigError) as raised:
+        read_config(template)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_config_that_the_service_does_not_read_is_refused_where_the_task_is_built() -> None:
+    with pytest.raises(ConfigError, match="the task's config has more than 50000 values"):
+        template_of(task_from_spec(SPEC, config={"account": "a", "extra": [0] * 50_000}))
+
+
+def test_a_long_text_with_many_commas_is_one_value() -> None:
+    _, config = custom_of(extra="a,[{" * 50_000)
+    assert len(config["extra"]) == 200_000
+
+
+def test_of_any_number_of_unknown_names_the_first_ones_are_said() -> None:
+    with pytest.raises(ConfigError) as raised:
+        TypedConfig(**{f"k{n}" * 1000: n for n in range(40_000)})
+    assert "typed has no config field of 39990 more names that are given" in str(raised.value)
+    assert len(str(raised.value)) < 4000
+
+
 def test_a_config_of_another_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="plugin_config must be a TypedConfig, not int"):
         TypedTask(name="t", plugin_config=3)
