@@ -7,7 +7,7 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo quick test test-real test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: demo quick test test-real test-sockets test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,9 @@ test: .venv/ready  ## all tests, in parallel (about 3 minutes)
 # Not part of `test`: installs Ray, Slurm, Celery with Flower, and Prefect (0.8 GB in /tmp), starts each on loopback, stops it.
 test-real: .venv/ready  ## the specs of the catalog against real backends (ONLY=prefect for one)
 	$(BIN)/python -m pytest -m real -rs $(if $(ONLY),tests/integration/real/test_$(ONLY)*.py,tests/integration/real)
+
+test-sockets: .venv/ready  ## every contract test of the catalog a second time, over real sockets (half a minute)
+	$(BIN)/yaml-connector test --real-sockets connectors.d yaml_connector/catalog tests/unit/catalog/corners
 
 # Not part of `test`: needs node, and installs the YAML language server of the editors (npm, 27 MB in .cache).
 test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server: completion, hover, diagnostics

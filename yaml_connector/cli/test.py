@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,16 +21,29 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option("-k", "part", metavar="TEXT", help="Run only tests with TEXT in their name; case does not matter.")
 @click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Also write JUnit XML.")
+@click.option(
+    "--real-sockets", "sockets", is_flag=True, help="Run each test a second time, over real sockets, and compare."
+)
 @format_option
 @click.option("--watch", is_flag=True, help="Run again whenever a spec or a test changes, until Ctrl-C.")
 @click.pass_context
 def test(
-    ctx: click.Context, paths: tuple[str, ...], part: str | None, junit: str | None, form: str, watch: bool
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    part: str | None,
+    junit: str | None,
+    sockets: bool,
+    form: str,
+    watch: bool,
 ) -> None:
     """Run contract tests: the connector with recorded responses and a simulated clock.
 
     PATHS are contract tests (NAME.test.yaml), specs (the tests beside a spec that name it are run), or folders. Exit
     code 1 if a test fails. The report lists the parts of each spec that no test reached.
+
+    With --real-sockets, a server on this machine then plays the recorded exchanges of each test, without TLS, and the
+    connector talks to it as it would to the API. Exit code 1 if a call gives anything else than before. What cannot be
+    played is counted and named.
 
     \b
     Examples:
@@ -45,12 +58,14 @@ def test(
     if watch:
         from yaml_connector._loading.watch import whenever_changed
 
-        whenever_changed(lambda: _watched(paths), lambda: _run_all(paths, part, junit, form, again=True))
-    elif not _run_all(paths, part, junit, form):
+        whenever_changed(lambda: _watched(paths), lambda: _run_all(paths, part, junit, form, sockets, again=True))
+    elif not _run_all(paths, part, junit, form, sockets):
         ctx.exit(1)
 
 
-def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: str, *, again: bool = False) -> bool:
+def _run_all(
+    paths: tuple[str, ...], part: str | None, junit: str | None, form: str, sockets: bool, *, again: bool = False
+) -> bool:
     """Run the tests, print the report, and return whether all passed.
 
     `again`: this run is one of many (--watch), so a TEXT that no test matches yet is not wrong usage.
@@ -59,17 +74,29 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
 
     from yaml_connector._loading.loader import read_spec
     from yaml_connector.testing import report
+    from yaml_connector.testing.runner import run_tests
 
     files, problems = _test_files(paths)
     results: list[FileResult] = []
+    over_sockets: list[FileResult] = []
     spec_of = cache(read_spec)
     for file in files:
-        result, found = _run(file, part, spec_of)
+        tests, found = _load(file, spec_of)
         problems += found
-        if result is not None and result.results:
-            results.append(result)
-            if form == "text":
-                _echo(result)
+        if tests is None:
+            continue
+        result = run_tests(tests, only=lambda name: part is None or part.casefold() in name.casefold())
+        if not result.results:
+            continue
+        results.append(result)
+        if form == "text":
+            _echo(result)
+        if sockets:
+            from yaml_connector.testing.again_by_sockets import run_again
+
+            over_sockets.append(run_again(tests, result))
+            if form == "text" and not all(test.passed for test in over_sockets[-1].results):
+                _echo(over_sockets[-1])
     if part is not None and not results and not problems and not again:
         raise click.UsageError(f"no test has {part!r} in its name")
     problems = list(dict.fromkeys(problems))  # a spec's problem is found once for each of its test files
@@ -77,21 +104,27 @@ def _run_all(paths: tuple[str, ...], part: str | None, junit: str | None, form: 
     if form == "json":
         import json
 
-        data = {
+        data: dict[str, Any] = {
             **report.counts(results),
             "problems": [problem_data(problem) for problem in problems],
             "files": [report.as_data(result) for result in results],
             "unreached": report.unreached_data(places) if part is None else None,
         }
+        if sockets:
+            files_again = [report.as_data(result) for result in over_sockets]
+            data["real_sockets"] = {**report.socket_counts(over_sockets), "files": files_again}
         click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
     else:
         for line in report.unreached_lines(places):
             click.echo(printable(line))
         echo_problems(problems, Sources())
         click.echo(report.totals(results, len(problems)))
+        if sockets:
+            click.echo(report.socket_totals(over_sockets))
     if junit is not None:
-        report.junit(results, problems).write(junit, encoding="utf-8", xml_declaration=True)
-    return not problems and all(test.passed for result in results for test in result.results)
+        report.junit([*results, *over_sockets], problems).write(junit, encoding="utf-8", xml_declaration=True)
+    failures = [test.failures for result in (*results, *over_sockets) for test in result.results]
+    return not problems and not any(failures)
 
 
 def _watched(paths: tuple[str, ...]) -> list[str]:
@@ -130,10 +163,10 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Diagnostic]]:
     return list({os.path.realpath(file): file for file in files}.values()), problems
 
 
-def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | None, list[Diagnostic]]:
+def _load(file: str, spec_of: ReadSpec) -> tuple[LoadedTests | None, list[Diagnostic]]:
+    """Return the tests of a file, None if they cannot be run, and the problems."""
     from yaml_connector._loading.loader import read_file
     from yaml_connector.testing.loader import load_tests
-    from yaml_connector.testing.runner import run_tests
 
     tests: LoadedTests | None
     tests, problems = load_tests(read_file(file), file, spec_of)
@@ -141,7 +174,7 @@ def _run(file: str, part: str | None, spec_of: ReadSpec) -> tuple[FileResult | N
         return None, problems
     if tests.loaded is None:
         return None, list(errors_of(tests.spec_problems))
-    return run_tests(tests, only=lambda name: part is None or part.casefold() in name.casefold()), []
+    return tests, []
 
 
 def _echo(result: FileResult) -> None:

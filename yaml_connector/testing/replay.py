@@ -26,15 +26,10 @@ class Mismatch:
     out_of_order: bool = False
 
 
-class ReplayTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that returns recorded responses.
+class ExchangeBook:
+    """The recorded exchanges of a call, in order. A request that does not match is kept in `mismatch`."""
 
-    A request that does not match is kept in `mismatch`, and the connector gets a refused connection, so that it cannot
-    take the mistake for a response.
-    """
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._exchanges: Sequence[RecordedExchange] = ()
         self._next = 0  # index of the next exchange
         self._times = 0  # how often its request was sent already
@@ -59,16 +54,13 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             )
         return self.mismatch
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the recorded response to a request."""
-        sent = SentRequest(request.method, str(request.url), request.headers, await request.aread())
-        exchange = self._take(sent)
-        if exchange is None:
-            raise httpx.ConnectError("the request is not the recorded one")
-        limit = float(request.extensions["timeout"]["read"])
-        return self._respond(exchange.response, request, limit)
+    @property
+    def next(self) -> RecordedExchange | None:
+        """The exchange that is expected next; None after the last one."""
+        return self._exchanges[self._next] if self._next < len(self._exchanges) else None
 
-    def _take(self, sent: SentRequest) -> RecordedExchange | None:
+    def take(self, sent: SentRequest) -> RecordedExchange | None:
+        """Return the exchange of a request, which must be the next one; None if it is not."""
         if self.mismatch is not None:
             return None
         if self._next >= len(self._exchanges):
@@ -97,6 +89,27 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             shown += f" (number {self._times + 1} of {exchange.repeat})"
         return Mismatch(f"what was sent is not what was recorded: {shown}", self._next, tuple(found))
 
+
+class ReplayTransport(ExchangeBook, httpx.AsyncBaseTransport):
+    """An httpx transport that returns recorded responses.
+
+    For a request that does not match, the connector gets a refused connection, so that it cannot take the mistake for a
+    response.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the recorded response to a request."""
+        sent = SentRequest(request.method, str(request.url), request.headers, await request.aread())
+        exchange = self.take(sent)
+        if exchange is None:
+            raise httpx.ConnectError("the request is not the recorded one")
+        limit = float(request.extensions["timeout"]["read"])
+        return self._respond(exchange.response, request, limit)
+
     def _respond(self, response: RecordedResponse, request: httpx.Request, limit: float) -> httpx.Response:
         """Return the response after its time; raise its fault, or a timeout if it takes longer than `limit` seconds."""
         if response.fault == "timeout" or response.after > limit:
@@ -107,11 +120,12 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("connection refused", request=request)
         if response.fault == "reset":
             raise httpx.ReadError("connection reset", request=request)
-        headers = httpx.Headers(_headers(response), encoding="utf-8")
-        return httpx.Response(response.status, headers=headers, content=_content(response), request=request)
+        headers = httpx.Headers(response_headers(response), encoding="utf-8")
+        return httpx.Response(response.status, headers=headers, content=response_content(response), request=request)
 
 
-def _content(response: RecordedResponse) -> bytes:
+def response_content(response: RecordedResponse) -> bytes:
+    """Return the body of a recorded response."""
     if "json_body" in response.model_fields_set:
         return json.dumps(response.json_body, ensure_ascii=False).encode()
     if response.base64 is not None:
@@ -119,7 +133,8 @@ def _content(response: RecordedResponse) -> bytes:
     return (response.text or "").encode()
 
 
-def _headers(response: RecordedResponse) -> list[tuple[str, str]]:
+def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:
+    """Return the headers of a recorded response, in order."""
     headers = [
         (name, "" if item is None else as_text(item))
         for name, value in response.headers.items()

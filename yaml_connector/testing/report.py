@@ -14,13 +14,16 @@ from yaml_connector.testing.compare import NOTHING, show
 from yaml_connector.testing.coverage import Coverage, Unreached
 from yaml_connector.testing.runner import Failure, FileResult
 
-PASSED, FAILED = "✓", "✗"
+PASSED, FAILED, NOT_PLAYED = "✓", "✗", "-"
 
 
 def file_lines(result: FileResult) -> Iterator[str]:
     """Yield one line for each test of a file, and the reasons below each failed one."""
     yield result.file
     for test in result.results:
+        if test.not_played is not None:
+            yield f"  {NOT_PLAYED} {test.name} (cannot be played: {test.not_played})"
+            continue
         yield f"  {PASSED if test.passed else FAILED} {test.name}"
         for failure in test.failures:
             yield from (f"      {line}" for line in failure_lines(failure))
@@ -74,6 +77,21 @@ def counts(results: Iterable[FileResult]) -> dict[str, int]:
     return {"passed": passed, "failed": len(tests) - passed}
 
 
+def socket_counts(results: Iterable[FileResult]) -> dict[str, int]:
+    """Count the tests that gave the same over sockets, something else, or could not be played."""
+    tests = [test for result in results for test in result.results]
+    same, not_played = sum(test.passed for test in tests), sum(test.not_played is not None for test in tests)
+    return {"same": same, "different": len(tests) - same - not_played, "not_played": not_played}
+
+
+def socket_totals(results: Iterable[FileResult]) -> str:
+    """Return the summary line of the tests over sockets."""
+    numbers = socket_counts(results)
+    texts = {"same": "as recorded", "different": "different", "not_played": "cannot be played"}
+    parts = [f"{number} {texts[name]}" for name, number in numbers.items() if number or name == "same"]
+    return f"over real sockets: {', '.join(parts)}"
+
+
 def totals(results: Iterable[FileResult], problems: int = 0) -> str:
     """Return the summary line: `12 passed, 1 failed`."""
     numbers = counts(results)
@@ -95,6 +113,7 @@ def as_data(result: FileResult) -> dict[str, Any]:
                 "name": test.name,
                 "line": test.line,
                 "passed": test.passed,
+                **({} if test.not_played is None else {"not_played": test.not_played}),
                 "failures": [_failure_data(failure) for failure in test.failures],
             }
             for test in result.results
@@ -132,12 +151,14 @@ def junit(results: Iterable[FileResult], problems: Iterable[Diagnostic] = ()) ->
     """Return the results as JUnit XML: a suite for each file, and one for the problems of files with errors."""
     root = Element("testsuites")
     for result in results:
-        failed = sum(not test.passed for test in result.results)
+        failed = sum(bool(test.failures) for test in result.results)
         suite = _suite(root, result.file, len(result.results), failures=failed, seconds=result.seconds)
         for test in result.results:
             case = SubElement(
                 suite, "testcase", name=test.name, classname=result.file, file=result.file, line=str(test.line)
             )
+            if test.not_played is not None:
+                SubElement(case, "skipped", message=_xml_text(test.not_played))
             for failure in test.failures:
                 text = "\n".join(failure_lines(failure))
                 SubElement(case, "failure", message=_xml_text(failure.what)).text = _xml_text(text)

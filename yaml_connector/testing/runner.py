@@ -13,9 +13,11 @@ from typing import Any
 
 from yaml_connector._clock import use_clock
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._http.files import LocalFiles
 from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.redact import Redactor
+from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
@@ -30,7 +32,7 @@ from yaml_connector.testing.coverage import Coverage
 from yaml_connector.testing.fixtures import Fixtures, fixtures_of, make_secrets
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
-from yaml_connector.testing.replay import ReplayTransport
+from yaml_connector.testing.replay import ExchangeBook, ReplayTransport
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class TestResult:
-    """The result of one test; without failures it passed."""
+    """The result of one test; without failures it passed. `not_played` says why it could not be played over sockets."""
 
     __test__ = False  # nothing for pytest to collect
 
     name: str
     line: int
     failures: tuple[Failure, ...] = ()
+    outcomes: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """What each call gave, named as in `expect`, redacted."""
+    not_played: str | None = None
 
     @property
     def passed(self) -> bool:
-        return not self.failures
+        return not self.failures and self.not_played is None
 
 
 @dataclass(frozen=True)
@@ -86,21 +91,24 @@ class FileResult:
     seconds: float = 0.0
 
 
-def run_tests(loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name: True) -> FileResult:
-    """Run those tests of a file for whose name `only` returns true.
+def run_tests(
+    loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name: True, sockets: bool = False
+) -> FileResult:
+    """Run those tests of a file for whose name `only` returns true; with `sockets`, over real ones.
 
     `loaded.loaded`, the spec, must not be None.
     """
-    return asyncio.run(_run_tests(loaded, only))
+    return asyncio.run(_run_tests(loaded, only, sockets))
 
 
-async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool]) -> FileResult:
+async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool], sockets: bool) -> FileResult:
     assert loaded.loaded is not None
     coverage = Coverage(loaded.loaded)
     began = asyncio.get_running_loop().time()
     numbers = [number for number, test in enumerate(loaded.tests.tests) if only(test.name)]
     # A task has a context of its own, so that each test has its own clock.
-    results = [await asyncio.create_task(_Run(loaded, loaded.loaded, number, coverage).run()) for number in numbers]
+    runs = [_Run(loaded, loaded.loaded, number, coverage, sockets=sockets) for number in numbers]
+    results = [await asyncio.create_task(run.run()) for run in runs]
     whole = len(results) == len(loaded.tests.tests)
     seconds = asyncio.get_running_loop().time() - began
     return FileResult(loaded.file, loaded.spec_file, tuple(results), coverage if whole else None, seconds)
@@ -114,6 +122,10 @@ class _Outcome:
     error: Exception | None = None
 
     @property
+    def data(self) -> dict[str, Any]:
+        return as_plain(self.found) if self.error is None else {"error": str(self.error)}
+
+    @property
     def text(self) -> str | None:
         if self.error is not None:
             return f"raised {type(self.error).__name__}: {self.error}"
@@ -124,15 +136,25 @@ class _Outcome:
 class _Run:
     """One test."""
 
-    def __init__(self, loaded: LoadedTests, spec: LoadedSpec, index: int, coverage: Coverage) -> None:
+    def __init__(self, loaded: LoadedTests, spec: LoadedSpec, index: int, coverage: Coverage, *, sockets: bool) -> None:
         self.loaded = loaded
         self.spec = spec
         self.index = index
         self.test: Test = loaded.tests.tests[index]
         self.coverage = coverage
         self.clock = FakeClock(sleeping_moves=False)
-        self.transport = ReplayTransport(self.clock)
+        self.book: ExchangeBook
+        self.transport: Transport
+        if sockets:
+            from yaml_connector.testing.sockets import SocketTransport
+
+            self.book = ExchangeBook()
+            self.transport = SocketTransport(self.book, self.clock)
+        else:
+            self.book = replay = ReplayTransport(self.clock)
+            self.transport = HttpxTransport(replay)
         self.secrets: dict[str, str] = {}
+        self.outcomes: list[tuple[str, dict[str, Any]]] = []
         self.kept: bytes | None = None
         self.token = ""
 
@@ -149,6 +171,14 @@ class _Run:
         except YamlConnectorError as error:
             return TestResult(self.test.name, line, (self.failure(("tests", self.index), str(error)),))
         redactor = Redactor(self.known_secrets(given))
+        try:
+            failures = await self.calls(given, redactor)
+        finally:
+            await self.transport.close()
+        return TestResult(self.test.name, line, tuple(failures), tuple(self.outcomes))
+
+    async def calls(self, given: Fixtures, redactor: Redactor) -> list[Failure]:
+        """Make the calls up to the first that fails; return its failures."""
         failures: list[Failure] = []
         for number, call in enumerate(self.test.calls):
             if call.kind == "after":
@@ -158,16 +188,15 @@ class _Run:
             elif call.kind == "restart":
                 self.connector = self.start(given)
             else:
-                failures = [failure.masked(redactor) for failure in await self.call(given, number, call)]
+                failures = [failure.masked(redactor) for failure in await self.call(given, number, call, redactor)]
             if failures:
                 break
-        return TestResult(self.test.name, line, tuple(failures))
+        return failures
 
     def start(self, given: Fixtures) -> JobClient:
         """Return a connector with an empty cache."""
         files = LocalFiles(os.path.dirname(self.loaded.file))
-        transport = HttpxTransport(self.transport)
-        return JobClient(self.spec, environment=given.env, transport=transport, files=files, events=self.coverage)
+        return JobClient(self.spec, environment=given.env, transport=self.transport, files=files, events=self.coverage)
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from sensitive_values(self.spec.spec, self.secrets).values()
@@ -178,16 +207,17 @@ class _Run:
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
-    async def call(self, given: Fixtures, number: int, call: Call) -> list[Failure]:
+    async def call(self, given: Fixtures, number: int, call: Call, redactor: Redactor) -> list[Failure]:
         """Make a call; return its failures."""
         details: CreateCall | GetCall | LogsCall | DeleteCall = getattr(call, call.kind)
         path: Path = ("tests", self.index, "calls", number, call.kind)
         label = f"call {number + 1} ({call.kind})"
         if call.kind != "create" and self.kept is None:
             return [self.failure(path, "there is no job: no create before this call returned one", call=label)]
-        self.transport.open(details.exchanges)
+        self.book.open(details.exchanges)
         outcome = await self.outcome_of(given, details)
-        mismatch = self.transport.close()
+        self.outcomes.append((call.kind, redactor.redact_tree(outcome.data)))
+        mismatch = self.book.close()
         if mismatch is not None:
             exchange = None if mismatch.exchange is None else mismatch.exchange + 1
             place = (*path, "exchanges", mismatch.exchange) if mismatch.exchange is not None else path
