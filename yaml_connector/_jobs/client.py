@@ -180,7 +180,7 @@ class JobClient:
             if state.submitted is None or state.submission is not None:
                 deadline = now + self.plan.connection.spec.deadline
                 async with self._submitter.turn(meta):
-                    unsubmitted = await self._submit(meta, state)
+                    unsubmitted = await self._submit(meta, state, deadline)
                 if unsubmitted is not None:
                     return self._told(meta, state, unsubmitted)
                 deadline -= clock().monotonic()
@@ -207,17 +207,18 @@ class JobClient:
             self.cache.job_ended(state, clock().monotonic())
         return status
 
-    async def _submit(self, meta: JobMeta, state: JobState) -> Status | None:
-        """Try to submit a job; None once that has worked, so that the same call goes on as any other. Never raises."""
+    async def _submit(self, meta: JobMeta, state: JobState, until: float) -> Status | None:
+        """Try to submit a job, by the time `until` of the clock's `monotonic`; None once that has worked, so that the
+        same call goes on as any other. Never raises."""
         plan = self.plan.poll
         try:
             if clock().monotonic() >= state.expires:
                 find_limit(plan.timeout, meta, state, Scope(config=self.plan.config_of(meta)))
             if clock().monotonic() >= state.expires:
                 return state.timed_out or await self._give_up(
-                    self.plan, meta, state, self._delete(self.plan, meta, state, may_create=False)
+                    self.plan, meta, state, self._delete(self.plan, meta, state, until, may_create=False)
                 )
-            return await self._submitter.get(meta, state)
+            return await self._submitter.get(meta, state, until)
         except (CallError, EvaluationError, ConfigError) as failure:
             return unreadable(plan, state, failure)
         except Exception as failure:  # a bug here must not fail a job that may be submitted
@@ -301,23 +302,25 @@ class JobClient:
             if not _has_job(meta):
                 return
             plan = self._specs.find(meta)
+            until = clock().monotonic() + plan.connection.spec.deadline
             with call_log.logged("delete", self._task_type, meta):
                 if meta.pending is not None:
                     async with self._submitter.turn(meta):
-                        await self._delete(plan, meta, state)
+                        await self._delete(plan, meta, state, until)
                 else:
-                    await self._delete(plan, meta, state)
+                    await self._delete(plan, meta, state, until)
             readable_again(plan.poll, state)
             state.delete_failing_since = None
         except (CallError, EvaluationError, ConfigError) as failure:
             if not delete_failed(plan.delete, self._task_type, meta, state, failure):
                 raise
 
-    async def _delete(self, plan: CompiledSpec, meta: JobMeta, state: JobState, *, may_create: bool = True) -> None:
-        until = clock().monotonic() + plan.connection.spec.deadline
+    async def _delete(
+        self, plan: CompiledSpec, meta: JobMeta, state: JobState, until: float, *, may_create: bool = True
+    ) -> None:
         if meta.pending is not None:
             submitted = state.submitted or await self._submitter.find(
-                meta, state, may_create=may_create and plan.delete is not None
+                meta, state, until, may_create=may_create and plan.delete is not None
             )
             if submitted is None:
                 return

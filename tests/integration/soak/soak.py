@@ -75,7 +75,7 @@ class Run:
                 "spec_version": 1,
                 "task_type_name": name,
                 "connection": {"base_url": f"http://127.0.0.1:{self.servers[name].port}", "timeout": "1s"},
-                "delete": {"request": "POST /jobs/${{ job.id }}/cancel"},
+                "delete": {"request": "POST /jobs/${{ job.id }}/cancel", "tolerance": "15s"},
                 **sections,
             }
             (specs / f"{name}.yaml").write_text(json.dumps(data))
