@@ -64,9 +64,8 @@ class JobClient:
         self.spec: ConnectorSpec = loaded.spec
         environment = os.environ if environment is None else environment
         self.plan = CompiledSpec(loaded.spec, loaded.document.data, environment, transport)
-        self.cache = JobCache()
+        self.cache, self.foreign = JobCache(), JobCache(_MOST_FOREIGN)  # the latter: jobs that are not read here
         self._specs = CompiledSpecs(self.plan, environment)
-        self._foreign = JobCache(_MOST_FOREIGN)
         self._signer = signer
         self._task_type = loaded.spec.task_type_name
         self._contexts = CallContexts(self._task_type, files, events)
@@ -74,7 +73,7 @@ class JobClient:
 
     def take_over(self, other: JobClient) -> None:
         """Go on with what another client of the same task type remembers of its jobs."""
-        self.cache, self._foreign, self._submitter.under_way = other.cache, other._foreign, other._submitter.under_way
+        self.cache, self.foreign, self._submitter.under_way = other.cache, other.foreign, other._submitter.under_way
 
     # --- what Flyte keeps ---------------------------------------------------------------------------------------------
 
@@ -149,7 +148,7 @@ class JobClient:
             job = meta.job
             take_out(meta, context)
             state = self.cache.get(meta)
-            state.secrets, state.submission = dict(values.secrets), submission
+            state.secrets, state.submission, state.seen = dict(values.secrets), submission, clock().monotonic()
             find_limit(self.plan.poll.timeout, meta, state, scope)
             if submission is not None:
                 return meta
@@ -169,12 +168,14 @@ class JobClient:
         if meta.decode_error is not None:
             problem = EvaluationError(f"{meta.decode_error}; the job itself may still be running")
             if meta.is_foreign:
-                return unreadable(self.plan.poll, self._foreign.get(meta), problem)
+                state = self.foreign.get(meta)
+                state.seen = clock().monotonic()
+                return unreadable(self.plan.poll, state, problem)
             return Status("FAILED", str(problem))
         state = self.cache.get(meta)
         if secrets:
             state.secrets = dict(secrets)
-        now = clock().monotonic()
+        now = state.seen = clock().monotonic()
         deadline = None
         if meta.pending is not None:
             if state.submitted is None or state.submission is not None:
@@ -295,7 +296,7 @@ class JobClient:
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
         """Cancel the job. Raises CallError or EvaluationError if that failed."""
         plan = self.plan
-        state = (self._foreign if meta.is_foreign else self.cache).get(meta)
+        state = (self.foreign if meta.is_foreign else self.cache).get(meta)
         if secrets:
             state.secrets = dict(secrets)
         try:
