@@ -11,6 +11,7 @@ from typing import Any
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
+from yaml_connector._jobs.container import OUTPUT_PREFIX
 from yaml_connector._jobs.create import compile_create
 from yaml_connector._jobs.delete import compile_delete
 from yaml_connector._jobs.logs import compile_logs
@@ -172,6 +173,8 @@ class CompiledSpec:
         yield from self.poll.status.names()
         yield from self.poll.outputs.names()
         yield from names_in(self.spec.connection)
+        if poll.runs_container:
+            yield OUTPUT_PREFIX
 
 
 class CompiledSpecs:

@@ -17,6 +17,7 @@ from yaml_connector._http.json_need import Json
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.batch import Batcher
 from yaml_connector._jobs.cache import JobState
+from yaml_connector._jobs.container import ContainerFiles, judge_end
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.outputs import OutputsPlan, compile_outputs, held_secrets, read_outputs
 from yaml_connector._jobs.status import Status, StatusPlan, compile_status, read_links, read_status
@@ -29,7 +30,6 @@ from yaml_connector.errors import CallError, EvaluationError
 
 _PAUSE_AFTER_429 = 10.0  # seconds
 _MESSAGE_LENGTH = 2000
-_PROBLEM_LENGTH = 300  # of what is remembered of it
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class PollPlan:
     result: StepsPlan | None
     result_without_outputs: StepsPlan | None
     timeout: Value | None
+    runs_container: bool
 
 
 def compile_poll(spec: ConnectorSpec) -> PollPlan:
@@ -73,16 +74,28 @@ def compile_poll(spec: ConnectorSpec) -> PollPlan:
         result=compile_steps(result, json=outputs.json) if result else None,
         result_without_outputs=compile_steps(result) if result else None,
         timeout=compile_text(get.poll.timeout) if get and get.poll.timeout is not None else None,
+        runs_container=spec.runs is not None,
     )
 
 
-async def poll(plan: PollPlan, meta: JobMeta, state: JobState, context: CallContext, scope: Scope) -> Status:
-    """Ask how a job is doing. Raises CallError or EvaluationError if the job cannot be read."""
+async def poll(
+    plan: PollPlan,
+    meta: JobMeta,
+    state: JobState,
+    context: CallContext,
+    scope: Scope,
+    container_files: ContainerFiles | None = None,
+) -> Status:
+    """Ask how a job is doing; without `container_files`, the API's word on a container counts. Raises CallError or
+    EvaluationError if the job cannot be read."""
     outcome = Outcome()
     status = await ask(plan, meta, state, context, scope, outcome, plan.batcher)
-    if status.phase == "SUCCEEDED":
+    if status.phase == "SUCCEEDED" or (plan.runs_container and status.phase in TERMINAL_PHASES):
         try:
-            await _read_result(plan, meta, context, scope, outcome, status)
+            if not plan.runs_container:
+                await _read_result(plan, meta, context, scope, outcome, status)
+            elif container_files is not None:
+                await judge_end(meta, status, context, container_files)
         except (CallError, EvaluationError):
             state.phase = "RUNNING"  # whatever was known before: the job is over, but its result is not there
             raise
@@ -134,12 +147,8 @@ async def ask(
             limit_running(meta, state)
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()
-        unmapped = context.truncate(f"{reading.state}; no phase rule of the spec maps it")
-        message: str | None = f"unknown state: {unmapped}"
-        state.problem = truncate(unmapped, _PROBLEM_LENGTH)
+        message: str | None = context.truncate(f"unknown state: {reading.state}; no phase rule of the spec maps it")
     else:
-        if state.problem:
-            state.problem = ""
         if reading.rule is not None:
             context.events.rule(reading.rule, reading.state)
         message = reading.message
@@ -190,7 +199,7 @@ def readable_again(plan: PollPlan, state: JobState) -> None:
     """Note that a job was read again, or that nobody reads it any more."""
     if state.unreadable_since is not None:
         metrics.no_longer_unreadable(plan.task_type, state, clock().monotonic() - state.unreadable_since)
-    state.unreadable_since, state.problem = None, ""
+    state.unreadable_since = None
 
 
 def _tolerated_until(plan: PollPlan, state: JobState) -> float:
@@ -210,7 +219,7 @@ def unreadable(
     if state.unreadable_since is None:
         state.unreadable_since, state.unreadable_at = now, clock().time()
         metrics.became_unreadable(plan.task_type, state)
-    since, state.problem = state.unreadable_since, truncate(str(failure), _PROBLEM_LENGTH)
+    since = state.unreadable_since
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         not_before = max(not_before, now + (failure.retry_after or _PAUSE_AFTER_429))
     # however long the API wants to be left alone: before the job is given up, it is asked for once more

@@ -19,7 +19,7 @@ from yaml_connector._loading.loader import load_text
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector.errors import EvaluationError
 
-SECTIONS = ("get", "result", "outputs", "delete", "logs")
+SECTIONS = ("runs", "get", "result", "outputs", "delete", "logs")
 _FORMAT = "1:"  # deflate, in base64
 # Create is over: what it saved is in the job, whatever the loaded spec saves now.
 _CREATED = {"request": "POST /", "job_id": "$", "save": "${{ body }}", "idempotent": True}

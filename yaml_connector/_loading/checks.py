@@ -13,6 +13,7 @@ from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import READ, Path, Slot, slots
+from yaml_connector._spec.interface import SECRETS_FIELD
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Adopt, Create, Logs
 from yaml_connector._text import did_you_mean, short
@@ -52,6 +53,8 @@ class _SpecChecker(FieldChecker):
             self.fields(spec.allow, ("allow",), Names())
         for name in ("name", "description", "task_type_name"):
             self.no_template((name,), getattr(spec, name))
+        if spec.runs is not None:
+            self.container()
         self.create()
         answer = names.base.plus(*ANSWER_NAMES, job=names.job)
         get_steps = self.get(answer) if spec.get else {}
@@ -63,6 +66,19 @@ class _SpecChecker(FieldChecker):
             self.logs(spec.logs, answer.plus(page=dict.fromkeys(("token", "lines"))))
         if not any(problem.severity == "error" for problem in self.document.problems):
             self.warnings()
+
+    def container(self) -> None:
+        """Check that the spec leaves to the container's function what is the function's own."""
+        for section in ("inputs", "outputs", "result"):
+            if section in self.spec.model_fields_set:
+                message = f"a spec with `runs: container` has no {section}: the function's own pass through its storage"
+                self.report((section,), message, key=True)
+        if SECRETS_FIELD in self.spec.config:
+            self.report(
+                ("config", SECRETS_FIELD),
+                f"with `runs: container`, {SECRETS_FIELD} of a task's config are its secrets; choose another name",
+                key=True,
+            )
 
     def connection(self) -> None:
         connection, names = self.spec.connection, self.names.connection
@@ -227,6 +243,8 @@ class _SpecChecker(FieldChecker):
             self.warn(("delete",), "without get, a job is over as soon as create returns: there is nothing to cancel")
         for path, message in missing_error_condition(spec):
             self.warn(path, message)
+        if spec.runs is not None:
+            self.container_warnings()
         used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}
         if ("secrets",) not in self.used:
             for name in spec.secrets:
@@ -237,6 +255,14 @@ class _SpecChecker(FieldChecker):
             self.warn(("connection", "retry"), "the first retry would come after the deadline")
         if connection.timeout > connection.deadline:
             self.warn(("connection", "timeout"), "one attempt may take longer than the deadline of the whole call")
+
+    def container_warnings(self) -> None:
+        """Warn if the container cannot have run: without its arguments and its variables, or without waiting for it."""
+        for part in ("args", "env"):
+            if not self.used & {("task",), ("task", "container"), ("task", "container", part)}:
+                self.warn(("runs",), f"task.container.{part} is never used: a function does not start without it")
+        if self.spec.get is None:
+            self.warn(("runs",), "without get, a job is over as soon as create returns, before its container has run")
 
 
 # --- errors that would be read as results ---------------------------------------------------------------------------

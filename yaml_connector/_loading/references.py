@@ -83,6 +83,8 @@ class SpecNames:
         )
         self.connection = Names({"config": config, "secrets": secrets, "env": None})
         self.base = Names({"inputs": inputs, "config": config, "base_url": None, "task": TASK_NAMES})
+        if spec.runs is not None:
+            del self.base.roots["inputs"]
         saved = saved_names(getattr(spec.connection.auth, "save", None))
         self.only_sent: dict[str, Children] = {"secrets": secrets, **({"auth": saved} if saved else {})}
         self.job: Children = job

@@ -13,6 +13,7 @@ from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 RESERVED_SECRETS = ("task_template", "inputs", "output_prefix", "task_execution_metadata", "resource_meta")
+SECRETS_FIELD = "secrets"  # of the config of a task whose function runs as a job: its secrets by name
 
 
 def _type(value: Any) -> Any:

@@ -351,6 +351,13 @@ class ConnectorSpec(Model):
     task_type_version: Annotated[int, Field(ge=0, lt=2**31, description="The version of the task type.")] = 0
     name: Annotated[str | None, Field(min_length=1, description="A title for people.")] = None
     description: Annotated[str | None, Field(description="A description for people.")] = None
+    runs: Annotated[
+        Literal["container"] | None,
+        Field(
+            description="`container`: the jobs run the task's own container, so that a decorated Python function runs "
+            "there. Its inputs and outputs pass through Flyte's storage, not through the spec."
+        ),
+    ] = None
     allow: Annotated[
         Allow | None,
         Field(description="The projects and domains whose tasks may use the connector. Default: all."),

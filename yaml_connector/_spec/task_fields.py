@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from yaml_connector._spec.fields import Duration, Model
 
@@ -23,17 +23,38 @@ class Local:
     value: Any
 
 
-def whole_seconds(seconds: float) -> float:
-    """Return a whole number of seconds as an int, so that it is written without a fraction."""
-    return int(seconds) if seconds == int(seconds) else seconds
+def whole_number(value: float) -> float:
+    """Return a whole number as an int, so that it is written without a fraction."""
+    return int(value) if value == int(value) else value
+
+
+class Resources(Model):
+    """What the container asks for; what it does not ask for is undefined."""
+
+    cpu: Annotated[int | float | None, Field(gt=0, description="How many cores; may be a fraction.")] = None
+    memory: Annotated[int | None, Field(ge=1, description="Bytes of memory.")] = None
+    gpu: Annotated[int | None, Field(ge=1, description="How many GPUs.")] = None
+    gpu_type: Annotated[str | None, Field(description="The kind of GPU, such as `nvidia-tesla-a100`.")] = None
+    disk: Annotated[int | None, Field(ge=1, description="Bytes of disk.")] = None
+
+    @model_serializer(mode="wrap")
+    def _asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class Container(Model):
     """The container of the task."""
 
     image: Annotated[str, Field(description="Its image.")] = "registry.test/image:1"
+    command: Annotated[list[str], Field(description="Its command; empty: that of the image.")] = Field(
+        default_factory=list
+    )
     args: Annotated[list[str], Field(description="Its arguments.")] = Field(default_factory=list)
-    env: Annotated[dict[str, str], Field(description="Its environment variables.")] = Field(default_factory=dict)
+    env: Annotated[
+        dict[str, str],
+        Field(description="Its environment variables: the task's own, and those that Flyte sets for the run."),
+    ] = Field(default_factory=dict)
+    resources: Annotated[Resources, Field(description="What it asks for.")] = Field(default_factory=Resources)
 
 
 class Task(Model):
@@ -55,11 +76,13 @@ class Task(Model):
         str, Local("file:///tmp/{run}"), Field(description="The folder in which Flyte keeps the task's outputs.")
     ] = "s3://test-bucket/test-execution/0"
     container: Annotated[
-        Container, Local({"image": "", "args": [], "env": {}}), Field(description="The task's container.")
+        Container,
+        Local({"image": "", "command": [], "args": [], "env": {}, "resources": {}}),
+        Field(description="The task's container."),
     ] = Field(default_factory=Container)
     sql: Annotated[str | None, Local(None), Field(description="The statement of a SQL task.")] = None
     timeout: Annotated[
-        Annotated[Duration, AfterValidator(whole_seconds)] | None,
+        Annotated[Duration, AfterValidator(whole_number)] | None,
         Local(None),
         Field(description="The `timeout` of the task, its longest time in RUNNING, in seconds; null: there is none."),
     ] = None
@@ -70,10 +93,14 @@ class Task(Model):
     ] = "test-key"
 
 
-TASK_NAMES: dict[str, Mapping[str, Any] | None] = {
-    name: dict.fromkeys(Container.model_fields) if field.annotation is Container else None
-    for name, field in Task.model_fields.items()
-}
+def _names_below(model: type[Model]) -> dict[str, Any]:
+    return {
+        name: _names_below(field.annotation) if field.annotation in (Container, Resources) else None
+        for name, field in model.model_fields.items()
+    }
+
+
+TASK_NAMES: dict[str, Mapping[str, Any] | None] = _names_below(Task)
 """The names below `task`, each with those below it; None: anything."""
 
 

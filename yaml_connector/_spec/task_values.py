@@ -81,7 +81,8 @@ def check_inputs(spec: ConnectorSpec, given: Mapping[str, Any]) -> tuple[dict[st
 
 def check_outputs(spec: ConnectorSpec, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the outputs that a task declares, name to type, and a message for each name that is wrong."""
-    problems = {} if "*" in spec.outputs else unknown_names(spec, "output", given, spec.outputs)
+    free = "*" in spec.outputs or spec.runs is not None  # a container's are those of its function
+    problems = {} if free else unknown_names(spec, "output", given, spec.outputs)
     outputs = {}
     for name, kind in given.items():
         try:

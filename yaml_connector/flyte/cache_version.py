@@ -17,7 +17,7 @@ from flyte import Cache
 from yaml_connector._jobs.snapshot import without_descriptions
 from yaml_connector.flyte._internals import VersionParameters
 
-_SECTIONS = ("task_type_name", "task_type_version", "secrets", "create", "get", "result", "outputs")
+_SECTIONS = ("runs", "task_type_name", "task_type_version", "secrets", "create", "get", "result", "outputs")
 _CONNECTION = ("base_url", "headers", "query", "auth")  # the rest says how requests are sent
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import keyword
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.task_values import complete_config
+from yaml_connector._spec.interface import SECRETS_FIELD
+from yaml_connector._spec.python_names import attribute_of
+from yaml_connector._spec.task_values import complete_config, unknown_name
+from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.literals import python_type_of
 
 
@@ -21,6 +23,7 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
 
     def check(self: Any) -> None:
         complete_config(spec, config_values(spec, self))
+        secrets_in(spec, self)
 
     fields: list[Any] = []
     for name_in_spec, field in spec.config.items():
@@ -43,20 +46,44 @@ def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
         rules += [f"one of {', '.join(map(repr, field.enum))}"] if field.enum else []
         rules += ["required" if field.required else f"default {field.default!r}"]
         about.append(f"    {key}: {(field.description + ' ') if field.description else ''}({'; '.join(rules)})")
+    if spec.runs is not None:
+        fields.append((SECRETS_FIELD, dict[str, str], dataclasses.field(default_factory=dict)))
+        names = ", ".join(spec.secrets) or "the spec has none"
+        about += [] if spec.config else ["Attributes:"]
+        about.append(f"    {SECRETS_FIELD}: Secrets of the spec ({names}) to their names in Flyte's store.")
     namespace = {"__doc__": "\n".join(about), "__post_init__": check, "__module__": __name__}
     made = dataclasses.make_dataclass(name, fields, namespace=namespace, kw_only=True)
     made.__init__ = _named_errors(made, spec)  # type: ignore[misc]
     return made
 
 
-def attribute_of(name: str) -> str:
-    """Return the attribute of the config class for a field: its name, with an underscore if Python has that name."""
-    return f"{name}_" if keyword.iskeyword(name) or name == "self" or name.startswith("__") else name
-
-
 def config_values(spec: ConnectorSpec, config: Any) -> dict[str, Any]:
     """Return the values of a config object by the spec's names."""
     return {name: getattr(config, attribute_of(name)) for name in spec.config}
+
+
+def secrets_in(spec: ConnectorSpec, config: Any) -> dict[str, str]:
+    """Return the secrets that a config object names; only that of a spec with `runs: container` can.
+
+    Raises ConfigError.
+    """
+    return {} if spec.runs is None else checked_secrets(spec, getattr(config, SECRETS_FIELD))
+
+
+def checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[str, str]:
+    """Return the secrets that a task gives, by their names in the spec. Raises ConfigError."""
+    if not isinstance(secrets, Mapping):
+        raise ConfigError("secrets must be a mapping: names of the spec's secrets to names in Flyte's secret store")
+    checked = {}
+    for name, value in secrets.items():
+        if name not in spec.secrets:
+            raise ConfigError(unknown_name(spec, "secret", name, spec.secrets))
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"secret {name!r}: give its name in Flyte's secret store, as a string")
+        checked[name] = value
+    return checked
 
 
 def _config_annotation(kind: ValueType) -> Any:
@@ -77,11 +104,12 @@ def _named_errors(made: type[Any], spec: ConnectorSpec) -> Any:
 
     def __init__(self: Any, **values: Any) -> None:
         by_name = {attribute_of(name): name for name in spec.config}
+        secrets = {SECRETS_FIELD: values.pop(SECRETS_FIELD)} if spec.runs and SECRETS_FIELD in values else {}
         given = {by_name.get(key, key): value for key, value in values.items()}
         missing = [name for name, field in spec.config.items() if field.required and name not in given]
         if missing or any(name not in spec.config for name in given):
             complete_config(spec, given)  # raises with every field that is wrong
-        original(self, **{attribute_of(name): value for name, value in given.items()})
+        original(self, **{attribute_of(name): value for name, value in given.items()}, **secrets)
 
     __init__.__doc__ = original.__doc__
     __init__.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]

@@ -23,16 +23,17 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from yaml_connector._expressions.json_text import has_more_values, parse_json
+from yaml_connector._expressions.json_text import has_more_values, parse_json, write_json
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.log_reader import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
-from yaml_connector._jobs.status import Status, fit_info
+from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
+from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
 from yaml_connector.flyte.task_context import TaskContext
@@ -43,6 +44,7 @@ _LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a 
 _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
 _LONGEST_LINK = 4_000  # one that is cut leads nowhere, so a longer one is left out
+_LARGEST_INFO = 64 * 1024  # bytes, as JSON
 _LARGEST_CONFIG = 2**20  # characters
 _MOST_CONFIG_VALUES = 50_000
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
@@ -81,7 +83,14 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         self.task_type_name = spec.task_type_name
         self.task_type_version = spec.task_type_version
         self.loaded = loaded
-        self.jobs = JobClient(loaded, environment=environment, transport=transport, files=FlyteFiles(), signer=signer)
+        self.jobs = JobClient(
+            loaded,
+            environment=environment,
+            transport=transport,
+            files=FlyteFiles(),
+            container_files=FlyteContainerFiles(),
+            signer=signer,
+        )
         self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
@@ -112,12 +121,13 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         except ConfigError as error:  # no retry mends it, so it is not raised
             failed = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
             return JobResourceMeta(self.jobs.encode(failed))
+        declared = task_template.interface.outputs
         values = CreateValues(
             inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
             config=config,
             task=TaskContext(task_template, output_prefix, task_execution_metadata),
             secrets=secrets,
-            outputs=_kinds_of(task_template.interface.outputs),
+            outputs=_kinds_of(declared) if self.loaded.spec.runs is None else _any_of(declared),
             local=local,
         )
         try:
@@ -198,6 +208,11 @@ def _kinds_of(outputs: VariableMap) -> Mapping[str, str]:
     return _known_kinds(data) if len(data) <= _USUAL_OUTPUTS else _read_kinds(data)
 
 
+def _any_of(outputs: VariableMap) -> Mapping[str, str]:
+    """Return the first output that a container's task declares: whether there is one counts, whatever its type is."""
+    return {entry.key: "any" for entry in outputs.variables[:1]}
+
+
 @lru_cache(maxsize=1024)
 def _known_kinds(outputs: bytes) -> Mapping[str, str]:
     return _read_kinds(outputs)
@@ -241,6 +256,8 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         message = f"{message[:_LONGEST_MESSAGE]}... ({len(message)} characters)"
     if links:
         links = [(name, uri) for name, uri in links if len(name) + len(uri) <= _LONGEST_LINK]
+    if info and (size := len(write_json(info) or b"")) > _LARGEST_INFO:
+        info = {"left out": f"the info has {size} bytes, and {_LARGEST_INFO} are the most"}
     return Resource(
         phase=_PHASES[status.phase],
         message=utf8(message),
@@ -249,7 +266,7 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         if links
         else None,
         outputs=outputs or None,
-        custom_info=utf8(fit_info(info)) if info else None,
+        custom_info=utf8(info) if info else None,
     )
 
 

@@ -55,6 +55,22 @@ class FlyteFiles:
                 yield bytes(chunk)
 
 
+class MissingFileError(EvaluationError):
+    """There is no file at this place."""
+
+
+async def read_file(uri: str, most: int) -> bytes | None:
+    """Return the first bytes of a file, at most so many; None if there is no file. Raises EvaluationError."""
+    try:
+        async with _opened(uri) as handle:
+            content = b""
+            while len(content) < most and (chunk := bytes(await handle.read(most - len(content)))):
+                content += chunk
+            return content
+    except MissingFileError:
+        return None
+
+
 @asynccontextmanager
 async def _opened(uri: str) -> AsyncIterator[Any]:
     """Open a file. Raises EvaluationError if it cannot be read, also while it is."""
@@ -70,7 +86,8 @@ async def _opened(uri: str) -> AsyncIterator[Any]:
         name = type(error).__name__
         missing = isinstance(error, FileNotFoundError) or "NotFound" in name
         reason = getattr(error, "strerror", None) or ("it is not there" if missing else f"the store says {name}")
-        raise EvaluationError(f"the file {uri} cannot be read: {reason}") from None
+        kind = MissingFileError if missing else EvaluationError
+        raise kind(f"the file {uri} cannot be read: {reason}") from None
 
 
 def check_place(uri: str, what: str = "the file") -> None:

@@ -59,6 +59,28 @@ def reference_to(task_type: str, version: int) -> str:
     return f"{task_type}:{version}" if version else task_type
 
 
+def drop_inputs_of_container(request: CreateTaskRequest) -> None:
+    """Drop the inputs of a task whose container reads them itself: they may be of any type, and nobody converts them.
+
+    The task is of a spec with `runs: container`.
+    """
+    template = request.template
+    key: tuple[str, int] | None = (template.type, template.task_type_version)
+    if template.type == shared_type():
+        key = _named_spec(template)
+    connector = registry.find(*key) if key is not None else None
+    if connector is not None and connector.loaded.spec.runs is not None:
+        request.ClearField("inputs")
+        template.interface.ClearField("inputs")
+
+
+def _named_spec(template: TaskTemplate) -> tuple[str, int] | None:
+    """Return the task type, and its version, that a task of the shared type names."""
+    given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""
+    found = _REFERENCE.fullmatch(given)
+    return None if found is None else (found[1], int(found[2] or 0))
+
+
 def find_spec_of_task(template: TaskTemplate) -> AsyncConnector[Any] | None:
     """Put the task type of its spec into a template of the shared type. Returns the connector. Raises UnknownSpecError.
 
@@ -70,14 +92,13 @@ def find_spec_of_task(template: TaskTemplate) -> AsyncConnector[Any] | None:
         return connector
     if name != shared_type():
         raise UnknownSpecError(f"Cannot find connector for task type: {_missing(name, version)}; nothing was submitted")
-    given = template.custom.fields[SPEC_KEY].string_value if SPEC_KEY in template.custom.fields else ""
-    found = _REFERENCE.fullmatch(given)
-    if found is None:
+    named = _named_spec(template)
+    if named is None:
         raise UnknownSpecError(
             f"the task is of the shared type {name}, and does not name its spec: was it built with "
             f"{SHARED_VARIABLE}? Nothing was submitted"
         )
-    name, version = found[1], int(found[2] or 0)
+    name, version = named
     if registry.find(name, version) is None:
         raise UnknownSpecError(f"this service has no spec {_missing(name, version)}; nothing was submitted")
     template.type, template.task_type_version = name, version

@@ -24,7 +24,7 @@ from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound, record_connector_metrics
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import YamlConnector
-from yaml_connector.flyte.routing import UnknownSpecError, prepare
+from yaml_connector.flyte.routing import UnknownSpecError, drop_inputs_of_container, prepare
 
 logger = logging.getLogger("yaml_connector")
 
@@ -64,7 +64,10 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
             try:
-                declared = check_request(request) if type(request) is CreateTaskRequest else None
+                declared = None
+                if type(request) is CreateTaskRequest:
+                    drop_inputs_of_container(request)
+                    declared = check_request(request)
                 connector = prepare(request)
                 if declared is not None and isinstance(connector, YamlConnector):
                     answer = await _create(self, request, context, connector, plain_inputs(request, declared))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import keyword
-import re
 import typing
 from collections.abc import Iterable, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from flyte import Cache
 from flyte.connectors import AsyncConnectorExecutorMixin
 from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
@@ -22,16 +19,16 @@ from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._loading.loader import LoadedSpec, resolve
 from yaml_connector._loading.shared_type import shared_type
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.task_values import complete_config, unknown_name
+from yaml_connector._spec.python_names import class_stem
+from yaml_connector._spec.task_values import unknown_name
 from yaml_connector._text import closest
 from yaml_connector.errors import ConfigError
-from yaml_connector.flyte.cache_version import JobPolicy, parts_that_decide, with_job_policy
-from yaml_connector.flyte.config_class import config_from, config_values, make_config
-from yaml_connector.flyte.connector import CONFIG_KEY, check_config_size
+from yaml_connector.flyte.config_class import checked_secrets, config_from, make_config
+from yaml_connector.flyte.container import YamlContainerTask, make_container_plugin, refuse_functions
+from yaml_connector.flyte.custom import cache_of, custom_of
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
 from yaml_connector.flyte.registry import register_spec
-from yaml_connector.flyte.routing import SPEC_KEY, reference_to
 
 _OF_FLYTE = frozenset(field.name for field in dataclasses.fields(TaskTemplate) if field.init)
 _OF_PLUGINS = frozenset({"self", "name", "plugin_config", "inputs", "outputs", "connector_secrets", "kwargs"})
@@ -66,7 +63,7 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         shared = shared_type([self.loaded])
         self.is_of_shared_type = shared is not None
         self.plugin_config = self._checked_config(plugin_config)
-        self.connector_secrets = _checked_secrets(spec, secrets)
+        self.connector_secrets = checked_secrets(spec, secrets)
         kwargs.setdefault("image", None)
         kwargs.setdefault("parent_env_name", name)
         super().__init__(
@@ -91,21 +88,12 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
             setattr(task, name, getattr(options, name))
         if plugin_config is not None:
             task.plugin_config = self._checked_config(plugin_config)
-        task.connector_secrets = self.connector_secrets | _checked_secrets(self.spec, secrets)
+        task.connector_secrets = self.connector_secrets | checked_secrets(self.spec, secrets)
         task._version_cache()
         return task
 
     def _version_cache(self) -> None:
-        """Let the version of cached results follow the spec, the config and the names of the secrets."""
-        cache = cast(Cache, self.cache)  # Flyte's own __post_init__ has made it one
-        self.cache = with_job_policy(cache, JobPolicy(self._decides))
-
-    def _decides(self) -> list[Any]:
-        secrets = sorted(self.connector_secrets.items())
-        return [parts_that_decide(self.loaded.document.data), self._complete_config(), secrets]
-
-    def _complete_config(self) -> dict[str, Any]:
-        return complete_config(self.spec, config_values(self.spec, self.plugin_config))
+        self.cache = cache_of(self.cache, self.loaded, self.plugin_config, self.connector_secrets)
 
     def _checked_config(self, config: Any) -> Any:
         if config is None:
@@ -117,19 +105,8 @@ class YamlConnectorTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]
         return config
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
-        """Return what Flyte hands to the connector.
-
-        It is the config as JSON text, so that numbers stay exact, the secrets' names, and the spec's name if all specs
-        share one task type.
-        """
-        config = json.dumps(self._complete_config(), ensure_ascii=False)
-        check_config_size(config)
-        custom: dict[str, Any] = {CONFIG_KEY: config}
-        if self.is_of_shared_type:
-            custom[SPEC_KEY] = reference_to(self.spec.task_type_name, self.spec.task_type_version)
-        if self.connector_secrets:
-            custom["secrets"] = dict(self.connector_secrets)
-        return custom
+        """Return what Flyte hands to the connector."""
+        return custom_of(self.spec, self.plugin_config, self.connector_secrets, names_spec=self.is_of_shared_type)
 
     async def execute(self, **kwargs: Any) -> Any:
         """Run the job from this process (a local run)."""
@@ -144,19 +121,6 @@ def secret_parameters(spec: ConnectorSpec) -> list[str]:
 def _taken(kwargs: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Take out these arguments, and return them."""
     return {name: kwargs.pop(name) for name in names if name in kwargs}
-
-
-def _checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[str, str]:
-    checked = {}
-    for name, value in secrets.items():
-        if name not in spec.secrets:
-            raise ConfigError(unknown_name(spec, "secret", name, spec.secrets))
-        if value is None:
-            continue
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"secret {name!r}: give its name in Flyte's secret store, as a string")
-        checked[name] = value
-    return checked
 
 
 def _default_input(annotation: Any) -> Any:
@@ -209,27 +173,38 @@ def output_types(spec: ConnectorSpec, given: Mapping[str, Any] | None) -> dict[s
 # --- generating the classes -----------------------------------------------------------------------------------------
 
 
-def class_stem(task_type: str) -> str:
-    """`batch_job` is `BatchJob`."""
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", task_type) if part)
-
-
-_plugins: dict[str, type[YamlConnectorTask]] = {}
+Plugin = type[YamlConnectorTask] | type[YamlContainerTask]
+_plugins: dict[str, Plugin] = {}
 
 
 def plugin_of(loaded: LoadedSpec) -> type[YamlConnectorTask]:
-    """Return the plugin class of a loaded spec; the same class for the same spec."""
+    """Return the plugin class of a loaded spec; the same class for the same spec.
+
+    Raises ConfigError for a spec with `runs: container`: a function makes its tasks.
+    """
+    plugin = _any_plugin_of(loaded)
+    if issubclass(plugin, YamlConnectorTask):
+        return plugin
+    raise ConfigError(
+        f"{loaded.spec.task_type_name} runs functions: give its config to an environment, "
+        f"flyte.TaskEnvironment(..., plugin_config={plugin.Config.__name__}(...)), and decorate the function with "
+        "@env.task"
+    )
+
+
+def _any_plugin_of(loaded: LoadedSpec) -> Plugin:
     key = f"{loaded.spec.task_type_name}:{loaded.spec.task_type_version}"
     known = _plugins.get(key)
     if known is None or not known.loaded.is_same(loaded):
-        known = _plugins[key] = _make_plugin(loaded)
+        stem = class_stem(loaded.spec.task_type_name)
+        known = _plugins[key] = (_make_plugin if loaded.spec.runs is None else make_container_plugin)(loaded, stem)
     return known
 
 
-def _make_plugin(loaded: LoadedSpec) -> type[YamlConnectorTask]:
+def _make_plugin(loaded: LoadedSpec, stem: str) -> type[YamlConnectorTask]:
     spec = loaded.spec
-    stem = class_stem(spec.task_type_name)
     config = make_config(spec, f"{stem}Config")
+    refuse_functions(config, spec.task_type_name)
     parameters = [
         inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str),
         inspect.Parameter("plugin_config", inspect.Parameter.KEYWORD_ONLY, annotation=config, **_default(spec)),
@@ -286,12 +261,14 @@ def _plugin_doc(spec: ConnectorSpec, config: type[Any]) -> str:
     return "\n".join(lines)
 
 
-def task_plugin(spec: str | Path) -> type[YamlConnectorTask]:
+def task_plugin(spec: str | Path) -> type[Any]:
     """Return the generated plugin class of a spec, with its `Config`.
 
-    `spec` is a task type's name in the specs folder, or a path. Raises SpecError or ConfigError.
+    `spec` is a task type's name in the specs folder, or a path. The class makes tasks; that of a spec with
+    `runs: container` is not called: its `Config` is the `plugin_config` of a `flyte.TaskEnvironment`, whose decorator
+    makes them. Raises SpecError or ConfigError.
     """
-    return plugin_of(resolve(spec))
+    return _any_plugin_of(resolve(spec))
 
 
 def task_from_spec(
@@ -310,6 +287,6 @@ def task_from_spec(
     Python types (default: the spec's), `secrets` names to names in Flyte's secret store; further arguments are those of
     any Flyte task (`retries`, `timeout`, `cache` ...). Raises SpecError or ConfigError, with the field that is wrong.
     """
-    plugin = task_plugin(spec)
+    plugin = plugin_of(resolve(spec))
     task_name = name or plugin.spec.task_type_name
     return plugin(task_name, plugin_config=config, inputs=inputs, outputs=outputs, connector_secrets=secrets, **kwargs)

@@ -11,8 +11,9 @@ from flyteidl2.connector.connector_pb2 import TaskExecutionMetadata
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 from yaml_connector._expressions.filters import slug
-from yaml_connector._spec.task_fields import whole_seconds
+from yaml_connector._spec.task_fields import whole_number
 from yaml_connector.flyte.files import check_place
+from yaml_connector.flyte.resources import requested_resources
 
 
 class TaskContext(Mapping[str, Any]):
@@ -62,16 +63,26 @@ class TaskContext(Mapping[str, Any]):
         """The task's `max_runtime` in seconds. 0 means none, in Flyte too."""
         timeout = self.template.metadata.timeout
         seconds = timeout.seconds + timeout.nanos / 1e9
-        return whole_seconds(seconds) if seconds > 0 else None
+        return whole_number(seconds) if seconds > 0 else None
 
     def _container(self) -> dict[str, Any]:
         container = self.template.container
+        env = {pair.key: pair.value for pair in container.env}
+        if self.metadata is not None:
+            env |= self.metadata.environment_variables
+        if self.execution is not None:
+            env |= {_PROJECT: self._run("project"), _DOMAIN: self._run("domain")}
         return {
             "image": container.image,
+            "command": list(container.command),
             "args": list(container.args),
-            "env": {pair.key: pair.value for pair in container.env},
+            "env": env,
+            "resources": requested_resources(self.template),
         }
 
+
+# as Flyte's entry point reads them; what else it needs is in the metadata's variables
+_PROJECT, _DOMAIN = "FLYTE_INTERNAL_EXECUTION_PROJECT", "FLYTE_INTERNAL_EXECUTION_DOMAIN"
 
 _NAMES: dict[str, Callable[[TaskContext], Any]] = {
     "name": lambda task: task.template.id.name,

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from yaml_connector._jobs.container import ContainerEnd, ContainerError
 from yaml_connector._loading.document import Document
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
-from yaml_connector._spec.task_fields import Container
+from yaml_connector._spec.task_fields import Container, Task
 from yaml_connector._spec.task_values import check_inputs, check_outputs, complete_config, spec_outputs, unknown_names
 from yaml_connector.errors import ConfigError, Diagnostic
-from yaml_connector.testing.model import ContractTests, Fields, Generate, Test
+from yaml_connector.testing.model import ContractTests, Generate, Test
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Fixtures:
     env: Mapping[str, str]
     outputs: Mapping[str, str]
     task: Mapping[str, Any]
+    container_end: ContainerEnd
 
 
 def fixtures_of(
@@ -71,6 +73,7 @@ class _Merge:
             {name: value for name, value in env.items() if value is not None},
             outputs,
             self.task(),
+            self.container_end(),
         ), []
 
     def report(self, section: str, found: Mapping[Any, str]) -> None:
@@ -87,14 +90,23 @@ class _Merge:
             self.problems.append(self.document.problem(path, message, key=name is not None))
 
     def task(self) -> dict[str, Any]:
-        task: dict[str, Any] = Fields().task.model_dump() | {"type": self.spec.task_type_name}
+        task: dict[str, Any] = Task().model_dump() | {"type": self.spec.task_type_name}
         for fields in (self.defaults, self.test):
-            given = fields.task.model_dump(exclude_unset=True)
+            given = fields.task.model_dump(exclude_unset=True, exclude={"container_error"})
             container = given.get("container")
             if container is not None:
                 given["container"] = {**Container().model_dump(), **container}
             task |= given
         return task
+
+    def container_end(self) -> ContainerEnd:
+        for fields in (self.test, self.defaults):
+            left = fields.task.container_error
+            if left is not None:
+                return ContainerEnd(error=ContainerError(left.message, left.recoverable))
+            if "container_error" in fields.task.model_fields_set:
+                break
+        return ContainerEnd(has_outputs=True)
 
 
 def make_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:

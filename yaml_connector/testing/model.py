@@ -187,6 +187,24 @@ class Generate(Model):
     ]
 
 
+class ContainerError(Model):
+    """The error that the container of a task left in Flyte's storage."""
+
+    message: Annotated[str, Field(description="What was raised, and its traceback.")]
+    recoverable: Annotated[bool, Field(description="Whether another attempt may succeed.")] = False
+
+
+class TestTask(Task):
+    """The values of `task.*`, and what the task's container left."""
+
+    __test__ = False  # nothing for pytest to collect
+
+    container_error: Annotated[
+        ContainerError | None,
+        Field(description="With `runs: container`: the error that the container left. Default: it left outputs."),
+    ] = None
+
+
 class Fields(Model):
     """The values that a test passes to the connector. A test's own values replace those of `defaults` key by key."""
 
@@ -202,7 +220,7 @@ class Fields(Model):
     outputs: Annotated[
         dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")
     ] = Field(default_factory=dict)
-    task: Annotated[Task, Field(description="The values of task.*.")] = Field(default_factory=Task)
+    task: Annotated[TestTask, Field(description="The values of task.*.")] = Field(default_factory=TestTask)
 
 
 class Test(Fields):

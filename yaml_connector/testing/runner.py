@@ -19,6 +19,7 @@ from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.redact import Redactor
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
+from yaml_connector._jobs.container import ContainerEnd
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import read_links
@@ -133,6 +134,16 @@ class _Outcome:
         return "returned " + ": ".join(parts) if parts else None
 
 
+@dataclass(frozen=True)
+class _Left:
+    """What the test says that the container left."""
+
+    end: ContainerEnd
+
+    async def read(self, output_prefix: str, seconds: float) -> ContainerEnd:
+        return self.end
+
+
 class _Run:
     """One test."""
 
@@ -196,7 +207,14 @@ class _Run:
     def start(self, given: Fixtures) -> JobClient:
         """Return a connector with an empty cache."""
         files = LocalFiles(os.path.dirname(self.loaded.file))
-        return JobClient(self.spec, environment=given.env, transport=self.transport, files=files, events=self.coverage)
+        return JobClient(
+            self.spec,
+            environment=given.env,
+            transport=self.transport,
+            files=files,
+            container_files=_Left(given.container_end),
+            events=self.coverage,
+        )
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from sensitive_values(self.spec.spec, self.secrets).values()

@@ -107,7 +107,13 @@ def test_what_flyte_says_of_the_task_reaches_the_request(calls: FlyteSide, api: 
     key = told.pop("key")
     assert arrived.headers["Idempotency-Key"] == key
     assert key.startswith("run-7-a3-")
-    assert told.pop("container") == {"image": "", "args": [], "env": {}}
+    assert told.pop("container") == {
+        "image": "",
+        "command": [],
+        "args": [],
+        "env": {"FLYTE_INTERNAL_EXECUTION_PROJECT": "flytesnacks", "FLYTE_INTERNAL_EXECUTION_DOMAIN": "development"},
+        "resources": {},
+    }
     assert told == {
         "name": "team.my_job",
         "type": "scripted",

@@ -28,7 +28,7 @@ from yaml_connector.flyte.task_context import TaskContext, task_key
 TEMPLATE = TaskTemplate(
     type="x",
     id=Identifier(name="flow.task", project="own", domain="own-domain", version="v1"),
-    container=Container(image="image:1", args=["a", "b"], env=[KeyValuePair(key="K", value="v")]),
+    container=Container(image="image:1", command=["c"], args=["a", "b"], env=[KeyValuePair(key="K", value="v")]),
 )
 EXECUTION = TaskExecutionIdentifier(
     retry_attempt=2,
@@ -37,7 +37,11 @@ EXECUTION = TaskExecutionIdentifier(
     ),
 )
 METADATA = TaskExecutionMetadata(
-    task_execution_id=EXECUTION, namespace="p-d", labels={"l": "1"}, annotations={"n": "2"}
+    task_execution_id=EXECUTION,
+    namespace="p-d",
+    labels={"l": "1"},
+    annotations={"n": "2"},
+    environment_variables={"RUN_NAME": "r1"},
 )
 TASK = TaskContext(TEMPLATE, "s3://out", METADATA)
 
@@ -64,7 +68,18 @@ def test_every_name_has_its_value() -> None:
         "labels": {"l": "1"},
         "annotations": {"n": "2"},
         "output_prefix": "s3://out",
-        "container": {"image": "image:1", "args": ["a", "b"], "env": {"K": "v"}},
+        "container": {
+            "image": "image:1",
+            "command": ["c"],
+            "args": ["a", "b"],
+            "env": {
+                "K": "v",
+                "RUN_NAME": "r1",
+                "FLYTE_INTERNAL_EXECUTION_PROJECT": "p",
+                "FLYTE_INTERNAL_EXECUTION_DOMAIN": "d",
+            },
+            "resources": {},
+        },
         "sql": None,
         "timeout": None,
         "key": task_key("", "p", "d", "r1", "a0", 2),

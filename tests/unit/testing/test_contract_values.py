@@ -108,7 +108,13 @@ def test_the_task_has_names_for_everything(folder: Folder) -> None:
     assert found["key"] == "test-key"
     assert found["attempt"] == 0
     assert found["type"] == "batch_job"
-    assert found["container"] == {"image": "registry.test/image:1", "args": [], "env": {}}
+    assert found["container"] == {
+        "image": "registry.test/image:1",
+        "command": [],
+        "args": [],
+        "env": {},
+        "resources": {},
+    }
 
 
 def test_the_tasks_names_are_replaced_key_by_key_too(folder: Folder) -> None:

@@ -42,6 +42,9 @@ INTRO = (
 )
 
 
+_OF_FUNCTION = "Those of your function."
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table: a config field, an input, an output or a secret. `default` is Python."""
@@ -164,7 +167,7 @@ def _config(spec: ConnectorSpec) -> Table:
 
 def _inputs(spec: ConnectorSpec) -> Table:
     if spec.inputs is None:
-        return Table("Inputs", [], "Any that you declare.")
+        return Table("Inputs", [], "Any that you declare." if spec.runs is None else _OF_FUNCTION)
     rows = [
         Row(name, python_name(field.type), not field.type.optional, about=_line(field.description))
         for name, field in spec.inputs.items()
@@ -173,6 +176,8 @@ def _inputs(spec: ConnectorSpec) -> Table:
 
 
 def _outputs(spec: ConnectorSpec) -> Table:
+    if spec.runs is not None:
+        return Table("Outputs", [], _OF_FUNCTION)
     rows = []
     for name, field in spec.outputs.items():
         if name != "*":
@@ -207,6 +212,8 @@ def _steps(spec: ConnectorSpec) -> Iterator[Step]:
         )
     if spec.result is not None:
         yield Step("Its result is read", _requests(spec.result), ["Once, when the job has succeeded."])
+    if spec.runs is not None:
+        yield Step("Its outputs are read", [], ["From Flyte's storage, where the function left them, or its error."])
     if spec.logs is None:
         yield Step("Its log is not shown", [], [NO_LOGS])
     else:

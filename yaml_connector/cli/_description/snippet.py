@@ -11,6 +11,7 @@ from typing import Any
 from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
+from yaml_connector._spec.python_names import attribute_of, class_stem
 from yaml_connector.cli._description.words import must_be_given
 
 _LONGEST_DEFAULT = 50  # characters; longer ones are only in the table
@@ -25,6 +26,8 @@ def variable(spec: ConnectorSpec) -> str:
 def snippet(spec: ConnectorSpec, named: str) -> str:
     """Return Python that makes the task and its environment. `named`: the task type or the file of the spec."""
     name = variable(spec)
+    if spec.runs is not None:
+        return _function_snippet(spec, named, name)
     lines = [
         "import flyte",
         "import yaml_connector",
@@ -41,14 +44,45 @@ def snippet(spec: ConnectorSpec, named: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _config_lines(spec: ConnectorSpec) -> Iterator[str]:
+def _function_snippet(spec: ConnectorSpec, named: str, name: str) -> str:
+    """Return Python of a function that runs as a job of the spec."""
+    config = f"{class_stem(spec.task_type_name)}Config"
+    given = list(_config_lines(spec, keywords=True))
+    secrets = ", ".join(f"{python_literal(key)}: {python_literal(secret_name(key))}" for key in spec.secrets)
+    if secrets:
+        mark = "" if any(map(must_be_given, spec.secrets.values())) else "# "
+        given.append(f"        {mark}secrets={{{secrets}}},  # names in Flyte's secret store")
+    lines = [
+        "import flyte",
+        "import yaml_connector",
+        "",
+        f"{config} = yaml_connector.task_plugin({python_literal(named)}).Config",
+        f"{name}_env = flyte.TaskEnvironment(",
+        f'    "{name.replace("_", "-").lower()}-env",',
+        '    image=flyte.Image.from_debian_base().with_pip_packages("yaml-connector"),  # and what your code imports',
+        "    include=yaml_connector.task_files(),  # the specs, which the job reads, too",
+        *([f"    plugin_config={config}(", *given, "    ),"] if given else [f"    plugin_config={config}(),"]),
+        ")",
+        "",
+        "",
+        f"@{name}_env.task",
+        f"async def {name}(text: str) -> str:  # your own",
+        "    return text.upper()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _config_lines(spec: ConnectorSpec, *, keywords: bool = False) -> Iterator[str]:
     lines = []
     for name, field in spec.config.items():
+        key = f"{attribute_of(name)}=" if keywords else f"{python_literal(name)}: "
         if field.required:
-            lines.append(f"        {python_literal(name)}: {python_literal(sample(field))},")
+            lines.append(f"        {key}{python_literal(sample(field))},")
         elif len(shown := python_literal(field.default)) <= _LONGEST_DEFAULT:
-            lines.append(f"        # {python_literal(name)}: {shown},")
-    if lines:
+            lines.append(f"        # {key}{shown},")
+    if keywords:
+        yield from lines
+    elif lines:
         yield from ["    config={", *lines, "    },"]
 
 
@@ -76,7 +110,7 @@ def secret_variable(name: str) -> str:
 def call_line(spec: ConnectorSpec) -> str:
     """Return how another task calls it: `result = await batch_job(name=...)`."""
     given = {"text": None} if spec.inputs is None else {k: v for k, v in spec.inputs.items() if not v.type.optional}
-    names = ["answer"] if "*" in spec.outputs else list(spec.outputs)
+    names = ["answer"] if "*" in spec.outputs or spec.runs is not None else list(spec.outputs)
     names = [f"{name}_" if keyword.iskeyword(name) else name for name in names]
     result = f"{', '.join(names)} = " if names else ""
     arguments = ", ".join(f"{name}=..." for name in given)

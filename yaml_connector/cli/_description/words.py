@@ -48,7 +48,9 @@ def must_be_given(secret: Secret) -> bool:
 
 def author_lines(spec: ConnectorSpec) -> Iterator[str]:
     """Yield a line for each input, config field, secret and output."""
-    if spec.inputs is None:
+    if spec.runs is not None:
+        yield "function inputs and outputs are those of the function, which runs in the job's container"
+    elif spec.inputs is None:
         yield "input    any: the task declares its own"
     for name, given in (spec.inputs or {}).items():
         yield _author_line("input", name, str(given.type), given.description)

@@ -19,12 +19,12 @@ from yaml_connector._expressions.value_types import ValueType, python_name
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import ConfigField
+from yaml_connector._spec.python_names import class_stem
 from yaml_connector.cli._description.snippet import python_literal
 from yaml_connector.cli._description.words import limits_of, sources_of
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.errors import Diagnostic
 from yaml_connector.flyte.stub_runtime import TaskOptions
-from yaml_connector.flyte.task import class_stem
 
 MARK = "Written by `yaml-connector stubs`"
 _WIDTH = 88
@@ -71,6 +71,7 @@ def _template() -> Any:
         loader=PackageLoader("yaml_connector.cli.stubs"),
         undefined=StrictUndefined,
         trim_blocks=True,
+        extensions=["jinja2.ext.loopcontrols"],
         keep_trailing_newline=True,
     )
     environment.filters |= {"docstring": _docstring, "literal": python_literal}
@@ -94,6 +95,7 @@ class _Connector:
     def __init__(self, spec: ConnectorSpec, b: str) -> None:
         self.spec, self.b = spec, b
         self.task_type = spec.task_type_name
+        self.makes_tasks = spec.runs is None  # else a decorated function is the task
         self.stem = class_stem(spec.task_type_name)
         self.secrets = [
             _Field(name, _sentences(secret.description, f"From {sources_of(secret)}"))
@@ -113,7 +115,11 @@ class _Connector:
     @property
     def public(self) -> list[str]:
         """Return the names that authors import."""
-        kinds = ["Config", "ConfigDict", "Task", *(["Secrets"] if self.secrets else [])]
+        kinds = [
+            "Config",
+            *(["Secrets"] if self.secrets else []),
+            *(["ConfigDict", "Task"] if self.makes_tasks else []),
+        ]
         return [f"{self.stem}{kind}" for kind in kinds]
 
     @property
