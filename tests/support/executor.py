@@ -157,6 +157,7 @@ class Executor:
                 action.phase, action.message = "FAILED", error.details() or ""
                 continue
             action.creates.append("ok")
+            action.phase, action.message = "QUEUED", ""  # what was seen of the attempt before does not count
             deleted = await self._follow(action, job)
             if deleted:
                 return action

@@ -123,9 +123,14 @@ def consume_parsing(content: bytes) -> None:
 
 def consume_decoding(content: bytes) -> None:
     """Count the decoding of a text, if turns have a budget. Most of what reads it takes longer than that."""
+    consume_reading(_DECODED * len(content))
+
+
+def consume_reading(nanoseconds: int) -> None:
+    """Count what is done beside the expressions, if turns have a budget."""
     if _budget.loop is not None:
         _begin_turn(_budget.loop)
-        consume(_DECODED * len(content))
+        consume(nanoseconds)
 
 
 def cost(value: Any) -> int:

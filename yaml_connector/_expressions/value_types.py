@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
+from yaml_connector._expressions.budget import consume_reading
 from yaml_connector._expressions.times import epoch_seconds, rfc3339
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
@@ -22,6 +23,7 @@ from yaml_connector.errors import EvaluationError
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _LONGEST_TYPE = 500  # characters
+_CONVERTED = 600  # nanoseconds for an item
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -118,10 +120,12 @@ def convert(value: Any, kind: ValueType) -> Any:
     if kind.name == "list":
         if not isinstance(value, list):
             raise _wrong(value, kind)
+        consume_reading(_CONVERTED * len(value))
         return [convert(item, kind.item) for item in value] if kind.item else value
     if kind.name == "dict":
         if not isinstance(value, Mapping):
             raise _wrong(value, kind)
+        consume_reading(_CONVERTED * len(value))
         return {str(key): convert(item, kind.item) if kind.item else item for key, item in value.items()}
     return SCALARS[kind.name].convert(value)
 

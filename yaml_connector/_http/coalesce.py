@@ -82,7 +82,7 @@ class RequestCoalescer:
             request.method,
             request.url,
             tuple(request.headers.items()),
-            (plan.auth, plan.timeout, plan.follow_redirects),
+            (plan.auth, plan.timeout, plan.follow_redirects, plan.decode),
             tuple(context.scope.secrets.items()),
             repr(context.scope.config),  # 1 and True are equal, but not in a URL
         )

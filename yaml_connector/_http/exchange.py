@@ -21,6 +21,7 @@ from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
 from yaml_connector._http.request_template import RequestPlan, add_query, header_map
 from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
+from yaml_connector._http.unpacking import unpack, unpack_pieces
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 logger = logging.getLogger("yaml_connector.http")
@@ -51,6 +52,8 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         failure: TransientError | None = None
         try:
             status, headers, content = await context.connection.transport.fetch(sent, timeout, spec.max_response)
+            if plan.decode is not None and content is not None:
+                content = await unpack(content, spec.max_response)
             response = Response(sent.method, sent.url, status, headers, content or b"")
             response.token = sent.token
             if content is None:
@@ -88,7 +91,7 @@ async def open_stream(
     while following is not None:
         sent = await _prepare(context, following, plan.auth, anonymous=False)
         sent.begin = timeout
-        async with _time_limit(context, sent, timeout) as time_limit, _open(context, sent) as response:
+        async with _time_limit(context, sent, timeout) as time_limit, _open(context, sent, plan) as response:
             following = redirects.after(sent, response)
             if following is None and response.status in success:
                 await response.begin(min(latest, clock().monotonic() + max_time))
@@ -203,7 +206,7 @@ def _checked(context: CallContext, url: str) -> tuple[str, str, bool]:
 
 
 @asynccontextmanager
-async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[StreamedResponse]:
+async def _open(context: CallContext, sent: HttpRequest, plan: RequestPlan) -> AsyncIterator[StreamedResponse]:
     """Send a request once and yield its response as it comes, until the deadline."""
     began = clock().monotonic()
     remaining = context.deadline - began
@@ -213,6 +216,8 @@ async def _open(context: CallContext, sent: HttpRequest) -> AsyncIterator[Stream
     failure: TransientError | None = None
     try:
         async with context.connection.transport.exchange(sent, remaining) as source:
+            if plan.decode is not None:
+                source.chunks = unpack_pieces(source.chunks)
             response = StreamedResponse(sent, source, keep=context.events.records)
             response.token = sent.token
             yield response

@@ -21,11 +21,12 @@ from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportEr
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.transport import Transport
+from yaml_connector._http.unpacking import ACCEPTED, pieces, reader, without_encoding
 
 _MOST_POOLS = 1000
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 # What aiohttp adds to a request, too.
-_DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"httpx/{httpx.__version__}"}
+_DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": ACCEPTED, "User-Agent": f"httpx/{httpx.__version__}"}
 
 
 class HttpxTransport(Transport):
@@ -56,9 +57,10 @@ class HttpxTransport(Transport):
         try:
             response = await self._transport_for(request).handle_async_request(outgoing)
             try:
-                yield HttpResponse(
-                    response.status_code, CIMultiDict(response.headers.multi_items()), response.aiter_bytes()
-                )
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                headers = CIMultiDict(response.headers.multi_items())
+                read = without_encoding(headers, reader(aiter(response.stream)))
+                yield HttpResponse(response.status_code, headers, pieces(read))
             finally:
                 await response.aclose()
         except _NOT_SENT as error:

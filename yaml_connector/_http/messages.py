@@ -23,12 +23,23 @@ _SMALL = 8 * 1024  # bytes that are parsed without counting
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # it begins as that of UTF-16 does
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+)
 # They take quadratic time, or cannot replace what is not valid.
 _NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 
-def _encoding(headers: Headers) -> str:
-    """Return the encoding that the headers name, else UTF-8; a byte order mark is not part of the text."""
+def _encoding(headers: Headers, start: bytes) -> str:
+    """Return the encoding of a text that begins so: that of its byte order mark, which is not part of the text, else
+    the one that the headers name, else UTF-8."""
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding
     _, _, charset = headers.get("Content-Type", "").lower().partition("charset=")
     charset = charset.split(";")[0].strip(" \"'")
     if charset in ("", "utf-8"):
@@ -141,9 +152,20 @@ class Response(Mapping[str, Any]):
             consume_parsing(self.content)
         try:
             self.body = parse_json(self.content)
-        except (ValueError, RecursionError):
+        except ValueError:
+            self.body = self._json_of_charset()
+        except RecursionError:
             self.body = UNDEFINED
         return self.body
+
+    def _json_of_charset(self) -> Any:
+        """Parse JSON in an encoding that it must not have, if the headers name that."""
+        if _encoding(self.headers, self.content[:4]) == "utf-8-sig":
+            return UNDEFINED
+        try:
+            return parse_json(self.text)
+        except (ValueError, RecursionError):
+            return UNDEFINED
 
     def copy(self) -> Response:
         """Return the response for another call: parsed once for both, with saved values of its own."""
@@ -162,14 +184,14 @@ class Response(Mapping[str, Any]):
         if self._text is None:
             if len(self.content) > _SMALL:
                 consume_decoding(self.content)
-            self._text = self.content.decode(_encoding(self.headers), "replace")
+            self._text = self.content.decode(_encoding(self.headers, self.content[:4]), "replace")
         return self._text
 
     def decode_after(self, cut: bytes) -> bytes:
         """Decode the text, as the next part of one whose last character was `cut`; return what is cut at its end."""
         if len(self.content) > _SMALL:
             consume_decoding(self.content)
-        encoding = _encoding(self.headers)
+        encoding = _encoding(self.headers, self.content[:4])
         if encoding == "utf-8-sig" and self.content and self.content[0] & 0xC0 != 0x80:
             cut = b""  # the character is sent again, as a whole
         decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -270,17 +292,23 @@ class StreamedResponse(Response):
 
     async def texts(self) -> AsyncIterator[str]:
         """Yield the content as text, piece by piece, until it ends or the time is over."""
-        decoder = codecs.getincrementaldecoder(_encoding(self.headers))("replace")
-        yield self._decode(decoder, self._first)
-        while (left := self._until - clock().monotonic()) > 0:
+        decoder: codecs.IncrementalDecoder | None = None
+        chunk = self._first
+        while True:
+            if chunk:
+                decoder = decoder or codecs.getincrementaldecoder(_encoding(self.headers, chunk[:4]))("replace")
+                yield self._decode(decoder, chunk)
+            left = self._until - clock().monotonic()
+            if left <= 0:
+                return
             try:
                 chunk = await asyncio.wait_for(anext(self._source.chunks), left)
             except StopAsyncIteration:
-                yield decoder.decode(b"", final=True)
+                if decoder is not None:
+                    yield decoder.decode(b"", final=True)
                 return
             except TimeoutError:
                 return
-            yield self._decode(decoder, chunk)
 
     def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
         self._streamed += len(chunk)

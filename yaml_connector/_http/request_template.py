@@ -52,6 +52,7 @@ class RequestPlan:
     timeout: float | None
     auth: bool
     follow_redirects: bool | None
+    decode: str | None
     only_reads: bool  # it is a GET or HEAD, whatever the values
     reads_login: bool  # it has values of the login's response: `auth.*`
     sends_file: bool
@@ -108,6 +109,7 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
         timeout=request.timeout,
         auth=request.auth,
         follow_redirects=request.follow_redirects,
+        decode=request.decode,
         only_reads=method.constant and method.evaluate(Scope()) in ("GET", "HEAD"),
         reads_login=any(name[0] == "auth" for name in names),
         sends_file=request.file is not None or request.multipart is not None,

@@ -21,6 +21,7 @@ from yaml_connector._http.memory import NoRoomError, read_whole
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
+from yaml_connector._http.unpacking import ACCEPTED, pieces, without_encoding
 from yaml_connector._http.wire_limits import bound_what_arrives
 from yaml_connector.errors import EvaluationError
 
@@ -80,7 +81,8 @@ class AiohttpTransport(Transport):
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
+            auto_decompress=False,  # see `unpacking`
+            headers={"Accept-Encoding": ACCEPTED},
             skip_auto_headers=("Content-Type",),  # a request without a body has no type
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
@@ -111,7 +113,7 @@ class AiohttpTransport(Transport):
         try:
             response = await self._send(request, timeout)
             try:
-                content = await _content(response.content, limit, timeout)
+                content = await _content(response, limit, timeout)
             finally:
                 if not response.closed or request.body is not None:
                     response.release()
@@ -126,7 +128,8 @@ class AiohttpTransport(Transport):
         try:
             response = await self._send(request, timeout)
             try:
-                yield HttpResponse(response.status, response.headers, aiter(response.content.iter_any()))
+                read = without_encoding(response.headers, response.content.readany)
+                yield HttpResponse(response.status, response.headers, pieces(read))
             finally:
                 response.release()
                 await response.wait_for_close()
@@ -153,7 +156,10 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 _SENT_ONCE = (_send_once,)
 
 
-async def _content(stream: aiohttp.StreamReader, limit: int, timeout: float) -> bytes | None:
+async def _content(response: aiohttp.ClientResponse, limit: int, timeout: float) -> bytes | None:
+    stream = response.content
+    if "Content-Encoding" in response.headers:
+        return await read_whole(without_encoding(response.headers, stream.readany), b"", limit, timeout)
     content = await stream.readany()
     if stream.at_eof():  # most responses come in one piece
         return content if len(content) <= limit else None

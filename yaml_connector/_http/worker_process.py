@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import re
 import resource
 import signal
 import socket
@@ -23,7 +24,9 @@ from yaml_connector.errors import EvaluationError, YamlConnectorError
 
 _WORK = 5_000_000_000  # nanoseconds that an evaluation may count; the clock ends most of them earlier
 _NICE = 10  # the service goes first
-_MOST_VALUES = 100_000  # of a result: the service reads it on its event loop
+_MOST_VALUES = 100_000  # of a result: the service reads it on its event loop, as the next two
+_MOST_HALVES = 50_000  # of characters: reading one takes as long as reading a hundred whole ones
+_HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 
 
 def main(modules: list[str]) -> None:
@@ -81,6 +84,8 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...], connection: soc
             data = pickle.dumps(("result", item))
             if len(data) > LARGEST_RESULT:
                 raise EvaluationError(f"what is read from the response has more than {LARGEST_RESULT / 1e6:.0f} MB")
+            if (len(data) - len(_HALF.sub(b"", data))) // 3 > _MOST_HALVES:
+                raise EvaluationError("what is read from the response is text with many halves of characters (\\ud800)")
             connection.sendall(SIZE.pack(len(data)) + data)
     except YamlConnectorError as error:
         _send_error(connection, error)

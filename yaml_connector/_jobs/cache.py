@@ -4,7 +4,7 @@ kept with the job."""
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -25,6 +25,8 @@ class JobState:
     phase: str | None = None  # the last phase that was read
     unreadable_since: float | None = None
     unreadable_at: float = 0.0
+    seen: float = -inf  # the last create or get
+    problem: str = ""  # why it cannot be read, or is understood, without secrets
     next_poll: float = 0.0
     cursor: str | None = None
     asked_alone: bool = False  # a batch with its id is refused
@@ -86,6 +88,10 @@ class JobCache:
         """Drop everything, as a restart does."""
         self._jobs.clear()
         self._ended.clear()
+
+    def items(self) -> Iterable[tuple[tuple[Any, ...], JobState]]:
+        """Return the jobs with their keys: see `JobMeta.key`."""
+        return self._jobs.items()
 
     def __len__(self) -> int:
         return len(self._jobs)

@@ -67,9 +67,8 @@ class JobClient:
         self.spec: ConnectorSpec = loaded.spec
         environment = os.environ if environment is None else environment
         self.plan = CompiledSpec(loaded.spec, loaded.document.data, environment, transport)
-        self.cache = JobCache()
+        self.cache, self.foreign = JobCache(), JobCache(_MOST_FOREIGN)  # the latter: jobs that are not read here
         self._specs = CompiledSpecs(self.plan, environment)
-        self._foreign = JobCache(_MOST_FOREIGN)
         self._signer = signer
         self._task_type = loaded.spec.task_type_name
         self._contexts = CallContexts(self._task_type, files, events)
@@ -78,7 +77,7 @@ class JobClient:
 
     def take_over(self, other: JobClient) -> None:
         """Go on with what another client of the same task type remembers of its jobs."""
-        self.cache, self._foreign, self._submitter.under_way = other.cache, other._foreign, other._submitter.under_way
+        self.cache, self.foreign, self._submitter.under_way = other.cache, other.foreign, other._submitter.under_way
 
     # --- what Flyte keeps ---------------------------------------------------------------------------------------------
 
@@ -153,7 +152,7 @@ class JobClient:
             job = meta.job
             take_out(meta, context)
             state = self.cache.get(meta)
-            state.secrets, state.submission = dict(values.secrets), submission
+            state.secrets, state.submission, state.seen = dict(values.secrets), submission, clock().monotonic()
             find_limit(self.plan.poll.timeout, meta, state, scope)
             if submission is not None:
                 return meta
@@ -173,18 +172,20 @@ class JobClient:
         if meta.decode_error is not None:
             problem = EvaluationError(f"{meta.decode_error}; the job itself may still be running")
             if meta.is_foreign:
-                return unreadable(self.plan.poll, self._foreign.get(meta), problem)
+                state = self.foreign.get(meta)
+                state.seen = clock().monotonic()
+                return unreadable(self.plan.poll, state, problem)
             return Status("FAILED", str(problem))
         state = self.cache.get(meta)
         if secrets:
             state.secrets = dict(secrets)
-        now = clock().monotonic()
+        now = state.seen = clock().monotonic()
         deadline = None
         if meta.pending is not None:
             if state.submitted is None or state.submission is not None:
                 deadline = now + self.plan.connection.spec.deadline
                 async with self._submitter.turn(meta):
-                    unsubmitted = await self._submit(meta, state)
+                    unsubmitted = await self._submit(meta, state, deadline)
                 if unsubmitted is not None:
                     return self._told(meta, state, unsubmitted)
                 deadline -= clock().monotonic()
@@ -211,17 +212,18 @@ class JobClient:
             self.cache.job_ended(state, clock().monotonic())
         return status
 
-    async def _submit(self, meta: JobMeta, state: JobState) -> Status | None:
-        """Try to submit a job; None once that has worked, so that the same call goes on as any other. Never raises."""
+    async def _submit(self, meta: JobMeta, state: JobState, until: float) -> Status | None:
+        """Try to submit a job, by the time `until` of the clock's `monotonic`; None once that has worked, so that the
+        same call goes on as any other. Never raises."""
         plan = self.plan.poll
         try:
             if clock().monotonic() >= state.expires:
                 find_limit(plan.timeout, meta, state, Scope(config=self.plan.config_of(meta)))
             if clock().monotonic() >= state.expires:
                 return state.timed_out or await self._give_up(
-                    self.plan, meta, state, self._delete(self.plan, meta, state, may_create=False)
+                    self.plan, meta, state, self._delete(self.plan, meta, state, until, may_create=False)
                 )
-            return await self._submitter.get(meta, state)
+            return await self._submitter.get(meta, state, until)
         except (CallError, EvaluationError, ConfigError) as failure:
             return unreadable(plan, state, failure)
         except Exception as failure:  # a bug here must not fail a job that may be submitted
@@ -298,30 +300,32 @@ class JobClient:
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
         """Cancel the job. Raises CallError or EvaluationError if that failed."""
         plan = self.plan
-        state = (self._foreign if meta.is_foreign else self.cache).get(meta)
+        state = (self.foreign if meta.is_foreign else self.cache).get(meta)
         if secrets:
             state.secrets = dict(secrets)
         try:
             if not _has_job(meta):
                 return
             plan = self._specs.find(meta)
+            until = clock().monotonic() + plan.connection.spec.deadline
             with call_log.logged("delete", self._task_type, meta):
                 if meta.pending is not None:
                     async with self._submitter.turn(meta):
-                        await self._delete(plan, meta, state)
+                        await self._delete(plan, meta, state, until)
                 else:
-                    await self._delete(plan, meta, state)
+                    await self._delete(plan, meta, state, until)
             readable_again(plan.poll, state)
             state.delete_failing_since = None
         except (CallError, EvaluationError, ConfigError) as failure:
             if not delete_failed(plan.delete, self._task_type, meta, state, failure):
                 raise
 
-    async def _delete(self, plan: CompiledSpec, meta: JobMeta, state: JobState, *, may_create: bool = True) -> None:
-        until = clock().monotonic() + plan.connection.spec.deadline
+    async def _delete(
+        self, plan: CompiledSpec, meta: JobMeta, state: JobState, until: float, *, may_create: bool = True
+    ) -> None:
         if meta.pending is not None:
             submitted = state.submitted or await self._submitter.find(
-                meta, state, may_create=may_create and plan.delete is not None
+                meta, state, until, may_create=may_create and plan.delete is not None
             )
             if submitted is None:
                 return

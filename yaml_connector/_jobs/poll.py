@@ -30,6 +30,7 @@ from yaml_connector.errors import CallError, EvaluationError
 
 _PAUSE_AFTER_429 = 10.0  # seconds
 _MESSAGE_LENGTH = 2000
+_PROBLEM_LENGTH = 300  # of what is remembered of it
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,12 @@ async def ask(
             limit_running(meta, state)
     if reading.phase is None:
         metrics.UNKNOWN_STATE.labels(plan.task_type).inc()
-        message: str | None = context.truncate(f"unknown state: {reading.state}; no phase rule of the spec maps it")
+        unmapped = context.truncate(f"{reading.state}; no phase rule of the spec maps it")
+        message: str | None = f"unknown state: {unmapped}"
+        state.problem = truncate(unmapped, _PROBLEM_LENGTH)
     else:
+        if state.problem:
+            state.problem = ""
         if reading.rule is not None:
             context.events.rule(reading.rule, reading.state)
         message = reading.message
@@ -199,7 +204,7 @@ def readable_again(plan: PollPlan, state: JobState) -> None:
     """Note that a job was read again, or that nobody reads it any more."""
     if state.unreadable_since is not None:
         metrics.no_longer_unreadable(plan.task_type, state, clock().monotonic() - state.unreadable_since)
-    state.unreadable_since = None
+    state.unreadable_since, state.problem = None, ""
 
 
 def _tolerated_until(plan: PollPlan, state: JobState) -> float:
@@ -219,7 +224,7 @@ def unreadable(
     if state.unreadable_since is None:
         state.unreadable_since, state.unreadable_at = now, clock().time()
         metrics.became_unreadable(plan.task_type, state)
-    since = state.unreadable_since
+    since, state.problem = state.unreadable_since, truncate(str(failure), _PROBLEM_LENGTH)
     if isinstance(failure, CallError) and (failure.retry_after or failure.status == 429):
         not_before = max(not_before, now + (failure.retry_after or _PAUSE_AFTER_429))
     # however long the API wants to be left alone: before the job is given up, it is asked for once more

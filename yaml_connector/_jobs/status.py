@@ -32,6 +32,10 @@ from yaml_connector._spec.sections import Get, Link, Rule
 from yaml_connector.errors import EvaluationError
 
 _LARGEST_INTEGER = 2**53
+_LONGEST = (
+    40_000  # characters of a message, a link or a state that are looked at; what Flyte is told of them is shorter
+)
+_LARGEST_INFO = 64 * 1024  # characters, as JSON
 _WORK = 10_000_000  # nanoseconds that all links without a response may take
 _WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
 
@@ -201,7 +205,7 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
         phase, state = _map(rule, matches)
         if phase is not None:
             return Reading(phase, index, state)
-        shown = ", ".join(repr(state_text(value)) for value in matches[:5]) if matches else "nothing"
+        shown = ", ".join(repr(state_text(value)[:_LONGEST]) for value in matches[:5]) if matches else "nothing"
         absent = None if matches else absent_in(rule.path, scope)
         unmapped.append(f"{shown} at {rule.path.text}" + (f" ({absent})" if absent and absent.names else ""))
     if lacking:
@@ -232,7 +236,7 @@ def _reported(plan: StatusPlan, reading: Reading) -> str:
 def _read_message(message: Extraction, scope: Scope) -> str | None:
     try:
         value = message.first(scope)
-        return None if value is None or value == "" else as_text(value)
+        return None if value is None or value == "" else as_text(value)[:_LONGEST]
     except EvaluationError as problem:
         metrics.logger.debug("get.message has no value: %s", problem)
         return None
@@ -241,11 +245,19 @@ def _read_message(message: Extraction, scope: Scope) -> str | None:
 def _read_info(plan: Value, scope: Scope) -> dict[str, Any]:
     try:
         info = _exactly(plan.evaluate(scope))
-        to_json(info)
+        return fit_info(dict(info)) if isinstance(info, Mapping) else {}
     except (EvaluationError, ValueError, RecursionError) as problem:
         metrics.logger.debug("get.info has no value: %s", problem)
         return {}
-    return dict(info) if isinstance(info, Mapping) else {}
+
+
+def fit_info(info: dict[str, Any]) -> dict[str, Any]:
+    """Return an info, or instead of one that is too large how large it is. Raises EvaluationError if JSON cannot hold
+    it."""
+    size = len(to_json(info))
+    return (
+        info if size <= _LARGEST_INFO else {"left out": f"the info has {size} bytes, and {_LARGEST_INFO} are the most"}
+    )
 
 
 def _exactly(value: Any) -> Any:
@@ -276,8 +288,8 @@ def _read_links(links: Iterable[LinkPlan], scope: Scope) -> list[tuple[str, str]
             if link.when is not None and not link.when.evaluate(scope):
                 continue
             url = link.url.first(scope)
-            if url:
-                found.setdefault(as_text(link.name.evaluate(scope)), as_text(url))
+            if url and len(url := as_text(url)) <= _LONGEST:  # one that is cut leads nowhere
+                found.setdefault(as_text(link.name.evaluate(scope))[:_LONGEST], url)
         except EvaluationError as problem:
             metrics.logger.debug("a link of get has no value: %s", problem)
     return list(found.items())

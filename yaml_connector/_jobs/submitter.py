@@ -27,6 +27,8 @@ from yaml_connector._jobs.placeholders import take_out
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import ConfigError, EvaluationError, PermanentError, TransientError
 
+_SHORTEST = 1.0  # seconds: with less time left, after other calls had their turn, nothing is sent
+_BUSY = "another call is still submitting the job"
 CANCELLED = Status("ABORTED", "the job was cancelled before it was submitted")
 
 
@@ -102,8 +104,9 @@ class Submitter:
         submission: Submission = state.submission
         return submission
 
-    async def get(self, meta: JobMeta, state: JobState) -> Status | None:
-        """Try to submit a job. Returns how it is doing, or None once it is submitted. The caller has the turn.
+    async def get(self, meta: JobMeta, state: JobState, until: float) -> Status | None:
+        """Try to submit a job, by the time `until` of the clock's `monotonic`. Returns how it is doing, or None once it
+        is submitted. The caller has the turn.
 
         Raises EvaluationError if nothing can be sent, so that the job is unreadable.
         """
@@ -122,10 +125,10 @@ class Submitter:
                 "later could make a second one (`idempotent`)"
             )
         is_last = now - submission.began >= create.tolerance
-        if now < submission.not_before and not is_last:
+        if (now < submission.not_before and not is_last) or until - now < _SHORTEST:
             return _not_yet(submission)
         try:
-            operation = self._operation(meta, state, max_attempts=1 if is_last else None)
+            operation = self._operation(meta, state, until, max_attempts=1 if is_last else None)
         except ConfigError as failure:
             raise EvaluationError(str(failure)) from None
         with redacted_errors(operation.context):
@@ -145,9 +148,9 @@ class Submitter:
             state.next_poll = operation.context.not_before
         return None
 
-    async def find(self, meta: JobMeta, state: JobState, *, may_create: bool = True) -> JobMeta | None:
-        """Prepare the delete of a job: from now on, this process does not submit it. Returns the job if it is there;
-        None if there is nothing to cancel. The caller has the turn.
+    async def find(self, meta: JobMeta, state: JobState, until: float, *, may_create: bool = True) -> JobMeta | None:
+        """Prepare the delete of a job: from now on, this process does not submit it. Returns the job if it is there, by
+        the time `until`; None if there is nothing to cancel. The caller has the turn.
 
         Raises CallError or EvaluationError if it is not known whether the job is there.
         """
@@ -155,7 +158,9 @@ class Submitter:
         submission.is_cancelled = True
         if submission.is_refused:
             return None
-        operation = self._operation(meta, state, max_attempts=1)
+        if until - now < _SHORTEST:
+            raise TransientError(_BUSY, may_have_been_processed=False)
+        operation = self._operation(meta, state, until, max_attempts=1)
         with redacted_errors(operation.context):
             knows_all = submission.is_own and not submission.may_have_arrived
             if knows_all and (now - submission.last_try <= FRESH or not may_create):
@@ -189,14 +194,16 @@ class Submitter:
         )
         return None
 
-    def _operation(self, meta: JobMeta, state: JobState, *, max_attempts: int | None) -> CreateOperation:
+    def _operation(self, meta: JobMeta, state: JobState, until: float, *, max_attempts: int | None) -> CreateOperation:
         """Return the operation of a later call. Raises EvaluationError or ConfigError."""
         plan, submission = self._plan, self.submission(meta, state)
         assert meta.pending is not None
         scope = scope_of(plan, meta.pending)
         now = clock().monotonic()
         scope.secrets = plan.secrets.values(state.secrets_at(now), scope)
-        context = self._contexts.open("create", plan, scope.config, scope.secrets, meta.name, max_attempts=max_attempts)
+        context = self._contexts.open(
+            "create", plan, scope.config, scope.secrets, meta.name, until - now, max_attempts=max_attempts
+        )
         scope.base_url = context.endpoint.base_url
         if meta.pending["digest"] != create_digest(plan, scope.base_url):
             raise EvaluationError("the spec changed before the job was submitted")
@@ -216,4 +223,4 @@ def _submitted(meta: JobMeta, state: JobState, job: SubmittedJob, context: CallC
 
 
 def _not_yet(submission: Submission) -> Status:
-    return Status("QUEUED", f"not submitted yet: {submission.failure}")
+    return Status("QUEUED", f"not submitted yet: {submission.failure or _BUSY}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
@@ -115,6 +115,12 @@ class Request(Model):
         True
     )
     follow_redirects: Annotated[bool | None, Field(description="Follow redirects. Default: as the connection.")] = None
+    decode: Annotated[
+        Literal["gzip"] | None,
+        Field(
+            description="A response that begins as gzip is unpacked, such as a stored log; any other is taken as it is."
+        ),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod

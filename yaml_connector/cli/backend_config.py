@@ -26,10 +26,14 @@ _TOLD = """\
 _EXECUTOR = "# Put this into a file of the executor's configuration.\n"
 _HELM = "# Values for the chart flyte-binary of Flyte 2 (v0.2.0). Its `configuration.connectorService` has no effect.\n"
 _SERVICE = """\
-# The service itself, by the chart flyteconnector (v2.0.0) in the namespace flyte. With --endpoint this is left out.
+# The service itself, by the chart flyteconnector (v2.0.0) in the namespace flyte. With --endpoint it is not started.
 # DECIDE: the image. The chart starts the command c0: in the image, let it be a script that ends with
 # `exec yaml-connector serve --host 0.0.0.0 --port 8000 --specs ...`.
+# DECIDE: the signing key, the same for both replicas, as an item of `podEnv`:
+# {name: YAML_CONNECTOR_SIGNING_KEY, valueFrom: {secretKeyRef: {name: SECRET, key: KEY}}}.
+# Helm warns that it "cannot overwrite table with non table" for podEnv: the list is right, the chart's default is not.
 """
+_NO_SERVICE = "# The chart would start Flyte's own connector service beside yours.\n"
 
 
 @click.command(name="backend-config")
@@ -85,6 +89,8 @@ def backend_config(paths: tuple[str, ...], endpoint: str | None, form: str) -> N
         text = _HELM + _TOLD + _unmapped(names) + _yaml(values)
         if endpoint is None:
             text += _SERVICE + _yaml({"flyteconnector": _service(shared)})
+        else:
+            text += _NO_SERVICE + _yaml({"flyteconnector": {"enabled": False}})
     click.echo(text, nl=False)
 
 
@@ -120,6 +126,7 @@ def _service(shared: str | None) -> dict[str, Any]:
         "enabled": True,
         "replicaCount": 2,
         "image": {"repository": "registry.example.com/yaml-connector", "tag": "v1"},
+        "resources": {"limits": {"memory": "1Gi"}},  # the chart's own limit is too low for large responses
     }
     if shared is not None:
         values["podEnv"] = [{"name": SHARED_VARIABLE, "value": shared}]

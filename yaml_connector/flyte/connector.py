@@ -23,14 +23,14 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
-from yaml_connector._expressions.json_text import has_more_values, parse_json, write_json
+from yaml_connector._expressions.json_text import has_more_values, parse_json
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.log_reader import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
-from yaml_connector._jobs.status import Status
+from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
 from yaml_connector.flyte.container_files import FlyteContainerFiles
@@ -44,7 +44,6 @@ _LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a 
 _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
 _LONGEST_LINK = 4_000  # one that is cut leads nowhere, so a longer one is left out
-_LARGEST_INFO = 64 * 1024  # bytes, as JSON
 _LARGEST_CONFIG = 2**20  # characters
 _MOST_CONFIG_VALUES = 50_000
 CONFIG_KEY = "config"  # of a task template's `custom`: the config as JSON text, so that numbers stay exact
@@ -256,8 +255,6 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         message = f"{message[:_LONGEST_MESSAGE]}... ({len(message)} characters)"
     if links:
         links = [(name, uri) for name, uri in links if len(name) + len(uri) <= _LONGEST_LINK]
-    if info and (size := len(write_json(info) or b"")) > _LARGEST_INFO:
-        info = {"left out": f"the info has {size} bytes, and {_LARGEST_INFO} are the most"}
     return Resource(
         phase=_PHASES[status.phase],
         message=utf8(message),
@@ -266,7 +263,7 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         if links
         else None,
         outputs=outputs or None,
-        custom_info=utf8(info) if info else None,
+        custom_info=utf8(fit_info(info)) if info else None,
     )
 
 

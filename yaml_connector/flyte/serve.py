@@ -31,7 +31,9 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--specs", metavar="PATH", help="A spec or a folder.  [default: YAML_CONNECTOR_PATH or connectors.d]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen. There is no authentication.")
 @click.option("--port", type=_PORT, default=8000, show_default=True, help="The gRPC service's port; 0: any free one.")
-@click.option("--http", type=_PORT, metavar="PORT", help="Serve /healthz and /metrics on this port; 0: any free one.")
+@click.option(
+    "--http", type=_PORT, metavar="PORT", help="Serve /healthz, /metrics and /status on this port; 0: any free one."
+)
 @click.option("--watch", is_flag=True, help="Reload the specs when a file changes.")
 @click.option("--tls-cert", metavar="FILE", help="The certificate chain (PEM), for TLS.")
 @click.option("--tls-key", metavar="FILE", help="The private key of the certificate (PEM, without a password).")

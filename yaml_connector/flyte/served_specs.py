@@ -55,6 +55,16 @@ class ServedSpecs:
         return sorted(self._served)
 
     @property
+    def current(self) -> list[YamlConnector]:
+        """The connectors of the specs that are loaded."""
+        return list(self._served.values())
+
+    @property
+    def removed(self) -> list[YamlConnector]:
+        """The connectors that serve only the jobs that they have."""
+        return list(self._removed.values())
+
+    @property
     def connectors(self) -> list[YamlConnector]:
         """The connectors that are served now, also those that serve only the jobs that they have."""
         return [*self._served.values(), *self._removed.values()]

@@ -35,6 +35,7 @@ from yaml_connector.flyte.connector import YamlConnector
 from yaml_connector.flyte.serve import ServeOptions
 from yaml_connector.flyte.served_specs import ServedSpecs, SpecsRejectedError, log_to_stderr
 from yaml_connector.flyte.servicer import GuardedConnectorService
+from yaml_connector.flyte.status_page import is_loopback, respond, status_of
 
 logger = logging.getLogger("yaml_connector")
 
@@ -122,11 +123,18 @@ class ConnectorServer:
         return _address(options.host, port) + (" (TLS)" if credentials is not None else "")
 
     async def _start_http(self, stack: AsyncExitStack) -> str:
-        """Start /healthz and /metrics, if they are wanted; returns what is said of their address."""
+        """Start /healthz, /metrics and /status, if they are wanted; returns what is said of their address."""
         if self._options.http is None:
             return ""
         app = web.Application()
-        app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", _metrics)])
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/metrics", _metrics),
+                web.get("/status", self._status),
+                web.get("/", _to_status),
+            ]
+        )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -138,6 +146,10 @@ class ConnectorServer:
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(status=503, text="stopping\n") if self._stop.is_set() else web.Response(text="ok\n")
+
+    async def _status(self, request: web.Request) -> web.Response:
+        local = is_loopback(self._options.host)
+        return respond(request, status_of(self._specs.current, self._specs.removed), local=local)
 
     # --- reloading ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +190,10 @@ async def _close_later(connector: YamlConnector) -> None:
         await asyncio.sleep(connector.loaded.spec.connection.deadline + GRACE)
     finally:
         await connector.jobs.close()
+
+
+async def _to_status(request: web.Request) -> web.Response:
+    raise web.HTTPFound("/status")
 
 
 async def _metrics(request: web.Request) -> web.Response:

@@ -33,7 +33,7 @@ AT_ONCE = 100
 SPEED = 30.0  # of the executor's own times: a tick takes a second
 EXECUTOR = ExecutorSettings(deleted_after=450.0)  # 15 real seconds after the end: later than what was read is trusted
 PHASES = {"RETRYABLE_FAILED": ["preempted"], **GET["phase"]["map"]}
-GET_JOB = {**GET, "phase": {**GET["phase"], "map": PHASES}, "poll": {"not_found_grace": "10s"}}
+GET_JOB = {**GET, "phase": {**GET["phase"], "map": PHASES}, "poll": {"not_found_grace": "4s"}}
 BODY = {"json": {"key": "${{ task.key }}", "attempt": "${{ task.attempt }}"}}
 
 
@@ -75,7 +75,7 @@ class Run:
                 "spec_version": 1,
                 "task_type_name": name,
                 "connection": {"base_url": f"http://127.0.0.1:{self.servers[name].port}", "timeout": "1s"},
-                "delete": {"request": "POST /jobs/${{ job.id }}/cancel"},
+                "delete": {"request": "POST /jobs/${{ job.id }}/cancel", "tolerance": "15s"},
                 **sections,
             }
             (specs / f"{name}.yaml").write_text(json.dumps(data))

@@ -55,6 +55,7 @@ def test_flyte_s_chart_gets_the_same_where_it_reads_it(command: Command, specs: 
     assert values == {
         "configuration": {"inline": {"plugins": executor["plugins"]}},
         "enabled_plugins": {"tasks": executor["tasks"]},
+        "flyteconnector": {"enabled": False},  # what is not switched off is started
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yaml_connector._expressions.budget import TurnOver, share_turns
 from yaml_connector._expressions.value_types import (
     SCALARS,
     ValueType,
@@ -155,6 +158,20 @@ class TestWhatAnApiAnswered:
             assert convert(given_, parse_type("int")) == number
         assert convert(number, parse_type("str")) == str(number)
         assert convert(number, parse_type("any")) is number
+
+    def test_is_not_converted_on_the_event_loop_if_it_has_many_items(self) -> None:
+        async def convert_both() -> None:
+            share_turns(asyncio.get_running_loop())
+            assert convert(["1"] * 1000, parse_type("list[int]")) == [1] * 1000
+            for value, kind in (
+                (["1"] * 20_000, "list[int]"),
+                (dict.fromkeys(map(str, range(20_000))), "dict[str,int?]"),
+            ):
+                with pytest.raises(TurnOver):
+                    convert(value, parse_type(kind))
+
+        with ThreadPoolExecutor(1) as thread:  # a thread's turns stay bounded
+            thread.submit(asyncio.run, convert_both()).result()
 
     @given(st.floats(allow_nan=False, allow_infinity=False))
     def test_keeps_numbers_exactly(self, number: float) -> None:

@@ -91,6 +91,12 @@ def test_a_create_that_raises_fails_the_attempt_and_no_delete_follows(retries: i
     assert service.calls == ["create 0", "create 1", "get", "delete"][: 4 if retries else 1]
 
 
+def test_a_get_that_fails_does_not_end_an_attempt_as_the_one_before_it_ended() -> None:
+    service = Scripted(gets=["RETRYABLE_FAILED", None, "SUCCEEDED"])
+    assert executed(service, retries=2).phase == "SUCCEEDED"
+    assert service.calls == ["create 0", "get", "delete", "create 1", "get", "get", "delete"]
+
+
 def test_a_job_is_deleted_once_before_a_retry_also_if_that_fails() -> None:
     service = Scripted(gets=["RETRYABLE_FAILED", "SUCCEEDED"], deletes=[None, ""])
     assert executed(service, retries=2).phase == "SUCCEEDED"

@@ -260,7 +260,10 @@ class TestAServerThat:
         [
             b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id": 7',
             b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"id": 7',
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n\x1f\x8b gzip!",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
+            + gzip.compress(b"cut" * 99)[:20],
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n\x8b\x01\x80{",
             b"HTTP/1.1 200 OK\r\nContent-Le",
             b"SSH-2.0-OpenSSH_9.6\r\n",
             b"HTTP/1.1 999999 What\r\n\r\n",
@@ -272,6 +275,8 @@ class TestAServerThat:
             "half a body",
             "half a chunk",
             "bad gzip",
+            "cut gzip",
+            "brotli",
             "half a head",
             "not http",
             "bad status",

@@ -65,6 +65,9 @@ def test_what_takes_too_much_time_or_memory_or_is_too_large_is_an_error_and_the_
             await read(worker, readings.echo, "x" * 13_000_000)
         with pytest.raises(EvaluationError, match="more than 100,000 values"):
             await read(worker, readings.echo, [[0]] * 60_000)
+        with pytest.raises(EvaluationError, match="many halves of characters"):
+            await read(worker, readings.echo, "\ud800" * 60_000)
+        assert await read(worker, readings.echo, "\ud300" * 60_000) == "\ud300" * 60_000
         with pytest.raises(EvaluationError, match="cannot be read"):
             await read(worker, readings.end)
         assert await read(worker, readings.echo, 1) == 1

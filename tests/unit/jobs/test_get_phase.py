@@ -364,3 +364,15 @@ class TestFollow:
         driver = job({"GET /start": {"state": "queued", "next": "https://evil.test/p1"}}, get=self.spec())
         assert "the host evil.test is not allowed" in (driver.get().message or "")
         assert driver.api.calls == ["GET /start"]
+
+
+def test_what_is_shown_of_a_large_response_is_small() -> None:
+    body = {"state": "running", "text": "x" * 200_000, "all": [{"a": 1}] * 20_000}
+    links = [{"name": "long", "url": "$.text"}, {"name": "short", "url": "https://a.test/"}]
+    status = get_of(body, message="$.text", links=links, info={"all": "$.all"})
+    assert len(status.message or "") == 2000
+    assert status.links == [("short", "https://a.test/")]
+    assert status.info == {"left out": "the info has 160009 bytes, and 65536 are the most"}
+    unknown = get_of({"state": "x" * 200_000}).message or ""
+    assert unknown.startswith("unknown state: 'xxx")
+    assert len(unknown) < 1000

@@ -404,3 +404,23 @@ def test_a_create_that_hangs_leaves_the_rest_to_the_next_get() -> None:
     assert (status.phase, status.message) == ("QUEUED", "submitted; the next get asks for it")
     assert job.get().phase == "RUNNING"
     assert job.api.calls == ["POST /jobs", "GET /jobs/7"]
+
+
+def test_calls_that_wait_for_their_turn_have_only_what_is_left_of_their_time() -> None:
+    async def late(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        job.clock.move(8.9)
+        return httpx.Response(503)
+
+    async def at_once() -> list[Any]:
+        meta = job.connector.decode(job.kept)
+        calls = (job.connector.get(meta), job.connector.get(meta), job.connector.delete(meta))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    job = pending(IDEMPOTENT, lost_then(lambda request: late(request)))
+    first, second, cancelled = run(at_once(), job.clock)
+    assert first == second
+    assert first.phase == "QUEUED"
+    assert "another call is still submitting the job" in str(cancelled)
+    assert job.api.calls == ["POST /jobs"]
+    assert job.get().phase == "ABORTED"

@@ -1,0 +1,92 @@
+"""Says how the jobs are doing that this process knows: for the status page. No secrets, and nothing is asked."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from yaml_connector._clock import clock
+from yaml_connector._jobs.cache import JobCache, JobState
+
+Trouble = Literal["unreadable", "not submitted", "unknown state"]
+_FOLLOWED = 600.0  # seconds since the last call for a job; Flyte asks far more often
+_TROUBLES: tuple[Trouble, ...] = ("unreadable", "not submitted", "unknown state")
+
+
+@dataclass(frozen=True)
+class JobOverview:
+    """One job that is followed: it was asked for lately, and is not over. `key` is its `task.key`, `age` in seconds;
+    `trouble` is a word, `problem` the last error; `trouble_seconds` is how long the job has been unreadable."""
+
+    id: str
+    key: str
+    phase: str
+    age: float
+    trouble: Trouble | None = None
+    problem: str = ""
+    trouble_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class JobsOverview:
+    """The jobs of one spec: how many are followed, by phase and by trouble, and some of them: those in trouble first,
+    then the newest."""
+
+    followed: int = 0
+    phases: dict[str, int] = field(default_factory=dict)
+    troubles: dict[str, int] = field(default_factory=dict)
+    jobs: tuple[JobOverview, ...] = ()
+
+
+def overview_of(caches: Iterable[JobCache], most: int) -> JobsOverview:
+    """Return how the jobs in these caches are doing, with `most` of them in full."""
+    now = clock().monotonic()
+    phases: Counter[str] = Counter()
+    troubles: Counter[str] = Counter()
+
+    def followed() -> Iterator[tuple[tuple[bool, float], int, JobState, str, str]]:
+        number = 0
+        for cache in caches:
+            for (_, _, job_id, _, name), state in cache.items():
+                if now - state.seen > _FOLLOWED or state.ended is not None or state.is_over or state.is_deleted:
+                    continue
+                number += 1
+                phases[_phase(state)] += 1
+                trouble = _trouble(state)
+                if trouble is not None:
+                    troubles[trouble] += 1
+                yield (trouble is not None, state.created), number, state, job_id, name
+
+    chosen = heapq.nlargest(most, followed())
+    jobs = tuple(_job(state, job_id, name, now) for _, _, state, job_id, name in chosen)
+    return JobsOverview(phases.total(), dict(phases.most_common()), {t: troubles[t] for t in _TROUBLES}, jobs)
+
+
+def _job(state: JobState, job_id: str, name: str, now: float) -> JobOverview:
+    trouble = _trouble(state)
+    since = state.unreadable_since if trouble == "unreadable" else None
+    problem = state.submission.failure if trouble == "not submitted" and state.submission is not None else state.problem
+    return JobOverview(
+        id=(state.submitted.id if state.submitted is not None else job_id),
+        key=name,
+        phase=_phase(state),
+        age=max(0.0, now - state.created),
+        trouble=trouble,
+        problem=problem if trouble is not None else "",
+        trouble_seconds=None if since is None else now - since,
+    )
+
+
+def _phase(state: JobState) -> str:
+    return state.phase or ("QUEUED" if state.submission is not None else "unknown")
+
+
+def _trouble(state: JobState) -> Trouble | None:
+    if state.unreadable_since is not None:
+        return "unreadable"
+    if state.submission is not None:
+        return "not submitted"
+    return "unknown state" if state.problem else None
