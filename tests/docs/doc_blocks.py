@@ -57,7 +57,7 @@ class Block:
     @property
     def file(self) -> str:
         """The file that it is the content of: named by a comment in its first line. Empty if there is none."""
-        found = re.match(r"# (\S+\.(?:test\.yaml|yaml|py))\n", self.content)
+        found = re.match(r"# (\S+\.(?:test\.yaml|yaml|py|txt))\n", self.content)
         return found[1] if found else ""
 
 

@@ -76,7 +76,7 @@ def write_output(text: str, output: str) -> None:
     click.echo(f"wrote {output}")
 
 
-def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool) -> Path:
+def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool, quiet: bool = False) -> Path:
     """Write specs, their contract tests, and the files those read into a folder; return the path of the spec.
 
     `files` maps names to contents. A spec or test starts with the line that tells editors where its schema is, and
@@ -92,7 +92,8 @@ def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool) -> Pa
             content = text.partition("\n")[2] if text.startswith(_MODELINE) else text
             text = f"{_MODELINE}{_schema(target)}\n{content}"
         target.write_text(text, encoding="utf-8")
-        click.echo(f"wrote {target}")
+        if not quiet:
+            click.echo(f"wrote {target}")
     return next(target for target in targets if target.suffix == ".yaml" and ".test." not in target.name)
 
 

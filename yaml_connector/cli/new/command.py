@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 
 from yaml_connector.cli._files import write_scaffold
+from yaml_connector.cli._options import format_option
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, contract_text, spec_text
+
+_LARGEST = 2**20
 
 
 def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
@@ -42,20 +45,32 @@ def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
     help="Copy a spec: --from catalog slurm",
 )
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
+@click.option("--from-curl", "commands", metavar="FILE|-", help="Curl commands, as they are pasted.")
+@click.option("--answers", metavar="FILE", help="With --from-curl: the answers to the commands, in their order.")
+@format_option
 @click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def new(
-    source: tuple[str, str] | None, document: str | None, folder: str | None, force: bool, **given: str | None
+    source: tuple[str, str] | None,
+    document: str | None,
+    commands: str | None,
+    answers: str | None,
+    form: str,
+    folder: str | None,
+    force: bool,
+    **given: str | None,
 ) -> None:
     """Write a first spec, with comments, and its contract test; both pass `validate` and `test` as they are.
 
     On a terminal, missing options are asked for. In paths, {id} is the job's id, and {any_other_name} is a config field
-    of that name. With --from-openapi the calls are found in the document, unless --create and --get name them.
+    of that name. With --from-openapi the calls are found in the document, unless --create and --get name them. With
+    --from-curl they are those of the commands. What only a person can decide is marked with `# DECIDE:`.
 
     \b
     Examples:
       yaml-connector new render_job --base-url https://render.acme.com --auth bearer --create 'POST /renders'
       yaml-connector new --from-openapi openapi.yaml
+      yaml-connector new render_job --from-curl commands.txt --answers answers.txt
       yaml-connector new --from catalog slurm
     """
     from yaml_connector._loading.loader import specs_path
@@ -65,6 +80,9 @@ def new(
         from yaml_connector.catalog import entry
 
         _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
+        return
+    if commands is not None:
+        _from_curl(given["name"], commands, answers, target, force=force, as_json=form == "json")
         return
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
@@ -83,6 +101,34 @@ def new(
     for section, notes in draft.decide.items():
         for note in notes:
             click.echo(f"  decide: {section}: {note}")
+
+
+def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *, force: bool, as_json: bool) -> None:
+    from yaml_connector.cli.new.checked import write
+    from yaml_connector.cli.new.curl.build import sketch_of
+
+    if name is None:
+        raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-curl FILE")
+    text = read_source(file)
+    given = read_source(answers) if answers is not None else None
+    folder = Path() if file == "-" else Path(file).parent
+    write(sketch_of(text, file, name, folder, given), target, force=force, as_json=as_json)
+
+
+def read_source(file: str) -> str:
+    """Return the text of a file, or of the standard input (`-`); raise click.UsageError if it cannot be read."""
+    if file == "-":
+        content = sys.stdin.buffer.read(_LARGEST + 1)
+    else:
+        try:
+            with open(file, "rb") as handle:
+                content = handle.read(_LARGEST + 1)
+        except OSError as error:
+            raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise click.UsageError(f"{file} is longer than {_LARGEST // 2**20} MiB")
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return content.decode(encoding, "replace")
 
 
 def _asked(given: Mapping[str, str | None]) -> dict[str, str | None]:

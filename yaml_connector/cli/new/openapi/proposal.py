@@ -10,7 +10,8 @@ from yaml_connector.cli.new.draft import Draft, DraftField
 from yaml_connector.cli.new.openapi.calls import Calls, bare
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
 from yaml_connector.cli.new.openapi.document import Document, Node
-from yaml_connector.cli.new.openapi.states import phase_of, state_place, states_of
+from yaml_connector.cli.new.openapi.states import state_place, states_of
+from yaml_connector.cli.new.words import phase_of
 
 _KINDS: dict[str, tuple[str, Any]] = {
     "string": ("str", "hello"),

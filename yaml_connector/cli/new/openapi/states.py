@@ -1,4 +1,4 @@
-"""Finds where a response has the job's state, which states there are, and what they may mean."""
+"""Finds where a response has the job's state, and which states there are."""
 
 from __future__ import annotations
 
@@ -6,19 +6,7 @@ import re
 from typing import Any
 
 from yaml_connector.cli.new.openapi.document import Document, Node
-
-_MEANINGS = {
-    "QUEUED": "queued pending waiting created submitted new scheduled accepted not_started validating blocked "
-    "requested deferred ready registered",
-    "INITIALIZING": "initializing starting preparing provisioning booting configuring",
-    "RUNNING": "running in_progress active processing started executing finalizing cancelling canceling stopping "
-    "completing suspended resuming pausing paused",
-    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed",
-    "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
-    "node_fail boot_fail deadline launch_failed startup_failure",
-    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked",
-}
-_PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.split()}
+from yaml_connector.cli.new.words import phase_of
 
 
 def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | None:
@@ -44,12 +32,6 @@ def state_place(document: Document, asked: str) -> str:
         if name.lower() in ("status", "state", "phase") and not document.kinds(about) & {"object", "array", "boolean"}:
             return path
     return "$.status"
-
-
-def phase_of(word: str) -> str | None:
-    """Return the phase that an API's word for a state may mean."""
-    snake = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word)).lower()
-    return _PHASE.get(snake) or _PHASE.get(snake.rpartition("state_")[2]) or _PHASE.get(snake.rpartition("status_")[2])
 
 
 def _values(document: Document, about: Node) -> dict[Any, str]:

@@ -1,0 +1,82 @@
+"""Writes what was made of a source, once it has passed what `validate` and `test` check."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from yaml_connector.cli._files import write_scaffold
+from yaml_connector.cli.new.render import contract_text, decide_lines, spec_text
+from yaml_connector.cli.new.sketch import Sketch
+from yaml_connector.errors import ConfigError
+
+
+def files_of(sketch: Sketch) -> dict[str, str]:
+    """Return the spec and the contract test of a sketch, by file name.
+
+    Raises ConfigError if they are not valid: a fault of the import, which is better than a wrong file.
+    """
+    files = {f"{sketch.name}.yaml": spec_text(sketch), f"{sketch.name}.test.yaml": contract_text(sketch)}
+    problems = problems_of(files)
+    if problems:
+        raise ConfigError(f"what was made of it is not a valid spec: {'; '.join(problems[:3])}")
+    return files
+
+
+def problems_of(files: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with a spec and its contract test."""
+    from yaml_connector._loading.loader import load_all
+    from yaml_connector.testing import load_tests, run_tests
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        spec = next(name for name in files if not name.endswith(".test.yaml"))
+        loaded, problems = load_all([os.path.join(folder, spec)])
+        found = [f"{item.path}: {item.message}" for item in problems if item.severity == "error"]
+        if found or not loaded:
+            return found
+        test = Path(folder, spec.replace(".yaml", ".test.yaml"))
+        tests, problems = load_tests(test.read_bytes(), str(test))
+        found = [f"test: {item.path}: {item.message}" for item in problems if item.severity == "error"]
+        if found or tests is None or tests.loaded is None:
+            return found or ["the test cannot be read"]
+        return [
+            f"test {result.name!r}: {failure.what} {' '.join(map(str, failure.differences))} {failure.outcome or ''}"
+            for result in run_tests(tests).results
+            for failure in result.failures
+        ]
+
+
+def write(sketch: Sketch, folder: Path, *, force: bool, as_json: bool) -> None:
+    """Write the files of a sketch into a folder, and print what is to be decided, and what was not used."""
+    files = files_of(sketch)
+    spec = write_scaffold(folder, files, force=force, quiet=as_json)
+    written = spec.read_text(encoding="utf-8")
+    decide = [{"file": _relative(spec), "line": line, "question": text} for line, text in decide_lines(written)]
+    unused = [{"file": item.file, "line": item.line, "what": item.what} for item in sketch.not_used]
+    for text in sketch.warnings:
+        click.echo(f"warning: {text}", err=True)
+    if as_json:
+        result: dict[str, Any] = {
+            "files": [_relative(folder / name) for name in files],
+            "decide": decide,
+            "not_used": unused,
+        }
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    for item in decide:
+        click.echo(f"{item['file']}:{item['line']}: decide: {item['question']}")
+    for item in unused:
+        click.echo(f"{item['file']}:{item['line']}: not used: {item['what']}")
+    click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path)

@@ -1,0 +1,210 @@
+"""Answers as people paste them: with the head that `curl -i` prints, or bodies alone, one after the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_HEAD = re.compile(r"HTTP/\d(?:\.\d)? +(\d{3})[^\n]*")
+_MOST = 500
+_CANCELLED = re.compile(r"(?i)cancel|abort|stopp|terminat|kill")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: its status (None: not pasted), headers by lower-case name, and the body as data or as text."""
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    data: Any = None
+    is_json: bool = False
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Return the names at the top of the body, and one level below."""
+        if not isinstance(self.data, dict):
+            return frozenset()
+        below = {f"{key}.{name}" for key, item in self.data.items() if isinstance(item, dict) for name in item}
+        return frozenset(map(str, self.data)) | below
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Yield the JSONPath and the value of each scalar of the body, outer ones first; of a list, its first three."""
+        level: list[tuple[str, Any]] = [("$", self.data)] if self.is_json else []
+        count = 0
+        while level and count < 5000:
+            below: list[tuple[str, Any]] = []
+            for path, value in level:
+                count += 1
+                if isinstance(value, dict):
+                    below += [(path + member(key), item) for key, item in value.items()]
+                elif isinstance(value, list):
+                    below += [(f"{path}[{number}]", item) for number, item in enumerate(value[:3])]
+                elif value is not None:
+                    yield path, value
+            level = below
+
+
+def member(key: str) -> str:
+    """Return how a JSONPath names a key."""
+    return f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{json.dumps(key, ensure_ascii=False)}]"
+
+
+def answers_of(page: str) -> list[Answer]:
+    """Return the answers of a text, in order."""
+    text = page.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
+    found: list[Answer] = []
+    position = 0
+    while len(found) < _MOST:
+        blanks = re.compile(r"(?:[ \t]*\n)*(?:[ \t]*(?=[{\[]))?").match(text, position)
+        position = blanks.end() if blanks else position
+        if position >= len(text):
+            break
+        status, headers, after = _head(text, position)
+        if status is not None and (not text[after:].strip() or _HEAD.match(text, _skip(text, after)) or status == 204):
+            found.append(Answer(status, headers))
+            position = after
+            continue
+        body_at = _skip(text, after) if status is not None else position
+        data, end = _json_at(text, body_at)
+        if end is not None:
+            found.append(Answer(status, headers, text[body_at:end], data, True))
+            position = end
+            continue
+        end = _text_end(text, body_at)
+        body = text[body_at:end]
+        if status is None and _is_noise(body):
+            position = end
+            continue
+        before = found[-1] if found else None
+        if status is None and before is not None and not before.is_json and before.text:
+            found[-1] = Answer(
+                before.status, before.headers, f"{before.text}\n\n{body}"
+            )  # a log with empty lines in it
+        else:
+            found.append(Answer(status, headers, body))
+        position = end
+    return found
+
+
+def _skip(text: str, position: int) -> int:
+    blank = re.compile(r"\s*").match(text, position)
+    return blank.end() if blank else position
+
+
+def _head(text: str, position: int) -> tuple[int | None, dict[str, str], int]:
+    """Return status, headers and the end of a head; of several in a row (100, redirects, proxies) the last."""
+    status: int | None = None
+    headers: dict[str, str] = {}
+    while found := _HEAD.match(text, position):
+        after_head = text.find("\n\n", position)
+        end = after_head if after_head >= 0 else len(text)
+        passing = status is not None and not (
+            status < 200 or (300 <= status < 400 and "set-cookie" not in headers) or (status == 200 and not headers)
+        )
+        if passing:
+            break
+        status = int(found[1])
+        headers = {}
+        lines = text[found.end() : end].split("\n")
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if colon and re.fullmatch(r"[!#$%&'*+.^`|~\w-]+", name.strip()):
+                headers.setdefault(name.strip().lower(), value.strip())
+        position = min(len(text), end + 2)
+    return status, headers, position
+
+
+def _json_at(text: str, position: int) -> tuple[Any, int | None]:
+    """Return the JSON at a position and its end; several objects, one a line, are a list of them."""
+    if text[position : position + 1] not in ("{", "[", '"'):
+        word = re.compile(r"(?:-?\d+(?:\.\d+)?|true|false|null)(?=[ \t]*(?:\n|$))").match(text, position)
+        if word is None:
+            return None, None
+        return json.loads(word[0]), word.end()
+    try:
+        data, end = _DECODER.raw_decode(text, position)
+    except (ValueError, RecursionError):
+        return None, None
+    rest = re.compile(r"[^\n]*").match(text, end)
+    if rest and rest[0].strip(" \t,;"):
+        return None, None  # a line that begins like JSON: a log
+    return data, end
+
+
+def _text_end(text: str, position: int) -> int:
+    """Return the end of a text: an empty line, or a line where a head begins."""
+    found = re.compile(r"\n[ \t]*(?:\n|$)|\n(?=HTTP/\d)").search(text, position)
+    return found.start() if found else len(text)
+
+
+def _is_noise(body: str) -> bool:
+    """Return whether a text between answers is a comment or a command, not an answer."""
+    lines = [line for line in body.split("\n") if line.strip()]
+    return all(re.match(r"\s*(#|//|\$ |> |--+\s*$|==+|curl |C:\\|PS )", line) for line in lines)
+
+
+def assign(answers: Sequence[Answer], roles: Sequence[str | None]) -> list[int | None]:
+    """Return the number of the command that each answer belongs to; None if there is none.
+
+    `roles` are those of the commands. The answers are in the order of the commands;
+    one with the keys of the status answer is another poll.
+    """
+    found: list[int | None] = []
+    command = 0
+    polled: Answer | None = None  # the last answer of a poll
+    extra = len(answers) - len(roles)
+    for number, answer in enumerate(answers):
+        left = len(answers) - number
+        again = polled is not None and _is_like(answer, polled)
+        is_text = not answer.is_json and answer.text != ""
+        last_poll = next((at for at in range(command - 1, -1, -1) if roles[at] == "get"), None)
+        if command < len(roles) and roles[command] == "get":
+            found.append(command)
+            polled = answer
+            command += 1
+            continue
+        if again and last_poll is not None:
+            words = [
+                value for _, value in answer.values() if isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
+            ]
+            cancelled = any(map(_CANCELLED.search, words))
+            next_role = roles[command] if command < len(roles) else None
+            if not (next_role == "delete" and cancelled) and (next_role != "result" or extra > 0 or left > 1):
+                found.append(last_poll)
+                extra -= 1
+                polled = answer
+                continue
+        while (
+            command < len(roles)
+            and is_text
+            and roles[command] not in ("logs", "result")
+            and any(role in ("logs", "result") for role in roles[command + 1 :])
+            and left <= len(roles) - command - 1
+        ):
+            command += 1
+        if command >= len(roles):
+            bodiless = (
+                polled is not None and polled.status is not None and not polled.is_json and answer.status is not None
+            )
+            found.append(last_poll if again or bodiless else None)
+            continue
+        found.append(command)
+        if roles[command] == "get":
+            polled = answer
+        command += 1
+    return found
+
+
+def _is_like(answer: Answer, other: Answer) -> bool:
+    """Return whether two answers have the same names, nearly."""
+    if isinstance(answer.data, dict) and isinstance(other.data, dict):
+        both = answer.keys & other.keys
+        if any(answer.data.get(key) == other.data[key] and len(str(other.data[key])) > 5 for key in other.data):
+            return True  # the same id
+        return len(both) >= 2 and len(both) >= 0.6 * min(len(answer.keys), len(other.keys))
+    return False

@@ -1,0 +1,366 @@
+"""Reads a statement as bash does: quotes, variables, `$(...)`, pipes, here documents. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from yaml_connector.cli.new.curl.words import (
+    Command,
+    Literal,
+    Part,
+    Substitution,
+    Variable,
+    Word,
+    flat,
+    joined_word,
+    plain,
+)
+
+_DEEPEST = 20  # `$(` in `$(`
+
+
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+class ShellError(Exception):
+    """A text that is not a command, for example because a quote is never closed."""
+
+
+@dataclass
+class _Here:
+    """A here document that is still to be read."""
+
+    end: str
+    strip: bool
+    literal: bool
+    command: int
+
+
+class Shell:
+    """Reads one statement from the beginning of a text; `position` is then behind it. Raises ShellError."""
+
+    escape = "\\"
+    _special = " \t\n;|&()<>"
+
+    def __init__(self, text: str, line: int, depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise ShellError("the commands are nested too deeply")
+        self.text = text
+        self.position = 0
+        self.first_line = line
+        self.depth = depth
+        self.heres: list[_Here] = []
+        self.commands: list[Command] = []
+        self.stdin: dict[int, Word] = {}  # here documents, by the identity of their commands
+
+    # --- the text ---
+
+    def at(self, what: str) -> bool:
+        return self.text.startswith(what, self.position)
+
+    @property
+    def char(self) -> str:
+        return self.text[self.position : self.position + 1]
+
+    def take(self, pattern: str) -> re.Match[str] | None:
+        found = re.compile(pattern).match(self.text, self.position)
+        if found:
+            self.position = found.end()
+        return found
+
+    @property
+    def line(self) -> int:
+        return self.first_line + self.text.count("\n", 0, self.position)
+
+    # --- statements ---
+
+    def statement(self, end: str = "") -> list[list[Command]]:
+        """Read pipelines up to the end of the line (with `end`: up to that character)."""
+        pipelines: list[list[Command]] = []
+        pipeline: list[Command] = []
+        while True:
+            self._blanks(lines=bool(end))
+            if not self.char or (end and self.char == end):
+                break
+            if self.char == "\n":
+                break
+            if found := self.take(r"\|\||&&|;;?|&(?!>)|\(|\)|\{(?=\s)|\}(?=[\s;]|$)|!(?=\s)"):
+                if found[0] == ")" and not end:
+                    break
+                if pipeline:
+                    pipelines.append(pipeline)
+                pipeline = []
+                continue
+            if self.take(r"\|&?"):
+                self._blanks(lines=True)
+                continue
+            before = self.position
+            command = self._command(end)
+            if self.position == before:
+                raise ShellError(f"unexpected {self.char!r}")
+            if command.words or command.assignments:
+                pipeline.append(command)
+                if not self._pipes_on():
+                    pipelines.append(pipeline)
+                    pipeline = []
+        if pipeline:
+            pipelines.append(pipeline)
+        return self._with_heres(pipelines)
+
+    def _pipes_on(self) -> bool:
+        saved = self.position
+        self._blanks()
+        if self.char == "\n" and re.compile(r"\s*\|(?!\|)").match(self.text, self.position):
+            self._blanks(lines=True)
+        if self.at("|") and not self.at("||"):
+            return True
+        self.position = saved
+        return False
+
+    def _blanks(self, *, lines: bool = False) -> None:
+        while True:
+            if self.take(r"[ \t]+") or self.take(re.escape(self.escape) + r"[ \t]*\n"):
+                continue
+            if self.char == "#" and (self.position == 0 or self.text[self.position - 1] in " \t\n;"):
+                self.take(r"[^\n]*")
+                continue
+            if lines and self.char == "\n":
+                self.position += 1
+                self._read_heres()
+                continue
+            return
+
+    def _command(self, end: str) -> Command:
+        words: list[Word] = []
+        assignments: list[tuple[str, Word]] = []
+        stdin: Word | None = None
+        writes: str | None = None
+        line = self.line
+        here: _Here | None = None
+        while True:
+            self._blanks()
+            if not self.char or self.char in "\n;|)" or (self.char == "&" and not self.at("&>")):
+                break
+            if end and self.char == end:
+                break
+            if found := self.take(r"<<(?!<)(-?)[ \t]*(['\"\\]?)([\w.-]+)['\"]?"):
+                here = _Here(found[3], bool(found[1]), bool(found[2]), 0)
+                continue
+            if self.take(r"<<<[ \t]*"):
+                stdin = self._word()
+                continue
+            if found := self.take(r"(?:\d|&)?>[>|&]?&?[ \t]*"):
+                target = self._word() if self.char not in "\n;" else ()
+                writes = plain(target) or writes
+                continue
+            if self.take(r"<(?!\()[ \t]*"):
+                stdin = (Literal("@" + (plain(self._word()) or "")),)
+                continue
+            if self.char == "(":
+                self.position += 1
+                continue
+            if not words and (found := self.take(rf"({NAME})\+?=")):
+                assignments.append((found[1], self._word()))
+                continue
+            word = self._word()
+            if not word:
+                break
+            text = plain(word) or ""
+            if not words and text in (
+                "export",
+                "local",
+                "readonly",
+                "declare",
+                "typeset",
+                "set",
+                "time",
+                "sudo",
+                "then",
+                "do",
+                "else",
+                "if",
+                "while",
+                "until",
+                "exec",
+                "command",
+                "eval",
+                "env",
+                "let",
+            ):
+                continue
+            words.append(word)
+        command = Command(tuple(words), tuple(assignments), stdin, writes, line)
+        if here is not None:
+            here.command = len(self.commands)
+            self.heres.append(here)
+        self.commands.append(command)
+        return command
+
+    def _read_heres(self) -> None:
+        """Read the here documents below the line, for their commands."""
+        for here in self.heres:
+            lines = []
+            while self.position < len(self.text):
+                found = self.take(r"([^\n]*)(?:\n|$)")
+                assert found is not None
+                text = found[1].lstrip("\t") if here.strip else found[1]
+                if text.strip() == here.end:
+                    break
+                lines.append(text)
+            body = "".join(f"{text}\n" for text in lines)
+            self.stdin[id(self.commands[here.command])] = (Literal(body),) if here.literal else self.inside_quotes(body)
+        self.heres = []
+
+    def _with_heres(self, pipelines: list[list[Command]]) -> list[list[Command]]:
+        """Return the commands with their here documents."""
+        if self.heres and self.take(r"\n"):
+            self._read_heres()
+        return [
+            [replace(item, stdin=self.stdin[id(item)]) if id(item) in self.stdin else item for item in pipeline]
+            for pipeline in pipelines
+        ]
+
+    def inside_quotes(self, text: str) -> Word:
+        """Return a text with its variables, as between double quotes."""
+        inner = type(self)(text, self.line, self.depth + 1)
+        parts: list[Part] = []
+        inner._double(parts, end="")
+        return joined_word(parts)
+
+    # --- words ---
+
+    def _word(self) -> Word:
+        parts: list[Part] = []
+        while self.char and self.char not in self._special:
+            if self.char == "<":
+                break
+            self._piece(parts)
+        if self.char == "<" and (found := self.take(r"<([A-Za-z][\w .:-]*)>")):  # <JOB_ID> of documentation
+            parts.append(Variable(found[1]))
+            return joined_word([*parts, *self._word()])
+        return joined_word(parts)
+
+    def _piece(self, parts: list[Part]) -> None:
+        char = self.char
+        if char == "'":
+            self.position += 1
+            self._single(parts)
+        elif char == '"':
+            self.position += 1
+            parts.append(Literal(""))  # "" is a word, too
+            self._double(parts, end='"')
+        elif char in "“”„‘’":
+            self.position += 1
+            found = self.take(r"([^“”‘’]*)[“”‘’]")
+            if found is None:
+                raise ShellError(f"the quote {char} is not closed")
+            parts += self.inside_quotes(found[1]) if char in "“”„" else (Literal(found[1]),)
+        elif char in "–—" and not parts:
+            self.position += 1
+            parts.append(Literal("--" if self.take(r"(?=[A-Za-z]{2})") else "-"))
+        elif not self._expansion(parts):
+            if char == self.escape:
+                self.position += 1
+                if self.take(r"[ \t]*\n"):
+                    return
+                char = self.char
+            self.position += 1
+            parts.append(Literal(char))
+
+    def _single(self, parts: list[Part]) -> None:
+        found = self.take(r"([^']*)'")
+        if found is None:
+            raise ShellError("the quote ' is not closed")
+        parts.append(Literal(found[1]))
+
+    def _double(self, parts: list[Part], *, end: str) -> None:
+        while True:
+            if not self.char:
+                if end:
+                    raise ShellError('the quote " is not closed')
+                return
+            if end and self.char == end:
+                self.position += 1
+                return
+            if found := self.take(r'[^"\\$`]+' if end else r"[^\\$`]+"):
+                parts.append(Literal(found[0]))
+            elif found := self.take(r'\\([$`"\\])' if end else r"\\([$`\\])"):
+                parts.append(Literal(found[1]))
+            elif self.take(r"\\\n"):
+                continue
+            elif not self._expansion(parts, quoted=True):
+                parts.append(Literal(self.char))
+                self.position += 1
+
+    def _expansion(self, parts: list[Part], *, quoted: bool = False) -> bool:
+        """Read `$...` or a command in back quotes; return false if there is none."""
+        if self.at("$(") and not self.at("$(("):
+            self.position += 2
+            parts.append(Substitution(self._nested()))
+        elif self.at("$((") and (found := self.take(r"\$\(\(.*?\)\)")):
+            parts.append(Variable("NUMBER"))
+        elif not quoted and self.take(r"\$'"):
+            parts.append(Literal(self._ansi()))
+        elif not quoted and self.take(r'\$(?=")'):
+            pass
+        elif found := self.take(rf"\$\{{({NAME})\}}|\$({NAME})"):
+            parts.append(Variable(found[1] or found[2]))
+        elif found := self.take(rf"\$\{{({NAME})(:?[-=?+])([^}}]*)\}}"):
+            default = self.inside_quotes(found[3]) if found[2][-1] in "-=" else None
+            parts.append(Variable(found[1], default))
+        elif found := self.take(rf"\$\{{({NAME})[^}}]*\}}"):
+            parts.append(Variable(found[1]))
+        elif found := self.take(r"\$([0-9@*?])"):
+            parts.append(Variable(f"ARG{found[1]}" if found[1].isdigit() else "ARGS"))
+        elif self.escape != "`" and (found := self.take(r"`([^`]*)`")):
+            inner = type(self)(found[1].replace("\\`", "`"), self.line, self.depth + 1)
+            parts.append(Substitution(flat(inner.statement())))
+        else:
+            return False
+        return True
+
+    def _nested(self) -> tuple[Command, ...]:
+        inner = type(self)(self.text[self.position :], self.line, self.depth + 1)
+        pipelines = inner.statement(")")
+        if inner.char != ")":
+            raise ShellError("$( is not closed")
+        self.position += inner.position + 1
+        return flat(pipelines)
+
+    def _ansi(self) -> str:
+        found = self.take(r"((?:[^'\\]|\\.)*)'")
+        if found is None:
+            raise ShellError("the quote $' is not closed")
+
+        def value(match: re.Match[str]) -> str:
+            text = match[0]
+            if text[1] in "xuU":
+                return chr(min(int(text[2:], 16), 0x10FFFF))
+            if text[1] in "01234567":
+                return chr(int(text[1:], 8) & 0xFF)
+            return _ESCAPES.get(text[1], text)
+
+        text = re.sub(
+            r"\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)",
+            value,
+            found[1],
+            flags=re.DOTALL,
+        )
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_ESCAPES = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+    "f": "\f",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "?": "?",
+}

@@ -1,0 +1,330 @@
+"""Makes a sketch of a page with curl commands and of the answers to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from yaml_connector.cli.new.curl.answers import Answer, answers_of, assign
+from yaml_connector.cli.new.curl.page import Call, Page, read_page
+from yaml_connector.cli.new.curl.placeholders import name_placeholders
+from yaml_connector.cli.new.curl.roles import (
+    CANCEL,
+    Answers,
+    Roles,
+    last_words,
+    roles_of,
+)
+from yaml_connector.cli.new.curl.texts import (
+    lines_of,
+    scalars,
+)
+from yaml_connector.cli.new.curl.trials import Trials
+from yaml_connector.cli.new.phases import (
+    guessed,
+    message_in,
+    outputs_in,
+    phases_from,
+)
+from yaml_connector.cli.new.sketch import Sketch, Text, Unused, as_sample, text_of
+from yaml_connector.cli.new.words import phase_of
+from yaml_connector.errors import ConfigError
+
+
+class _Builder(Trials):
+    """Makes the sketch."""
+
+    def build(self) -> Sketch:
+        spec = self.sketch.spec
+        spec |= {"spec_version": 1, "task_type_name": self.sketch.name}
+        spec["name"] = self.sketch.name.replace("_", " ").capitalize()
+        spec["description"] = "Describe here what it runs."
+        self.sketch.head = [
+            f"Made from the curl commands of {Path(self.file).name if self.file != '-' else 'the standard input'}."
+        ]
+        spec |= {"connection": {}, "secrets": {}, "config": {}, "inputs": {}, "outputs": {}}
+        login = self.page.calls[self.roles.login] if self.roles.login is not None else None
+        self.credentials.find(login, self.answers.get(self.roles.login, ()) if self.roles.login is not None else ())
+        self._connection()
+        self._differing()
+        self._create()
+        self._get()
+        self._result()
+        self._delete()
+        self._logs()
+        self._login(login)
+        self._finish()
+        self._tests()
+        self._not_used()
+        for section in ("secrets", "config", "inputs", "outputs"):
+            if not self.sketch.spec[section]:
+                del self.sketch.spec[section]
+        return self.sketch
+
+    def _get(self) -> None:
+        if self.roles.get is None:
+            self.sketch.ask(
+                ("create",),
+                "no command reads the job's state: without `get` the job is SUCCEEDED as soon as it is submitted",
+            )
+            return
+        call = self.page.calls[self.roles.get]
+        same = [number for number, other in enumerate(self.page.calls) if other.key == call.key]
+        self.states = [answer for number in same for answer in self.answers.get(number, ())]
+        calls, links = self._with_helpers(call)
+        section = self.sketch.spec["get"] = self._steps(calls, "get", links)
+        self.get_calls = calls
+        self._check_ids(call, "get")
+        hint = next((found.path for number in same if (found := self.page.calls[number].hint) is not None), None)
+        phases = phases_from(self.states, hint) if self.states else None
+        if phases is None and self.states:
+            phases = guessed(hint)
+            phases.questions = [
+                f"the answers have no state that is clear: where is it? {phases.path} is a guess, and so are the words"
+            ]
+        self.phases = phases or guessed(hint)
+        self._first_state()
+        section["phase"] = self.phases.phase
+        for question in self.phases.questions:
+            self.sketch.ask(("get", "phase"), question)
+        if self.phases.remark:
+            self.sketch.remark(("get", "phase"), self.phases.remark)
+        message = message_in(self.states, self.phases.path)
+        if message:
+            section["message"] = message
+        outputs = self.sketch.spec["outputs"]
+        last = self.states[-1] if self.states else None
+        if last is not None and self.phases.seen and self.phases.seen[-1] == "SUCCEEDED":
+            for name, path in outputs_in(last, self.phases.path).items():
+                outputs[name] = {"type": "any", "value": path, "default": None}
+        if (
+            not outputs
+            and self.phases.path.startswith("$")
+            and "[*]" not in self.phases.path
+            and self.roles.result is None
+        ):
+            outputs["status"] = {"type": "any", "value": self.phases.path, "default": None}
+
+    def _first_state(self) -> None:
+        """Add the state in the create's own answer to the rule that it belongs to."""
+        assert self.phases is not None
+        rule = self.phases.rules[-1]
+        for answer in self.answers.get(self.create.number, ()) if "map" in rule else ():
+            for path, value in answer.values():
+                same = path == rule["path"] or (
+                    "[" not in rule["path"]
+                    and path.count(".") == 1
+                    and path.endswith("." + rule["path"].rpartition(".")[2])
+                )
+                phase = phase_of(value) if isinstance(value, str) else None
+                known = {str(word).lower() for words in rule["map"].values() for word in words}
+                if same and phase in ("QUEUED", "INITIALIZING", "RUNNING") and value.lower() not in known:
+                    rule["map"] = {phase: [], **rule["map"]} if phase not in rule["map"] else rule["map"]
+                    rule["map"][phase].append(value)
+                    self.phases.remark = self.phases.remark.replace(
+                        "Seen in the answers: ", f"Seen in the answers: {value}, "
+                    )
+
+    def _result(self) -> None:
+        if self.roles.result is None:
+            return
+        call = self.page.calls[self.roles.result]
+        calls, links = self._with_helpers(call)
+        self.sketch.spec["result"] = self._steps(calls, "result", links)
+        self._check_ids(call, "result")
+        answers = self.answers.get(call.number, ())
+        outputs = self.sketch.spec["outputs"]
+        outputs.pop("result", None)
+        if answers and answers[-1].is_json:
+            outputs["result"] = {"type": "any", "value": "$", "default": None}
+        else:
+            outputs["result"] = {"type": "any", "value": "${{ body | default(text) }}", "default": None}
+            if not answers:
+                self.sketch.ask(("outputs", "result"), "what of the result's answer is an output? Here it is the whole")
+        for name in [name for name in outputs if name != "result"]:
+            del outputs[name]
+
+    def _delete(self) -> None:
+        if self.roles.delete is None:
+            return
+        call = self.page.calls[self.roles.delete]
+        calls, links = self._with_helpers(call)
+        if len(calls) > 1 and any(
+            "[*]" in path or "[0]" in path for saves in links.values() for path in saves.values()
+        ):
+            self.sketch.ask(
+                ("delete", "steps"),
+                "the list of the first answer may have several items, or none: only the first is cancelled",
+            )
+        self.sketch.spec["delete"] = self._steps(calls, "delete", links)
+        self.delete_calls = calls
+        self._check_ids(call, "delete")
+        if (
+            call.method != "DELETE"
+            and not last_words(call) & CANCEL
+            and "cancel" not in json.dumps(call.body, default=repr).lower()
+        ):
+            words = {phase_of(str(value)) for _, value in scalars(call.body)}
+            if "ABORTED" not in words and not (last_words(call) & CANCEL):
+                self.sketch.ask(("delete",), "does this cancel the job?")
+
+    def _logs(self) -> None:
+        if self.roles.logs is None:
+            return
+        call = self.page.calls[self.roles.logs]
+        calls, links = self._with_helpers(call)
+        section = self.sketch.spec["logs"] = self._steps(calls, "logs", links)
+        self._check_ids(call, "logs")
+        answers = self.answers.get(call.number, ())
+        self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
+        self.log_lines = ["one", "two"]
+        answer = answers[-1] if answers else None
+        if answer is None:
+            words = last_words(call)
+            accepts = next(("".join(map(str, value)) for name, value in call.headers if name.lower() == "accept"), "")
+            if "json" in accepts or (
+                words & {"events", "event", "logs"} and not words & {"log", "stdout", "console"} and "events" in words
+            ):
+                section |= {"lines": "$.data[*]", "message": "$.message"}
+                self.log_answer = {"json": {"data": [{"message": "one"}, {"message": "two"}]}}
+            else:
+                section["format"] = "text"
+            self.sketch.ask(
+                ("logs",),
+                "how does the log's answer look? No answer was given; this is a guess (yaml-connector explain logs)",
+            )
+            return
+        found = lines_of(answer)
+        if found is None:
+            section["format"] = "text"
+            return
+        section |= found[0]
+        self.log_answer, self.log_lines = found[1], found[2]
+        self.sketch.remark(("logs",), "Is there a next page? `next` and `more` say so (yaml-connector explain logs).")
+
+    def _finish(self) -> None:
+        connection = self.sketch.spec["connection"]
+        base = str(as_sample(connection["base_url"])).removeprefix("https://")
+        hosts = [host for host in dict.fromkeys(self.hosts) if host != base]
+        public = [host for host in dict.fromkeys(self.public) if host != base and host not in hosts]
+        ordered = {"base_url": connection["base_url"]}
+        ordered |= {"allowed_hosts": hosts} if hosts else {}
+        ordered |= {"public_hosts": public} if public else {}
+        self.sketch.spec["connection"] = ordered | {
+            key: value for key, value in connection.items() if key != "base_url"
+        }
+        order = ["spec_version", "task_type_name", "name", "description", "connection", "secrets", "config", "inputs",
+                 "outputs", "create", "get", "result", "delete", "logs"]  # fmt: skip
+        spec = self.sketch.spec
+        self.sketch.spec = {key: spec[key] for key in order if key in spec}
+        self._share_headers()
+        used = re.findall(r"config\.(\w+)", repr(self.sketch.spec))
+        for name in [name for name in self.sketch.spec["config"] if name not in used]:
+            del self.sketch.spec["config"][name]
+
+    def _share_headers(self) -> None:
+        """Move headers that all requests of the job have to the connection."""
+        requests = []
+        for section in ("create", "get", "result", "delete", "logs"):
+            data = self.sketch.spec.get(section, {})
+            requests += (
+                [(data, "request")] if "request" in data else [(step, "request") for step in data.get("steps", ())]
+            )
+        whole = [holder[key] for holder, key in requests if isinstance(holder[key], dict)]
+        if len(whole) < 2 or len(whole) < len(requests):
+            return
+        first = whole[0].get("headers", {})
+        for name, value in list(first.items()):
+            refs = [ref.expression for ref in text_of(value).refs]
+            if any(request.get("headers", {}).get(name) != value for request in whole):
+                continue
+            if all(expression.startswith(("secrets.", "config.")) for expression in refs):
+                self.sketch.spec["connection"].setdefault("headers", {})[name] = value
+                for request in whole:
+                    del request["headers"][name]
+                    if not request["headers"]:
+                        del request["headers"]
+        for holder, key in requests:
+            request = holder[key]
+            if isinstance(request, dict) and request.keys() == {"method", "path"}:
+                holder[key] = Text.of(f"{request['method']} ", text_of(request["path"]))
+
+    def _not_used(self) -> None:
+        names = self.roles.of(self.page)
+        for call, role in zip(self.page.calls, names, strict=True):
+            again = (call.method, call.origin, call.path) == (self.create.method, self.create.origin, self.create.path)
+            if call not in self.used and role is None and not again:
+                path = "".join(part if isinstance(part, str) else f"${part.name}" for part in call.path)
+                self.sketch.not_used.append(
+                    Unused(f"{call.method} {self._masked(path)}: not part of the job", self.file, call.line)
+                )
+            for what in call.source.unknown:
+                if call in self.used:
+                    section = self._section_of(call)
+                    self.sketch.ask(
+                        (section,),
+                        f"{self._masked(what)} (line {call.line}) is not in the request: what does it mean?",
+                    )
+                else:
+                    self.sketch.not_used.append(Unused(self._masked(what), self.file, call.line))
+        for what, line in self.page.not_used:
+            self.sketch.not_used.append(Unused(what, self.file, line))
+
+    def _masked(self, text: str) -> str:
+        for value in sorted(self.values.secrets, key=len, reverse=True):
+            if len(value) > 3:
+                text = text.replace(value, "***")
+        return text
+
+
+def sketch_of(text: str, file: str, name: str, folder: Path, answers: str | None = None) -> Sketch:
+    """Return the sketch of the commands in `text`, which is the content of `file`; files that they name are in
+    `folder`. Raises ConfigError if no command submits a job."""
+    page = read_page(text, folder)
+    name_placeholders(page)
+    if not page.calls:
+        raise ConfigError(f"{file}: there is no curl command in it")
+    given = answers_of(answers) if answers else []
+    by_call, roles = _matched(page, given)
+    if roles is None:
+        calls = ", ".join(f"{call.method} (line {call.line})" for call in page.calls[:10])
+        raise ConfigError(f"{file}: no command submits a job (a POST, say); it has: {calls}")
+    return _Builder(page, roles, by_call, file, name).build()
+
+
+def _matched(page: Page, given: Sequence[Answer]) -> tuple[Answers, Roles | None]:
+    """Return the answers of each call, and the roles: told apart first without the answers, then with them."""
+    by_call: dict[int, list[Answer]] = {}
+    roles = roles_of(page, by_call)
+    if roles is None or not given:
+        return by_call, roles
+    for _ in range(2):
+        names = roles.of(page)
+        by_call = {}
+        for answer, number in zip(given, assign(given, names), strict=True):
+            if number is not None:
+                by_call.setdefault(number, []).append(_as_whole(answer, page.calls[number]))
+        again = roles_of(page, by_call)
+        if again is None or again.of(page) == names:
+            return by_call, again or roles
+        roles = again
+    return by_call, roles
+
+
+def _as_whole(answer: Answer, call: Call) -> Answer:
+    """Return an answer that a filter behind the command has shown only a part of as the whole that it was part of."""
+    path = call.hint.path if call.hint is not None else None
+    if (
+        path is None
+        or "[" in path
+        or isinstance(answer.data, dict | list)
+        or (not answer.is_json and "\n" in answer.text)
+    ):
+        return answer
+    value: Any = answer.data if answer.is_json else answer.text.strip()
+    for key in reversed(path.removeprefix("$.").split(".")):
+        value = {key: value}
+    return Answer(answer.status, answer.headers, answer.text, value, True)

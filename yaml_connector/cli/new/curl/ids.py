@@ -1,0 +1,274 @@
+"""Where answers have what identifies the job, and everything else that later calls need."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.requests import Requests
+from yaml_connector.cli.new.curl.roles import (
+    Key,
+    _ids,
+    from_answer,
+    keys_of,
+)
+from yaml_connector.cli.new.curl.texts import (
+    from_url,
+    is_own,
+    quoted,
+    step_name,
+)
+from yaml_connector.cli.new.curl.tokens import Named
+from yaml_connector.cli.new.curl.values import identifier
+from yaml_connector.cli.new.sketch import Ref
+
+
+class Ids(Requests):
+    """Finds what identifies what."""
+
+    def _id_sample(self, value: Any) -> str:
+        return "101" if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else "job-1"
+
+    def _create(self) -> None:
+        """Write create: the calls before it as steps, then its own; and find where the answer has the id."""
+        links: dict[int, dict[str, str]] = {}
+        calls = [self.page.calls[number] for number in self.roles.before]
+        for number, call in enumerate(calls):
+            step = step_name(call, number)
+            for later in (*calls[number + 1 :], self.create, *self.used):
+                for key, _ in from_answer(later, call, self.answers):
+                    if key in self.values.keys:
+                        continue
+                    path, sure = self._place(call, key, later)
+                    save = identifier(
+                        key[1]
+                        if key[0] == "name"
+                        else (path or "id").rpartition(".")[2].strip("[]\"'0123456789*") or "id"
+                    )
+                    if path is None:
+                        path, sure = "$.id", False
+                    links.setdefault(call.number, {})[save] = path
+                    self.values.keys[key] = Ref(f"steps.{step}.saved.{save}", f"{step}-1".replace("_", "-"))
+                    if not sure:
+                        self.sketch.ask(
+                            ("create", "steps", number, "save"),
+                            f"where does the answer have {key[1]}? {path} is a guess",
+                        )
+        section = self.sketch.spec["create"] = self._steps([*calls, self.create], "create", links)
+        self.create_links = links
+        if any(name.lower().endswith(("idempotency-key", "idempotency-token")) for name, _ in self.create.headers):
+            section["idempotent"] = True
+        self._job_id(section)
+
+    def _job_id(self, section: dict[str, Any]) -> None:
+        key = self.roles.job_key
+        answers = self.answers.get(self.create.number, ())
+        extraction, question = "$.id", None
+        value: Any = None
+        if key is not None:
+            place = self._extraction(self.create, key)
+            if place is not None:
+                extraction, value, sure = place
+                if not sure:
+                    question = f"job_id: where does the answer have the job's id? {extraction} is a guess"
+            elif self.create.hint is not None and self.create.hint.path is not None:
+                extraction = self.create.hint.path
+                if not self.create.hint.sure:
+                    question = f"job_id: where does the answer have the job's id? {extraction} is a guess"
+            else:
+                extraction = self._guessed_id(key)
+                question = f"job_id: where does the answer of the create have the job's id? {extraction} is a guess"
+        elif answers and answers[-1].is_json:
+            path = next(
+                (path for path, found in answers[-1].values() if re.search(r"(?i)(^\$\.|_|\.)(id|uuid)$", path)), None
+            )
+            extraction = path or "$.id"
+            question = "job_id: no other command uses an id; is this the job's?"
+        else:
+            question = "job_id: where does the answer of the create have the job's id? $.id is a guess"
+        section["job_id"] = extraction
+        if question:
+            self.sketch.ask(("create", "job_id"), question)
+        if value is None and key is not None and key[0] == "text":
+            value = int(key[1]) if key[1].isdigit() else key[1]
+        self.id_sample = self._id_sample(value)
+        self.id_value = value
+        if key is not None:
+            self.values.keys[key] = Ref("job.id", self.id_sample)
+            if key[0] == "name":
+                named = self.page.variables.get(key[1])
+                if named and len(named) == 1 and isinstance(named[0], str):
+                    self.values.keys[("text", named[0])] = Ref("job.id", self.id_sample)
+            if value is not None:
+                self.values.keys[("text", str(value))] = Ref("job.id", self.id_sample)
+        self._same_id()
+        self._other_saves(section)
+
+    def _same_id(self) -> None:
+        """Find other variables that are the job's id, too: captured from the same place of the same answer."""
+        captures = {}
+        for call in self.used:
+            for _, tokens in call.places():
+                for part in tokens:
+                    if isinstance(part, Named) and part.capture is not None and part.capture.call == self.create.number:
+                        captures[part.name] = part.capture.path
+        key = self.roles.job_key
+        own = captures.get(key[1]) if key is not None and key[0] == "name" else None
+        for name, path in captures.items():
+            if path is not None and path == own:
+                self.values.keys.setdefault(("name", name), Ref("job.id", self.id_sample))
+
+    def _other_saves(self, section: dict[str, Any]) -> None:
+        """Keep what else later calls need of the create's answer."""
+        saves: dict[str, str] = {}
+        for call in self.used:
+            if call.number <= self.create.number:
+                continue
+            own = {found for found, _ in keys_of(self.create)}
+            for key, where in from_answer(call, self.create, self.answers):
+                if key in self.values.keys or (key[0] == "text" and (key in own or where == "other")):
+                    continue
+                place = self._extraction(self.create, key)
+                if place is None:
+                    continue
+                save = identifier(
+                    key[1] if key[0] == "name" else re.sub(r"\W+$", "", place[0]).rpartition(".")[2] or "value"
+                )
+                save = f"{save}_2" if save in ("id", "created_at", "cancelled") else save
+                saves[save] = place[0]
+                self.values.keys[key] = Ref(f"job.{save}", f"{save}-1")
+        if saves:
+            section["save"] = saves
+        self.saves = saves
+
+    def _guessed_id(self, key: Key) -> str:
+        if key[0] == "name":
+            named = key[1]
+            name = identifier(named)
+            for call in self.used:
+                for pair, tokens in call.query:
+                    if tokens == (Named(named),) and re.search(r"(?i)id$", pair):
+                        return f"$.{pair}"
+            return f"$.{name}" if name.endswith("_id") and name != "job_id" else "$.id"
+        for call in self.used:
+            for pair, tokens in call.query:
+                if tokens == (key[1],) and re.search(r"(?i)[a-z]+[_-]?id$", pair):
+                    return f"$.{pair}"
+            if isinstance(call.body, dict):
+                for pair, value in call.body.items():
+                    if str(value) == key[1] and re.fullmatch(r"\w+", pair):
+                        return f"$.{pair}"
+        return "$.id"
+
+    def _place(self, producer: Call, key: Key, user: Call) -> tuple[str | None, bool]:
+        found = self._extraction(producer, key)
+        return (found[0], found[2]) if found is not None else (None, False)
+
+    def _extraction(self, producer: Call, key: Key) -> tuple[str, Any, bool] | None:
+        """Return where the answer of a call has what identifies something: an extraction, its value, if it is sure."""
+        kind, text = key
+        if kind == "name":
+            capture = next(
+                (part.capture for call in self.page.calls for _, tokens in call.places() for part in tokens
+                 if isinstance(part, Named) and part.name == text and part.capture is not None), None
+            )  # fmt: skip
+            if capture is None or capture.call != producer.number:
+                return None
+            if capture.path is not None:
+                value = next(
+                    (
+                        value
+                        for answer in self.answers.get(producer.number, ())
+                        for path, value in answer.values()
+                        if path == capture.path
+                    ),
+                    None,
+                )
+                wrong = value is None and any(answer.is_json for answer in self.answers.get(producer.number, ()))
+                if wrong and not capture.sure:
+                    for answer in self.answers.get(producer.number, ()):
+                        for path, value in answer.values():
+                            if path.endswith(capture.path.removeprefix("$")):
+                                return path, value, True
+                return capture.path, value, capture.sure
+            for answer in self.answers.get(producer.number, ()):
+                if answer.is_json and not isinstance(answer.data, dict | list):
+                    return "$", answer.data, True
+                if not answer.is_json and re.fullmatch(r"\s*[\w.:-]+\s*", answer.text):
+                    return "${{ text | trim }}", answer.text.strip(), True
+            return "${{ text | trim }}", None, False
+        for answer in self.answers.get(producer.number, ()):
+            matches = [
+                (path, value) for path, value in answer.values() if str(value) == text and not isinstance(value, bool)
+            ]
+            if matches:
+                best = min(
+                    matches,
+                    key=lambda pair: (
+                        not re.search(r"(?i)(id|uuid|uid|name|key|handle|ref|number)$", pair[0]),
+                        pair[0].count("[") + pair[0].count("."),
+                        len(pair[0]),
+                    ),
+                )
+                return best[0], best[1], True
+            for name, value in answer.headers.items():
+                if found := from_url(value, text, f"headers['{name.title()}']"):
+                    return found, text, True
+            for path, value in answer.values():
+                if isinstance(value, str) and "/" in value and re.fullmatch(r"\$(\.\w+)+", path):
+                    found = from_url(value, text, "body" + path[1:])
+                    if found is not None:
+                        return found, text, True
+            if not answer.is_json and answer.text.strip() == text:
+                return "${{ text | trim }}", text, True
+            before = re.search(rf"([A-Za-z#:= ]{{2,20}}){re.escape(text)}\b", answer.text)
+            if not answer.is_json and before is not None:
+                words = quoted(re.escape(before[1].lstrip()).replace("\\ ", " "))
+                return f"${{{{ text | regex('{words}([^\\\\s,;]+)') }}}}", text, True
+        return None
+
+    def _check_ids(self, call: Call, section: str) -> None:
+        """Ask about what looks like an id of this one job and is still in a request as it was pasted."""
+        own = {key for key, _ in keys_of(self.create)}
+        for key in _ids(call, own):
+            if (
+                key[0] == "text"
+                and key not in self.values.keys
+                and not any(key[1] == value for value in self.values.secrets)
+            ):
+                if any(key[1] in (value.expression for value in self.values.keys.values()) for _ in ()):
+                    continue
+                from yaml_connector.cli.new.curl.values import is_secret_name
+
+                named = next((name for name, tokens in call.query if tokens == (key[1],)), "")
+                if is_secret_name(named) or not is_own(key[1]):
+                    continue
+                self.sketch.ask(
+                    (section, "request") if "request" in self.sketch.spec.get(section, {}) else (section,),
+                    f"{key[1]} looks like the id of something of this one job: where does it come from?",
+                )
+
+    def _with_helpers(self, call: Call) -> tuple[list[Call], dict[int, dict[str, str]]]:
+        """Return a call with the reads before it whose answers it needs, and what of them is saved."""
+        links: dict[int, dict[str, str]] = {}
+        calls = [call]
+        for other in reversed(self.page.calls):
+            if other.number >= call.number or other.number <= self.create.number:
+                continue
+            if any(other.key == known.key for known in calls):
+                continue
+            for key, _ in from_answer(calls[0], other, self.answers):
+                if key in self.values.keys and not self.values.keys[key].expression.startswith("steps."):
+                    continue
+                found = self._extraction(other, key)
+                if found is None:
+                    continue
+                save = identifier(re.sub(r"\W+$", "", found[0]).rpartition(".")[2] if key[0] == "text" else key[1])
+                links.setdefault(other.number, {})[save] = found[0]
+                number = 0
+                self.values.keys[key] = Ref(f"steps.{step_name(other, number)}.saved.{save}", f"{save}-1")
+                if other not in calls:
+                    calls.insert(0, other)
+                    self.used.append(other)
+        return calls, links

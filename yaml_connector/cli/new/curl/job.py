@@ -1,0 +1,43 @@
+"""What is known of the job while its sketch is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yaml_connector.cli.new.curl.answers import Answer
+from yaml_connector.cli.new.curl.credentials import Credentials
+from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.roles import (
+    Answers,
+    Roles,
+)
+from yaml_connector.cli.new.curl.values import Values
+from yaml_connector.cli.new.phases import (
+    Phases,
+)
+from yaml_connector.cli.new.sketch import Sketch
+
+
+class Job:
+    """The commands and answers of a job, and the sketch that is made of them."""
+
+    def __init__(self, page: Page, roles: Roles, answers: Answers, file: str, name: str) -> None:
+        self.page = page
+        self.roles = roles
+        self.answers = answers
+        self.file = file
+        self.sketch = Sketch(name)
+        self.values = Values(self.sketch)
+        self.create = page.calls[roles.create]
+        numbers = [*roles.before, roles.create, roles.get, *roles.helper, roles.delete, roles.logs, roles.result]
+        self.used = [page.calls[number] for number in numbers if number is not None]
+        self.credentials = Credentials(self.values, self.used)
+        self.id_sample = "job-1"
+        self.saves: dict[str, str] = {}
+        self.phases: Phases | None = None
+        self.states: list[Answer] = []
+        self.hosts: list[str] = []
+        self.public: list[str] = []
+        self.id_value: Any = None
+        self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
+        self.log_lines = ["one", "two"]

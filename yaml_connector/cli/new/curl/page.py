@@ -1,0 +1,454 @@
+"""The requests of a page with curl commands: variables followed, bodies read, pipes behind them understood."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from yaml_connector.cli.new.curl.answers import member
+from yaml_connector.cli.new.curl.filters import path_of
+from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
+from yaml_connector.cli.new.curl.shell import commands_of
+from yaml_connector.cli.new.curl.tokens import (
+    Capture,
+    FilePart,
+    Leaf,
+    Named,
+    Tokens,
+    cookies_of,
+    decoded,
+    joined,
+    read_body,
+    split,
+    split_url,
+)
+from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
+
+_LARGEST_FILE = 2**20
+_DEEPEST = 20
+
+
+@dataclass
+class Call:
+    """A request: its parts as tokens, the body by kind (json, form, multipart, text, file), and what is known of it."""
+
+    number: int
+    line: int
+    about: str
+    method: str
+    origin: Tokens
+    path: Tokens
+    query: list[tuple[str, Tokens]]
+    headers: list[tuple[str, Tokens]]
+    cookies: list[tuple[str, Tokens]]
+    user: Tokens | None
+    body_kind: str | None
+    body: Any
+    source: CurlRequest
+    sigv4: str | None = None
+    hint: Capture | None = None
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> list[str]:
+        """Return the words of the path, in lower case."""
+        text = "".join(part if isinstance(part, str) else "/" for part in self.path)
+        return [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()) if word]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Return what two calls have in common that are the same request."""
+        action = [value for name, value in self.headers if name.lower() in ("x-amz-target", "action")]
+        return (
+            self.method,
+            self.origin,
+            self.path,
+            tuple(self.query),
+            tuple(action),
+            json.dumps(self.body, default=repr),
+        )
+
+    def places(self) -> Iterable[tuple[str, Tokens]]:
+        """Yield all texts of the request with the part where they are: path, query, header, cookie, user, body."""
+        yield "path", self.path
+        for _, tokens in self.query:
+            yield "query", tokens
+        for _, tokens in self.headers:
+            yield "header", tokens
+        for _, tokens in self.cookies:
+            yield "cookie", tokens
+        if self.user is not None:
+            yield "user", self.user
+        for value in leaves(self.body):
+            yield "body", value.tokens if isinstance(value, Leaf) else (str(value),)
+
+
+def leaves(value: Any) -> Iterable[Any]:
+    """Yield the scalars and texts of a body."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item)
+    elif value is not None and not isinstance(value, bool | FilePart):
+        yield value
+
+
+@dataclass
+class Page:
+    """The calls of a page, its variables, and what was not used of it, with lines."""
+
+    calls: list[Call] = field(default_factory=list)
+    variables: dict[str, Tokens] = field(default_factory=dict)
+    not_used: list[tuple[str, int]] = field(default_factory=list)
+
+
+def read_page(text: str, folder: Path) -> Page:
+    """Read a page; `folder` is where the files are that its commands name."""
+    return _Reader(folder).read(text)
+
+
+class _Reader:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.page = Page()
+        self.files: dict[str, Word] = {}
+        self.outputs: dict[str, Tokens] = {}  # of curl commands, by the file that they went to
+        self.depth = 0
+
+    def read(self, text: str) -> Page:
+        pipelines, skipped = commands_of(text)
+        self.page.not_used += [(f"could not be read as a command: {why}", line) for line, why in skipped]
+        for pipeline in pipelines:
+            self.run(tuple(pipeline))
+        return self.page
+
+    def run(self, pipeline: tuple[Command, ...]) -> Tokens:
+        """Follow a pipeline, and return its output: as far as it is known, the captures of an answer."""
+        output: Tokens = ()
+        if self.depth > _DEEPEST:
+            return output
+        self.depth += 1
+        for command in pipeline:
+            output = self.command(command, output)
+        self.depth -= 1
+        return output
+
+    def command(self, command: Command, given: Tokens) -> Tokens:
+        for name, word in command.assignments:
+            self.page.variables[name] = self.tokens(word)
+        if not command.words:
+            return given
+        inner = _inside(command)
+        if inner is not None:
+            for pipeline in inner:
+                given = self.run(tuple(pipeline))
+            return given
+        arguments = [self.tokens(word) if command.name != "curl" else () for word in command.words[1:]]
+        if command.name == "curl":
+            return self.curl(command, given)
+        if command.name == "cat" and len(command.words) == 2 and not given and command.stdin is None:
+            name = plain(command.words[1]) or ""
+            if name in self.outputs:
+                return self.outputs[name]
+            text = read_beside(self.folder, name) if name and "token" not in name and "secret" not in name else None
+            return (text,) if text is not None else (Named(_output_name(command)),)
+        if command.name in ("echo", "printf", "cat", "tee", "write-output"):
+            output = command_output(command, arguments, given)
+            if command.writes is not None:
+                self.files[command.writes] = command.stdin or ()
+                if command.stdin is None:
+                    self.files[command.writes] = tuple(_parts(output))
+            if command.stdin is not None:
+                return self.tokens(command.stdin)
+            return output
+        if command.name == "read" and command.stdin is not None:
+            name = plain(command.words[-1]) or ""
+            self.page.variables[name] = self.tokens(command.stdin)
+        return self.filtered(command, given)
+
+    def filtered(self, command: Command, given: Tokens) -> Tokens:
+        """Return the output of jq, grep and the like over an answer."""
+        source = next((part.capture for part in given if isinstance(part, Named) and part.capture), None)
+        texts = [plain(word) for word in command.words[1:]]
+        for text in texts:
+            if source is None and text in self.outputs:
+                source = next((part.capture for part in self.outputs[text] if isinstance(part, Named)), None)
+        if source is None:
+            return given or (Named(_output_name(command)),)
+        found = path_of(
+            command.name, [text for text in texts if text and not text.startswith("-")] or [""], source.path
+        )
+        if found is None:
+            return given
+        path, sure = found
+        call = self.page.calls[source.call]
+        capture = Capture(source.call, path, sure and source.sure)
+        if call.hint is None or call.hint.path is None:
+            call.hint = capture
+        return (Named("answer", None, capture),)
+
+    def curl(self, command: Command, given: Tokens) -> Tokens:
+        requests = requests_of(command)
+        if not requests:
+            self.page.not_used.append(("a curl command without a URL", command.line))
+        for request in requests:
+            call = self.call(request, given)
+            if call is not None:
+                self.page.calls.append(call)
+        if not self.page.calls:
+            return ()
+        output = (Named("answer", None, Capture(len(self.page.calls) - 1)),)
+        for file in (command.writes, *(plain(request.output) for request in requests if request.output)):
+            if file:
+                self.outputs[file] = output
+        return output
+
+    # --- values ---
+
+    def tokens(self, word: Word, seen: frozenset[str] = frozenset()) -> Tokens:
+        """Return the value of a word: text, and the variables that stay."""
+        found: list[str | Named] = []
+        for part in word:
+            if isinstance(part, Literal):
+                found.append(part.text)
+            elif isinstance(part, Substitution):
+                found += self.run(part.pipeline)
+            else:
+                found += self.variable(part, seen)
+        return joined(found)
+
+    def variable(self, part: Variable, seen: frozenset[str]) -> Tokens:
+        name, _, rest = part.name.partition(".")
+        value = self.page.variables.get(name)
+        if value is None and name.upper() in self.page.variables:
+            value = self.page.variables[name.upper()]
+        if value is None:
+            default = self.tokens(part.default, seen) if part.default is not None else ()
+            text = "".join(map(str, default)) if default and all(isinstance(item, str) for item in default) else None
+            return (Named(part.name, text),)
+        if len(value) == 1 and isinstance(value[0], Named) and value[0].capture is not None:
+            capture = value[0].capture
+            path = (capture.path or "$") + "".join(member(key) for key in rest.split(".")) if rest else capture.path
+            return (Named(name, None, Capture(capture.call, path, capture.sure)),)
+        if all(isinstance(item, str) for item in value):
+            return (Named(name, "".join(map(str, value))),)
+        if (
+            len(value) == 1
+            and isinstance(value[0], Named)
+            and value[0].value is None
+            and re.fullmatch(r"ARGS|ARG\d", value[0].name)
+        ):
+            return (Named(name),)  # NAME=$1
+        return value
+
+    # --- requests ---
+
+    def call(self, request: CurlRequest, given: Tokens) -> Call | None:
+        raw = self.tokens(request.url)
+        origin, path, query = split_url(raw)
+        if not path and not origin:
+            return None
+        headers = [(name, self.tokens(word)) for name, word in request.headers]
+        if request.bearer is not None:
+            headers.append(("Authorization", joined(["Bearer ", *self.tokens(request.bearer)])))
+        cookies: list[tuple[str, Tokens]] = []
+        for word in request.cookies:
+            cookies += cookies_of(self.tokens(word))
+        for name, value in list(headers):
+            if name.lower() == "cookie":
+                cookies += cookies_of(value)
+        call = Call(
+            number=len(self.page.calls),
+            line=request.line,
+            about=request.about,
+            method=request.verb,
+            origin=origin,
+            path=path,
+            query=query,
+            headers=[(name, value) for name, value in headers if name.lower() != "cookie"],
+            cookies=cookies,
+            user=self.tokens(request.user) if request.user is not None else None,
+            body_kind=None,
+            body=None,
+            source=request,
+            sigv4=plain(request.sigv4) if request.sigv4 is not None else None,
+        )
+        for word in request.queries:
+            call.query += self.pairs(self.tokens(word), encode=True)
+        self.body(call, request, given)
+        return call
+
+    def body(self, call: Call, request: CurlRequest, given: Tokens) -> None:
+        if request.form:
+            call.body_kind, call.body = (
+                "multipart",
+                [pair for item in request.form for pair in self.part(item.kind, item.word)],
+            )
+            return
+        if request.upload is not None:
+            name = plain(request.upload) or "file"
+            call.body_kind, call.body = "file", FilePart(name)
+            return
+        pieces: list[Tokens] = []
+        for item in request.data:
+            tokens = self.tokens(item.word)
+            first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
+            if item.kind == "data-urlencode":
+                encoded = self.pairs(tokens, encode=True)
+                if "get" in request.flags:
+                    call.query += encoded
+                else:
+                    pieces.append(joined([part for name, value in encoded for part in (name + "=", *quoted(value))]))
+                continue
+            if item.kind != "data-raw" and first.startswith("@"):
+                content = self.file(call, "".join(map(str, tokens))[1:] if len(tokens) == 1 else None, request, given)
+                if content is None:
+                    return
+                tokens = content if item.kind in ("data-binary", "json") else _without_lines(content)
+            if "get" in request.flags:
+                for pair in split(tokens, "&"):
+                    call.query += self.pairs(pair, encode=False)
+                continue
+            pieces.append(tokens)
+        if pieces:
+            glue = "" if any(item.kind == "json" for item in request.data) else "&"
+            whole: list[str | Named] = []
+            for piece in pieces:
+                whole += [glue, *piece] if whole else piece
+            call.body_kind, call.body = read_body(joined(whole), content_type(call))
+
+    def file(self, call: Call, name: str | None, request: CurlRequest, given: Tokens) -> Tokens | None:
+        """Return the content of a file that a body comes from; None if it is not there: it is an input then."""
+        if name == "-" or (name is not None and name.startswith("-")):
+            if request.stdin is not None:
+                start = plain(request.stdin)
+                if start is not None and start.startswith("@"):
+                    return self.file(call, start[1:], request, ())
+                return self.tokens(request.stdin)
+            if given:
+                return given
+            name = None
+        if name is not None and name in self.files:
+            return self.tokens(self.files[name])
+        if name is not None:
+            text = read_beside(self.folder, name)
+            if text is not None:
+                return (text,)
+        call.body_kind, call.body = "file", FilePart(name or "body")
+        call.missing.append(name or "the standard input")
+        return None
+
+    def part(self, kind: str, word: Word) -> list[tuple[str, Any]]:
+        """Return a part of a multipart form."""
+        tokens = self.tokens(word)
+        first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
+        name, equals, _ = first.partition("=")
+        if not equals:
+            return []
+        value = joined([first[len(name) + 1 :], *tokens[1:]])
+        start = value[0] if value and isinstance(value[0], str) else ""
+        if kind == "form-string" or not start.startswith(("@", "<")):
+            if kind != "form-string" and isinstance(start, str) and len(value) == 1:
+                text, _, rest = start.partition(";type=")
+                if rest:
+                    return [(name, {"content": text.strip('"'), "content_type": rest.split(";")[0]})]
+            return [(name, Leaf(value))]
+        pieces = "".join(part if isinstance(part, str) else f"${part.name}" for part in value)[1:].split(";")
+        options = dict(piece.partition("=")[::2] for piece in pieces[1:])
+        path = pieces[0].strip('"')
+        if start.startswith("<"):
+            content = read_beside(self.folder, path)
+            return [(name, Leaf((content,)) if content is not None else FilePart(path))]
+        filename = options.get("filename", "").strip('"') or path.replace("\\", "/").rsplit("/", 1)[-1]
+        return [(name, FilePart(path, filename, options.get("type")))]
+
+    def pairs(self, tokens: Tokens, *, encode: bool) -> list[tuple[str, Tokens]]:
+        """Return a `name=value` as a pair; what is not encoded yet stays as it is, what is, is decoded."""
+        first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
+        name, equals, value = first.partition("=")
+        if not equals:
+            return [(first, ("",))] if first and len(tokens) == 1 else [("", tokens)]
+        rest = joined([value, *tokens[1:]]) or ("",)
+        return [(name, rest if encode else decoded(rest))]
+
+
+def content_type(call: Call) -> str:
+    """Return the Content-Type that a command names; "" if it names none."""
+    return next(("".join(map(str, value)) for name, value in call.headers if name.lower() == "content-type"), "")
+
+
+def command_output(command: Command, arguments: list[Tokens], given: Tokens) -> Tokens:
+    """Return what echo, printf or cat write."""
+    if command.name in ("cat", "tee"):
+        return given
+    texts = [tokens for tokens in arguments if tokens not in (("-n",), ("-e",), ("%s",), ("%s\\n",))]
+    words: list[str | Named] = []
+    for tokens in texts:
+        words += [" ", *tokens] if words else tokens
+    return joined(words)
+
+
+def _inside(command: Command) -> list[list[Command]] | None:
+    """Return the commands that another one runs: `watch curl ...`, `trap 'curl ...' INT`, `bash -c '...'`."""
+    if command.name in ("curl", "echo", "printf", "alias", "grep", "which", "apt", "apt-get", "brew"):
+        return None
+    for number, word in enumerate(command.words):
+        text = plain(word)
+        if number and text in ("curl", "curl.exe"):
+            return [[replace(command, words=command.words[number:])]]
+        if (
+            number
+            and text
+            and re.search(r"\bcurl\s+\S", text)
+            and command.name in ("trap", "watch", "bash", "sh", "eval", "ssh", "zsh")
+        ):
+            return commands_of(text)[0]
+    return None
+
+
+def _output_name(command: Command) -> str:
+    """Return a name for what another program gives: `$(gcloud auth print-access-token)`, `$(cat token)`."""
+    words = [plain(word) or "" for word in command.words]
+    text = " ".join(words)
+    if re.search(r"(?i)token", text):
+        return "ACCESS_TOKEN"
+    last = re.sub(r"\W+", "_", words[-1].rpartition("/")[2]).strip("_").upper()
+    return (
+        last
+        if re.match(r"[A-Z]", last) and command.name in ("cat", "pass", "printenv")
+        else re.sub(r"\W", "_", command.name).upper() or "VALUE"
+    )
+
+
+def _parts(tokens: Tokens) -> Iterable[Literal | Variable]:
+    for part in tokens:
+        yield Literal(part) if isinstance(part, str) else Variable(part.name)
+
+
+def read_beside(folder: Path, name: str) -> str | None:
+    """Return the text of a file beside the commands; None if there is none, it is large, or it is not text."""
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+        content = path.read_bytes() if path.stat().st_size <= _LARGEST_FILE else b"\xff"
+        return content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError):
+        return None
+
+
+def quoted(tokens: Tokens) -> Tokens:
+    from urllib.parse import quote_plus
+
+    return tuple(quote_plus(part) if isinstance(part, str) else part for part in tokens)
+
+
+def _without_lines(tokens: Tokens) -> Tokens:
+    """Return the content of `-d @file`: curl leaves out its line ends. JSON means the same with them."""
+    return tokens

@@ -1,0 +1,272 @@
+"""The connection, and requests as the spec has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from yaml_connector.cli.new.curl.job import Job
+from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.roles import (
+    keys_of,
+)
+from yaml_connector.cli.new.curl.texts import (
+    TEST_HOST,
+    host_of,
+    quoted,
+    step_name,
+    without_user,
+)
+from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
+from yaml_connector.cli.new.curl.values import identifier
+from yaml_connector.cli.new.curl.words import Literal, Variable, plain
+from yaml_connector.cli.new.sketch import Ref, Text, as_sample
+
+
+class Requests(Job):
+    """Makes the connection and the requests."""
+
+    def _connection(self) -> None:
+        connection = self.sketch.spec["connection"]
+        connection["base_url"] = self._base_url(self.create.origin)
+        if self.credentials.auth is not None:
+            connection["auth"] = self.credentials.auth
+        for question in self.credentials.questions:
+            self.sketch.ask(("connection", "auth"), question)
+        if self.credentials.extra:
+            connection["headers"] = dict(self.credentials.extra)
+        if any("insecure" in call.source.flags for call in self.page.calls):
+            connection["tls"] = {"verify": False}
+            text = (
+                "the commands use -k: TLS certificates are not checked, so that others can read and change what is sent"
+            )
+            self.sketch.remark(("connection", "tls"), f"Warning: {text}. Better: ca_file.")
+            self.sketch.warnings.append(text)
+        for option, field in (("cacert", "ca_file"), ("cert", "cert_file"), ("key", "key_file")):
+            for call in self.used:
+                if option in call.source.options:
+                    connection.setdefault("tls", {})[field] = self._file_name(call, option, field)
+                    break
+        for call in self.used:
+            if "pass" in call.source.options:
+                self.sketch.ask(
+                    ("connection", "tls"), "the key has a password, which a spec cannot give: use a key without one"
+                )
+            if "proxy" in call.source.options:
+                proxy = plain(call.source.options["proxy"])
+                if proxy and "@" not in proxy:
+                    connection["proxy"] = proxy if "://" in proxy else f"http://{proxy}"
+                else:
+                    self.sketch.ask(("connection", "base_url"), "the commands use a proxy: set connection.proxy")
+
+    def _file_name(self, call: Call, option: str, field: str) -> str:
+
+        parts = []
+        for part in call.source.options[option]:
+            if isinstance(part, Literal):
+                parts.append(part.text)
+            elif isinstance(part, Variable):
+                known = self.page.variables.get(part.name)
+                text = known[0] if known and len(known) == 1 and isinstance(known[0], str) else None
+                parts.append(text if text is not None else f"${{{{ env.{part.name} }}}}")
+        text = "".join(parts)
+        if option == "cert" and re.search(r"[^\\/:]:[^\\/]+$", text):
+            text = text.rpartition(":")[0]
+            self.sketch.ask(
+                ("connection", "tls"), "the certificate has a password, which a spec cannot give: use a key without one"
+            )
+        if "$" in text.replace("${{", ""):
+            self.sketch.ask(("connection", "tls"), f"where is {field}?")
+        if option == "cert" and "key" not in call.source.options:
+            self.sketch.spec["connection"].setdefault("tls", {})["key_file"] = text
+        return text
+
+    def _base_url(self, origin: Tokens) -> Text:
+        """Return the base URL: a variable of the connector's environment, with the host of the commands as default."""
+        tokens = without_user(origin)
+        named = [part for part in tokens if isinstance(part, Named)]
+        if not named:
+            text = "".join(map(str, tokens))
+            url = text if "://" in text else f"http://{text}"
+            variable = re.sub(r"\W", "_", f"{self.sketch.name}_URL").upper()
+            self.sketch.fixture("env", variable, TEST_HOST)
+            return Text.of(Ref(f"env.{variable} | default('{quoted(url.rstrip('/'))}')", TEST_HOST))
+        parts: list[str | Ref] = []
+        whole = len(tokens) == 1
+        if isinstance(tokens[0], str) and "://" not in tokens[0]:
+            parts.append("http://")
+        if (
+            isinstance(tokens[0], Named)
+            and not whole
+            and (tokens[0].value or "http").find("://") < 0
+            and not re.match(r"(?i).*(url|base|endpoint|host|api)", tokens[0].name)
+        ):
+            parts.append("https://")
+        for part in tokens:
+            if isinstance(part, str):
+                parts.append(part)
+                continue
+            variable = re.sub(r"\W", "_", part.name)
+            value = part.value
+            if value is not None and variable.upper() in (
+                "HOST",
+                "HOSTNAME",
+                "URL",
+                "API",
+                "BASE",
+                "BASE_URL",
+                "SERVER",
+                "NAME",
+            ):
+                variable = f"{self.sketch.name}_{variable}".upper()
+            if part.capture is not None:
+                self.sketch.ask(("connection", "base_url"), f"{part.name} comes from an answer: which host is it?")
+            whole_url = part is tokens[0] and (value is None or "://" in value or whole)
+            if whole and value is not None and "://" not in value:
+                value = f"http://{value}"
+            sample = TEST_HOST if whole_url else "api.test" if value is None or "." in value else value
+            default = (
+                f" | default('{quoted(value.rstrip('/') if part is tokens[-1] else value)}')"
+                if value is not None
+                else ""
+            )
+            self.sketch.fixture("env", variable, sample)
+            parts.append(Ref(f"env.{variable}{default}", sample))
+        return Text.of(*parts)
+
+    def _request(self, call: Call) -> Any:
+        """Return the request of a call; the short form if it has only a method and a path."""
+        request: dict[str, Any] = {"method": call.method if call.method != "HEAD" else "GET"}
+        path = self.values.text(call.path, path=True) if call.path else Text.of("/")
+        if self._is_base(call):
+            request["path"] = path
+        else:
+            request["url"] = self._other_url(call, path)
+        query: dict[str, Any] = {}
+        for name, tokens in call.query:
+            if name in self.credentials.query:
+                continue
+            value: Any = self._query(tokens, name)
+            if name in query:
+                value = [*(query[name] if isinstance(query[name], list) else [query[name]]), value]
+            query[name] = value
+        request |= {"query": query} if query else {}
+        headers = {
+            name: value
+            for name, value in self.values.headers(call).items()
+            if name.lower() not in self.credentials.headers
+        }
+        request |= {"headers": headers} if headers else {}
+        request |= self.values.body(call)
+        if call.missing:
+            for file in call.missing:
+                self.sketch.ask(
+                    (self._section_of(call), "request"),
+                    f"{file} is not there: the task gives its content as the input `file`; or write the body here",
+                )
+        if len(request) == 2 and "path" in request:
+            return Text.of(f"{request['method']} ", path)
+        return request
+
+    def _section_of(self, call: Call) -> str:
+        names = self.roles.of(self.page)
+        return {"before": "create", "login": "connection", "helper": "get", None: "create"}.get(
+            names[call.number]
+        ) or str(names[call.number])
+
+    def _query(self, tokens: Tokens, name: str) -> Text:
+        found = self.values.differing.get(("query", name))
+        return Text.of(found) if found is not None else self.values.text(tokens, name=name)
+
+    def _is_base(self, call: Call) -> bool:
+        return without_user(call.origin) == without_user(self.create.origin) or host_of(call.origin) == host_of(
+            self.create.origin
+        )
+
+    def _other_url(self, call: Call, path: Text) -> Text:
+        parts: list[str | Ref | Text] = []
+        for part in without_user(call.origin):
+            if isinstance(part, str):
+                parts.append(part)
+            else:
+                section = self.sketch.spec["config"]
+                name = identifier(part.name)
+                section.setdefault(name, {"type": "str", "default": part.value or "https://api.example.com"})
+                if part.value is None:
+                    self.sketch.ask(("config", name), f"{part.name} is the host of another call: which one?")
+                parts.append(Ref(f"config.{name}", section[name]["default"]))
+        whole = Text.of(*parts)
+        if "://" not in str(as_sample(whole)):
+            whole = Text.of("http://", whole)
+        host = re.sub(r"^https?://", "", str(as_sample(whole))).split("/")[0].rpartition("@")[2]
+        sends = bool(call.cookies or call.user) or any(
+            name.lower() in self.credentials.headers for name, _ in call.headers
+        )
+        (self.hosts if sends else self.public).append(host)
+        return Text.of(whole, path)
+
+    def _steps(self, calls: Sequence[Call], section: str, links: dict[int, dict[str, str]]) -> dict[str, Any]:
+        """Return a section of one request, or of several steps; `links` are the saves of a call by name."""
+        if len(calls) == 1:
+            return {"request": self._request(calls[0])}
+        steps = []
+        for number, call in enumerate(calls):
+            last = number == len(calls) - 1
+            step: dict[str, Any] = {"name": step_name(call, number)}
+            wanted = [
+                ref.expression
+                for key, ref in self.values.keys.items()
+                if ref.expression.startswith("steps.") and any(found == key for found, _ in keys_of(call))
+            ]
+            if last and section in ("get", "delete", "logs") and wanted:
+                step["if"] = " and ".join(dict.fromkeys(wanted))
+            step["request"] = self._request(call)
+            if links.get(call.number):
+                step["save"] = dict(links[call.number])
+            steps.append(step)
+        return {"steps": steps}
+
+    def _differing(self) -> None:
+        """Make inputs of values that differ between commands that are the same but for them."""
+        names = self.roles.of(self.page)
+        place = (self.create.method, self.create.origin, self.create.path, self.create.body_kind)
+        same = [
+            call
+            for call in self.page.calls
+            if call is not self.create
+            and names[call.number] is None
+            and (call.method, call.origin, call.path, call.body_kind) == place
+        ]
+        if not same:
+            return
+
+        def add(path: tuple[Any, ...], name: str, value: Any) -> None:
+            field = identifier(name)
+            while field in self.sketch.spec["inputs"]:
+                field += "_2"
+            kind = {str: "str", bool: "bool", int: "int", float: "float"}.get(type(value), "any")
+            self.sketch.spec["inputs"][field] = kind
+            self.sketch.fixture("inputs", field, value)
+            self.values.differing[path] = Ref(f"inputs.{field}", value)
+
+        def compare(mine: Any, others: list[Any], path: tuple[Any, ...], name: str) -> None:
+            if all(item == mine for item in others):
+                return
+            if isinstance(mine, dict) and all(isinstance(item, dict) and item.keys() == mine.keys() for item in others):
+                for key in mine:
+                    compare(mine[key], [item[key] for item in others], (*path, key), str(key))
+            elif isinstance(mine, list) and all(isinstance(item, list) and len(item) == len(mine) for item in others):
+                for number, item in enumerate(mine):
+                    compare(item, [other[number] for other in others], (*path, number), name)
+            elif isinstance(mine, Leaf) and any(isinstance(part, Named) for part in mine.tokens):
+                return
+            else:
+                add(path, name, mine)
+
+        if self.create.body_kind == "json":
+            compare(self.create.body, [call.body for call in same], (), "body")
+        for name, tokens in self.create.query:
+            others = [tokens_of for call in same for known, tokens_of in call.query if known == name]
+            if any(other != tokens for other in others) and all(isinstance(part, str) for part in tokens):
+                add(("query", name), name, "".join(map(str, tokens)))

@@ -1,0 +1,413 @@
+"""Tells the commands apart: which submits the job, reads its state, cancels it, reads its log or result, logs in.
+
+Method, path, order, comments, variables and answers count. What identifies the job is found on the way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from yaml_connector.cli.new.curl.answers import Answer
+from yaml_connector.cli.new.curl.page import Call, Page, leaves
+from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
+from yaml_connector.cli.new.words import phase_of, word_set
+
+Answers = Mapping[int, Sequence[Answer]]
+Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
+
+CANCEL = word_set("""cancel cancels cancelled canceled cancellation stop terminate abort kill halt interrupt revoke""")
+LOGS = word_set("""log logs logging stdout stderr console events event trace traces tail""")
+RESULT = word_set(
+    """result results output outputs artifact artifacts download content report text transcript transcription metrics
+    files"""
+)
+STATUS = word_set("""status state poll progress check describe info getstatus""")
+_SUBMIT = word_set(
+    """submit create run runs start launch trigger execute jobs job batches dispatch enqueue invoke new"""
+)
+_READ = word_set("""get describe status query poll check info list show read state""")
+_NOT_CREATE = word_set("""search token login upload uploads files file assets session validate ping""")
+_LOGIN = word_set("""login signin auth authenticate oauth oauth2 token tokens session sessions logon authorize""")
+_VERBS = CANCEL | LOGS | RESULT | STATUS | _SUBMIT
+_ID_NAME = re.compile(
+    r"(^|[_.-]|[a-z](?=I))(id|ids|uuid|uid|guid|key|name|handle|ref|urn|arn)$|^(job|run|task|batch|build)$", re.I
+)
+_ID_LIKE = re.compile(
+    r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
+)
+_VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
+
+
+@dataclass
+class Roles:
+    """The numbers of the calls in their roles, and what identifies the job in each later call."""
+
+    create: int
+    login: int | None = None
+    before: list[int] = field(default_factory=list)  # calls whose answers the create needs
+    get: int | None = None
+    delete: int | None = None
+    logs: int | None = None
+    result: int | None = None
+    helper: list[int] = field(default_factory=list)  # reads between create and another call
+    job_key: Key | None = None
+
+    def of(self, page: Page) -> list[str | None]:
+        """Return the role of every call; repeated calls have the role of the first."""
+        names = {
+            self.create: "create",
+            self.get: "get",
+            self.delete: "delete",
+            self.logs: "logs",
+            self.result: "result",
+        }
+        names |= {self.login: "login"} | dict.fromkeys(self.before, "before") | dict.fromkeys(self.helper, "helper")
+        keys = {page.calls[number].key: role for number, role in names.items() if number is not None}
+        found: list[str | None] = []
+        for call in page.calls:
+            role = names.get(call.number) or keys.get(call.key)
+            found.append(role)
+        return found
+
+
+def segments(tokens: Tokens) -> list[Tokens]:
+    """Return the segments of a path; a `:verb` at the end of one is a segment, too."""
+    found: list[list[str | Named]] = [[]]
+    for part in tokens:
+        if isinstance(part, Named):
+            found[-1].append(part)
+            continue
+        first, *rest = re.split(r"/|:(?=[A-Za-z]+(?:/|$))", part)
+        found[-1].append(unquote(first))
+        found += [[unquote(piece)] for piece in rest]
+    return [tuple(item for item in piece if item != "") for piece in found]
+
+
+def keys_of(call: Call) -> Iterator[tuple[Key, str]]:
+    """Yield what may identify something in a call, with the part where it is."""
+    for number, segment in enumerate(segments(call.path)):
+        for part in segment:
+            if isinstance(part, Named):
+                yield ("name", part.name), "path"
+        if len(segment) == 1 and isinstance(segment[0], str) and number:
+            yield ("text", segment[0]), "path"
+    for name, tokens in call.query:
+        yield from _keys(tokens, "query" if _ID_NAME.search(name) else "other")
+    for name, value in _named_leaves(call.body):
+        tokens = value.tokens if isinstance(value, Leaf) else (str(value),)
+        yield from _keys(tokens, "body" if _ID_NAME.search(name) else "other")
+
+
+def _keys(tokens: Tokens, where: str) -> Iterator[tuple[Key, str]]:
+    for part in tokens:
+        if isinstance(part, Named):
+            yield ("name", part.name), "path" if where == "other" else where
+    if len(tokens) == 1 and isinstance(tokens[0], str):
+        yield ("text", tokens[0]), where
+
+
+def _named_leaves(body: object, name: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(body, dict):
+        for key, item in body.items():
+            yield from _named_leaves(item, str(key))
+    elif isinstance(body, list):
+        for item in body:
+            if isinstance(item, tuple) and len(item) == 2:
+                yield from _named_leaves(item[1], str(item[0]))
+            else:
+                yield from _named_leaves(item, name.removesuffix("s"))
+    elif body is not None and not isinstance(body, bool):
+        yield name, body
+
+
+def last_words(call: Call) -> set[str]:
+    """Return the words of the last segment of a path that is not an id, and of an action in query or headers."""
+    found: set[str] = set()
+    for segment in reversed(segments(call.path)):
+        text = "".join(part for part in segment if isinstance(part, str))
+        if not text or any(isinstance(part, Named) for part in segment) or text.lower() in ("json", "api", "xml"):
+            continue
+        if (
+            _ID_LIKE.fullmatch(text)
+            and not re.fullmatch(r"[a-z_-]+", text, re.IGNORECASE)
+            and not _words(text) & _VERBS
+        ):
+            continue
+        found = _words(text)
+        break
+    for name, tokens in [*call.query, *call.headers]:
+        if name.lower() in ("action", "x-amz-target", "cmd", "command", "op", "operation", "method"):
+            found |= _words("".join(part for part in tokens if isinstance(part, str)).rpartition(".")[2])
+    return found
+
+
+def _words(text: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower())) - {""}
+
+
+def cancels(call: Call) -> bool:
+    """Return whether a call cancels: by its method, its path, or a word in its body."""
+    if call.method == "DELETE":
+        return True
+    if last_words(call) & CANCEL:
+        return True
+    if call.method not in ("PUT", "PATCH", "POST"):
+        return False
+    words = [str(value).lower() for value in leaves(call.body) if isinstance(value, str)]
+    cancelled = any(phase_of(word) == "ABORTED" or word in CANCEL for word in words)
+    query = re.search(r"(?i)mutation[^{]*\{?\s*\w*(cancel|abort|stop|terminate)", " ".join(words))
+    return (cancelled and len(words) <= 4) or bool(query)
+
+
+def _asks(call: Call) -> bool:
+    """Return whether a call only reads: a GET, or a POST whose name says so."""
+    if call.method in ("GET", "HEAD"):
+        return True
+    words = last_words(call)
+    text = " ".join(str(value) for value in leaves(call.body) if isinstance(value, str))
+    is_query = re.match(r"\s*(query\b|\{)", text) is not None and "query" in str(call.body)
+    return (
+        call.method == "POST"
+        and (bool(words & _READ) or is_query)
+        and not words & (CANCEL | _SUBMIT - {"jobs", "job", "runs"})
+    )
+
+
+def in_login(page: Page, answers: Answers) -> int | None:
+    """Return the call that logs in: its answer gives what later calls send as credentials."""
+    for call in page.calls:
+        later = page.calls[call.number + 1 :]
+        given = {
+            str(value) for item in answers.get(call.number, ()) for _, value in item.values() if len(str(value)) > 7
+        }
+        cookies = [item.headers.get("set-cookie", "") for item in answers.get(call.number, ())]
+        for other in later:
+            for where, tokens in other.places():
+                if where not in ("header", "cookie", "user"):
+                    continue
+                for part in tokens:
+                    if isinstance(part, Named):
+                        if part.capture is not None and part.capture.call == call.number:
+                            return call.number
+                    elif any(value in part for value in given) or any(part and f"={part}" in text for text in cookies):
+                        return call.number
+        if (
+            call.method == "POST"
+            and last_words(call) & _LOGIN
+            and later
+            and any(other.method in ("POST", "PUT", "PATCH") and not cancels(other) for other in later)
+        ):
+            return call.number
+    return None
+
+
+def _sends(call: Call, key: Key) -> bool:
+    return any(found == key for found, _ in keys_of(call))
+
+
+def roles_of(page: Page, answers: Answers) -> Roles | None:
+    """Return the roles of the calls; None if none of them submits a job."""
+    login = in_login(page, answers)
+    rest = [call for call in page.calls if call.number != login]
+    candidates = [
+        call for call in rest if call.method in ("POST", "PUT", "PATCH") and not cancels(call) and call.method != "GET"
+    ]
+    if not candidates:
+        candidates = [
+            call
+            for call in rest
+            if call.method == "GET" and last_words(call) & (_SUBMIT - {"jobs", "job", "runs", "run"} | {"build"})
+        ][:1]
+    if not candidates:
+        return None
+    scores = {call.number: _create_score(call, rest, answers) for call in candidates}
+    best = max(scores.values())
+    create = next(call for call in candidates if scores[call.number] == best)
+    roles = Roles(create.number, login)
+    later = [call for call in rest if call.number > create.number]
+    roles.job_key = _job_key(create, later, answers)
+    roles.before = _before(create, rest, answers)
+    _later_roles(roles, page, later, answers)
+    return roles
+
+
+def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[Key, str]]:
+    """Yield what of a call comes from the answer of another: a variable, or a value that the answer has, and that was
+    not in the other's request."""
+    given = {str(value) for item in answers.get(producer.number, ()) for _, value in item.values() if is_token(value)}
+    urls = [text for text in given if "/" in text]
+    urls += [
+        text for item in answers.get(producer.number, ()) for name, text in item.headers.items() if name != "set-cookie"
+    ]
+    texts = [item.text for item in answers.get(producer.number, ()) if not item.is_json and len(item.text) < 500]
+    named = {
+        part.name
+        for _, tokens in call.places()
+        for part in tokens
+        if isinstance(part, Named) and part.capture is not None and part.capture.call == producer.number
+    }
+    own = {key for key, _ in keys_of(producer)}
+    for key, where in keys_of(call):
+        kind, text = key
+        if kind == "name":
+            if text in named:
+                yield key, where
+        elif key not in own and is_token(text):
+            in_url = where != "other" and _is_id_like(text) and any(_ends_with(url, text) for url in urls)
+            if (
+                text in given
+                or in_url
+                or any(re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", body) for body in texts)
+            ):
+                yield key, where
+
+
+def _is_id_like(text: str) -> bool:
+    return bool(_ID_LIKE.fullmatch(text) and not _VERSION.fullmatch(text) and not re.fullmatch(r"[a-z_-]+", text, re.I))
+
+
+def is_token(value: object) -> bool:
+    """Return whether a value may identify something."""
+    text = str(value)
+    if isinstance(value, bool | float) or not text or len(text) > 300 or " " in text:
+        return False
+    return len(text) > 3 or (text.isdigit() and len(text) > 1) or (isinstance(value, int) and value > 1)
+
+
+def _ends_with(text: str, value: str) -> bool:
+    return re.search(rf"[/=:]{re.escape(value)}(?:[/?&;]|$)", text) is not None
+
+
+def _create_score(call: Call, rest: Sequence[Call], answers: Answers) -> float:
+    later = [other for other in rest if other.number > call.number]
+    reads = [other for other in later if _asks(other) and any(True for _ in from_answer(other, call, answers))]
+    others = [other for other in later if other not in reads and any(True for _ in from_answer(other, call, answers))]
+    score = 6.0 * bool(reads) + 2.0 * bool([other for other in others if cancels(other)])
+    if not reads and others and not all(cancels(other) for other in others):
+        score -= 4  # what it gives is used to submit something else
+    own = {key for key, _ in keys_of(call)}
+    if not reads:
+        score += 2.0 * any(_ids(other, own) for other in later if _asks(other))
+        score += any(_asks(other) for other in later)
+    words = last_words(call)
+    score += bool(words & _SUBMIT) - 2 * bool(words & _NOT_CREATE) - 2 * (_asks(call) and call.method != "GET")
+    return score
+
+
+def _ids(call: Call, known: set[Key]) -> list[Key]:
+    """Return what in a call looks like an id and is not known."""
+    found = []
+    for key, where in keys_of(call):
+        kind, text = key
+        if key in known or where == "other":
+            continue
+        if kind == "name" or (where == "path" and _is_id_like(text)) or (where in ("query", "body") and len(text) > 1):
+            found.append(key)
+    return found
+
+
+def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | None:
+    """Return what identifies the job later: what comes from the create's answer, else what looks like an id."""
+    counted: Counter[Key] = Counter()
+    order: dict[Key, int] = {}
+    for call in later:
+        weight = 3 if _asks(call) else 1
+        for key, where in dict.fromkeys(from_answer(call, create, answers)):
+            counted[key] += weight * (2 if where == "path" else 1)
+            order.setdefault(key, len(order))
+    if counted:
+        return max(counted, key=lambda key: (counted[key], -order[key]))
+    own = {key for key, _ in keys_of(create)}
+    for call in later:
+        weight = 3 if _asks(call) else 2 if cancels(call) else 1
+        for key in dict.fromkeys(_ids(call, own)):
+            counted[key] += weight + (2 if key[0] == "name" and _ID_NAME.search(key[1]) else 0)
+            order.setdefault(key, len(order))
+    if not counted:
+        base = [segment for segment in segments(create.path) if segment]
+        for call in later:
+            here = [segment for segment in segments(call.path) if segment]
+            if len(here) > len(base) and here[: len(base)] == base and len(here[len(base)]) == 1:
+                part = here[len(base)][0]
+                if isinstance(part, str) and part.lower() not in CANCEL | LOGS | RESULT | STATUS:
+                    return ("text", part)
+        return None
+    return max(counted, key=lambda key: (counted[key], -order[key]))
+
+
+def _before(create: Call, rest: Sequence[Call], answers: Answers) -> list[int]:
+    """Return the calls whose answers the create needs, and those that these need."""
+    found: list[int] = []
+    wanted = [create]
+    while wanted:
+        call = wanted.pop()
+        for other in rest:
+            if other.number < create.number and other.number not in found and other.number < call.number:
+                is_needed = any(True for _ in from_answer(call, other, answers))
+                found += [other.number] if is_needed else []
+                wanted += [other] if is_needed else []
+    return sorted(found)
+
+
+def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answers) -> None:
+    repeated = Counter(call.key for call in page.calls)
+    firsts = [call for call in later if next(other for other in later if other.key == call.key) is call]
+    reads = [call for call in firsts if _asks(call) and not cancels(call)]
+    linked = [call for call in reads if _is_linked(call, roles, page, answers)]
+    scores = {call.number: _get_score(call, repeated[call.key], answers) for call in linked}
+    if scores and max(scores.values()) > -4:
+        best = max(scores.values())
+        roles.get = next(call.number for call in linked if scores[call.number] == best)
+    rest = [call for call in reads if call.number != roles.get]
+    for call in rest:
+        if not _is_linked(call, roles, page, answers) and not _needs_read(call, roles, page, answers):
+            continue
+        words, about = last_words(call), call.about.lower()
+        if roles.logs is None and (words & LOGS or ("log" in about and not words & RESULT)):
+            roles.logs = call.number
+        elif roles.result is None and (
+            words & RESULT or re.search(r"result|output|download|fetch|artifact", about) or (
+                roles.get is not None and last_words(page.calls[roles.get]) & STATUS and call.number > roles.get
+            )
+        ):  # fmt: skip
+            roles.result = call.number
+    stops = [call for call in firsts if cancels(call)]
+    named = [call for call in stops if call.method != "DELETE" or last_words(call) & CANCEL]
+    stops = [
+        call
+        for call in named or stops
+        if _is_linked(call, roles, page, answers) or _needs_read(call, roles, page, answers)
+    ] or [call for call in named or stops if _ids(call, {key for key, _ in keys_of(page.calls[roles.create])})]
+    if stops:
+        roles.delete = stops[0].number
+
+
+def _is_linked(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
+    """Return whether a call is about the job."""
+    if roles.job_key is not None and _sends(call, roles.job_key):
+        return True
+    return any(True for _ in from_answer(call, page.calls[roles.create], answers))
+
+
+def _needs_read(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
+    """Return whether a call needs a value that the status answer gives."""
+    return roles.get is not None and any(True for _ in from_answer(call, page.calls[roles.get], answers))
+
+
+def _get_score(call: Call, times: int, answers: Answers) -> float:
+    words = last_words(call)
+    given = answers.get(call.number, ())
+    score = 2.0 * (times > 1) + 3.0 * bool(words & STATUS) - 3.0 * bool(words & LOGS) - 2.0 * bool(words & RESULT)
+    if call.hint is not None and call.hint.path and re.search(r"(?i)stat(us|e)|phase|done", call.hint.path):
+        score += 3
+    if any(re.search(r"(?i)(status|state|phase|done)$", path) for item in given for path, _ in item.values()):
+        score += 2
+    if given and not any(item.is_json for item in given):
+        score -= 3
+    if re.search(r"(?i)status|state|poll|how far|progress|until", call.about):
+        score += 1
+    return score + 0.5 * (not words)

@@ -1,0 +1,147 @@
+"""Reads a statement as PowerShell or cmd do."""
+
+from __future__ import annotations
+
+import re
+
+from yaml_connector.cli.new.curl.bash import NAME, Shell, ShellError
+from yaml_connector.cli.new.curl.words import Command, Literal, Part, Substitution, Variable, Word, flat, joined_word
+
+
+class PowerShell(Shell):
+    escape = "`"
+
+    def _single(self, parts: list[Part]) -> None:
+        found = self.take(r"((?:[^']|'')*)'")
+        if found is None:
+            raise ShellError("the quote ' is not closed")
+        parts.append(Literal(found[1].replace("''", "'").replace('\\"', '"')))
+
+    def _piece(self, parts: list[Part]) -> None:
+        if found := self.take(r"@(['\"])[ \t]*\n(.*?)\n\1@|@(['\"])(?!)"):
+            text = found[2]
+            parts += (Literal(text),) if found[1] == "'" else self.inside_quotes(text)
+            return
+        super()._piece(parts)
+
+    def _double(self, parts: list[Part], *, end: str) -> None:
+        while True:
+            if not self.char:
+                if end:
+                    raise ShellError('the quote " is not closed')
+                return
+            if found := self.take(r'\\?`"|\\"|""(?!$)' if end else r'`"'):
+                parts.append(Literal('"'))
+            elif end and self.char == end:
+                self.position += 1
+                return
+            elif found := self.take(r"`(.)"):
+                parts.append(Literal({"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1])))
+            elif not self._expansion(parts, quoted=True):
+                parts.append(Literal(self.char))
+                self.position += 1
+
+    def _expansion(self, parts: list[Part], *, quoted: bool = False) -> bool:
+        if found := self.take(rf"\$(?:\{{env:({NAME})\}}|(?:env|global|script):({NAME}))"):
+            parts.append(Variable(found[1] or found[2]))
+            return True
+        if found := self.take(rf"\$\(\$({NAME})(?:\.{NAME})*\)"):
+            parts.append(Variable(found[1]))
+            return True
+        return super()._expansion(parts, quoted=quoted)
+
+    def _command(self, end: str) -> Command:
+        if found := self.take(rf"\$(?:env:)?({NAME})[ \t]*=[ \t]*"):
+            if self.char in "'\"@":
+                return Command((), ((found[1], self._word()),), line=self.line)
+            line = self.line
+            inner = self.statement(end) if self.char != "(" else [list(self._parenthesis())]
+            return Command((), ((found[1], (Substitution(flat(inner)),)),), line=line)
+        return super()._command(end)
+
+    def _parenthesis(self) -> tuple[Command, ...]:
+        self.position += 1
+        commands = self._nested()
+        found = self.take(rf"((?:\.{NAME})+)")
+        return (*commands, Command(((Literal("member"),), (Literal(found[1]),)))) if found else commands
+
+
+class Cmd(Shell):
+    """Windows' cmd, with the rules by which programs split their command line: `^` escapes outside of quotes, and `\\"`
+    is a quote inside them."""
+
+    escape = "^"
+
+    def _command(self, end: str) -> Command:
+        line = self.line
+        if found := self.take(r'[sS][eE][tT]\s+("?)(\w+)=([^\n]*)'):
+            value = found[3].rstrip()
+            value = value.removesuffix('"') if found[1] else value
+            return Command((), ((found[2], _percent(value)),), line=line)
+        words: list[Word] = []
+        while True:
+            self.take(r"(?:[ \t]|\^[ \t]*\n)+")
+            if not self.char or self.char in "\n|&" or (end and self.char == end):
+                break
+            if self.take(r"\d?>>?[ \t]*\S+"):
+                continue
+            words.append(self._cmd_word())
+        return Command(tuple(words), line=line)
+
+    def _cmd_word(self) -> Word:
+        text = ""
+        quoted = shielded = False  # as the program sees it; as cmd sees it
+        if self.char == "'":
+            found = self.take(r"'([^'\n]*)'(?=\s|\^|$)")
+            if found:
+                return _percent(found[1])
+        while self.char:
+            char = self.char
+            if char == "^" and not shielded:
+                if found := self.take(r"\^[ \t]*\n"):
+                    if self.char == "\n":
+                        text += "\n"
+                        self.position += 1
+                    elif not quoted:
+                        self.take(r"[ \t]*")
+                        break
+                    continue
+                self.position += 1
+                char = self.char
+                escaped = True
+            else:
+                escaped = False
+            if char == "\n" or (not quoted and char in " \t" and not escaped):
+                if quoted and char == "\n":
+                    text += char
+                    self.position += 1
+                    continue
+                break
+            if not quoted and not escaped and char in "|&":
+                break
+            if char == "\\" and (found := self.take(r'\\(\^?)"')):
+                text += '"'
+                shielded ^= not found[1] and not escaped
+                continue
+            self.position += 1
+            if char == '"':
+                shielded ^= not escaped
+                if quoted and (found := self.take(r'\^?"')):
+                    text += '"'
+                    shielded ^= not found[0].startswith("^")
+                else:
+                    quoted = not quoted
+                continue
+            text += char
+        if quoted:
+            raise ShellError('the quote " is not closed')
+        return _percent(text)
+
+
+def _percent(text: str) -> Word:
+    parts: list[Part] = []
+    end = 0
+    for found in re.finditer(r"%([A-Za-z_]\w*)%|!([A-Za-z_]\w*)!", text):
+        parts += (Literal(text[end : found.start()]), Variable(found[1] or found[2]))
+        end = found.end()
+    return joined_word([*parts, Literal(text[end:])])

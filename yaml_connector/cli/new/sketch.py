@@ -1,0 +1,170 @@
+"""What is known of an API: a spec as data, with samples of its values, questions about it, and calls for its test.
+
+Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector._expressions.json_text import as_text
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A template expression, and the value that it has in the contract test."""
+
+    expression: str
+    sample: Any = "sample"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text with templates in it. A single template without text around it keeps its type."""
+
+    parts: tuple[str | Ref, ...]
+
+    @classmethod
+    def of(cls, *parts: str | Ref | Text) -> Text:
+        """Return the text that these make together."""
+        flat: list[str | Ref] = []
+        for part in parts:
+            for piece in part.parts if isinstance(part, Text) else (part,):
+                if isinstance(piece, str) and flat and isinstance(flat[-1], str):
+                    flat[-1] += piece
+                elif piece != "":
+                    flat.append(piece)
+        return cls(tuple(flat))
+
+    @property
+    def refs(self) -> Iterator[Ref]:
+        """Yield the templates."""
+        return (part for part in self.parts if isinstance(part, Ref))
+
+    @property
+    def literal(self) -> str | None:
+        """Return the text if no template is in it."""
+        return None if any(self.refs) else "".join(map(str, self.parts))
+
+
+def text_of(value: str | Ref | Text) -> Text:
+    """Return any text as a Text."""
+    return value if isinstance(value, Text) else Text.of(value)
+
+
+def as_template(value: Any) -> Any:
+    """Return a value as the spec has it: every Text is a string with `${{ }}` in it."""
+    if isinstance(value, dict):
+        return {str(as_template(key)): as_template(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_template(item) for item in value]
+    if isinstance(value, Ref | Text):
+        return "".join(
+            part.replace("${{", "${{ '${{' }}") if isinstance(part, str) else f"${{{{ {part.expression} }}}}"
+            for part in text_of(value).parts
+        )
+    return value
+
+
+def literal(value: Any) -> Any:
+    """Return data in which every string is a Text, so that a `${{` in it is text in the spec, too."""
+    if isinstance(value, dict):
+        return {literal(key) if "${{" in str(key) else key: literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    return Text.of(value) if isinstance(value, str) else value
+
+
+def as_sample(value: Any) -> Any:
+    """Return a value as the contract test sends it: every Text with its samples."""
+    if isinstance(value, dict):
+        return {str(as_sample(key)): as_sample(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_sample(item) for item in value]
+    if isinstance(value, Ref):
+        return value.sample
+    if isinstance(value, Text):
+        if len(value.parts) == 1 and isinstance(value.parts[0], Ref):
+            return value.parts[0].sample
+        return "".join(part if isinstance(part, str) else as_text(part.sample) for part in value.parts)
+    return value
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request of the spec (data in which every Text has a sample), and the response that a test has for it."""
+
+    request: Any
+    response: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Play:
+    """One call of a contract test: create, get, delete or logs."""
+
+    kind: str
+    exchanges: tuple[Exchange, ...]
+    expect: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unused:
+    """Something of the source that has no counterpart in the spec, and the line where it is."""
+
+    what: str
+    file: str
+    line: int
+
+
+@dataclass
+class Sketch:
+    """A spec to be written, with all that is known.
+
+    `spec` has its sections in order; strings in it may be Text. `decide` are questions for a person, and `remarks`
+    other comments, each by the path of the field above which they are written. `fixtures` are the values of the
+    contract test: env, secrets, config, inputs. `tests` are its tests by name. `warnings` are printed.
+    """
+
+    name: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    head: list[str] = field(default_factory=list)
+    decide: dict[Path, list[str]] = field(default_factory=dict)
+    remarks: dict[Path, list[str]] = field(default_factory=dict)
+    fixtures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tests: dict[str, list[Play]] = field(default_factory=dict)
+    not_used: list[Unused] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def ask(self, path: Path, question: str) -> None:
+        """Add a question about the field at a path."""
+        questions = self.decide.setdefault(path, [])
+        if (text := one_line(question)) not in questions:
+            questions.append(text)
+
+    def remark(self, path: Path, text: str) -> None:
+        """Add a comment above the field at a path."""
+        self.remarks.setdefault(path, []).append(one_line(text))
+
+    def fixture(self, kind: str, name: str, value: Any) -> None:
+        """Set a value of the contract test."""
+        self.fixtures.setdefault(kind, {})[name] = value
+
+
+def one_line(text: str) -> str:
+    """Return a text as a comment can hold it: printable, on one line."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def walk(value: Any, path: Path = ()) -> Iterable[tuple[Path, Any]]:
+    """Yield every node of data with its path, outer ones first."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from walk(item, (*path, number))
