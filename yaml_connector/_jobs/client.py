@@ -19,18 +19,18 @@ from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
+from yaml_connector._jobs.cancel import is_over, send_delete
 from yaml_connector._jobs.compiled_spec import CompiledSpec, CompiledSpecs
 from yaml_connector._jobs.container import ContainerFiles
 from yaml_connector._jobs.contexts import CallContexts
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.delete import ASKING, FRESH, DeletePlan, delete_failed, send_delete
+from yaml_connector._jobs.delete import delete_failed
 from yaml_connector._jobs.log_reader import LogPage, read_logs
 from yaml_connector._jobs.meta import JobMeta, unfit
 from yaml_connector._jobs.placeholders import fill_in, take_out
-from yaml_connector._jobs.poll import ask, poll, readable_again, unreadable
+from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
-from yaml_connector._jobs.steps import Outcome
 from yaml_connector._jobs.submitter import Submitter
 from yaml_connector._jobs.time_limit import evaluate_timeout, find_limit
 from yaml_connector._loading.loader import LoadedSpec
@@ -249,7 +249,11 @@ class JobClient:
         status = await self._poll(meta, state, deadline=deadline / 2)
         if state.is_over:
             return status
-        cancel = self._send_delete(plan, plan.delete, meta, state, now + deadline) if plan.delete is not None else None
+        cancel = (
+            send_delete(self._contexts, plan, plan.delete, meta, state, now + deadline)
+            if plan.delete is not None
+            else None
+        )
         return await self._give_up(plan, meta, state, cancel, status.links)
 
     async def _give_up(
@@ -332,42 +336,10 @@ class JobClient:
             meta = submitted
         if plan.delete is None:
             metrics.logger.warning("abort of %s: the spec has no delete, so the job %s goes on", meta.name, meta.id)
-        elif not plan.delete.always and await self._is_over(plan, meta, state):
+        elif not plan.delete.always and await is_over(self._contexts, plan, meta, state):
             metrics.logger.info("delete of %s: the job %s is over, nothing was sent", meta.name, meta.id)
         else:
-            await self._send_delete(plan, plan.delete, meta, state, until)
-
-    async def _is_over(
-        self,
-        plan: CompiledSpec,
-        meta: JobMeta,
-        state: JobState,
-        secrets: Mapping[str, str] | None = None,
-        fresh: float = FRESH,
-    ) -> bool:
-        """Tell whether a job is over; the API is asked if this process has not heard of it for more than `fresh`
-        seconds. Never raises."""
-        now = clock().monotonic()
-        if state.is_over or now - state.alive_at <= fresh:
-            return state.is_over
-        try:
-            deadline = min(ASKING, plan.connection.spec.deadline / 2)
-            secrets = secrets or state.secrets_at(now)
-            context, scope = self._contexts.later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
-            await ask(plan.poll, meta, state, context, scope, Outcome())
-        except (CallError, EvaluationError, ConfigError) as failure:
-            metrics.logger.debug("get cannot tell whether the job %s is over: %s", meta.name, failure)
-        return state.is_over
-
-    async def _send_delete(
-        self, plan: CompiledSpec, delete: DeletePlan, meta: JobMeta, state: JobState, until: float
-    ) -> None:
-        """Cancel the job, by the time `until` of the clock's `monotonic`. Raises CallError, EvaluationError or
-        ConfigError, without secrets."""
-        now = clock().monotonic()
-        context, scope = self._contexts.later("delete", plan, meta, state, state.secrets_at(now), deadline=until - now)
-        with redacted_errors(context):
-            await send_delete(delete, context, scope, state)
+            await send_delete(self._contexts, plan, plan.delete, meta, state, until)
 
     async def logs(self, meta: JobMeta, token: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[LogPage]:
         """Read the log from `token` on ("": from the start), in pages; the last page has the next token, or none.
@@ -386,13 +358,13 @@ class JobClient:
                 return
             meta = state.submitted
         until = clock().monotonic() + plan.connection.spec.deadline
-        is_over = plan.logs.each is None or await self._is_over(plan, meta, state, secrets, _KNOWN_FOR)
+        job_is_over = plan.logs.each is None or await is_over(self._contexts, plan, meta, state, secrets, _KNOWN_FOR)
         now = clock().monotonic()
         context, scope = self._contexts.later(
             "logs", plan, meta, state, secrets or state.secrets_at(now), deadline=until - now
         )
         with call_log.logged("logs", self._task_type, meta), redacted_errors(context):
-            async for page in read_logs(plan.logs, context, scope, token, is_over=is_over):
+            async for page in read_logs(plan.logs, context, scope, token, is_over=job_is_over):
                 yield page
 
     def is_submitted(self, meta: JobMeta) -> bool:

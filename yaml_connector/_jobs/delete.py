@@ -20,7 +20,6 @@ from yaml_connector._jobs.steps import StepsPlan, compile_steps, run_steps
 from yaml_connector._spec.sections import Delete
 
 FRESH = 10.0  # seconds: a job that was read as running no longer ago is cancelled without asking
-ASKING = 3.0  # seconds, at most, for asking
 _DELETED = frozenset({"2xx", "404", "409", "410"})
 _TOLERANCE: float = Delete.model_fields["tolerance"].default
 
@@ -43,7 +42,7 @@ def compile_delete(delete: Delete) -> DeletePlan:
     return DeletePlan(compile_steps(delete, success=_DELETED), delete.always, delete.tolerance)
 
 
-async def send_delete(plan: DeletePlan, context: CallContext, scope: Scope, state: JobState) -> None:
+async def run_delete(plan: DeletePlan, context: CallContext, scope: Scope, state: JobState) -> None:
     """Cancel the job. Raises CallError or EvaluationError."""
     state.is_cancelled = True
     await run_steps(plan.steps, context, scope.with_names(job={**scope.job, "cancelled": True}))
