@@ -63,7 +63,7 @@ $(BENCHES): bench-%: .venv/ready  ## batches, many jobs, specs, big answers, nei
 bench-all: bench $(BENCHES)  ## all benches, one after the other (about an hour)
 
 soak: .venv/ready  ## 1,000 tasks as Flyte executes them, faults, 100 kills of two replicas (8 minutes; SOAK="--kills 10" for less)
-	$(BIN)/python -m tests.integration.soak.soak $(SOAK)
+	$(BIN)/python -m tests.integration.soak.soak --strict $(SOAK)
 
 # ONLY=CASE for a single case; `ATTACK=--help` names them. ATTACK="--seconds 20 -v" for more of each.
 attack: .venv/ready  ## hostile calls, metas, inputs and backends against one service with 16 neighbours (about 5 minutes)

@@ -424,3 +424,19 @@ def test_calls_that_wait_for_their_turn_have_only_what_is_left_of_their_time() -
     assert "another call is still submitting the job" in str(cancelled)
     assert job.api.calls == ["POST /jobs"]
     assert job.get().phase == "ABORTED"
+
+
+def test_a_reload_of_the_spec_forgets_nothing_of_it() -> None:
+    cancelled, waits = (pending(IDEMPOTENT, {"POST /jobs": 503}) for _ in range(2))
+    cancelled.delete()
+    waits.api.routes["POST /jobs"] = [GOOD]
+    for job in (cancelled, waits):
+        before = job.connector
+        job.use({**job.data, "get": {"request": "GET /jobs/${{ job.id }}", "phase": {"is": "RUNNING"}}})
+        job.connector.take_over(before)
+        job.api.sent.clear()
+    assert cancelled.get().phase == "ABORTED"
+    assert cancelled.api.calls == []
+    assert waits.get().phase == "RUNNING"
+    waits.delete()  # it was read as running a moment ago
+    assert waits.api.calls == ["POST /jobs", "GET /jobs/7", "DELETE /jobs/7"]
