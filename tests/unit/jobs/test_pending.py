@@ -16,7 +16,7 @@ from tests.support.fake_api import SIGNER, Driver, FakeApi, reply
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.pending import outcome_of
 from yaml_connector._jobs.signing import UNSIGNED, Signer
-from yaml_connector.errors import EvaluationError
+from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 TEXT = st.text(st.characters())  # half characters, too
 JSON = st.recursive(
@@ -95,6 +95,31 @@ def test_without_a_key_a_changed_byte_raises_in_no_call(place: float, bits: int)
             with suppress(EvaluationError):
                 outcome_of(meta.pending, driver.connector.plan.create)
         assert driver.get().phase in ("QUEUED", "RUNNING", "FAILED")
+    finally:
+        driver.kept = whole
+
+
+STEP = st.fixed_dictionaries(
+    {"method": JSON, "url": JSON, "status": JSON, "saved": JSON}, optional={"headers": JSON, "text": JSON, "more": JSON}
+)
+STEPS = st.dictionaries(st.sampled_from(["upload", "run", "other"]), STEP | st.lists(STEP, max_size=2) | JSON)
+
+
+@given(inputs=MAPPINGS, config=MAPPINGS, task=MAPPINGS, steps=STEPS, position=st.integers(-1, 3))
+def test_without_a_key_anything_of_the_right_shape_raises_in_no_call(**values: Any) -> None:
+    driver = kept_job(UNSIGNED)
+    whole = driver.kept
+    try:
+        meta = driver.connector.decode(whole)
+        assert meta.pending is not None
+        meta.pending |= values
+        driver.kept = meta.encode()
+        driver.restart()
+        status = driver.get()
+        assert status.phase in ("QUEUED", "RUNNING", "FAILED")
+        assert "internal error" not in (status.message or "")
+        with suppress(EvaluationError, CallError, ConfigError):
+            driver.delete()
     finally:
         driver.kept = whole
 
