@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 LIMITS = struct.Struct("!ddQ")  # seconds until the deadline, seconds of CPU, bytes of memory
 SIZE = struct.Struct("!Q")  # bytes of what follows; 0 at the end
+LARGE = 16 * 1024  # bytes: what is done with a message of more is done in another thread
 LARGEST_RESULT = 12_000_000  # bytes: a response has 10 MiB at most, unless its spec says otherwise
 _SECONDS = 2.0  # of CPU for one reading
 _MEMORY = 32 * 2**20  # bytes for one reading
@@ -290,6 +292,7 @@ def _result(frame: bytes) -> Any:
 
 # --- readings on an event loop ----------------------------------------------------------------------------------------
 
+_thread = ThreadPoolExecutor(1, "large-messages")
 _workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
 
@@ -323,6 +326,12 @@ async def iterate_elsewhere(
         return
     async for result in worker.iterate(function, *args, remaining=remaining, backend=backend):
         yield result
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run what takes some milliseconds and does not read a response. It happens in one other thread, from which Python
+    takes the turn every few milliseconds, so that the event loop goes on."""
+    return await asyncio.get_running_loop().run_in_executor(_thread, function, *args)
 
 
 async def close_worker() -> None:

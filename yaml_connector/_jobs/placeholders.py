@@ -72,17 +72,21 @@ def _check(value: str, salt: str) -> str:
     return hashlib.scrypt(data, salt=salt.encode("utf-8", "surrogatepass"), n=2**12, r=8, p=1, dklen=2).hex()
 
 
+_NUMBERS = frozenset({int, float, bool, type(None)})
+
+
 def texts_in(value: Any) -> Iterator[str]:
     """Yield every text in a value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | Mapping):
-        for key, item in value.items():
-            yield str(key)
-            yield from texts_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from texts_in(item)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting.extend(reversed(item.values()))
+            yield from map(str, item)
+        elif isinstance(item, list | tuple):
+            waiting.extend(reversed([part for part in item if type(part) not in _NUMBERS]))
 
 
 def _replaced(value: Any, old: str, new: str) -> Any:

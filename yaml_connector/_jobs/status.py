@@ -20,7 +20,7 @@ from yaml_connector._expressions.compile import (
     compile_text,
 )
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.json_text import as_text, to_json
+from yaml_connector._expressions.json_text import as_text, has_more_values, to_json
 from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._http.json_need import Json, asks_for_body, lacks_json, needed_by, not_json
@@ -36,6 +36,7 @@ _LONGEST = (
     40_000  # characters of a message, a link or a state that are looked at; what Flyte is told of them is shorter
 )
 _LARGEST_INFO = 64 * 1024  # characters, as JSON
+_MOST_INFO = 2_000  # values: Flyte takes 10 us for each
 _WORK = 10_000_000  # nanoseconds that all links without a response may take
 _WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
 
@@ -254,10 +255,12 @@ def _read_info(plan: Value, scope: Scope) -> dict[str, Any]:
 def fit_info(info: dict[str, Any]) -> dict[str, Any]:
     """Return an info, or instead of one that is too large how large it is. Raises EvaluationError if JSON cannot hold
     it."""
-    size = len(to_json(info))
-    return (
-        info if size <= _LARGEST_INFO else {"left out": f"the info has {size} bytes, and {_LARGEST_INFO} are the most"}
-    )
+    text = to_json(info)
+    if len(text) > _LARGEST_INFO:
+        return {"left out": f"the info has {len(text)} bytes, and {_LARGEST_INFO} are the most"}
+    if has_more_values(text, _MOST_INFO):
+        return {"left out": f"the info has more than {_MOST_INFO} values"}
+    return info
 
 
 def _exactly(value: Any) -> Any:

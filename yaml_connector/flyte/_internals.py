@@ -16,7 +16,7 @@ from flyte._internal.runtime.convert import convert_from_native_to_inputs
 from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.connectors import AsyncConnector, ConnectorRegistry
 from flyte.connectors import utils as _connector_utils
-from flyte.connectors._connector import ConnectorRegistryKey, FlyteConnectorNotFound
+from flyte.connectors._connector import ConnectorRegistryKey, FlyteConnectorNotFound, get_resource_proto
 from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataService, record_connector_metrics
 
 
@@ -80,6 +80,7 @@ __all__ = [
     "convert_from_native_to_inputs",  # Python values as the literals of a CreateTask
     "find_connector",
     "get_proto_task",  # a task as the template that Flyte's backend sends
+    "get_resource_proto",  # a Resource as the message that answers a get
     "in_progress_display",
     "load_installed_connectors",
     "put_connector",

@@ -17,6 +17,7 @@ from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponseHeader,
     TaskExecutionMetadata,
 )
+from flyteidl2.connector.connector_pb2 import Resource as ResourceMessage
 from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.tasks_pb2 import TaskTemplate
@@ -25,6 +26,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 from yaml_connector._expressions.json_text import has_more_values, parse_json
 from yaml_connector._http.transport import Transport
+from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.log_reader import LogLine
@@ -33,6 +35,7 @@ from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
+from yaml_connector.flyte._internals import get_resource_proto
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
@@ -101,28 +104,29 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         **kwargs: Any,
     ) -> JobResourceMeta:
         """Submit the job."""
-        secrets = self._secrets_in(kwargs)
-        return await self.submit(task_template, output_prefix, inputs, task_execution_metadata, secrets)
+        plain = {name: plain_input(value) for name, value in (inputs or {}).items()}
+        return await self.submit(task_template, output_prefix, plain, task_execution_metadata, self.secrets_in(kwargs))
 
     async def submit(
         self,
         task_template: TaskTemplate,
         output_prefix: str,
-        inputs: Mapping[str, Any] | None,
+        inputs: Mapping[str, Any],
         task_execution_metadata: TaskExecutionMetadata | None,
         secrets: Mapping[str, str],
         *,
         local: bool = False,
     ) -> JobResourceMeta:
-        """Submit the job of a task of Flyte's, or of a `local` run."""
+        """Submit the job of a task of Flyte's, or of a `local` run. `inputs` are as expressions see them."""
         try:
-            config = read_config(task_template)
+            large = task_template.custom.ByteSize() > LARGE
+            config = await in_thread(read_config, task_template) if large else read_config(task_template)
         except ConfigError as error:  # no retry mends it, so it is not raised
             failed = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
             return JobResourceMeta(self.jobs.encode(failed))
         declared = task_template.interface.outputs
         values = CreateValues(
-            inputs=self._left_out | {name: plain_input(value) for name, value in (inputs or {}).items()},
+            inputs={**self._left_out, **inputs},
             config=config,
             task=TaskContext(task_template, output_prefix, task_execution_metadata),
             secrets=secrets,
@@ -137,17 +141,17 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """Return how the job is doing. Never raises."""
-        job = resource_meta.job or self.jobs.decode(resource_meta.data)
-        status = await self.jobs.get(job, self._secrets_in(kwargs) if kwargs else kwargs)
+        job = await self._job(resource_meta)
+        status = await self.jobs.get(job, self.secrets_in(kwargs) if kwargs else kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job."""
-        await self.jobs.delete(resource_meta.job or self.jobs.decode(resource_meta.data), self._secrets_in(kwargs))
+        await self.jobs.delete(await self._job(resource_meta), self.secrets_in(kwargs))
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """Read the log from a token on: bodies with lines, then a header with the next token."""
-        job = resource_meta.job or self.jobs.decode(resource_meta.data)
+        job = await self._job(resource_meta)
         async for page in self.jobs.logs(job, kwargs.get("token", "")):
             if page.lines:
                 for lines in _messages(page.lines):
@@ -155,7 +159,12 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
 
-    def _secrets_in(self, given: Mapping[str, str]) -> dict[str, str]:
+    async def _job(self, kept: JobResourceMeta) -> JobMeta:
+        if kept.job is not None:
+            return kept.job
+        return await in_thread(self.jobs.decode, kept.data) if len(kept.data) > LARGE else self.jobs.decode(kept.data)
+
+    def secrets_in(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the secrets of the spec; whatever else a caller sends is not kept in memory."""
         return {name: given[name] for name in self.loaded.spec.secrets if name in given}
 
@@ -265,6 +274,14 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         outputs=outputs or None,
         custom_info=utf8(fit_info(info)) if info else None,
     )
+
+
+async def message_of(resource: Resource) -> ResourceMessage:
+    """Return what Flyte makes of a Resource, without its own conversion of the outputs: they are literals already."""
+    message = await get_resource_proto(replace(resource, outputs=None) if resource.outputs else resource)
+    for name, output in (resource.outputs or {}).items():
+        message.outputs.literals.add(name=name).value.CopyFrom(await output.literal())
+    return message
 
 
 def utf8(value: Any) -> Any:

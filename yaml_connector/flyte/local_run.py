@@ -32,7 +32,7 @@ from yaml_connector._jobs.status import Status
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
 from yaml_connector.flyte.connector import YamlConnector
-from yaml_connector.flyte.literals import OutputValue
+from yaml_connector.flyte.literals import OutputValue, plain_input
 from yaml_connector.flyte.task_context import TaskContext
 
 Task = TaskTemplate[..., Any, Any]
@@ -103,7 +103,8 @@ class _LocalJob:
 
         async def create() -> JobMeta:
             try:
-                made = await self.connector.submit(template, prefix, inputs, self.execution, self.secrets, local=True)
+                plain = {name: plain_input(value) for name, value in inputs.items()}
+                made = await self.connector.submit(template, prefix, plain, self.execution, self.secrets, local=True)
             except BaseException as error:
                 self.created.set_exception(error)
                 raise

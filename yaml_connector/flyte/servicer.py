@@ -16,15 +16,21 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest, CreateTaskResponse
+from flyteidl2.connector.connector_pb2 import (
+    CreateTaskRequest,
+    CreateTaskResponse,
+    GetTaskRequest,
+    GetTaskResponse,
+)
+from flyteidl2.core.types_pb2 import LiteralType
 
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._http.worker import keep_turns_short
+from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound, record_connector_metrics
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
-from yaml_connector.flyte.connector import YamlConnector
-from yaml_connector.flyte.routing import UnknownSpecError, drop_inputs_of_container, prepare
+from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, message_of
+from yaml_connector.flyte.routing import JobRouter, UnknownSpecError, drop_inputs_of_container, prepare
 
 logger = logging.getLogger("yaml_connector")
 
@@ -67,10 +73,13 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
                 declared = None
                 if type(request) is CreateTaskRequest:
                     drop_inputs_of_container(request)
-                    declared = check_request(request)
+                    large = request.ByteSize() > LARGE
+                    declared = await in_thread(check_request, request) if large else check_request(request)
                 connector = prepare(request)
                 if declared is not None and isinstance(connector, YamlConnector):
-                    answer = await _create(self, request, context, connector, plain_inputs(request, declared))
+                    answer = await _create(self, request, context, connector, declared)
+                elif type(request) is GetTaskRequest and isinstance(connector, YamlConnector | JobRouter):
+                    answer = await _get(self, request, context, connector)
                 else:
                     answer = await method(self, request, context)
             except (Exception, TurnOver) as error:
@@ -86,13 +95,29 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @record_connector_metrics
 async def _create(
-    service: Any, request: CreateTaskRequest, context: Any, connector: YamlConnector, inputs: Mapping[str, Any]
+    service: Any,
+    request: CreateTaskRequest,
+    context: Any,
+    connector: YamlConnector,
+    declared: Mapping[str, LiteralType],
 ) -> CreateTaskResponse:
-    """Do as Flyte's CreateTask does, but for its conversion of the inputs."""
-    meta = await connector.create(
-        request.template, request.output_prefix, inputs, request.task_execution_metadata, **request.connection.secrets
+    """Do as Flyte's CreateTask does, but for its conversion of the inputs. `declared` are their types."""
+    large = request.inputs.ByteSize() > LARGE
+    inputs = await in_thread(plain_inputs, request, declared) if large else plain_inputs(request, declared)
+    secrets = connector.secrets_in(request.connection.secrets)
+    meta = await connector.submit(
+        request.template, request.output_prefix, inputs, request.task_execution_metadata, secrets
     )
     return CreateTaskResponse(resource_meta=meta.encode())
+
+
+@record_connector_metrics
+async def _get(
+    service: Any, request: GetTaskRequest, context: Any, connector: YamlConnector | JobRouter
+) -> GetTaskResponse:
+    """Do as Flyte's GetTask does, but for its conversion of the outputs."""
+    kept = JobResourceMeta(request.resource_meta)
+    return GetTaskResponse(resource=await message_of(await connector.get(kept, **request.connection.secrets)))
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver) -> NoReturn:

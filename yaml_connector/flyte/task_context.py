@@ -112,5 +112,5 @@ def task_key(organization: str, project: str, domain: str, run: str, action: str
     """
     identity = repr((organization, project, domain, run, action, attempt))  # in quotes: no two are written the same
     digest = hashlib.blake2s(identity.encode(), digest_size=10).hexdigest()
-    readable = slug(f"{run}-{action}", 40)
+    readable = slug(f"{run}-{action}"[:1000], 40)
     return f"{readable}-{digest}" if readable[:1].isalpha() else f"f-{readable}-{digest}".replace("--", "-")

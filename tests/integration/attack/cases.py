@@ -23,6 +23,7 @@ from flyteidl2.core.literals_pb2 import (
     LiteralCollection,
     LiteralMap,
     LiteralOffloadedMetadata,
+    Primitive,
     Scalar,
 )
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType
@@ -253,6 +254,15 @@ def json_input(value: Any) -> Typed:
     return JSON, Literal(scalar=Scalar(binary=Binary(value=msgpack.packb(value), tag="msgpack")))
 
 
+INTEGERS = LiteralType(collection_type=LiteralType(simple=SimpleType.INTEGER))
+
+
+def numbers(count: int) -> Literal:
+    """A list of so many integers as Flyte sends it."""
+    one = Literal(scalar=Scalar(primitive=Primitive(integer=1)))
+    return Literal(collection=LiteralCollection(literals=[one] * count))
+
+
 def _deep(levels: int) -> Any:
     value: Any = 1
     for _ in range(levels):
@@ -338,6 +348,30 @@ case(
 case(
     "long integers",
     *(job("plain", what, outputs=OUTPUTS) for what in ("digits-9000", "digits-4", "integers-9000", "nan", "infinite")),
+)
+case(
+    "just under the bounds",
+    created("plain", config=json.dumps({f"k{n}": 1 for n in range(49_000)}), inputs={"name": (STRING, string("q"))}),
+    created("written_int", config={"n": [[1]] * 16_000}),
+    created("joined", {"items": ["a"] * 49_000, "text": ","}),
+    created("anything", inputs={"x": json_input([1] * 49_000)}),
+    created("anything", inputs={"x": json_input({f"k{n}": [] for n in range(24_000)})}),
+    created("anything", inputs={"x": (INTEGERS, numbers(3_900))}),
+    created(
+        "anything",
+        inputs={
+            "x": (
+                LiteralType(collection_type=INTEGERS),
+                Literal(collection=LiteralCollection(literals=[numbers(1)] * 1_900)),
+            )
+        },
+    ),
+    job("plain", "ones-99", outputs={"result": INTEGERS}),
+    job("plain", "ones-99", outputs=OUTPUTS),
+    job("plain", "ones-190", outputs={"result": INTEGERS}),
+    job("collected", "many-30"),
+    job("collected", "many-500"),
+    job("batched", "fat"),
 )
 case("odd text", job("plain", "escapes-9000"), job("plain", "halves-9000"))
 case(

@@ -117,6 +117,7 @@ sized("text", lambda size: b'{"state":"running","log":"' + b"a" * size + b'"}')
 sized("blanks", lambda size: b'{"state":"running","log":"' + b" " * size + b'x"}')
 sized("digits", lambda size: b'{"state":"done","result":' + b"9" * size + b"}")
 sized("integers", lambda size: _repeated(b'{"state":"done","result":[', DIGITS, b"]}", size))
+sized("ones", lambda size: _repeated(b'{"state":"done","result":[', b"1", b"]}", size))
 sized("deep", lambda size: b"[" * (size // 2) + b"]" * (size // 2))
 sized("levels", lambda size: b'{"state":"running","x":' + b'{"a":' * (size // 6) + b"1" + b"}" * (size // 6) + b"}")
 sized("keys", lambda size: b'{"state":"running",' + b",".join(b'"k%d":1' % i for i in range(size // 10)) + b"}")
@@ -219,6 +220,19 @@ async def _pages_without_end(exchange: Exchange) -> None:
     exchange.send({"state": "running", "next": following, "lines": [], "items": [1] * 1000})
 
 
+@answer("many")
+async def _nine_pages(exchange: Exchange) -> None:
+    """Nine pages of small items, as many as `max_response` allows together."""
+    number = int(exchange.query or 0) + 1
+    following = f"http://{exchange.headers['host']}/jobs/many-{exchange.size}?{number}" if number < 9 else None
+    exchange.send(_page(exchange.size * 1000)[:-1] + b',"next":' + json.dumps(following).encode() + b"}")
+
+
+@cache
+def _page(size: int) -> bytes:
+    return _repeated(b'{"state":"running","items":[', b'{"id":7,"n":"x"}', b"]}", size)
+
+
 @answer("further")
 async def _long_next(exchange: Exchange) -> None:
     host = exchange.headers["host"]
@@ -267,7 +281,8 @@ async def _answer(exchange: Exchange) -> None:
         await _create(exchange)
     elif exchange.path == "/batch":
         ids = exchange.query.partition("=")[2].split("%2C")
-        exchange.send({"items": [{"id": one, "state": "running"} for one in ids]})
+        more = {"x": [{"a": 1}] * 5000} if any(one.startswith("fat") for one in ids) else {}
+        exchange.send({"items": [{"id": one, "state": "running", **more} for one in ids]})
     elif exchange.path.startswith("/jobs/"):
         name = exchange.path.split("/")[2]
         exchange.kind, _, rest = name.partition("-")

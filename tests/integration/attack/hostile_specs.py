@@ -81,6 +81,17 @@ SPECS: dict[str, dict[str, Any]] = {
             "steps": [{"name": "all", "request": "GET /jobs/${{ job.id }}", "follow": "$.next"}],
         }
     },
+    "collected": {
+        "get": {
+            **GET,
+            "request": None,
+            "steps": [
+                {"name": "all", "request": "GET /jobs/${{ job.id }}", "follow": "$.next", "collect": "$.items[*]"}
+            ],
+            "phase": {"path": "$[0].id", "map": {"RUNNING": [7]}},
+            "message": "${{ body | length }}",
+        }
+    },
     "stored": _reading(request={"path": "/jobs/${{ job.id }}"}),
     "stepwise": {
         "get": {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flyte.connectors._connector import get_resource_proto
 from flyte.types import TypeEngine
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.interface_pb2 import Variable, VariableEntry
@@ -17,7 +18,7 @@ from flyteidl2.task.common_pb2 import NamedLiteral
 from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._jobs.status import Status
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
-from yaml_connector.flyte.connector import resource_of
+from yaml_connector.flyte.connector import message_of, resource_of
 from yaml_connector.flyte.literals import OutputValue, native_value, plain_input, plain_literal, python_type_of
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789123, tzinfo=UTC)
@@ -95,6 +96,27 @@ def test_an_output_that_is_too_large_fails_the_job_in_one_sentence(kind: str, va
     assert given.outputs is None
     start = "the job succeeded, but the output 'x' cannot be handed to Flyte: "
     assert str(given.message).startswith(start + message)
+
+
+@pytest.mark.parametrize("outputs", [{}, {"b": ("int", 3), "a": ("list[str]", ["x"])}])
+def test_the_answer_to_a_get_is_that_of_flyte(outputs: dict[str, tuple[str, Any]]) -> None:
+    async def both() -> tuple[Any, Any]:
+        given = {name: (parse_type(kind), value) for name, (kind, value) in outputs.items()}
+        status = Status("SUCCEEDED", "done", [("log", "https://a.test/")], {"n": [1, "x"]}, given)
+        return await message_of(await resource_of(status)), await get_resource_proto(await resource_of(status))
+
+    ours, flytes = asyncio.run(both())
+    assert ours == flytes
+    assert len(ours.outputs.literals) == len(outputs)
+
+
+def test_outputs_that_take_long_to_look_at_are_refused_before_they_are() -> None:
+    request = CreateTaskRequest()
+    kind = Variable(type=LiteralType(simple=SimpleType.STRING))
+    entries = [VariableEntry(key=f"o{number}", value=kind) for number in range(30_000)]
+    request.template.interface.outputs.variables.extend(entries)
+    with pytest.raises(RefusedInputError, match=r"outputs are declared by \d+ bytes, and 262144 are the most"):
+        check_request(request)
 
 
 def test_others_have_their_turn_while_a_large_output_is_converted() -> None:

@@ -188,4 +188,4 @@ def test_only_secrets_of_the_spec_reach_the_connector(folder: Path) -> None:
         assert (dict(request.connection.configs), request.connection.secrets["key"]) == ({}, "k")
     alpha = registry.find("alpha", 0)
     assert alpha is not None
-    assert alpha._secrets_in({"key": "k", "other": "o"}) == {"key": "k"}
+    assert alpha.secrets_in({"key": "k", "other": "o"}) == {"key": "k"}

@@ -373,6 +373,9 @@ def test_what_is_shown_of_a_large_response_is_small() -> None:
     assert len(status.message or "") == 2000
     assert status.links == [("short", "https://a.test/")]
     assert status.info == {"left out": "the info has 160009 bytes, and 65536 are the most"}
+    assert get_of({"state": "running", "all": [1] * 3000}, info={"all": "$.all"}).info == {
+        "left out": "the info has more than 2000 values"
+    }
     unknown = get_of({"state": "x" * 200_000}).message or ""
     assert unknown.startswith("unknown state: 'xxx")
     assert len(unknown) < 1000
