@@ -112,13 +112,18 @@ def consume(nanoseconds: int) -> None:
         raise SecurityError("this takes too much work for one expression")
 
 
-def consume_parsing(content: bytes) -> None:
+def consume_parsing(content: bytes | str) -> None:
     """Count the parsing of JSON, if turns have a budget: the expression is not to blame for it."""
     if _budget.loop is not None:
         _begin_turn(_budget.loop)
         if _PARSED * len(content) > _TURN:  # then nothing needs to be counted
             raise TurnOver
-        consume(_PARSED * len(content) + _CONTAINER * (content.count(b"[") + content.count(b"{")))
+        containers = (
+            content.count("[") + content.count("{")
+            if isinstance(content, str)
+            else content.count(b"[") + content.count(b"{")
+        )
+        consume(_PARSED * len(content) + _CONTAINER * containers)
 
 
 def consume_decoding(content: bytes) -> None:

@@ -43,7 +43,10 @@ class SingleFlight(Generic[T]):
             other.landed = other.landed or asyncio.Event()
             await other.landed.wait()
             if other.error is not None:
-                raise other.error
+                try:
+                    raise other.error
+                finally:
+                    del other  # as below
             if other.result is not None:
                 return other.result, other.args
         flight = self._flights[slot] = _Flight(args)
@@ -58,6 +61,7 @@ class SingleFlight(Generic[T]):
             del self._flights[slot]
             if flight.landed is not None:
                 flight.landed.set()
+            del flight  # its error refers to this frame, and the frame to what was sent: they would stay in memory
 
 
 class RequestCoalescer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from yaml_connector._http.events import NO_EVENTS, EventFanOut, Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import Endpoint
 from yaml_connector._http.messages import HttpRequest, Response
-from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.redact import redact_lines, redactor_for
 from yaml_connector._http.worker import iterate_elsewhere, read_elsewhere
 from yaml_connector._text import single_line, truncate
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MESSAGE_LENGTH = 500
-_LARGE = 2**16  # characters
+_LARGE = 2**16  # characters, which take 8 ms at most
 _JUDGING = ("error_message", "retry_after", "retry_if", "retry_statuses", "spec")  # of a connection
 
 
@@ -131,11 +130,10 @@ class CallContext:
         return redactor_for(self.secrets).redact(text)
 
     async def redact_lines(self, texts: list[str]) -> list[str]:
-        """Mask every secret in lines that follow each other; if they are long, in another thread."""
-        redactor = redactor_for(self.secrets)
+        """Mask every secret in lines that follow each other; if they are long, elsewhere."""
         if sum(map(len, texts)) <= _LARGE:
-            return redactor.redact_lines(texts)
-        return await asyncio.to_thread(redactor.redact_lines, texts)
+            return redactor_for(self.secrets).redact_lines(texts)
+        return await self.read_elsewhere(redact_lines, self.secrets, texts)
 
     def redact_tree(self, value: Any) -> Any:
         """Mask every secret in the strings of a value."""

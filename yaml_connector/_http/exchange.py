@@ -63,7 +63,10 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         finally:
             _report(context, sent, response, failure, began, anonymous)
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # it refers to this frame: both would stay in memory until the next garbage collection
         assert response is not None  # or there is a failure
         if anonymous or 200 <= response.status < 300:
             return response
@@ -226,6 +229,7 @@ async def _open(context: CallContext, sent: HttpRequest, plan: RequestPlan) -> A
         raise failure from None
     finally:
         _report(context, sent, response, failure, began, is_login=False)
+        del failure  # as in `fetch`
 
 
 def _too_late(context: CallContext, sent: HttpRequest) -> TransientError:

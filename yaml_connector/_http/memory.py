@@ -1,15 +1,21 @@
-"""Bounds the memory of all responses that are being read: a large one waits until there is room for it."""
+"""Bounds the memory of all responses that are being read: a large one waits until there is room for it, and what it
+took is given back to the system."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import io
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
-MOST = 128 * 2**20  # bytes of all large responses of an event loop
+from yaml_connector._http.turns import next_turn
+
+MOST = 64 * 2**20  # bytes of all large responses of an event loop
 SMALL = 256 * 1024  # bytes of a response that needs no room
+_MALLOPT = {-3: 256 * 1024, -1: 4 * 2**20}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
 
 
 class NoRoomError(TimeoutError):
@@ -93,8 +99,10 @@ async def read_whole(
     while size <= limit and (content := await read()):
         size += len(content)
         written.write(content)
-        if room is None and size > SMALL:
-            room = await response_memory().room_for(limit, timeout)
+        if size > SMALL:
+            if room is None:
+                room = await response_memory().room_for(limit, timeout)
+            await next_turn()  # what is decompressed may be there at once, for as long as it is read
     if size > limit:
         return None
     whole = written.getvalue()  # without a copy
@@ -110,3 +118,12 @@ _rooms: dict[int, Room] = {}
 def claim_room(content: bytes) -> Room | None:
     """Return the room of a content that was just read whole; whoever refers to the content holds it."""
     return _rooms.pop(id(content), None)
+
+
+def give_back_what_is_freed() -> None:
+    """Let the C library give large blocks back to the system when they are freed. By itself, glibc keeps more and more
+    of them the larger they are: hundreds of megabytes after a few large responses."""
+    with suppress(OSError, AttributeError):  # not glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _MALLOPT.items():
+            mallopt(parameter, value)

@@ -17,9 +17,11 @@ from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.memory import SMALL, claim_room, read_whole
+from yaml_connector._http.turns import next_turn
 
 Body = bytes | StreamedBody | None
 _SMALL = 8 * 1024  # bytes that are parsed without counting
+_PIECE = 32 * 1024  # bytes of a stream that are read at a time
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
@@ -256,17 +258,20 @@ class DerivedResponse(Response):
 class StreamedResponse(Response):
     """A response whose content is read as it comes: either `read`, or `begin` and then `texts`.
 
-    `keep`: `content` holds afterwards what was streamed.
+    `until` is when `texts` ends, of the clock's `monotonic`; `last_read` is when something came last. Afterwards,
+    `is_cut` tells whether there was more to read, and `is_whole` whether the content had ended. `keep`: `content` holds
+    what was streamed.
     """
 
-    __slots__ = ("_first", "_keep", "_source", "_streamed", "_until")
+    __slots__ = ("_first", "_keep", "_source", "_streamed", "is_cut", "is_whole", "last_read", "until")
 
     def __init__(self, request: HttpRequest, source: HttpResponse, *, keep: bool) -> None:
         super().__init__(request.method, request.url, source.status, source.headers, b"")
         self._source = source
         self._keep = keep
         self._first = b""
-        self._until = 0.0
+        self.until = self.last_read = 0.0
+        self.is_cut = self.is_whole = False
         self._streamed = 0
 
     @property
@@ -282,28 +287,31 @@ class StreamedResponse(Response):
         return content is not None
 
     async def begin(self, until: float) -> None:
-        """Wait for the first bytes, if there will be any: a stream that stays open may be silent.
-
-        `until` is when `texts` ends, of the clock's `monotonic`.
-        """
-        self._until = until
+        """Wait for the first bytes, if there will be any: a stream that stays open may be silent."""
+        self.until = until
         if self.headers.get("Content-Length", "0") != "0":
             self._first = await anext(self._source.chunks, b"")
 
     async def texts(self) -> AsyncIterator[str]:
-        """Yield the content as text, piece by piece, until it ends or the time is over."""
+        """Yield the content as text, piece by piece, each in a turn of the event loop, until it ends or the time is
+        over."""
         decoder: codecs.IncrementalDecoder | None = None
         chunk = self._first
         while True:
-            if chunk:
+            for start in range(0, len(chunk), _PIECE):
+                await next_turn()
+                if clock().monotonic() >= self.until:
+                    self.is_cut = True
+                    return
                 decoder = decoder or codecs.getincrementaldecoder(_encoding(self.headers, chunk[:4]))("replace")
-                yield self._decode(decoder, chunk)
-            left = self._until - clock().monotonic()
+                yield self._decode(decoder, chunk[start : start + _PIECE])
+            left = self.until - clock().monotonic()
             if left <= 0:
                 return
             try:
                 chunk = await asyncio.wait_for(anext(self._source.chunks), left)
             except StopAsyncIteration:
+                self.is_whole = True
                 if decoder is not None:
                     yield decoder.decode(b"", final=True)
                 return
@@ -312,6 +320,7 @@ class StreamedResponse(Response):
 
     def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
         self._streamed += len(chunk)
+        self.last_read = clock().monotonic()
         if self._keep:
             self.content += chunk
         return decoder.decode(chunk)

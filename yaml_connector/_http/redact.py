@@ -362,3 +362,8 @@ def redactor_for(secrets: frozenset[str]) -> Redactor:
             while left > 0 and len(_redactors) > 1:
                 left -= _redactors.pop(next(iter(_redactors))).size
     return found
+
+
+def redact_lines(secrets: frozenset[str], texts: list[str]) -> list[str]:
+    """Mask secrets in texts that follow each other."""
+    return redactor_for(secrets).redact_lines(texts)

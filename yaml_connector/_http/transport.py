@@ -28,6 +28,7 @@ from yaml_connector.errors import EvaluationError
 # Bytes of a line, and fields, of a response's head: signed URLs and content policies are long.
 _LONGEST_HEADER = 72 * 1024
 _MOST_HEADERS = 1100
+_READ_AT_ONCE = 64 * 1024  # bytes of a response; twice as many wait to be read
 
 Fetched = tuple[int, Headers, bytes | None]
 
@@ -84,6 +85,7 @@ class AiohttpTransport(Transport):
             auto_decompress=False,  # see `unpacking`
             headers={"Accept-Encoding": ACCEPTED},
             skip_auto_headers=("Content-Type",),  # a request without a body has no type
+            read_bufsize=_READ_AT_ONCE,
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
             max_headers=_MOST_HEADERS,

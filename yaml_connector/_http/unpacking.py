@@ -5,7 +5,6 @@ The headers are not believed: many APIs name an encoding that a body does not ha
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 from yaml_connector._http.memory import claim_room, read_whole
 from yaml_connector._http.messages import Headers, TransportError
+from yaml_connector._http.turns import next_turn
 
 Read = Callable[[], Awaitable[bytes]]
 
@@ -66,7 +66,7 @@ async def unpack(content: bytes, limit: int) -> bytes | None:
         return content
     room = claim_room(content)
     try:
-        return await read_whole(_Unpacked(reader(_once(content)), "gzip").read, b"", limit)
+        return await read_whole(_Unpacked(reader(_in_pieces(content)), "gzip").read, b"", limit)
     finally:
         del room
 
@@ -102,7 +102,7 @@ class _Unpacked:
                         return b""
                     raise _broken(f"its {self._encoding} content is cut")
             else:
-                await asyncio.sleep(0)  # others run in between
+                await next_turn()
             if self._decompressor.eof and not self._next_member():
                 continue
             try:
@@ -135,8 +135,9 @@ class _Unpacked:
         return True
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _PIECE):  # what is left of each is copied
+        yield content[start : start + _PIECE]
 
 
 def _decompressor(encoding: str, start: bytes) -> Any:

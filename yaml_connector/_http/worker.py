@@ -30,6 +30,7 @@ from typing import Any, TypeVar, cast
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._expressions.budget import limited, share_turns
+from yaml_connector._http.memory import give_back_what_is_freed
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 
 T = TypeVar("T")
@@ -86,7 +87,10 @@ class Worker:
         while (frame := await frames.get()) is not None:
             yield _result(frame)
             await asyncio.sleep(0)  # there may be more already, and others wait
-        task.result()
+        try:
+            task.result()
+        finally:
+            del task  # its error refers to this frame
 
     async def close(self) -> None:
         """End the process."""
@@ -286,7 +290,10 @@ def _result(frame: bytes) -> Any:
     kind, value = _Unpickler(io.BytesIO(frame)).load()
     if kind == "error":
         error: YamlConnectorError = value
-        raise error
+        try:
+            raise error
+        finally:
+            del error, value  # they refer to this frame, and to those that hold the response
     return value
 
 
@@ -302,6 +309,7 @@ def keep_turns_short(modules: tuple[str, ...]) -> None:
     if loop not in _workers:
         _workers[loop] = Worker(modules)
         share_turns(loop)
+        give_back_what_is_freed()
 
 
 async def read_elsewhere(function: Callable[..., T], *args: Any, remaining: float, backend: str) -> T:

@@ -1,14 +1,19 @@
-"""Turns the text of a log into lines: a class for each format, and a line in the table at the end."""
+"""Cuts the text of a log into lines: a class for each format, and a line in the table at the end."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from yaml_connector._expressions.budget import consume_parsing
 from yaml_connector._expressions.json_text import parse_json
+
+_SMALL = 8 * 1024  # characters that are parsed without counting
+_PER_STRING = 60  # bytes that a string takes besides its characters
 
 
 class LineDecoder(Protocol):
-    """Takes text as it comes and returns the lines that are complete."""
+    """Takes text as it comes and returns the lines that are complete, as text: parsing one takes longer than finding
+    it."""
 
     @property
     def rest(self) -> str:
@@ -18,10 +23,10 @@ class LineDecoder(Protocol):
     def buffered(self) -> int:
         """The number of characters that wait for the rest of their line."""
 
-    def feed(self, text: str) -> list[Any]:
+    def feed(self, text: str) -> list[str]:
         """Return the lines that this text completes."""
 
-    def finish(self) -> Any:
+    def finish(self) -> str:
         """Return the unfinished line, as the last one."""
 
 
@@ -34,9 +39,10 @@ class TextLines:
 
     @property
     def rest(self) -> str:
-        return "".join(self._parts)
+        self._parts = ["".join(self._parts)]
+        return self._parts[0]
 
-    def feed(self, text: str) -> list[Any]:
+    def feed(self, text: str) -> list[str]:
         first, *others = text.split("\n")
         if not others:
             self._keep(text)
@@ -51,32 +57,23 @@ class TextLines:
             self._parts.append(text)
             self.buffered += len(text)
 
-    def finish(self) -> Any:
+    def finish(self) -> str:
         line = self.rest
         self._parts, self.buffered = [], 0
         return line.removesuffix("\r")
 
 
-def json_or_text(text: str) -> Any:
-    """Return parsed JSON if the text is JSON, else the text."""
-    try:
-        return parse_json(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 class JsonLines(TextLines):
-    """A JSON value on each line."""
+    """A JSON value on each line; empty lines do not count."""
 
-    def feed(self, text: str) -> list[Any]:
-        return [line for each in super().feed(text) if (line := json_or_text(each)) != ""]
-
-    def finish(self) -> Any:
-        return json_or_text(super().finish())
+    def feed(self, text: str) -> list[str]:
+        return [line for line in super().feed(text) if line]
 
 
 class ServerSentEvents:
     """Server-sent events: the data of each event is a line."""
+
+    rest = ""  # an event that has not ended does not count
 
     def __init__(self) -> None:
         self._lines = TextLines()
@@ -87,23 +84,29 @@ class ServerSentEvents:
     def buffered(self) -> int:
         return self._size + self._lines.buffered
 
-    @property
-    def rest(self) -> str:
-        return ""  # an event that has not ended does not count
-
-    def feed(self, text: str) -> list[Any]:
+    def feed(self, text: str) -> list[str]:
         events = []
         for line in self._lines.feed(text):
             if line == "" and self._data:
-                events.append(json_or_text("\n".join(self._data)))
+                events.append("\n".join(self._data))
                 self._data, self._size = [], 0
             elif line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
-                self._size += len(line)
+                self._size += len(line) + _PER_STRING
         return events
 
-    def finish(self) -> Any:
+    def finish(self) -> str:
         return ""
 
 
-FORMATS: dict[str, type[Any]] = {"json": TextLines, "text": TextLines, "ndjson": JsonLines, "sse": ServerSentEvents}
+def json_or_text(text: str) -> Any:
+    """Return parsed JSON if the text is JSON, else the text."""
+    if len(text) > _SMALL:
+        consume_parsing(text)
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+FORMATS: dict[str, type[Any]] = {"text": TextLines, "ndjson": JsonLines, "sse": ServerSentEvents}

@@ -6,11 +6,12 @@ returned.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from yaml_connector._expressions.budget import TurnOver
@@ -19,15 +20,16 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
-from yaml_connector._jobs.line_formats import FORMATS, LineDecoder
+from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.turns import next_turn
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
+from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
 from yaml_connector._jobs.steps import Outcome, StepsPlan, evaluate, run_steps
 from yaml_connector.errors import CallError, EvaluationError, TransientError
 
-_PAGE = 1000  # lines returned at a time
 _FEW = 100  # lines that are read at a time, if each is read
-_PART = 2**20  # characters of a page that the worker returns at a time
 _LONGEST_REST = 8 * 1024  # characters of a line that is cut by the end of a page, and kept in the token
 _SEEN = 0  # in a token: a source that has no more lines
 
@@ -135,35 +137,47 @@ class LogReader:
             return
         scope = outcome.scope(scope)
         try:
-            items = self._new_items(scope, copied := replace(cursor))
+            items = self._new_items(scope, after := replace(cursor))
         except TurnOver:
             async for page in self._read_elsewhere(scope, cursor):
                 yield page
             return
-        vars(cursor).update(vars(copied))
-        for start in range(0, len(items), _PAGE):
-            lines = await self._lines(items[start : start + _PAGE], scope)
-            cursor.lines += len(lines)
-            yield LogPage(lines)
-        if self._rest is not None:
-            lines = await self._lines([self._rest], scope)
-            cursor.lines += len(lines)
-            yield LogPage(lines, unfinished=self._unfinished)
-
-    async def _read_elsewhere(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
-        """Read a large page, part by part. If that breaks off in a whole document, the next call goes on from there."""
         has_lines = False
         try:
-            async for part in self.context.iterate_elsewhere(_read_parts, self.plan, scope, cursor, self.is_over):
+            async for page in self._pages(items, scope, cursor):
+                has_lines = True
+                yield page
+        except (CallError, EvaluationError):
+            self._break_off(has_lines)
+            return
+        vars(cursor).update(vars(after) | {"lines": cursor.lines})
+        if self._rest is not None:
+            page = await self._last_page(self._rest, scope, unfinished=self._unfinished)
+            cursor.lines += len(page.lines)
+            yield page
+
+    async def _read_elsewhere(self, scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Read a large page, part by part."""
+        has_lines = False
+        try:
+            async for part in self.context.iterate_elsewhere(
+                _read_parts, self.plan, scope, cursor, self.is_over, self.context.secrets
+            ):
+                await next_turn()
                 lines = cursor.lines + len(part.lines)
                 vars(cursor).update(vars(part.cursor) | {"lines": lines})
                 self.more = part.more
                 has_lines = has_lines or bool(part.lines)
-                yield LogPage(await self._redacted(part.lines), unfinished=part.unfinished)
+                yield LogPage(part.lines, unfinished=part.unfinished)
         except (CallError, EvaluationError):
-            if not has_lines or self.plan.next is not None:
-                raise
-            self.more = True
+            self._break_off(has_lines)
+
+    def _break_off(self, has_lines: bool) -> None:
+        """Of a whole document, the lines so far are returned, and the next call goes on from there. Raises the error
+        that is handled if there are none, or if the API has pages, which begin again."""
+        if not has_lines or self.plan.next is not None:
+            raise
+        self.more = True
 
     def _new_items(self, scope: Scope, cursor: LogCursor) -> list[Any]:
         """Return the items of this page that were not returned yet, and move the cursor."""
@@ -214,69 +228,94 @@ class LogReader:
             self.skipped = True
             return
         decoder: LineDecoder = FORMATS[plan.format]()
-        skip, batch, new = 0 if plan.starts_after_lines else cursor.items, [], 0
-        limit = context.connection.spec.max_response
-        broke_off = False
+        lines = StreamedLines(context, decoder, 0 if plan.starts_after_lines else cursor.items)
+        # `max_time` begins where the last call ended: until then the document is only read again
+        max_time = plan.max_time if lines.skip == 0 else context.remaining()
+        new = broke_off = False
         context.events.step(last.name)
         try:
-            async with client.stream(context, last.request, scope, last.criteria, max_time=plan.max_time) as response:
+            async with client.stream(context, last.request, scope, last.criteria, max_time=max_time) as response:
                 scope = scope.with_response(response)
-                async for text in response.texts():
-                    items = decoder.feed(text)
-                    if skip:
-                        skip, items = max(0, skip - len(items)), items[skip:]
-                    batch += items
-                    while len(batch) >= _PAGE:
-                        yield await self._page(batch[:_PAGE], scope, cursor)
-                        new += _PAGE
-                        del batch[:_PAGE]
-                    if decoder.buffered > limit:
-                        what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
-                        raise TransientError(f"{response.method} {response.url} {what}", may_have_been_processed=False)
-        except CallError:
-            if not new and not batch:
+                async for batch in lines.read(response, plan.max_time):
+                    async for page in self._pages(batch, scope, cursor):
+                        new = True
+                        yield page
+                broke_off = response.is_cut
+        except (CallError, EvaluationError):
+            if not new and not lines.left:
                 raise
             broke_off = True  # the lines so far are returned, and the next call goes on from there
-        if batch:
-            yield await self._page(batch, scope, cursor)
-            new += len(batch)
+        try:
+            async for page in self._pages(lines.left, scope, cursor):
+                new = True
+                yield page
+        except (CallError, EvaluationError):
+            if not new:
+                raise
+            broke_off = True
         rest = decoder.rest
         has_grown = bool(rest) and cursor.tail != len(rest)
-        self.more = bool(new) or broke_off or has_grown or not self.is_over
+        self.more = new or broke_off or has_grown or not self.is_over
         if rest and not self.more:
-            yield LogPage(await self._lines([decoder.finish()], scope), unfinished=plan.each is None)
+            yield await self._last_page(decoder.finish(), scope, unfinished=plan.each is None)
         cursor.tail = len(rest) if rest and not broke_off else -1
 
-    async def _page(self, items: list[Any], scope: Scope, cursor: LogCursor) -> LogPage:
-        lines = await self._lines(items, scope)
-        cursor.lines += len(lines)
-        cursor.items += len(items)
-        return LogPage(lines)
+    async def _last_page(self, rest: Any, scope: Scope, *, unfinished: bool) -> LogPage:
+        """Make a page of the line at the end."""
+        lines = [line async for page in self._pages([rest], scope, LogCursor()) for line in page.lines]
+        return LogPage(lines, unfinished=unfinished)
 
-    async def _lines(self, items: list[Any], scope: Scope) -> list[LogLine]:
+    async def _pages(self, items: list[Any], scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Make pages of items, each part in a turn of the event loop, and move the cursor with each page."""
         plan = self.plan
-        if plan.takes_items_as_they_are:
-            return await self._redacted([LogLine(_without_end(as_text(item))) for item in items])
+        as_they_are = plan.takes_items_as_they_are
+        at_once, most = (PAGE, PART) if as_they_are else (_FEW, PART // 2)
         lines: list[LogLine] = []
-        for start in range(0, len(items), _FEW):
-            few = items[start : start + _FEW]
-            try:
-                lines += _lines_of(plan, few, scope)
-            except TurnOver:
-                lines += await self.context.read_elsewhere(_lines_of, plan, few, scope)
-            await asyncio.sleep(0)
-        return await self._redacted(lines)
+        size = start = first = 0
+        while start < len(items):
+            few = _that_fit(items[start : start + at_once], most)
+            start += len(few)
+            await next_turn()
+            if self.context.remaining() <= 0:
+                raise TransientError("the log was not read before the deadline", may_have_been_processed=False)
+            if as_they_are:
+                texts = await self.context.redact_lines([_without_end(as_text(item)) for item in few])
+                lines = [LogLine(text) for text in texts]
+            else:
+                try:
+                    made = _lines_of(plan, few, scope)
+                except TurnOver:
+                    made = await self.context.read_elsewhere(_lines_of, plan, few, scope)
+                lines += made
+                size += sum(len(line.message) for line in made)
+                if size < most and len(lines) < PAGE and start < len(items):
+                    continue
+                texts = await self.context.redact_lines([line.message for line in lines])
+                lines = _with_texts(lines, texts)
+            if not plan.starts_after_lines:
+                cursor.items += start - first
+            cursor.lines += len(lines)
+            yield LogPage(lines)
+            lines, size, first = [], 0, start
 
-    async def _redacted(self, lines: list[LogLine]) -> list[LogLine]:
-        texts = await self.context.redact_lines([line.message for line in lines])
-        return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
+
+def _that_fit(items: list[Any], most: int) -> list[Any]:
+    """Return the first items, as many as have so many characters; one at least."""
+    if not isinstance(items[0], str):
+        return items
+    sizes = accumulate(map(len, items))
+    return items[: max(1, bisect_right(list(sizes), most))]
+
+
+def _with_texts(lines: list[LogLine], texts: list[str]) -> list[LogLine]:
+    return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
 
 
 def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
     """Make lines of items, without those that are not kept; nothing is redacted."""
     lines = []
     on_line = scope.with_names(line=None)
-    for item in items:
+    for item in map(json_or_text, items) if plan.parses_items else items:
         on_line.line = item
         if plan.keep is not None and not plan.keep.evaluate(on_line):
             continue
@@ -300,24 +339,33 @@ class _Part(NamedTuple):
     more: bool
 
 
-def _read_parts(plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool) -> Iterator[_Part]:
+def _read_parts(
+    plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool, secrets: frozenset[str]
+) -> Iterator[_Part]:
     """Read a page in parts that can be returned at once."""
     reader = LogReader(plan, is_over=is_over)
+    redactor = redactor_for(secrets)
     after = replace(cursor)
     items = reader._new_items(scope, after)
     lines: list[LogLine] = []
     size = 0
+
+    def part(here: LogCursor, *, unfinished: bool = False, more: bool = True) -> _Part:
+        return _Part(
+            _with_texts(lines, redactor.redact_lines([line.message for line in lines])), unfinished, here, more
+        )
+
     for number, item in enumerate(items, 1):
         found = _lines_of(plan, [item], scope)
         size += sum(len(line.message) for line in found)
         lines += found
-        if size >= _PART or len(lines) >= _PAGE:
-            here = replace(cursor, items=cursor.items + number) if plan.next is None else cursor
-            yield _Part(lines, False, here, True)
+        if size >= PART or len(lines) >= PAGE:
+            yield part(replace(cursor, items=cursor.items + number) if plan.next is None else cursor)
             lines, size = [], 0
-    yield _Part(lines, False, after, reader.more)
+    yield part(after, more=reader.more)
     if reader._rest is not None:
-        yield _Part(_lines_of(plan, [reader._rest], scope), reader._unfinished, after, reader.more)
+        lines = _lines_of(plan, [reader._rest], scope)
+        yield part(after, unfinished=reader._unfinished, more=reader.more)
 
 
 def _without_end(text: str) -> str:

@@ -43,9 +43,15 @@ class LogsPlan:
     names: frozenset[Reference]
 
     @property
+    def parses_items(self) -> bool:
+        """Tell whether an item is text that may be JSON."""
+        return self.format in ("ndjson", "sse") and self.lines is None
+
+    @property
     def takes_items_as_they_are(self) -> bool:
         """Tell whether an item is a line as it is."""
-        return all(part is None for part in (self.keep, self.message, self.timestamp, self.level))
+        parts = (self.keep, self.message, self.timestamp, self.level)
+        return not self.parses_items and all(part is None for part in parts)
 
 
 # --- compiling --------------------------------------------------------------------------------------------------------

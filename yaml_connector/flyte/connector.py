@@ -13,7 +13,6 @@ from typing import Any
 from flyte.connectors import AsyncConnector, Resource, ResourceMeta
 from flyteidl2.connector.connector_pb2 import (
     GetTaskLogsResponse,
-    GetTaskLogsResponseBody,
     GetTaskLogsResponseHeader,
     TaskExecutionMetadata,
 )
@@ -21,7 +20,6 @@ from flyteidl2.connector.connector_pb2 import Resource as ResourceMessage
 from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.tasks_pb2 import TaskTemplate
-from flyteidl2.logs.dataplane.payload_pb2 import LogLine as FlyteLogLine
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 from yaml_connector._expressions.json_text import has_more_values, parse_json
@@ -154,8 +152,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         job = await self._job(resource_meta)
         async for page in self.jobs.logs(job, kwargs.get("token", "")):
             if page.lines:
-                for lines in _messages(page.lines):
-                    yield GetTaskLogsResponse(body=GetTaskLogsResponseBody(lines=lines))
+                for message in _messages(page.lines):
+                    yield message
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
 
@@ -169,21 +167,28 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         return {name: given[name] for name in self.loaded.spec.secrets if name in given}
 
 
-def _messages(lines: list[LogLine]) -> Iterator[list[FlyteLogLine]]:
-    """Lines as Flyte takes them, long ones in pieces, as many in a message as gRPC takes."""
-    part: list[FlyteLogLine] = []
+def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
+    """Lines as Flyte takes them, long ones in pieces, as many in a message as gRPC takes; a level is in front of the
+    text, since Flyte has no field for it."""
+    response = GetTaskLogsResponse()
+    add = response.body.lines.add
     size = 0
-    for line in lines:
-        text = line.message
+    for text, timestamp, level in lines:
         for start in range(0, len(text) or 1, _LONGEST_LINE):
-            piece = line if len(text) <= _LONGEST_LINE else line._replace(message=text[start : start + _LONGEST_LINE])
-            length = len(piece.message) * 4 + 64  # bytes, at most
-            if part and size + length > _LARGEST_MESSAGE:
-                yield part
-                part, size = [], 0
-            part.append(flyte_line(piece))
+            piece = text if len(text) <= _LONGEST_LINE else text[start : start + _LONGEST_LINE]
+            message = f"[{level}] {piece}" if level else piece
+            length = len(message) * 4 + 64  # bytes, at most
+            if size and size + length > _LARGEST_MESSAGE:
+                yield response
+                response, size = GetTaskLogsResponse(), 0
+                add = response.body.lines.add
+            added = add(message=message if message.isascii() else utf8(message), originator=_USER)
             size += length
-    yield part
+            if timestamp is not None:
+                microseconds = round(timestamp * 1e6)
+                moment = added.timestamp
+                moment.seconds, moment.nanos = microseconds // 1_000_000, microseconds % 1_000_000 * 1000
+    yield response
 
 
 def read_config(template: TaskTemplate) -> dict[str, Any]:
@@ -291,14 +296,3 @@ def utf8(value: Any) -> Any:
     if isinstance(value, list):
         return [utf8(item) for item in value]
     return {utf8(key): utf8(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def flyte_line(line: LogLine) -> FlyteLogLine:
-    """Return a log line as Flyte's; a level is in front of the text, since Flyte has no field for it."""
-    message = f"[{line.level}] {line.message}" if line.level else line.message
-    flyte = FlyteLogLine(message=message if message.isascii() else utf8(message), originator=_USER)
-    if line.timestamp is not None:
-        microseconds = round(line.timestamp * 1e6)
-        moment = flyte.timestamp
-        moment.seconds, moment.nanos = microseconds // 1_000_000, microseconds % 1_000_000 * 1000
-    return flyte

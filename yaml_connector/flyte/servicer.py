@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import wraps
-from traceback import format_tb
+from traceback import clear_frames, format_tb
 from typing import Any, NoReturn
 
 import grpc
@@ -135,6 +135,7 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver)
         where = "".join(format_tb(error.__traceback__))
         logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
         words = f"internal error ({type(error).__name__})"
+    clear_frames(error.__traceback__)  # they may hold a large response, and gRPC keeps the error for a while
     await context.abort(code, _cut(words))
     raise error  # abort has raised already
 
