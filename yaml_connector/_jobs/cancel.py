@@ -16,7 +16,7 @@ from yaml_connector._jobs.poll import ask
 from yaml_connector._jobs.steps import Outcome
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
-_ASKING = 3.0  # seconds, at most, for asking
+ASKING = 3.0  # seconds, at most, for asking
 
 
 async def is_over(
@@ -33,7 +33,7 @@ async def is_over(
     if state.is_over or now - state.alive_at <= fresh:
         return state.is_over
     try:
-        deadline = min(_ASKING, plan.connection.spec.deadline / 2)
+        deadline = min(ASKING, plan.connection.spec.deadline / 2)
         secrets = secrets or state.secrets_at(now)
         context, scope = contexts.later("get", plan, meta, state, secrets, deadline=deadline, max_attempts=1)
         await ask(plan.poll, meta, state, context, scope, Outcome())

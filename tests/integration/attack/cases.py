@@ -369,7 +369,7 @@ case(
     job("plain", "ones-99", outputs={"result": INTEGERS}),
     job("plain", "ones-99", outputs=OUTPUTS),
     job("plain", "ones-190", outputs={"result": INTEGERS}),
-    job("collected", "many-30"),
+    job("collected", "many-150"),
     job("collected", "many-500"),
     job("batched", "fat"),
 )

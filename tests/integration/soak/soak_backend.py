@@ -13,7 +13,8 @@ from math import inf
 from typing import Any
 
 from tests.integration.faults.fault_server import FAULTS, Answer, Fault, FaultServer, JobApi, Seen, Wire, as_json
-from yaml_connector._jobs.delete import ASKING, FRESH
+from yaml_connector._jobs.cancel import ASKING
+from yaml_connector._jobs.delete import FRESH
 
 LATE = 3.0  # seconds from a lost answer to the commit
 OVER = ("done", "cancelled", "preempted")
