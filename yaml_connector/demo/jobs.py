@@ -33,12 +33,14 @@ def now() -> str:
 
 @dataclass
 class Job:
-    """A job. `timeout` is in seconds, times are RFC 3339; `command` is None for the demo program."""
+    """A job. `timeout` is in seconds, times are RFC 3339; `command` is None for the demo program, `env` are variables
+    beside those of the service."""
 
     user: str
     name: str
     timeout: float
     command: list[str] | None
+    env: dict[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: f"job-{secrets.token_hex(5)}")
     state: str = "queued"  # queued, running, or one of OVER
     detail: str | None = None
@@ -80,7 +82,7 @@ class Job:
         try:
             process = subprocess.Popen(
                 command,
-                env={**environment, "RESULT_FILE": str(result), "PYTHONUNBUFFERED": "1"},
+                env={**environment, **self.env, "RESULT_FILE": str(result), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

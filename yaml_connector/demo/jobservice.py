@@ -1,7 +1,7 @@
 """A small job service that really runs commands: `python -m yaml_connector.demo.jobservice --port 8900`.
 
-    POST /jobs               {"name", "timeout" in seconds, "command" [argv]}: 201 with the job; the same
-                             Idempotency-Key again: 200 with the job that it made
+    POST /jobs               {"name", "timeout" in seconds, "command" [argv], "env" {name: value}}: 201 with the job;
+                             the same Idempotency-Key again: 200 with the job that it made
     GET  /jobs               the user's jobs
     GET  /jobs/ID            {"id", "state": queued | running | done | error | cancelled, "detail", "result", ...}
     POST /jobs/ID/cancel     202; 409 if the job is over
@@ -85,10 +85,10 @@ class JobService:
     async def _create(self, request: web.Request) -> web.Response:
         if "Origin" in request.headers:  # a page in a browser must not run commands on the machine it is read on
             raise _problem(web.HTTPForbidden, "jobs are not taken from web pages")
-        name, timeout, command = _parse(await request.read())
+        name, timeout, command, env = _parse(await request.read())
         user, key = self._user(request), request.headers.get("Idempotency-Key")
         known = self._by_key.get((user, key or ""))
-        job = known or Job(user, name, timeout, command)
+        job = known or Job(user, name, timeout, command, env)
         headers = {"Location": f"/jobs/{job.id}"}
         response = web.json_response(_shown(job), status=200 if known else 201, headers=headers)
         if known is None:
@@ -155,8 +155,8 @@ def _shown(job: Job) -> dict[str, Any]:
     return {field: getattr(job, field) for field in SHOWN}
 
 
-def _parse(body: bytes) -> tuple[str, float, list[str] | None]:
-    """Name, timeout and command of a request for a job; HTTPBadRequest says what is wrong with it."""
+def _parse(body: bytes) -> tuple[str, float, list[str] | None, dict[str, str]]:
+    """Name, timeout, command and variables of a request for a job; HTTPBadRequest says what is wrong with it."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
@@ -173,7 +173,10 @@ def _parse(body: bytes) -> tuple[str, float, list[str] | None]:
         isinstance(command, list) and command and all(isinstance(word, str) for word in command)
     ):
         raise _problem(web.HTTPBadRequest, "command must be a non-empty list of strings")
-    return name, timeout, command
+    env = fields.get("env") or {}
+    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+        raise _problem(web.HTTPBadRequest, "env must be an object of strings")
+    return name, timeout, command, env
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
