@@ -7,7 +7,7 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo quick test test-real test-sockets test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,11 @@ test-sockets: .venv/ready  ## every contract test of the catalog a second time, 
 test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server: completion, hover, diagnostics
 	npm install --silent --no-audit --no-fund --no-save --prefix .cache/editor yaml-language-server@1.25.0
 	$(BIN)/python -m pytest -m editor -rs tests/unit/cli
+
+# Not part of `test`: installs an S3 server, and pandas (0.3 GB).
+test-container: .venv/ready  ## decorated functions as jobs of a backend, through S3, by Flyte's own code (3 minutes)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[container-tests]'
+	$(BIN)/python -m pytest -m container -rs tests/integration/container
 
 test-browser: .venv/ready  ## the page of `yaml-connector docs` in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser -rs tests/unit/cli
