@@ -38,6 +38,9 @@ def distribution(requirement: str) -> str:
     return re.sub(r"[._]", "-", found[0]).lower()
 
 
+TOOLS = ("dev", "container-tests")  # extras for working on the project
+
+
 def imported() -> set[str]:
     """The distributions that the package imports."""
     modules: set[str] = set()
@@ -60,7 +63,7 @@ def test_what_is_imported_is_declared_and_nothing_else_is() -> None:
 
 
 def test_an_extra_has_what_is_loaded_by_its_name() -> None:
-    extras = {name: set(map(distribution, listed)) for name, listed in EXTRAS.items() if name != "dev"}
+    extras = {name: set(map(distribution, listed)) for name, listed in EXTRAS.items() if name not in TOOLS}
     assert extras == LOADED_BY_NAME
 
 

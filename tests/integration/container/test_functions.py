@@ -19,8 +19,8 @@ import boto3
 import flyte
 import pytest
 from flyte import storage
-from flyte._code_bundle.bundle import build_code_bundle
 from flyte._code_bundle._includes import collect_env_include_files
+from flyte._code_bundle.bundle import build_code_bundle
 from flyte._internal.runtime.convert import convert_from_native_to_inputs, convert_outputs_to_native
 from flyte._internal.runtime.io import load_outputs, upload_inputs
 from flyte.models import SerializationContext
@@ -135,9 +135,8 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
             jobs.wait_for("listening on ")
             url = jobs.output.split("listening on ")[1].split()[0]
             variables = {**keys, "PROCESS_URL": url, "PROCESS_TOKEN": TOKEN, "YAML_CONNECTOR_FILE_PREFIXES": BUCKET}
-            with serving(folder, PROJECT / "connectors.d", **variables) as service:
-                with FlyteSide(service.port) as side:
-                    yield Backend(side, bundled(folder), importlib.import_module("functions"), folder / "serve.log")
+            with serving(folder, PROJECT / "connectors.d", **variables) as service, FlyteSide(service.port) as side:
+                yield Backend(side, bundled(folder), importlib.import_module("functions"), folder / "serve.log")
     for name in keys:
         del os.environ[name]
 
@@ -178,7 +177,11 @@ def bundled(folder: Path) -> SerializationContext:
     ("name", "inputs", "result"),
     [
         ("add", {"a": 2**40, "b": -1}, 2**40 - 1),
-        ("join", {"words": ["two words", "", "'quotes\" $HOME", "ümlaut"], "by": "|"}, "two words||'quotes\" $HOME|ümlaut"),
+        (
+            "join",
+            {"words": ["two words", "", "'quotes\" $HOME", "ümlaut"], "by": "|"},
+            "two words||'quotes\" $HOME|ümlaut",
+        ),
         ("squares", {"n": 4}, [0, 1, 4, 9]),
         ("two", {"a": 3}, (3, "3")),
         ("nothing", {"n": 1}, None),

@@ -56,10 +56,10 @@ async def two(a: int) -> tuple[int, str]:
 
 
 @env.task
-async def write_file(text: str) -> File:
+def write_file(text: str) -> File:
     path = Path("out.txt")
     path.write_text(text)
-    return await File.from_local(str(path))
+    return File.from_local_sync(str(path))
 
 
 @env.task
@@ -69,12 +69,12 @@ async def read_file(file: File) -> int:
 
 
 @env.task
-async def write_folder(names: list[str]) -> Dir:
+def write_folder(names: list[str]) -> Dir:
     folder = Path("made")
     folder.mkdir()
     for name in names:
         (folder / name).write_text(name)
-    return await Dir.from_local(str(folder))
+    return Dir.from_local_sync(str(folder))
 
 
 @env.task
