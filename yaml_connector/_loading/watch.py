@@ -21,13 +21,13 @@ def whenever_changed(paths: Callable[[], Iterable[str]], do: Callable[[], object
         return
 
 
-def stamps(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return the time of the last change and the size of each path that exists."""
+def stamps(paths: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+    """Return the number, the time of the last change and the size of each file or folder that exists."""
     found = {}
     for path in paths:
         try:
             about = os.stat(path)
         except OSError:
             continue
-        found[path] = (about.st_mtime_ns, about.st_size)
+        found[path] = (about.st_ino, about.st_mtime_ns, about.st_size)
     return found

@@ -172,7 +172,7 @@ class ConnectorServer:
             self._in_background(_close_later(connector))
 
     async def _watch(self) -> None:
-        def look() -> dict[str, tuple[int, int]]:
+        def look() -> dict[str, tuple[int, int, int]]:
             return stamps([self._specs.path, *spec_files(self._specs.path, [])])
 
         before = look()

@@ -248,6 +248,25 @@ def test_changed_added_and_removed_specs_are_served_from_then_on(
         assert "Traceback" not in service.process.output
 
 
+def test_a_config_map_of_kubernetes_that_is_updated_is_served_from_then_on(tmp_path: Path) -> None:
+    # Kubernetes writes a new folder, turns one link to it, and leaves the links that name the files as they are.
+    mount = tmp_path / "connectors.d"
+    mount.mkdir()
+
+    def update(stamp: str, path: str) -> None:
+        (mount / stamp).mkdir()
+        (mount / stamp / "one.yaml").write_text(SPEC.format(name="one", path=path))
+        (mount / "..next").symlink_to(stamp)
+        (mount / "..next").rename(mount / "..data")
+
+    update("..2026_01_01", "jobs")
+    (mount / "one.yaml").symlink_to(Path("..data") / "one.yaml")
+    with serving(tmp_path, mount, "--watch") as service:
+        assert service.task_types == ["one (0)"]
+        update("..2026_01_02", "v2/jobs")
+        service.process.wait_for(f"reloaded: changed: one (0), from {mount / 'one.yaml'}\n")
+
+
 def test_a_reload_without_a_change_says_so(tmp_path: Path, specs: Path) -> None:
     with serving(tmp_path, specs) as service:
         service.process.send(signal.SIGHUP)
