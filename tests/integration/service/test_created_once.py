@@ -19,7 +19,7 @@ from tests.support.replicas import Replica, client_of
 from yaml_connector import task_from_spec
 
 BODY = {"key": "${{ task.key }}", "attempt": "${{ task.attempt }}"}
-FAILURES = ("lost", "silent", "late", "away", "refused")
+FAILURES = ("lost", "silent", "late", "away", "broken", "down")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ REAL = Pace(failing=30.0, late=8.0, deleted_after=20.0, timeout="5s", deadline="
 
 
 class FailingServer(SoakServer):
-    """Fails in one way until `until`: it loses the answers of POSTs (or says nothing), makes jobs late, or is away."""
+    """Fails in one way until `until`: it loses the answers of POSTs (or says nothing), makes jobs late, or is away: as
+    behind a gateway, with connections that break, or without any."""
 
     def __init__(self, failure: str, pace: Pace) -> None:
         super().__init__(TimedApi(0.1, 0.5), rate=0.0)
@@ -85,6 +86,11 @@ def write_specs(folder: Path, servers: dict[str, FailingServer], pace: Pace) -> 
     return tasks
 
 
+async def heal_later(server: FailingServer, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await server.heal()
+
+
 async def executed(folder: Path, pace: Pace) -> tuple[list[Action], dict[str, FailingServer], Executor]:
     """Execute a task of each spec without and with retries; a replica is killed once all creates were answered."""
     servers = {failure: FailingServer(failure, pace) for failure in FAILURES}
@@ -111,10 +117,13 @@ async def executed(folder: Path, pace: Pace) -> tuple[list[Action], dict[str, Fa
             async with Executor(client, clock=clock, settings=settings, heard=heard) as executor:
                 for server in servers.values():
                     server.until = time.monotonic() + pace.failing
+                await servers["down"].fail(FAULTS["refuse"], lambda method, path: True, None)
+                healing = asyncio.create_task(heal_later(servers["down"], pace.failing))
                 running = [asyncio.create_task(executor.run(action)) for action in actions]
                 await all_answered.wait()
                 await replicas[0].kill()
                 await asyncio.gather(*running)
+                await healing
                 assert await executor.all_deleted(pace.deleted_after + 10) == 0
     finally:
         for replica in replicas:
