@@ -30,7 +30,7 @@ TABLES = re.findall(r"<!-- fields: (\S*) -->\n(.*?)<!-- end -->", PAGE, re.DOTAL
 EXAMPLES = re.findall(r"^\| `(\w+)[^`]*` \| [^|]+ \| `((?:[^`|]|\\\|)+)` \| `([^`]+)` \|$", PAGE, re.MULTILINE)
 
 # Fields whose names are shown in another way: kinds of auth have a table each, phases one of their own.
-ELSEWHERE = ("connection.auth", "get.phase.map", "defaults.secrets", "tests.secrets")
+ELSEWHERE = ("connection.auth", "get.phase.map", "defaults.secrets", "tests.secrets", "tests.calls.secrets")
 
 
 @pytest.mark.slow

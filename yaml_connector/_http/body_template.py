@@ -101,42 +101,70 @@ def _quoted(text: Any) -> str:
 _IN_QUOTES = {code: f"%{code:02X}" for code in (*range(0x20), 0x22, 0x5C, 0x7F)}
 
 
+_Parts = Callable[[Scope], list[dict[str, Any]]]
+
+
 def _compile_multipart(raw: Any) -> tuple[BuildBody, frozenset[Reference]]:
+    names: frozenset[Reference]
     if isinstance(raw, str):
         whole = compile_text(raw)
-        parts: dict[str, Value | Part] = {}
+        names = whole.names
+
+        def entries(scope: Scope) -> dict[str, list[dict[str, Any]]]:
+            given = as_mapping(whole.evaluate(scope), "multipart")
+            return {name: _parts_of(value) for name, value in given.items()}
     else:
-        whole = None
-        parts = {name: part if isinstance(part, Part) else compile_text(part) for name, part in raw.items()}
-    fields = {
-        name: {key: compile_tree(getattr(part, key)) for key in part.model_fields_set}
-        for name, part in parts.items()
-        if isinstance(part, Part)
-    }
-    names = frozenset().union(
-        *(whole.names for whole in [whole] if whole),
-        *(part.names for part in parts.values() if isinstance(part, Value)),
-        *(value.names for part in fields.values() for value in part.values()),
-    )
+        compiled = {name: _compile_parts(value) for name, value in raw.items()}
+        names = frozenset().union(*(used for _, used in compiled.values()))
+
+        def entries(scope: Scope) -> dict[str, list[dict[str, Any]]]:
+            return {name: parts(scope) for name, (parts, _) in compiled.items()}
 
     def build(scope: Scope, files: Files) -> Built:
         body = _Multipart()
-        entries = as_mapping(whole.evaluate(scope), "multipart") if whole else parts
-        for name, part in entries.items():
-            if name in fields:
-                values = {key: value.evaluate(scope) for key, value in fields[name].items()}
-            else:
-                value = part.evaluate(scope) if isinstance(part, Value) else part
-                values = dict(value) if isinstance(value, Mapping) else {"content": value}
-            key = "file" if values.get("file") is not None else "content"
-            items = values.get(key)
-            for item in items if isinstance(items, list) else (items,):  # one part for each item of a list
-                if item is not None:
-                    content = _FilePart(as_text(item)) if key == "file" else item
-                    body.add(name, content, values.get("filename"), values.get("content_type"))
+        for name, parts in entries(scope).items():
+            for part in parts:
+                uris = part.get("file")
+                content = part.get("content")
+                if uris is not None:
+                    contents: list[Any] = [_FilePart(as_text(uri)) for uri in _as_list(uris) if uri is not None]
+                else:
+                    contents = [] if content is None else [content]
+                for each in contents:
+                    body.add(name, each, part.get("filename"), part.get("content_type"))
         return body.finish(files)
 
     return build, names
+
+
+def _compile_parts(raw: Any) -> tuple[_Parts, frozenset[Reference]]:
+    """Compile the value of a name: a part, a list of parts, or data."""
+    if isinstance(raw, list):
+        compiled = [_compile_parts(item) for item in raw]
+        names = frozenset().union(*(used for _, used in compiled))
+        return lambda scope: [part for parts, _ in compiled for part in parts(scope)], names
+    if isinstance(raw, Part):
+        given = {key: getattr(raw, key) for key in raw.model_fields_set}
+        fields = {key: compile_tree("" if value is None else value) for key, value in given.items()}
+        names = frozenset().union(*(field.names for field in fields.values()))
+        return lambda scope: [{key: field.evaluate(scope) for key, field in fields.items()}], names
+    value = compile_tree("" if raw is None else raw)  # a null that is written is an empty part, as in a form
+    return lambda scope: _parts_of(value.evaluate(scope)), value.names
+
+
+def _parts_of(value: Any) -> list[dict[str, Any]]:
+    """Return the parts that a value means: one for each item of a list. A mapping with the fields of a part is one."""
+    parts = []
+    for item in _as_list(value):
+        is_part = (
+            isinstance(item, Mapping) and item.keys() <= Part.model_fields.keys() and {"content", "file"} & item.keys()
+        )
+        parts.append(dict(item) if is_part else {"content": item})
+    return parts
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 _BODIES: dict[str, Callable[[Value], BuildBody]] = {

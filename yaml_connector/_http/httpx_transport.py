@@ -12,6 +12,7 @@ from typing import Any
 
 import httpcore
 import httpx
+from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict
 
 from yaml_connector._http.extras import import_extra
@@ -26,11 +27,14 @@ from yaml_connector._http.unpacking import ACCEPTED, pieces, reader, without_enc
 _MOST_POOLS = 1000
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 # What aiohttp adds to a request, too.
-_DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": ACCEPTED, "User-Agent": f"httpx/{httpx.__version__}"}
+_DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": ACCEPTED}
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})  # without a body, these have no length
 
 
 class HttpxTransport(Transport):
     """Sends through an httpx transport: `httpx.MockTransport` in tests."""
+
+    user_agent = SERVER_SOFTWARE
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
@@ -41,7 +45,13 @@ class HttpxTransport(Transport):
         return self._transport
 
     def _headers(self, request: HttpRequest) -> httpx.Headers:
-        return httpx.Headers(request.headers, encoding="utf-8")  # as aiohttp sends them
+        """Return the headers as aiohttp sends them."""
+        headers = httpx.Headers(request.headers, encoding="utf-8")
+        for name, value in (*_DEFAULT_HEADERS.items(), ("User-Agent", self.user_agent)):
+            headers.setdefault(name, value)
+        if not request.body and (request.body is not None or request.method not in _WITHOUT_BODY):
+            headers.setdefault("Content-Length", "0")
+        return headers
 
     @asynccontextmanager
     async def exchange(self, request: HttpRequest, timeout: float) -> AsyncIterator[HttpResponse]:
@@ -92,6 +102,8 @@ class HttpxSockets(HttpxTransport):
     Parameters as for AiohttpTransport; `http2`: speak HTTP/2 where a host with TLS does.
     """
 
+    user_agent = f"httpx/{httpx.__version__}"
+
     def __init__(
         self, *, max_connections: int, http2: bool, tls: TlsSettings | None = None, proxies: Proxies | None = None
     ) -> None:
@@ -106,12 +118,6 @@ class HttpxSockets(HttpxTransport):
         self._proxies = proxies
         self._system_tls: ssl.SSLContext | None = None
         self._pools: OrderedDict[tuple[Any, ...], httpx.AsyncHTTPTransport] = OrderedDict()
-
-    def _headers(self, request: HttpRequest) -> httpx.Headers:
-        own = super()._headers(request)
-        for name, value in _DEFAULT_HEADERS.items():
-            own.setdefault(name, value)
-        return own
 
     def _transport_for(self, request: HttpRequest) -> httpx.AsyncBaseTransport:
         if self._tls is not None:

@@ -36,7 +36,7 @@ _MARKS = (
 _NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 
-def _encoding(headers: Headers, start: bytes) -> str:
+def encoding_of(headers: Headers, start: bytes = b"") -> str:
     """Return the encoding of a text that begins so: that of its byte order mark, which is not part of the text, else
     the one that the headers name, else UTF-8."""
     for mark, encoding in _MARKS:
@@ -162,7 +162,7 @@ class Response(Mapping[str, Any]):
 
     def _json_of_charset(self) -> Any:
         """Parse JSON in an encoding that it must not have, if the headers name that."""
-        if _encoding(self.headers, self.content[:4]) == "utf-8-sig":
+        if encoding_of(self.headers, self.content[:4]) == "utf-8-sig":
             return UNDEFINED
         try:
             return parse_json(self.text)
@@ -186,14 +186,14 @@ class Response(Mapping[str, Any]):
         if self._text is None:
             if len(self.content) > _SMALL:
                 consume_decoding(self.content)
-            self._text = self.content.decode(_encoding(self.headers, self.content[:4]), "replace")
+            self._text = self.content.decode(encoding_of(self.headers, self.content[:4]), "replace")
         return self._text
 
     def decode_after(self, cut: bytes) -> bytes:
         """Decode the text, as the next part of one whose last character was `cut`; return what is cut at its end."""
         if len(self.content) > _SMALL:
             consume_decoding(self.content)
-        encoding = _encoding(self.headers, self.content[:4])
+        encoding = encoding_of(self.headers, self.content[:4])
         if encoding == "utf-8-sig" and self.content and self.content[0] & 0xC0 != 0x80:
             cut = b""  # the character is sent again, as a whole
         decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -303,7 +303,7 @@ class StreamedResponse(Response):
                 if clock().monotonic() >= self.until:
                     self.is_cut = True
                     return
-                decoder = decoder or codecs.getincrementaldecoder(_encoding(self.headers, chunk[:4]))("replace")
+                decoder = decoder or codecs.getincrementaldecoder(encoding_of(self.headers, chunk[:4]))("replace")
                 yield self._decode(decoder, chunk[start : start + _PIECE])
             left = self.until - clock().monotonic()
             if left <= 0:

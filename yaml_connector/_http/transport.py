@@ -22,12 +22,9 @@ from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, Tr
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.unpacking import ACCEPTED, pieces, without_encoding
-from yaml_connector._http.wire_limits import bound_what_arrives
+from yaml_connector._http.wire_limits import LONGEST_HEADER, MOST_HEADERS, bound_what_arrives
 from yaml_connector.errors import EvaluationError
 
-# Bytes of a line, and fields, of a response's head: signed URLs and content policies are long.
-_LONGEST_HEADER = 72 * 1024
-_MOST_HEADERS = 1100
 _READ_AT_ONCE = 64 * 1024  # bytes of a response; twice as many wait to be read
 
 Fetched = tuple[int, Headers, bytes | None]
@@ -86,9 +83,9 @@ class AiohttpTransport(Transport):
             headers={"Accept-Encoding": ACCEPTED},
             skip_auto_headers=("Content-Type",),  # a request without a body has no type
             read_bufsize=_READ_AT_ONCE,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-            max_headers=_MOST_HEADERS,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+            max_headers=MOST_HEADERS,
         )
         return session
 

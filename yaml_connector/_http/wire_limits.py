@@ -7,6 +7,7 @@ piece at once: a backend that sends nothing else would keep the event loop busy,
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
+LONGEST_HEADER, MOST_HEADERS = 72 * 1024, 1100  # bytes of a line, and fields: signed URLs and policies are long
 _PIECE = 16 * 1024  # bytes that are parsed at once until the head is there: interim responses cost a lot
 _LARGEST_HEAD = 256 * 1024  # bytes, with all interim responses: a line may have 64 KiB
 _MOST_INTERIM = 100  # responses that wait to be read, where one is expected
@@ -58,6 +60,16 @@ class BoundedHandler(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()  # not `close`, which forgets the exception
         return True
+
+
+def head_problem(headers: Sequence[tuple[str, str]]) -> str | None:
+    """Return why the head of a response with these headers is not read; None if it is."""
+    sizes = [len(name.encode()) + len(value.encode()) + 4 for name, value in headers]
+    if len(sizes) > MOST_HEADERS:
+        return f"the head has {len(sizes)} fields, and {MOST_HEADERS} are the most"
+    if max(sizes, default=0) > LONGEST_HEADER or sum(sizes) > _LARGEST_HEAD:
+        return f"the head is too long: a field may have {LONGEST_HEADER} bytes, all of it {_LARGEST_HEAD}"
+    return None
 
 
 def bound_what_arrives(connector: aiohttp.BaseConnector) -> None:

@@ -159,9 +159,15 @@ def _has(data: Any, part: Any) -> bool:
 def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> list[str]:
     annotation: Any = model
     for part in location:
-        annotation = _descend(annotation, part)
-        if annotation is None:
-            return []
+        member = _member(annotation, part)
+        is_there = member is None and _has(data, part)
+        if member is not None:
+            annotation = member
+        elif is_there or isinstance(part, int):  # else it is the tag of a union
+            annotation = _descend(annotation, part)
+            if annotation is None:
+                return []
+        data = data[part] if is_there else data
     for member in _models(annotation):
         return [field.alias or name for name, field in member.model_fields.items()]
     return []
@@ -178,18 +184,23 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return found
 
 
-def _descend(annotation: Any, part: Any) -> Any:
+def _member(annotation: Any, tag: Any) -> type[BaseModel] | None:
+    """The model of a union that a tag means."""
     members = _models(annotation)
     for member in members:
-        tag = member.model_fields.get("type")
-        if len(members) > 1 and tag is not None and get_args(tag.annotation)[:1] == (part,):
+        kind = member.model_fields.get("type")
+        if member.__name__ == tag or (
+            len(members) > 1 and kind is not None and get_args(kind.annotation)[:1] == (tag,)
+        ):
             return member
-    for member in members:
+    return None
+
+
+def _descend(annotation: Any, part: Any) -> Any:
+    for member in _models(annotation):
         for name, field in member.model_fields.items():
             if (field.alias or name) == part:
                 return field.annotation
-        if member.__name__ == part:
-            return member
     for container in _containers(annotation):
         return get_args(container)[-1]
     return annotation if _models(annotation) else None

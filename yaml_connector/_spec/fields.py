@@ -131,7 +131,8 @@ def _inside(value: Any, path: Path, mark: Slot | None) -> Iterator[tuple[Path, S
 
 
 def _holds_models(value: Any) -> bool:
-    return any(isinstance(item, Model) for item in (value.values() if isinstance(value, dict) else value))
+    items = value.values() if isinstance(value, dict) else value
+    return any(isinstance(item, Model) or (isinstance(item, list) and _holds_models(item)) for item in items)
 
 
 def names_in(model: Model) -> Iterator[Reference]:

@@ -80,6 +80,22 @@ class Part(Model):
         return self
 
 
+def _kind_of_part(value: Any) -> str:
+    return "Part" if isinstance(value, dict | Part) else "value"
+
+
+def _kind_of_parts(value: Any) -> str:
+    return "list" if isinstance(value, list) else _kind_of_part(value)
+
+
+_OnePart = Annotated[Part, Tag("Part")] | Annotated[Text | int | float | bool | None, Tag("value")]
+Parts = Annotated[
+    Annotated[list[Annotated[_OnePart, Discriminator(_kind_of_part)]], Tag("list")] | _OnePart,
+    Discriminator(_kind_of_parts),
+]
+"""The value of a name in a multipart body: one part, or a list of parts with this name."""
+
+
 class Request(Model):
     """One HTTP request. Short form: `GET /jobs`."""
 
@@ -106,7 +122,12 @@ class Request(Model):
         Text | None, Field(description="The URI of a file input, whose content is streamed as the body.")
     ] = None
     multipart: Annotated[
-        dict[str, Annotated[Part, Field()] | Text] | Text | None, Field(description="A multipart/form-data body.")
+        Annotated[
+            Annotated[dict[str, Parts], Tag("names")] | Annotated[Text, Tag("template")],
+            Discriminator(lambda value: "names" if isinstance(value, dict) else "template"),
+        ]
+        | None,
+        Field(description="A multipart/form-data body. A list under a name is sent as one part for each item."),
     ] = None
     timeout: Annotated[
         Duration | None, Field(gt=0, description="The time for one attempt. Default: the connection's.")

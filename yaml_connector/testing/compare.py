@@ -57,7 +57,7 @@ def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:
         return
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for key in [*expected, *(key for key in found if key not in expected)]:
-            yield from differences(expected.get(key, NOTHING), found.get(key, NOTHING), _below(field, key))
+            yield from differences(expected.get(key, NOTHING), found.get(key, NOTHING), below(field, key))
     elif isinstance(expected, list) and isinstance(found, list):
         for index in range(max(len(expected), len(found))):
             pair = [items[index] if index < len(items) else NOTHING for items in (expected, found)]
@@ -66,7 +66,7 @@ def differences(expected: Any, found: Any, field: str) -> Iterator[Difference]:
         yield Difference(field, expected, found)
 
 
-def _below(field: str, key: Any) -> str:
+def below(field: str, key: Any) -> str:
     plain = isinstance(key, str) and re.fullmatch(r"[\w-]+", key)
     return f"{field}.{key}" if plain else f"{field}[{key!r}]"
 

@@ -53,6 +53,10 @@ class _Merge:
             {**getattr(defaults, name), **getattr(test, name)} for name in ("config", "inputs", "secrets", "env")
         )
         self.report("secrets", unknown_names(spec, "secret", secrets, spec.secrets))
+        for number, call in enumerate(test.calls):
+            for name, message in unknown_names(spec, "secret", call.secrets, spec.secrets).items():
+                path: Path = ("tests", self.index, "calls", number, "secrets", name)
+                self.problems.append(self.document.problem(path, message, key=True))
         self.report("config", unknown_names(spec, "config field", config, spec.config))
         try:
             complete_config(spec, {name: value for name, value in config.items() if name in spec.config})
@@ -109,13 +113,15 @@ class _Merge:
         return ContainerEnd(has_outputs=True)
 
 
-def make_secrets(secrets: Mapping[str, str | Generate]) -> dict[str, str]:
-    """Return the secrets by name, generated where the test asks for it: once for each name in a process.
+def make_secrets(secrets: Mapping[str, str | Generate | None]) -> dict[str, str]:
+    """Return the secrets by name, generated where the test asks for it: once for each name in a process; none for null.
 
     Raises ConfigError if the library that generates keys is missing.
     """
     return {
-        name: value if isinstance(value, str) else _GENERATORS[value.generate](name) for name, value in secrets.items()
+        name: value if isinstance(value, str) else _GENERATORS[value.generate](name)
+        for name, value in secrets.items()
+        if value is not None
     }
 
 

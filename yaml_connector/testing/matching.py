@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ import httpx
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._http.hosts import DEFAULT_PORTS
-from yaml_connector.testing.compare import NOTHING, Difference, differences, regex_of
-from yaml_connector.testing.recorded import RecordedRequest
+from yaml_connector.testing.compare import NOTHING, Difference, below, differences
+from yaml_connector.testing.recorded import RecordedPart, RecordedRequest
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def request_differences(recorded: RecordedRequest, sent: SentRequest) -> list[Di
         found += _form(recorded.form, sent)
     elif recorded.text is not None:
         found += differences(recorded.text, sent.text, "text")
+    elif recorded.multipart is not None:
+        found += _multipart(recorded.multipart, sent)
     return found
 
 
@@ -64,11 +67,7 @@ def _url(recorded: RecordedRequest, sent: SentRequest) -> Iterator[Difference]:
         for name, values in _pairs(query).items():
             yield from _named(list(values), sent.query.get(name, []), f"query.{name}")
     else:
-        pattern = regex_of(expected)
-        if pattern is None:
-            yield Difference(field, plain, actual)
-        elif not pattern.search(sent.url if field == "url" else sent.path):
-            yield Difference(field, expected, sent.url if field == "url" else sent.path)
+        yield Difference(field, plain, actual)
     for name, value in recorded.query.items():
         yield from _named(value, sent.query.get(name, []), f"query.{name}")
 
@@ -129,3 +128,58 @@ def _form(expected: Mapping[str, Any], sent: SentRequest) -> Iterator[Difference
         return
     for name in [*expected, *(name for name in pairs if name not in expected)]:
         yield from _named(expected.get(name), pairs.get(name, []), f"form.{name}")
+
+
+def _multipart(expected: Mapping[str, list[RecordedPart]], sent: SentRequest) -> Iterator[Difference]:
+    found = _sent_parts(sent)
+    if found is None:
+        plain = {name: [part.model_dump(exclude_unset=True) for part in parts] for name, parts in expected.items()}
+        yield Difference("multipart", plain, sent.text if sent.content else NOTHING)
+        return
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        wanted, actual = expected.get(name, []), found.get(name, [])
+        for index in range(max(len(wanted), len(actual))):
+            field = below("multipart", name) + (f"[{index}]" if max(len(wanted), len(actual)) > 1 else "")
+            if index < len(wanted) and index < len(actual):
+                yield from _part(wanted[index], actual[index], field)
+            else:
+                given = wanted[index].model_dump(exclude_unset=True) if index < len(wanted) else NOTHING
+                yield Difference(field, given, actual[index] if index < len(actual) else NOTHING)
+
+
+def _part(wanted: RecordedPart, actual: Mapping[str, Any], field: str) -> Iterator[Difference]:
+    for name, value in wanted.model_dump(exclude_unset=True).items():
+        found = actual[name]
+        if name == "content" and not isinstance(value, str):
+            try:
+                found = json.loads(found)
+            except ValueError:
+                yield Difference(f"{field}.{name}", value, found)
+                continue
+        if value is None and name != "content":
+            value = NOTHING
+        yield from differences(value, NOTHING if found is None and name != "content" else found, f"{field}.{name}")
+
+
+_BOUNDARY = re.compile(r"multipart/form-data\s*;.*boundary=\"?([^\";]+)", re.IGNORECASE | re.DOTALL)
+_PARAMETER = re.compile(r';\s*(name|filename)="([^"]*)"')
+
+
+def _sent_parts(sent: SentRequest) -> dict[str, list[dict[str, Any]]] | None:
+    """Return the parts of a multipart body by name; None if it is not one."""
+    boundary = _BOUNDARY.match(sent.headers.get("Content-Type", ""))
+    if boundary is None:
+        return None
+    parts: dict[str, list[dict[str, Any]]] = {}
+    _, *pieces = (b"\r\n" + sent.content).split(b"\r\n--" + boundary[1].encode())
+    for piece in pieces[:-1]:  # after the last boundary there is nothing
+        head, _, content = piece.partition(b"\r\n\r\n")
+        fields = dict(line.partition(": ")[::2] for line in head.decode("utf-8", "replace").split("\r\n") if line)
+        named = {key: unquote(value) for key, value in _PARAMETER.findall(fields.get("Content-Disposition", ""))}
+        part = {
+            "content": content.decode("utf-8", "replace"),
+            "filename": named.get("filename"),
+            "content_type": fields.get("Content-Type"),
+        }
+        parts.setdefault(named.get("name", ""), []).append(part)
+    return parts

@@ -145,9 +145,18 @@ class DeleteCall(Model):
     expect: Annotated[DeleteExpect, BeforeValidator(empty)] = Field(default_factory=DeleteExpect)
 
 
+class Generate(Model):
+    """A secret that is generated for the test."""
+
+    generate: Annotated[
+        Literal["rsa", "google_service_account"],
+        Field(description="A private RSA key in PEM, or the JSON text of a Google service account with such a key."),
+    ]
+
+
 class Call(Model):
-    """One step of a test: a call that Flyte makes, time that passes, a step of the wall clock, or a restart of the
-    connector."""
+    """One step of a test: a call that Flyte makes, time that passes, a step of the wall clock, a restart of the
+    connector, or new values of secrets."""
 
     create: Annotated[CreateCall | None, Field(description="Submit the job.")] = None
     get: Annotated[GetCall | None, Field(description="Read its state.")] = None
@@ -158,6 +167,10 @@ class Call(Model):
     restart: Annotated[
         Literal[True], Field(description="Restart the connector, which loses all that it has cached.")
     ] = True
+    secrets: Annotated[
+        dict[str, str | Generate | None],
+        Field(min_length=1, description="New values of the task's secrets; null: this secret is missing from here on."),
+    ] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -176,15 +189,6 @@ class Call(Model):
     def kind(self) -> str:
         """Return the name of the one field that is set."""
         return next(iter(self.model_fields_set))
-
-
-class Generate(Model):
-    """A secret that is generated for the test."""
-
-    generate: Annotated[
-        Literal["rsa", "google_service_account"],
-        Field(description="A private RSA key in PEM, or the JSON text of a Google service account with such a key."),
-    ]
 
 
 class ContainerError(Model):

@@ -28,6 +28,28 @@ def empty(value: Any) -> Any:
     return {} if value is None else value
 
 
+def _part(value: Any) -> Any:
+    return {"content": value} if value is None or isinstance(value, str | int | float) else value
+
+
+def _parts(value: Any) -> Any:
+    return list(map(_part, value)) if isinstance(value, list) else [] if value is None else [_part(value)]
+
+
+class RecordedPart(Model):
+    """A part of a multipart body; what is left out is not compared."""
+
+    content: Annotated[Any, Field(description="The content: text, or any other value if the part is JSON.")] = None
+    filename: Annotated[str | None, Field(description="The file name; null: there is none.")] = None
+    content_type: Annotated[str | None, Field(description="The media type; null: there is none.")] = None
+
+
+Parts = Annotated[
+    list[RecordedPart],
+    BeforeValidator(_parts, json_schema_input_type=RecordedPart | Scalar | list[RecordedPart | Scalar]),
+]
+
+
 class RecordedRequest(Model):
     """The request that must be sent. Short form: `GET https://api.test/jobs/7`."""
 
@@ -46,6 +68,10 @@ class RecordedRequest(Model):
     json_body: Annotated[Any, Field(alias="json", description="The exact JSON body.")] = None
     form: Annotated[dict[str, Any] | None, Field(description="The exact form fields, decoded.")] = None
     text: Annotated[str | None, Field(description="The exact body as text.")] = None
+    multipart: Annotated[
+        dict[str, Parts] | None,
+        Field(description="The exact parts of a multipart body, by name; a list for several parts of one name."),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -61,7 +87,7 @@ class RecordedRequest(Model):
     def _one_of_each(self) -> RecordedRequest:
         if (self.path is None) == (self.url is None):
             raise ValueError("a recorded request has either url or path")
-        if self.url is not None and not re.match(r"https?://|/", self.url):
+        if self.url is not None and not re.match(r"https?://", self.url):
             raise ValueError(
                 f"{self.url!r} is not a whole URL: it must start with https:// or http://; use path for a path"
             )
@@ -72,7 +98,7 @@ class RecordedRequest(Model):
     @property
     def bodies(self) -> list[str]:
         """Return the kinds of body that are set, under their names in the file."""
-        given = [name for name in ("json_body", "form", "text") if name in self.model_fields_set]
+        given = [name for name in ("json_body", "form", "text", "multipart") if name in self.model_fields_set]
         return [name.removesuffix("_body") for name in given]
 
 
@@ -83,12 +109,19 @@ class RecordedResponse(Model):
     headers: Annotated[
         dict[str, Scalar | list[Scalar]], Field(description="The headers; a list sends one header for each item.")
     ] = Field(default_factory=dict)
+    cookies: Annotated[dict[str, Scalar], Field(description="Cookies that the response sets, by name.")] = Field(
+        default_factory=dict
+    )
     json_body: Annotated[Any, Field(alias="json", description="A JSON body.")] = None
     text: Annotated[str | None, Field(description="A text body.")] = None
     base64: Annotated[str | None, AfterValidator(_base64), Field(description="A body of any bytes, in base64.")] = None
     after: Annotated[Duration, Field(description="How long the response takes.")] = 0.0
     fault: Annotated[
-        Literal["timeout", "refused", "reset"] | None, Field(description="A failure in place of a response.")
+        Literal["timeout", "refused", "reset", "truncated", "not_http"] | None,
+        Field(
+            description="A failure in place of a response; `truncated`: the head and half of the body, `not_http`: "
+            "something that is not HTTP."
+        ),
     ] = None
 
     @model_validator(mode="after")
@@ -98,7 +131,7 @@ class RecordedResponse(Model):
             raise ValueError(
                 f"a response has at most one body, not {' and '.join(name.removesuffix('_body') for name in given)}"
             )
-        if self.fault is not None and self.model_fields_set - {"fault", "after"}:
+        if self.fault not in (None, "truncated") and self.model_fields_set - {"fault", "after"}:
             raise ValueError("a fault replaces the response: it has no status, headers or body")
         return self
 

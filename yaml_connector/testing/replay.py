@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import httpx
+from multidict import CIMultiDict
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector._http.messages import encoding_of
+from yaml_connector._http.wire_limits import head_problem
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
 from yaml_connector.testing.matching import SentRequest, request_differences
@@ -120,8 +123,44 @@ class ReplayTransport(ExchangeBook, httpx.AsyncBaseTransport):
             raise httpx.ConnectError("connection refused", request=request)
         if response.fault == "reset":
             raise httpx.ReadError("connection reset", request=request)
-        headers = httpx.Headers(response_headers(response), encoding="utf-8")
-        return httpx.Response(response.status, headers=headers, content=response_content(response), request=request)
+        if response.fault == "not_http":
+            raise httpx.RemoteProtocolError("what came is not HTTP", request=request)
+        fields = framed_headers(response, response_content(response))
+        if (problem := head_problem(fields)) is not None:
+            raise httpx.RemoteProtocolError(problem, request=request)
+        headers = httpx.Headers(fields, encoding="utf-8")
+        return httpx.Response(response.status, headers=headers, stream=_Body(response, request), request=request)
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a recorded response, as it comes over the wire."""
+
+    def __init__(self, response: RecordedResponse, request: httpx.Request) -> None:
+        has_body = may_have_body(response.status) and request.method != "HEAD"
+        self._content = response_content(response) if has_body else b""
+        self._is_cut = response.fault == "truncated"
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content[: len(self._content) // 2] if self._is_cut else self._content
+        if self._is_cut:
+            raise httpx.ReadError("the connection was closed before the end of the body", request=self._request)
+
+
+def may_have_body(status: int) -> bool:
+    """Return whether a response with this status has a body, if it is not one to HEAD."""
+    return status not in (204, 304)
+
+
+def framed_headers(response: RecordedResponse, body: bytes) -> list[tuple[str, str]]:
+    """Return the headers of a recorded response and the length of its body, which is sent unless the headers say
+    otherwise."""
+    headers = response_headers(response)
+    if not {"content-length", "transfer-encoding"} & {name.lower() for name, _ in headers} and may_have_body(
+        response.status
+    ):
+        headers.append(("Content-Length", str(max(len(body), response.fault == "truncated"))))
+    return headers
 
 
 def response_content(response: RecordedResponse) -> bytes:
@@ -130,7 +169,12 @@ def response_content(response: RecordedResponse) -> bytes:
         return json.dumps(response.json_body, ensure_ascii=False).encode()
     if response.base64 is not None:
         return base64.b64decode(response.base64)
-    return (response.text or "").encode()
+    text = response.text or ""
+    encoding = encoding_of(CIMultiDict(response_headers(response)))
+    try:
+        return text.encode() if encoding == "utf-8-sig" else text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:
@@ -139,6 +183,9 @@ def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:
         (name, "" if item is None else as_text(item))
         for name, value in response.headers.items()
         for item in (value if isinstance(value, list) else [value])
+    ]
+    headers += [
+        ("Set-Cookie", f"{name}={'' if value is None else as_text(value)}") for name, value in response.cookies.items()
     ]
     if not any(name.lower() == "content-type" for name, _ in headers):
         if "json_body" in response.model_fields_set:

@@ -165,6 +165,7 @@ class _Run:
             self.book = replay = ReplayTransport(self.clock)
             self.transport = HttpxTransport(replay)
         self.secrets: dict[str, str] = {}
+        self.known: set[str] = set()
         self.outcomes: list[tuple[str, dict[str, Any]]] = []
         self.kept: bytes | None = None
         self.token = ""
@@ -181,7 +182,7 @@ class _Run:
             self.connector = self.start(given)
         except YamlConnectorError as error:
             return TestResult(self.test.name, line, (self.failure(("tests", self.index), str(error)),))
-        redactor = Redactor(self.known_secrets(given))
+        redactor = self.redactor(given)
         try:
             failures = await self.calls(given, redactor)
         finally:
@@ -198,6 +199,10 @@ class _Run:
                 self.clock.step(call.clock)
             elif call.kind == "restart":
                 self.connector = self.start(given)
+            elif call.kind == "secrets":
+                kept = {name: value for name, value in self.secrets.items() if name not in call.secrets}
+                self.secrets = kept | make_secrets(call.secrets)
+                redactor = self.redactor(given)
             else:
                 failures = [failure.masked(redactor) for failure in await self.call(given, number, call, redactor)]
             if failures:
@@ -215,6 +220,11 @@ class _Run:
             container_files=_Left(given.container_end),
             events=self.coverage,
         )
+
+    def redactor(self, given: Fixtures) -> Redactor:
+        """Return what masks all secrets that the test has had so far."""
+        self.known |= set(self.known_secrets(given))
+        return Redactor(self.known)
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
         yield from sensitive_values(self.spec.spec, self.secrets).values()

@@ -25,7 +25,13 @@ from yaml_connector._http.transport import AiohttpTransport, Fetched, Transport
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.matching import SentRequest
 from yaml_connector.testing.recorded import RecordedResponse
-from yaml_connector.testing.replay import ExchangeBook, response_content, response_headers
+from yaml_connector.testing.replay import (
+    ExchangeBook,
+    framed_headers,
+    may_have_body,
+    response_content,
+    response_headers,
+)
 
 _FASTER = 20
 _PATIENCE = 30.0  # real seconds for a response that is not late, on a busy machine
@@ -144,16 +150,21 @@ class SocketTransport(Transport):
             await asyncio.sleep(_PATIENCE)  # the connector gives up long before
             return False
         self._clock.move(response.after)
-        if response.fault is not None:
+        if response.fault == "not_http":
+            writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+            await writer.drain()
+            return False
+        if response.fault not in (None, "truncated"):
             self._breaks_again = sent.method in _SENT_AGAIN
             _reset(writer)
             return False
         head, body = _on_the_wire(response, sent.method)
-        for part in (head, body[: len(body) // 2], body[len(body) // 2 :]):
+        half = len(body) // 2
+        for part in (head, body[:half], b"" if response.fault else body[half:]):
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(0)
-        return True
+        return response.fault is None
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
@@ -169,28 +180,22 @@ def _is_late(response: RecordedResponse, limit: float) -> bool:
 def _on_the_wire(response: RecordedResponse, method: str) -> tuple[bytes, bytes]:
     """Return the head and the body of a response as bytes."""
     body = response_content(response)
-    headers = response_headers(response)
+    headers = framed_headers(response, body)
     if any(name.lower() == "transfer-encoding" for name, _ in headers):
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    elif not any(name.lower() == "content-length" for name, _ in headers) and _may_have_body(response.status):
-        headers.append(("Content-Length", str(len(body))))
     try:
         phrase = HTTPStatus(response.status).phrase
     except ValueError:
         phrase = ""
     lines = [f"HTTP/1.1 {response.status} {phrase}", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return "\r\n".join(lines).encode(), body if method != "HEAD" and _may_have_body(response.status) else b""
-
-
-def _may_have_body(status: int) -> bool:
-    return status not in (204, 304)
+    return "\r\n".join(lines).encode(), body if method != "HEAD" and may_have_body(response.status) else b""
 
 
 def why_not_played(response: RecordedResponse) -> str | None:
     """Return why a response cannot be sent over a socket; None if it can."""
     if response.status < 200:
         return f"the status {response.status} is not that of a final response"
-    if response_content(response) and not _may_have_body(response.status):
+    if response_content(response) and not may_have_body(response.status):
         return f"a response with status {response.status} has no body"
     for name, value in response_headers(response):
         if re.search(r"[\r\n\0]", name + value) or not name or re.search(r"[\s:]", name):

@@ -328,6 +328,36 @@ class TestMultipart:
         assert b'name="tag"\r\n\r\nx\r\n' in request.body
         assert b'name="tag"\r\n\r\ny\r\n' in request.body
 
+    @pytest.mark.parametrize(
+        ("given", "parts"),
+        [
+            (["1", "2"], [(None, None, b"1"), (None, None, b"2")]),
+            ([1, True, "${{ n }}", "${{ t }}"], [(None, None, b"1"), (None, None, b"true"), (None, None, b"text")]),
+            (
+                ["1", {"filename": "f", "content": "x"}, {"content": ["y"], "content_type": "a/b"}],
+                [(None, None, b"1"), ("f", None, b"x"), (None, "a/b", b'["y"]')],
+            ),
+            ([], []),
+            ("${{ tags }}", [(None, None, b"x"), (None, None, b'{"k":["y"]}')]),
+            ("${{ [[1, 2], 3] }}", [(None, None, b"[1,2]"), (None, None, b"3")]),
+            # a list as the content of one part is one part of JSON
+            ({"content": ["x", "y"]}, [(None, None, b'["x","y"]')]),
+            ({"content": "${{ tags }}"}, [(None, None, b'["x",{"k":["y"]}]')]),
+            ("${{ {'content': tags, 'filename': 'f'} }}", [("f", None, b'["x",{"k":["y"]}]')]),
+            # data that only looks like a part
+            ("${{ {'content': 1, 'other': 2} }}", [(None, None, b'{"content":1,"other":2}')]),
+            ("${{ {'filename': 'f'} }}", [(None, None, b'{"filename":"f"}')]),
+            (5, [(None, None, b"5")]),
+            (False, [(None, None, b"false")]),
+            (None, [(None, None, b"")]),
+            ("${{ n }}", []),
+            ({"content": "${{ n }}"}, []),
+        ],
+    )
+    def test_has_the_parts_that_stand_under_a_name(self, given: Any, parts: list[Any]) -> None:
+        sent = self.parts({"a": given, "z": "end"}, n=None, t="text", tags=["x", {"k": ["y"]}])
+        assert sent == [*(("a", *part) for part in parts), ("z", None, None, b"end")]
+
 
 class TestAMethod:
     def test_may_be_a_template(self) -> None:

@@ -253,6 +253,25 @@ def test_secrets_go_with_create_get_and_delete_and_not_with_logs(folder: Folder)
     assert folder.run(CREATE, {"restart": True}, cancel, get(state("running")), logs).passed
 
 
+def test_secrets_may_change_between_two_calls(folder: Folder) -> None:
+    with_key = {"headers": {"Authorization": "Bearer other-key"}, "url": "https://batch.test/jobs/7"}
+    ask = {"get": {"exchanges": [{"request": with_key, "response": state("running")}]}}
+    changed = {"secrets": {"api_key": "other-key"}}
+    missing = {"create": {"expect": {"phase": "FAILED", "message": "/the secret 'api_key' is missing/"}}}
+    assert folder.run(CREATE, changed, ask, {"secrets": {"api_key": None}}, missing).passed
+    shown = the_failure(
+        folder.run(CREATE, changed, get(expect={"message": "s3cr3t or other-key"}), secrets={"api_key": "s3cr3t-1"})
+    )
+    assert "other-key" not in str(shown)
+    assert "s3cr3t-1" not in str(shown)
+
+
+def test_a_secret_that_changes_must_be_one_of_the_spec(folder: Folder) -> None:
+    failure = the_failure(folder.run(CREATE, {"secrets": {"apikey": "x"}}))
+    assert "did you mean api_key?" in failure.what
+    assert failure.line > 1
+
+
 def test_a_second_create_is_a_job_of_its_own(folder: Folder) -> None:
     second = {"create": {"exchanges": [{"request": POST, "response": {"json": {"id": 8}}}]}}
     found = {"get": {"exchanges": [{"request": "GET /jobs/8", "response": state("running")}]}}

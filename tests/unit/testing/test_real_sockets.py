@@ -57,8 +57,10 @@ def test_a_spec_gives_the_same_over_real_sockets(file: Path) -> None:
         [{"status": 204}] * 3,
         [{"json": {"state": "running"}, "headers": {"Transfer-Encoding": "chunked", "Set-Cookie": ["a=1", "b=2"]}}],
         [{"status": 599, "text": "ü" * 100_000}],
+        [{"fault": "not_http"}, {"fault": "truncated", "json": {"state": "done"}}, {"json": {"state": "running"}}],
+        [{"json": {"state": "running"}, "headers": {"Content-Encoding": "gzip"}, "cookies": {"a": "b"}}],
     ],
-    ids=["faults", "late", "empty", "chunked", "long"],
+    ids=["faults", "late", "empty", "chunked", "long", "half", "not packed"],
 )
 def test_odd_responses_are_played_as_they_are_recorded(folder: Folder, responses: list[Any]) -> None:
     tests = loaded(folder.write(one_test(*responses)))

@@ -102,6 +102,12 @@ def test_the_test_ends_at_the_first_call_that_fails(folder: Folder) -> None:
     [
         ({"fault": "refused"}, "/cannot be connected to: connection refused/"),
         ({"fault": "reset"}, "/broke off: connection reset/"),
+        ({"fault": "not_http"}, "/broke off: what came is not HTTP/"),
+        ({"fault": "truncated", "json": {"state": "done"}}, "/broke off: .* before the end of the body/"),
+        ({"fault": "truncated"}, "/broke off: .* before the end of the body/"),
+        ({"headers": {"X": "y" * 80_000}, "json": {"state": "done"}}, "/broke off: the head is too long/"),
+        ({"headers": {"X": ["y"] * 1200}, "json": {"state": "done"}}, "/broke off: the head has 120. fields/"),
+        ({"status": 204, "json": {"state": "done"}}, "/answered 204 with nothing/"),
         ({"status": 200}, "/answered 200 with nothing/"),
         ({"text": "<html>"}, "/answered 200 with no JSON .text.plain; charset=utf-8/"),
         ({"status": 502, "json": {"message": "bad gateway"}}, "/answered 502: bad gateway/"),
@@ -157,6 +163,33 @@ def test_json_text_and_bytes_come_as_recorded(folder: Folder) -> None:
             assert differing(result)["message"][1] == 'a/b; charset=utf-8 {"state": "error"}'
         else:
             assert result.passed, result
+
+
+def test_a_text_is_sent_in_the_charset_that_the_response_names(folder: Folder) -> None:
+    folder.change_spec("message: $.detail", "message: ${{ body.detail }} ${{ size }}")
+    for charset, size in (("iso-8859-1", 38), ("utf-16", 78), ("utf-8", 39), ("no-such", 39)):
+        text = '{"state": "error", "detail": "Zürich"}'
+        response = {"headers": {"Content-Type": f"application/json; charset={charset}"}, "text": text}
+        assert folder.run(CREATE, get(response, expect={"message": f"Zürich {size}"})).passed, charset
+
+
+def test_a_request_has_the_headers_that_are_added_on_the_wire(folder: Folder) -> None:
+    cancel = {"method": "POST", "path": "/jobs/7/cancel"}
+    sent = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "/aiohttp/", "Content-Length": "0"}
+    assert folder.run(CREATE, {"delete": {"exchanges": [{"request": {**cancel, "headers": sent}}]}}).passed
+    absent = dict.fromkeys((*sent, "Content-Type"))
+    result = folder.run(CREATE, {"delete": {"exchanges": [{"request": {**cancel, "headers": absent}}]}})
+    assert set(differing(result)) == {f"headers.{name}" for name in sent}
+
+
+def test_cookies_are_set_beside_other_headers(folder: Folder) -> None:
+    folder.change_spec("message: $.detail", "message: ${{ cookies.a }} ${{ cookies.b }} ${{ cookies.c }}")
+    response = {
+        "headers": {"Set-Cookie": "a=1"},
+        "cookies": {"b": "two; Path=/", "c": None},
+        "json": {"state": "error"},
+    }
+    assert folder.run(CREATE, get(response, expect={"message": "1 two "})).passed
 
 
 def test_a_compressed_body_is_decompressed_as_on_the_wire(folder: Folder) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from yaml_connector.testing.compare import NOTHING
 from yaml_connector.testing.matching import SentRequest, request_differences
@@ -79,17 +80,58 @@ def test_a_path_is_compared_alone_whatever_the_host() -> None:
     assert fields({"path": "/jobs/a%2Fb"}, url="https://api.test/jobs/a/b") == ["path"]
 
 
-def test_a_path_between_slashes_is_itself_first_and_a_regex_then() -> None:
+def test_a_path_between_slashes_is_no_regex() -> None:
     assert fields({"path": "/api/jobs/"}, url="https://api.test/api/jobs/") == []
-    assert fields({"path": "/jobs.\\d+$/"}) == []
-    assert found({"path": "/jobs.\\d+$/"}, url="https://api.test/jobs/seven?a=1") == {
-        "path": ("/jobs.\\d+$/", "/jobs/seven")
-    }
+    assert fields({"path": "/jobs/"}, url="https://api.test/api/jobs/7") == ["path"]
+    assert found({"path": "/jobs.7/"}) == {"path": ("/jobs.7/", "/jobs/7")}
 
 
-def test_a_url_between_slashes_is_a_regex_over_all_of_it() -> None:
-    assert fields({"url": "/^https:..api.test.jobs.7[?]a=1$/"}, url=f"{URL}?a=1") == []
-    assert found({"url": "/[?]a=1$/"}, url=f"{URL}?a=2") == {"url": ("/[?]a=1$/", f"{URL}?a=2")}
+def test_a_url_is_a_whole_one() -> None:
+    with pytest.raises(ValidationError, match="is not a whole URL"):
+        RecordedRequest.model_validate({"url": "/jobs/7"})
+
+
+BOUNDARY = "multipart/form-data; boundary=b"
+SENT_PARTS = (
+    b'--b\r\nContent-Disposition: form-data; name="kind"\r\n\r\nbatch\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="tag"\r\n\r\na\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="tag"\r\n\r\n/b/\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="a %22"; filename="in.json"\r\nContent-Type: application/json\r\n'
+    b'\r\n{"n": [1, 2.0]}\r\n--b--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "differ"),
+    [
+        ({}, []),
+        ({"kind": "/^b.*h$/"}, []),
+        ({"kind": {"content": "batch", "filename": None, "content_type": None}}, []),
+        ({"kind": {"filename": None}}, []),
+        ({'a "': {"filename": "in.json", "content_type": "application/json", "content": {"n": [1, 2]}}}, []),
+        ({'a "': {"content": '{"n": [1, 2.0]}'}}, []),
+        ({"kind": "other"}, ["multipart.kind.content"]),
+        ({"kind": {"content": "batch", "filename": "x"}}, ["multipart.kind.filename"]),
+        ({'a "': {"filename": None}}, ["multipart['a \"'].filename"]),
+        ({'a "': {"content": {"n": [1, 3]}}}, ["multipart['a \"'].content.n[1]"]),
+        ({"kind": {"content": {"n": 1}}}, ["multipart.kind.content"]),
+        ({"tag": "a"}, ["multipart.tag[1]"]),
+        ({"tag": ["a", "/b/", "c"]}, ["multipart.tag[2]"]),
+        ({"kind": None}, ["multipart.kind"]),
+        ({"kind": []}, ["multipart.kind"]),
+        ({"missing": "x"}, ["multipart.missing"]),
+    ],
+)
+def test_the_parts_of_a_multipart_body_are_compared_by_name(changed: dict[str, Any], differ: list[str]) -> None:
+    recorded = {"kind": "batch", "tag": ["a", {"content": "/b/"}], 'a "': {}, **changed}
+    sent = {"headers": {"Content-Type": BOUNDARY}, "content": SENT_PARTS}
+    assert fields({"url": URL, "multipart": recorded}, **sent) == differ
+
+
+def test_a_body_that_is_not_multipart_differs_as_a_whole() -> None:
+    assert fields({"url": URL, "multipart": {"a": "b"}}, headers={"Content-Type": "text/plain"}, content=b"x") == [
+        "multipart"
+    ]
 
 
 def test_a_query_that_is_not_named_passes() -> None:
