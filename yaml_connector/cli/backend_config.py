@@ -2,7 +2,7 @@
 
 The names were read in the sources of Flyte 2 (flyteorg/flyte at 6fadb90): the plugin `connector` and
 `executor/pkg/config` for the executor, `flytestdlib/config/viper` for how it reads files, and the charts flyte-binary
-v0.2.0 and flyteconnector v2.0.0.
+v0.2.0 and flyteconnector v2.0.0, which were rendered with these values by Helm 3.18.
 """
 
 from __future__ import annotations
