@@ -7,7 +7,7 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -54,6 +54,9 @@ check: .venv/ready  ## format, lint, types, specs and their contract tests
 
 reference: .venv/ready  ## the field tables of docs/reference.md, from the models
 	$(BIN)/python scripts/reference.py
+
+import-report: .venv/ready  ## what `new --from-arazzo` makes of the documents in a folder: make import-report ARAZZO=DIR
+	$(BIN)/python scripts/import_report.py $(ARAZZO)
 
 bench: .venv/ready  ## CPU and calls per second against hand-written connectors (about 4 minutes)
 	$(BIN)/python -m bench calls $(BENCH) $(if $(RESULTS),--json $(RESULTS)/calls.json)

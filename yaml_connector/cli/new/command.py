@@ -46,6 +46,10 @@ def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 )
 @click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
 @click.option("--from-curl", "commands", metavar="FILE|-", help="Curl commands, as they are pasted.")
+@click.option(
+    "--from-arazzo", "arazzo", metavar="FILE", help="An Arazzo 1 document, with its OpenAPI sources beside it."
+)
+@click.option("--workflow", metavar="ID", help="With --from-arazzo: the workflow; default: the one that polls.")
 @click.option("--answers", metavar="FILE", help="With --from-curl: the answers to the commands, in their order.")
 @format_option
 @click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
@@ -55,6 +59,8 @@ def new(
     document: str | None,
     commands: str | None,
     answers: str | None,
+    arazzo: str | None,
+    workflow: str | None,
     form: str,
     folder: str | None,
     force: bool,
@@ -71,6 +77,7 @@ def new(
       yaml-connector new render_job --base-url https://render.acme.com --auth bearer --create 'POST /renders'
       yaml-connector new --from-openapi openapi.yaml
       yaml-connector new render_job --from-curl commands.txt --answers answers.txt
+      yaml-connector new render_job --from-arazzo workflows.yaml --workflow render
       yaml-connector new --from catalog slurm
     """
     from yaml_connector._loading.loader import specs_path
@@ -83,6 +90,9 @@ def new(
         return
     if commands is not None:
         _from_curl(given["name"], commands, answers, target, force=force, as_json=form == "json")
+        return
+    if arazzo is not None:
+        _from_arazzo(given["name"], arazzo, workflow, target, force=force, as_json=form == "json")
         return
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
@@ -113,6 +123,21 @@ def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *
     given = read_source(answers) if answers is not None else None
     folder = Path() if file == "-" else Path(file).parent
     write(sketch_of(text, file, name, folder, given), target, force=force, as_json=as_json)
+
+
+def _from_arazzo(
+    name: str | None, file: str, workflow: str | None, target: Path, *, force: bool, as_json: bool
+) -> None:
+    from yaml_connector.cli.new.arazzo.translate import sketch_of
+    from yaml_connector.cli.new.checked import write
+
+    if name is None:
+        raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-arazzo FILE")
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+    write(sketch_of(content, file, name, workflow), target, force=force, as_json=as_json)
 
 
 def read_source(file: str) -> str:

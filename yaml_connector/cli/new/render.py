@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, as_sample, as_template, text_of
 
 _WIDTH = 100  # of a mapping or list on one line
@@ -38,11 +39,13 @@ def contract_text(sketch: Sketch) -> str:
 
 
 def _call(play: Play, sketch: Sketch) -> dict[str, Any]:
-    call: dict[str, Any] = {"exchanges": [_exchange(exchange, sketch) for exchange in play.exchanges]}
+    if play.kind == "after":
+        return dict(play.expect)
+    call: dict[str, Any] = {"exchanges": [recorded(exchange, sketch) for exchange in play.exchanges]}
     return {play.kind: call | ({"expect": play.expect} if play.expect else {})}
 
 
-def _exchange(exchange: Exchange, sketch: Sketch) -> dict[str, Any]:
+def recorded(exchange: Exchange, sketch: Sketch) -> dict[str, Any]:
     """Return the exchange: the request as it is sent when every template has its sample."""
     given = exchange.request
     if not isinstance(given, dict):
@@ -73,7 +76,7 @@ def url_sample(text: Text) -> str:
     for part in text.parts:
         if isinstance(part, Ref):
             safe = "/" if re.search(r"\|\s*path\b", part.expression) else ""
-            sent += quote(str(part.sample), safe=safe)
+            sent += quote(as_text(part.value), safe=safe)
         else:
             sent += quote(part, safe="/:@!$&'()*+,;=-._~%?#[]")
     return sent

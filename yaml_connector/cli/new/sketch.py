@@ -16,10 +16,15 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Ref:
-    """A template expression, and the value that it has in the contract test."""
+    """A template expression, and the value that it has in the contract test, or a function that gives it then."""
 
     expression: str
     sample: Any = "sample"
+
+    @property
+    def value(self) -> Any:
+        """Return the value in the contract test."""
+        return self.sample() if callable(self.sample) else self.sample
 
 
 @dataclass(frozen=True)
@@ -86,25 +91,29 @@ def as_sample(value: Any) -> Any:
     if isinstance(value, list):
         return [as_sample(item) for item in value]
     if isinstance(value, Ref):
-        return value.sample
+        return value.value
     if isinstance(value, Text):
         if len(value.parts) == 1 and isinstance(value.parts[0], Ref):
-            return value.parts[0].sample
-        return "".join(part if isinstance(part, str) else as_text(part.sample) for part in value.parts)
+            return value.parts[0].value
+        return "".join(part if isinstance(part, str) else as_text(part.value) for part in value.parts)
     return value
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request of the spec (data in which every Text has a sample), and the response that a test has for it."""
+    """A request of the spec (data in which every Text has a sample), and the response that a test has for it.
+
+    `source` names the part of the source that it was made of, if it has names.
+    """
 
     request: Any
     response: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Play:
-    """One call of a contract test: create, get, delete or logs."""
+    """One call of a contract test: create, get, delete or logs; or `after`, with the time that passes in `expect`."""
 
     kind: str
     exchanges: tuple[Exchange, ...]

@@ -10,42 +10,11 @@ from typing import Any
 from yaml_connector.cli.new.curl.answers import Answer, member
 from yaml_connector.cli.new.curl.page import Call
 from yaml_connector.cli.new.curl.tokens import Leaf, Tokens
+from yaml_connector.cli.new.data import data_at
 
 TEST_HOST = "https://api.test"
 _TEXTS = ("message", "text", "line", "log", "msg", "content", "body", "event")
 _TIMES = ("timestamp", "time", "created_at", "ts", "date", "at", "createdAt", "@timestamp", "created")
-
-
-def data_at(values: dict[str, Any]) -> Any:
-    """Return data in which every path finds its value."""
-    root: Any = {}
-    for path, value in values.items():
-        parts = re.findall(r"\.([A-Za-z_]\w*)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d+)\]", path)
-        if not parts:
-            return value
-        node = root
-        for number, (name, quoted, index) in enumerate(parts):
-            last = number == len(parts) - 1
-            following = None if last else parts[number + 1]
-            empty: Any = value if last else [] if following is not None and following[2] else {}
-            if index:
-                if number == 0 and not isinstance(root, list):
-                    root = node = []
-                position = 0 if index == "*" else int(index)
-                while len(node) <= position:
-                    node.append({} if not last else value)
-                if last:
-                    node[position] = value
-                elif not isinstance(node[position], dict | list) or node[position] == {}:
-                    node[position] = empty
-                node = node[position]
-            else:
-                key = name or json.loads(f'"{quoted}"')
-                if last:
-                    node[key] = value
-                else:
-                    node = node.setdefault(key, empty)
-    return root
 
 
 def response_for(extraction: str, value: Any) -> dict[str, Any]:

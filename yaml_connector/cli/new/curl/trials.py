@@ -7,9 +7,9 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.login import Login
 from yaml_connector.cli.new.curl.texts import (
-    data_at,
     response_for,
 )
+from yaml_connector.cli.new.data import data_at
 from yaml_connector.cli.new.phases import (
     places_of,
 )

@@ -38,7 +38,7 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     wanted = _named(document, create, "post", "--create") if create else None
     asked = _named(document, get, "get", "--get") if get else None
     if wanted and asked:
-        return _whole(document, wanted, asked), []
+        return whole_of(document, wanted, asked), []
     pairs = {pair for pair in _pairs(document) if wanted in (None, pair[0]) and asked in (None, pair[1])}
     known: dict[str, bool] = {}
     scored = sorted((-_score(document, *pair, known), len(pair[0]), *pair) for pair in pairs)
@@ -53,7 +53,7 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     worst = min(best + _CLOSE, -_LEAST)
     close = [other for score, _, other, _ in scored[1:] if score <= worst and other != path]
     others = [] if wanted else list(dict.fromkeys(f"POST {other}" for other in close))
-    return _whole(document, path, ask), others
+    return whole_of(document, path, ask), others
 
 
 def _named(document: Document, call: str, method: str, option: str) -> str:
@@ -120,7 +120,7 @@ def _word(segment: str) -> str:
     return word.removesuffix("s") if word not in ("status", "process") else word
 
 
-def _whole(document: Document, path: str, asked: str) -> Calls:
+def whole_of(document: Document, path: str, asked: str) -> Calls:
     """Return these two calls with those that cancel the job and read its log."""
     delete: tuple[str, str] | None = None
     logs: str | None = None

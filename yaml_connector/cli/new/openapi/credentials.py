@@ -21,9 +21,12 @@ class Credentials:
     notes: tuple[str, ...] = ()
 
 
-def server_of(document: Document) -> tuple[str, list[str]]:
-    """Return the base URL, with the defaults of its variables, and comments to decide on."""
-    servers = document.data.get("servers")
+def server_of(document: Document, *parts: Node | None) -> tuple[str, list[str]]:
+    """Return the base URL, with the defaults of its variables, and comments to decide on.
+
+    `parts` are an operation and its path: their own servers count first.
+    """
+    servers = next((part["servers"] for part in parts if part and part.get("servers")), document.data.get("servers"))
     known = [document.node(item) for item in servers if item] if isinstance(servers, list) else []
     url = str(known[0].get("url", "")) if known else ""
     notes = []
@@ -41,11 +44,11 @@ def server_of(document: Document) -> tuple[str, list[str]]:
     return (url if re.fullmatch(r"https?://[\w.:/~%-]+", url) else _PLACEHOLDER), notes
 
 
-def credentials_of(document: Document, path: str, base_url: str) -> Credentials:
+def credentials_of(document: Document, path: str, base_url: str, method: str = "post") -> Credentials:
     """Return the first kind of credentials that the call accepts and the spec language has."""
     components = document.node(document.data.get("components"))
     schemes = {str(name): document.node(raw) for name, raw in document.node(components.get("securitySchemes")).items()}
-    operation = document.operation(path, "post")
+    operation = document.operation(path, method)
     listed = operation.get("security", document.data.get("security"))
     needs = [list(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     needs = [names for names in needs if all(name in schemes for name in names)] or [[name] for name in schemes]

@@ -35,7 +35,7 @@ class Document:
         """Read the content of a file; raise ConfigError that says what to do if it is not an OpenAPI 3 document."""
         if len(content) > _LARGEST:
             raise ConfigError(f"{file} is longer than {_LARGEST // 2**20} MiB")
-        data = _parse(content, file)
+        data = parse_data(content, file)
         if isinstance(data, dict) and "swagger" in data:
             raise ConfigError(
                 f"{file} is a Swagger {data['swagger']} document; convert it to OpenAPI 3 first: "
@@ -43,6 +43,11 @@ class Document:
             )
         if not isinstance(data, dict) or not str(data.get("openapi", "")).startswith("3"):
             raise ConfigError(f"{file} is not an OpenAPI 3 document: it has no `openapi: 3...`")
+        return cls(_placed(data, Path(file).absolute()), file)
+
+    @classmethod
+    def of(cls, data: Node, file: str) -> Document:
+        """Return a document that is a part of a file."""
         return cls(_placed(data, Path(file).absolute()), file)
 
     def node(self, raw: Any, depth: int = 0) -> Node:
@@ -77,7 +82,7 @@ class Document:
             self._files[path] = None
             inside = path.resolve().is_relative_to(Path(self.file).absolute().parent.resolve())
             if inside and path.is_file() and path.stat().st_size <= _LARGEST:
-                self._files[path] = _placed(_parse(path.read_bytes(), str(path)), path)
+                self._files[path] = _placed(parse_data(path.read_bytes(), str(path)), path)
         return self._files[path]
 
     def has(self, path: str, method: str) -> bool:
@@ -158,7 +163,8 @@ class Document:
         return found - {"null"}
 
 
-def _parse(content: bytes, file: str) -> Any:
+def parse_data(content: bytes, file: str) -> Any:
+    """Return JSON or YAML as data; raise ConfigError if it is neither."""
     try:
         return json.loads(content)
     except ValueError:

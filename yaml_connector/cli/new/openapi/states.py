@@ -19,7 +19,7 @@ def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | No
         if not re.search(r"status|state|phase", name, re.IGNORECASE):
             continue
         many = "array" in document.kinds(about)
-        values = _values(document, document.node(about.get("items")) if many else about)
+        values = values_of(document, document.node(about.get("items")) if many else about)
         known = sum(phase_of(word) is not None for word in values.values())
         if known > (found[0] if found else 0):
             found = (known, path + ("[*]" if many else ""), values)
@@ -34,7 +34,7 @@ def state_place(document: Document, asked: str) -> str:
     return "$.status"
 
 
-def _values(document: Document, about: Node) -> dict[Any, str]:
+def values_of(document: Document, about: Node) -> dict[Any, str]:
     """Return the values of a state: from `enum` and `const`, or from a table `1: Queued` in the description."""
     values: dict[Any, str] = {}
     for form in document.options(about):

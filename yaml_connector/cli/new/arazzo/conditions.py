@@ -1,0 +1,294 @@
+"""Criteria of Arazzo as conditions of the spec language: simple ones, JSONPath as documents write it, and regex."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from yaml_connector.cli.new.sketch import one_line
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What is compared: its expression, and the JSONPath in the body, `status`, or "" for anything else."""
+
+    expression: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A comparison of an operand with a value."""
+
+    operand: Operand
+    operator: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Group:
+    """Conditions joined by `and` or `or`."""
+
+    word: str
+    items: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """A condition that must be false."""
+
+    item: Condition
+
+
+@dataclass(frozen=True)
+class Truth:
+    """An operand that is there, and not false or empty."""
+
+    operand: Operand
+
+
+Condition = Compare | Group | Not | Truth
+
+
+class Untranslatable(Exception):
+    """A condition that the spec language cannot say; the message is the reason."""
+
+
+def jinja(condition: Condition) -> str:
+    """Return a condition as the spec has it."""
+    if isinstance(condition, Compare):
+        value = condition.value
+        if value is None:
+            return f"{condition.operand.expression} {'is' if condition.operator == '==' else 'is not'} none"
+        if isinstance(value, Operand):
+            text = value.expression
+        else:
+            text = json.dumps(value).replace("true", "true") if not isinstance(value, str) else _quoted(value)
+        return f"{condition.operand.expression} {condition.operator} {text}"
+    if isinstance(condition, Truth):
+        return condition.operand.expression
+    if isinstance(condition, Not):
+        return f"not ({jinja(condition.item)})"
+    inner = [
+        f"({jinja(item)})" if isinstance(item, Group) and item.word != condition.word else jinja(item)
+        for item in condition.items
+    ]
+    return f" {condition.word} ".join(inner)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def joined(conditions: list[Condition], word: str = "and") -> Condition | None:
+    """Return conditions joined; None if there are none."""
+    flat: list[Condition] = []
+    for item in conditions:
+        flat += item.items if isinstance(item, Group) and item.word == word else [item]
+    return None if not flat else flat[0] if len(flat) == 1 else Group(word, tuple(flat))
+
+
+def compares(condition: Condition) -> Iterator[Compare]:
+    """Yield all comparisons in a condition."""
+    if isinstance(condition, Compare):
+        yield condition
+    elif isinstance(condition, Group):
+        for item in condition.items:
+            yield from compares(item)
+    elif isinstance(condition, Not):
+        yield from compares(condition.item)
+
+
+def operands(condition: Condition) -> Iterator[Operand]:
+    """Yield all that a condition looks at."""
+    if isinstance(condition, Compare | Truth):
+        yield condition.operand
+    elif isinstance(condition, Group):
+        for item in condition.items:
+            yield from operands(item)
+    else:
+        yield from operands(condition.item)
+
+
+def is_status_only(condition: Condition) -> bool:
+    """Return whether a condition looks at the HTTP status alone."""
+    return all(operand.place == "status" for operand in operands(condition))
+
+
+def body_operand(path: str) -> Operand:
+    """Return a JSONPath in the body as an operand."""
+    length = re.fullmatch(r"(.*?)\.length(?:\(\))?", path)
+    if length:
+        return Operand(f"({body_operand(length[1]).expression} | length)")
+    if path == "$":
+        return Operand("body", "$")
+    expression, end = "body", 0
+    for part in re.finditer(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\[['\"]([^'\"\]]*)['\"]\]|\.([\w-]+)", path.removeprefix("$")):
+        if part.start() != end:
+            break
+        end = part.end()
+        key = part[3] if part[3] is not None else part[4]
+        expression += f".{part[1]}" if part[1] else f"[{part[2]}]" if part[2] else f"[{_quoted(key)}]"
+    if end != len(path.removeprefix("$")):
+        return Operand(f"(body | jsonpath({_quoted(path)}))", path)
+    return Operand(expression, path)
+
+
+def pointer_path(pointer: str) -> str:
+    """Return a JSON pointer as a JSONPath."""
+    path = "$"
+    for part in pointer.strip("/").split("/") if pointer.strip("/") else []:
+        name = part.replace("~1", "/").replace("~0", "~")
+        path += (
+            f"[{name}]"
+            if name.isdigit()
+            else f".{name}"
+            if re.fullmatch(r"[A-Za-z_]\w*", name)
+            else f"[{json.dumps(name)}]"
+        )
+    return path
+
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<operator>==|!=|<=|>=|<|>|&&|\|\||!|\(|\))|
+    (?P<word>\$(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])+|\$|@(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])*|\#/[^\s()=!<>&|'"]+|[^\s()=!<>&|'"]+))""",
+    re.VERBOSE,
+)
+
+
+def parse_condition(text: str, kind: str, context: str, operand: Any) -> Condition:
+    """Return a criterion as a condition. `operand` turns a runtime expression into an Operand.
+
+    Raises Untranslatable.
+    """
+    if kind in ("xpath",):
+        raise Untranslatable("XPath has no counterpart")
+    if kind == "regex":
+        subject = operand(context or "$statusCode")
+        return Compare(Operand(f"({subject.expression} | string | regex({_quoted(text)}, 0))"), "!=", None)
+    if kind == "jsonpath":
+        text, inner = _without_filter(text.strip())
+        if inner is not None:
+            return Truth(Operand(f"(body | jsonpath({_quoted(inner)}))"))
+    return _Parser(text, kind, operand).parse()
+
+
+def _without_filter(text: str) -> tuple[str, str | None]:
+    """Return what is meant by `$[?@.a == 'b']`, which is `$.a == 'b'`; or, second, a path with a filter inside."""
+    whole = re.fullmatch(r"\$\[\?\s*\(?(.*?)\)?\s*\]", text, re.DOTALL)
+    if whole and whole[1].count("(") == whole[1].count(")"):
+        return re.sub(r"@(?=[.\[])", "$", whole[1]), None
+    if "[?" in text:
+        path = re.fullmatch(r"(?:count|length)\((.*)\)\s*>\s*0", text)
+        bare = path[1] if path else text
+        if re.search(r"\]\s*(==|!=|<|>)", bare):
+            raise Untranslatable("a filter that is compared")
+        return text, re.sub(r"\[\?\s*\(?(.*?)\)?\s*\]", r"[?(\1)]", bare)
+    return text, None
+
+
+class _Parser:
+    def __init__(self, text: str, kind: str, operand: Any) -> None:
+        self.kind = kind
+        self.operand = operand
+        self.tokens: list[tuple[str, str]] = []
+        position = 0
+        while position < len(text.rstrip()):
+            found = _TOKEN.match(text, position)
+            if found is None or len(self.tokens) > 200:
+                raise Untranslatable(f"what is {one_line(text[position:])[:40]!r}?")
+            self.tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
+            position = found.end()
+        self.index = 0
+
+    def parse(self) -> Condition:
+        result = self.either()
+        if self.index < len(self.tokens):
+            raise Untranslatable(f"unexpected {self.tokens[self.index][1]!r}")
+        return result
+
+    def next_is(self, *operators: str) -> bool:
+        if self.index < len(self.tokens) and self.tokens[self.index] in [("operator", item) for item in operators]:
+            return True
+        return (
+            self.index < len(self.tokens)
+            and self.tokens[self.index][0] == "word"
+            and self.tokens[self.index][1].lower() in operators
+        )
+
+    def either(self) -> Condition:
+        items = [self.both()]
+        while self.next_is("||", "or"):
+            self.index += 1
+            items.append(self.both())
+        found = joined(items, "or")
+        assert found is not None
+        return found
+
+    def both(self) -> Condition:
+        items = [self.one()]
+        while self.next_is("&&", "and"):
+            self.index += 1
+            items.append(self.one())
+        found = joined(items)
+        assert found is not None
+        return found
+
+    def one(self) -> Condition:
+        if self.next_is("!"):
+            self.index += 1
+            return Not(self.one())
+        if self.next_is("("):
+            self.index += 1
+            inner = self.either()
+            if not self.next_is(")"):
+                raise Untranslatable("a ( is not closed")
+            self.index += 1
+            return inner
+        left = self.value()
+        if self.next_is("==", "!=", "<", ">", "<=", ">="):
+            operator = self.tokens[self.index][1]
+            self.index += 1
+            right = self.value()
+            if not isinstance(left, Operand) and isinstance(right, Operand):
+                left, right = right, left
+                operator = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(operator, operator)
+            if not isinstance(left, Operand):
+                raise Untranslatable("two constants are compared")
+            if not isinstance(right, Operand) and left.place == "status" and isinstance(right, str) and right.isdigit():
+                right = int(right)
+            return Compare(left, operator, right)
+        if not isinstance(left, Operand):
+            raise Untranslatable(f"{left!r} is a constant")
+        return Truth(left)
+
+    def value(self) -> Any:
+        if self.index >= len(self.tokens):
+            raise Untranslatable("something is missing")
+        kind, text = self.tokens[self.index]
+        if kind == "operator":
+            raise Untranslatable(f"unexpected {text!r}")
+        self.index += 1
+        if kind == "text":
+            return re.sub(r"\\(.)", r"\1", text[1:-1])
+        if text.startswith("#/"):
+            return body_operand(pointer_path(text[1:]))
+        if text.startswith("$"):
+            if re.match(r"\$(\.|\[|$)", text):
+                return body_operand(text)
+            return self.operand(text)
+        words = [text]
+        while (
+            self.index < len(self.tokens)
+            and self.tokens[self.index][0] == "word"
+            and self.tokens[self.index][1].lower() not in ("and", "or")
+        ):
+            words.append(self.tokens[self.index][1])
+            self.index += 1
+        text = " ".join(words)
+        if text.lower() in ("true", "false", "null"):
+            return {"true": True, "false": False, "null": None}[text.lower()]
+        return json.loads(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text) else text

@@ -1,0 +1,274 @@
+"""The phase rules of a poll: from its criteria and actions, and what the OpenAPI document adds."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml_connector.cli.new.arazzo.conditions import (
+    Compare,
+    Condition,
+    Group,
+    Not,
+    compares,
+    is_status_only,
+    jinja,
+    operands,
+)
+from yaml_connector.cli.new.phases import USUAL
+from yaml_connector.cli.new.words import phase_of, word_set
+
+_NEUTRAL = word_set("terminated ended end completed complete done finished stopped closed exited inactive")
+_OUTCOME = re.compile(r"(?i)^(result|result_?state|result_?status|conclusion|outcome)$")
+_FAILURE = re.compile(r"(?i)fail|error|cancel|abort|reject|expire|timed?_?out")
+ORDER = ("FAILED", "ABORTED", "SUCCEEDED", "QUEUED", "INITIALIZING", "RUNNING")
+
+
+@dataclass
+class Branch:
+    """What holds, and the phase that it stands for. `name` is that of the action."""
+
+    condition: Condition | None
+    phase: str
+    name: str = ""
+
+
+@dataclass
+class Rules:
+    """The rules, questions about them, the body and status of an answer for each phase, the statuses of success."""
+
+    phase: Any
+    questions: list[str] = field(default_factory=list)
+    samples: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    statuses: list[int] = field(default_factory=list)
+
+
+def values_at(condition: Condition | None) -> tuple[str, list[Any]] | None:
+    """Return the place and the values of a condition that says only that one place has one of some values."""
+    if condition is None:
+        return None
+    found = list(compares(condition))
+    if len(found) != len(list(operands(condition))) or not found or _has_not(condition):
+        return None
+    if isinstance(condition, Group) and condition.word == "and":
+        found = [item for item in found if item.operand.place != "status"]
+        if len(found) != 1:
+            return None
+    places = {item.operand.place for item in found}
+    if len(places) != 1 or any(item.operator != "==" or item.value is None for item in found):
+        return None
+    place = places.pop()
+    values = [item.value for item in found]
+    if not place or any(not isinstance(value, str | int | float | bool) for value in values):
+        return None
+    return place, values
+
+
+def _has_not(condition: Condition) -> bool:
+    return isinstance(condition, Not) or (isinstance(condition, Group) and any(map(_has_not, condition.items)))
+
+
+def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], siblings: dict[str, list[Any]]) -> Rules:
+    """Return the rules for the branches of a poll. `success` is the usual status; `enum` has, by path, the states that
+    the OpenAPI document lists, `siblings` the fields that may tell how the job ended."""
+    tables: dict[str, dict[str, list[Any]]] = {}
+    rules: list[dict[str, Any]] = []
+    result = Rules(None)
+    order: list[str] = []
+    for branch in branches:
+        found = values_at(branch.condition)
+        if found is None:
+            continue
+        place, values = found
+        if place == "status":
+            for value in values:
+                rules.append({"when": f"status == {value}", "is": branch.phase})
+                result.statuses.append(int(value))
+                result.samples.setdefault(branch.phase, (int(value), {}))
+            continue
+        table = tables.setdefault(place, {})
+        order += [place] if place not in order else []
+        known = {value for listed in table.values() for value in map(repr, listed)}
+        for value in values:
+            phase = branch.phase
+            word = phase_of(str(value)) if isinstance(value, str) else None
+            if phase == "SUCCEEDED" and word in ("FAILED",):
+                phase = word
+            if phase == "RUNNING" and word in ("QUEUED", "INITIALIZING"):
+                phase = word
+            if repr(value) not in known:
+                table.setdefault(phase, []).append(value)
+                known.add(repr(value))
+    others = [branch for branch in branches if branch.condition is not None and values_at(branch.condition) is None]
+    for place in order:
+        _complete(result, place, tables[place], enum.get(place, []), siblings)
+        outcome = _outcome_rule(result, place, tables[place], siblings)
+        rules += [outcome] if outcome else []
+        table = {phase: tables[place][phase] for phase in ORDER if tables[place].get(phase)}
+        rules.append({"path": place, "map": table})
+        for phase, values in table.items():
+            result.samples.setdefault(phase, (success, {place: values[0]}))
+        unclear = [
+            str(value)
+            for value in tables[place].get("SUCCEEDED", [])
+            if isinstance(value, str) and phase_of(value) is None
+        ]
+        if unclear and len(tables[place]["SUCCEEDED"]) > 1:
+            result.questions.append(f"the workflow ends at {', '.join(unclear)}: does each of these mean success?")
+    for branch in others:
+        assert branch.condition is not None
+        running = _other_way(branch.condition) if branch.phase == "RUNNING" else None
+        if running is not None and running[0] in tables:
+            continue  # while the state is not X: what no rule names is running
+        if branch.phase == "RUNNING" and isinstance(branch.condition, Compare) and branch.condition.operator == "!=":
+            result.samples.setdefault("RUNNING", (success, {branch.condition.operand.place: "other"}))
+        rules.append({"when": jinja(branch.condition), "is": branch.phase})
+        sample = _sample(branch.condition)
+        if sample is not None:
+            result.samples.setdefault(branch.phase, (success, sample))
+    if any(branch.condition is None and branch.phase == "SUCCEEDED" for branch in branches) and not any(
+        rule.get("is") == "SUCCEEDED" or "SUCCEEDED" in rule.get("map", {}) for rule in rules
+    ):
+        rules.append({"is": "SUCCEEDED"})
+        result.samples.setdefault("SUCCEEDED", (success, {}))
+    _fail_question(result, rules, enum)
+    result.phase = rules[0] if len(rules) == 1 and "path" in rules[0] else rules
+    return result
+
+
+def _other_way(condition: Condition) -> tuple[str, Any] | None:
+    """Return the place and value of a condition that says that a place has another value."""
+    found = [item for item in compares(condition) if item.operand.place != "status"]
+    if len(found) == 1 and found[0].operator == "!=":
+        return found[0].operand.place, found[0].value
+    return None
+
+
+def _sample(condition: Condition) -> dict[str, Any] | None:
+    """Return values that make a comparison of one place with a number or another value true."""
+    found = [item for item in compares(condition) if item.operand.place != "status"]
+    if not found or isinstance(condition, Not) or any(not item.operand.place for item in found):
+        return None
+    values = {}
+    for item in found:
+        value = item.value
+        if item.operator in ("<", "<=", ">", ">=") and isinstance(value, int | float):
+            value = value - 1 if item.operator == "<" else value + 1 if item.operator == ">" else value
+        elif item.operator == "!=":
+            value = None if value is not None else "x"
+        elif item.operator != "==":
+            return None
+        values[item.operand.place] = value
+    return values
+
+
+def _complete(
+    result: Rules, place: str, table: dict[str, list[Any]], enum: list[Any], siblings: dict[str, list[Any]]
+) -> None:
+    """Add the states that only the OpenAPI document has, each by its word, with a question."""
+    named = {str(value).lower() for values in table.values() for value in values}
+    rest = [value for value in enum if str(value).lower() not in named and value is not None]
+    meant = {value: phase_of(str(value)) for value in rest}
+    ended = {phase for phase in table if phase not in ("RUNNING", "QUEUED", "INITIALIZING")}
+    for value, phase in meant.items():
+        if phase == "SUCCEEDED" and "SUCCEEDED" in ended:
+            phase = meant[value] = None
+        if phase is not None:
+            table.setdefault(phase, []).append(value)
+    if rest:
+        told = ", ".join(f"{value} ({meant[value] or 'not mapped: RUNNING'})" for value in rest)
+        result.questions.append(f"the workflow does not name these states of {place}; what do they mean? {told}")
+
+
+def _outcome_rule(
+    result: Rules, place: str, table: dict[str, list[Any]], siblings: dict[str, list[Any]]
+) -> dict[str, Any] | None:
+    """Return a rule for a field beside the state that says how the job ended, if the state only says that it ended."""
+    ended = table.get("SUCCEEDED", [])
+    neutral = [
+        value for value in ended if isinstance(value, bool) or str(value).lower().replace("job_state_", "") in _NEUTRAL
+    ]
+    if not neutral or not ended:
+        return None
+    parent = place.rpartition(".")[0] or "$"
+    beside = [
+        path
+        for path in siblings
+        if path.rpartition(".")[0] == parent and _OUTCOME.fullmatch(path.rpartition(".")[2]) and path != place
+    ]
+    if beside:
+        path = beside[0]
+        words = [value for value in siblings[path] if value is not None] or [
+            word for phase in ("SUCCEEDED", "FAILED", "ABORTED") for word in USUAL[phase]
+        ]
+        found: dict[str, list[Any]] = {}
+        for word in words:
+            phase = phase_of(str(word))
+            if phase in ("SUCCEEDED", "FAILED", "ABORTED"):
+                found.setdefault(phase, []).append(word)
+        if "SUCCEEDED" in found:
+            result.questions.append(
+                f"{json.dumps(neutral[0])} is the end, good or bad, and {path} says which, unseen by the workflow?"
+            )
+            table["FAILED"] = [*table.get("FAILED", []), *neutral]
+            table["SUCCEEDED"] = [value for value in ended if value not in neutral]
+            result.samples.setdefault("SUCCEEDED", (200, {path: found["SUCCEEDED"][0], place: neutral[0]}))
+            return {"path": path, "map": {phase: found[phase] for phase in ORDER if phase in found}}
+    if not any(table.get(phase) for phase in ("FAILED",)):
+        result.questions.append(
+            f"{place} is {json.dumps(neutral[0])} at the end: also if the job failed? What says so?"
+        )
+        if isinstance(neutral[0], bool) and neutral[0] is True and place == "$.done":
+            return {"when": "body.done and body.error", "is": "FAILED"}
+    return None
+
+
+def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, list[Any]]) -> None:
+    """Ask for the failed state if no rule names one, and add the usual words to a table of words."""
+    if any(rule.get("is") in ("FAILED", "ABORTED") or rule.get("map", {}).get("FAILED") for rule in rules):
+        return
+    words = [
+        rule
+        for rule in rules
+        if "map" in rule and any(isinstance(value, str) for values in rule["map"].values() for value in values)
+    ]
+    if not words:
+        result.questions.append("the workflow names no failed state: what says that the job failed?")
+        return
+    rule = words[-1]
+    if enum.get(rule["path"]):
+        result.questions.append("neither the workflow nor the OpenAPI document names a failed state: which is it?")
+        return
+    listed = [value for values in rule["map"].values() for value in values]
+    upper = all(value.isupper() for value in listed if isinstance(value, str))
+    title = all(value[:1].isupper() for value in listed if isinstance(value, str))
+    known = {str(value).lower() for value in listed}
+    for phase in ("FAILED", "ABORTED"):
+        made = [word.upper() if upper else word.title().replace("_", "") if title else word for word in USUAL[phase]]
+        more = [word for word in made if word.lower() not in known]
+        rule["map"][phase] = [*rule["map"].get(phase, []), *more]
+    result.questions.append(
+        "the workflow names no failed state; FAILED and ABORTED have the usual words: which has the API?"
+    )
+
+
+def split_state(conditions: list[Condition]) -> tuple[list[Condition], list[Condition]]:
+    """Return the conditions on the HTTP status, and those on the rest."""
+    status = [item for item in conditions if is_status_only(item)]
+    return status, [item for item in conditions if not is_status_only(item)]
+
+
+def phase_of_branch(condition: Condition | None, name: str, default: str) -> str:
+    """Return the phase of a branch that ends the loop: a failure if its state or its name says so."""
+    found = values_at(condition)
+    if found is not None:
+        phases = {phase_of(str(value)) for value in found[1] if str(value).lower() not in _NEUTRAL}
+        if phases and phases <= {"FAILED", "ABORTED"}:
+            return "ABORTED" if phases == {"ABORTED"} else "FAILED"
+        if phases & {"SUCCEEDED"} or default == "FAILED":
+            return default
+    if re.search(r"(?i)cancel|abort", name):
+        return "ABORTED"
+    return "FAILED" if _FAILURE.search(name) else default
