@@ -47,8 +47,37 @@ def parse_duration(text: Any) -> float:
     """Return the seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d`; raises EvaluationError."""
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise EvaluationError(f"{short(text)} is not a valid duration; write it as 500ms, 10s, 5m, 24h or 7d")
+        found = f"{_in_yaml(text)} is not a valid duration"
+        raise EvaluationError(f"{found}; write it as 500ms, 10s, 5m, 24h or 7d{_meant(text, _DURATION_WORDS)}")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _in_yaml(value: Any) -> str:
+    """Return a value as YAML writes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else short(value)
+
+
+def _meant(value: Any, words: Mapping[str, str]) -> str:
+    """Return what a number with another unit probably means, for the end of a message."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([A-Za-z]*)\s*", str(value)[:40])
+    unit = words.get(match[2].lower()) if match is not None else None
+    return f"; did you mean {match[1]}{unit}?" if match is not None and unit is not None else ""
+
+
+_DURATION_WORDS = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), "ms"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes", "m"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}
+_SIZE_WORDS = {
+    **dict.fromkeys(("k", "kb", "kib"), "KiB"),
+    **dict.fromkeys(("m", "mb", "mib", "megs", "meg", "megabytes"), "MiB"),
+    **dict.fromkeys(("g", "gb", "gib"), "GiB"),
+}
 
 
 def duration_text(seconds: float) -> str:
@@ -63,7 +92,8 @@ def parse_size(text: Any) -> int:
     """Return the bytes of a size like `512KiB`, `10MiB`; raises EvaluationError."""
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise EvaluationError(f"{short(text)} is not a valid size; write it as 512KiB or 10MiB")
+        found = f"{_in_yaml(text)} is not a valid size"
+        raise EvaluationError(f"{found}; write it as 512KiB or 10MiB{_meant(text, _SIZE_WORDS)}")
     return int(match[1]) * _SIZES[match[2]]
 
 

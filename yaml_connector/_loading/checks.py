@@ -8,6 +8,7 @@ from typing import Any
 
 from yaml_connector._expressions.compile import compile_condition, compile_tree
 from yaml_connector._expressions.jinja import Reference
+from yaml_connector._loading.connection_checks import connection_problems, connection_warnings
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
@@ -105,6 +106,8 @@ class _SpecChecker(FieldChecker):
                 ("connection", "base_url"),
                 "base_url uses config, so allowed_hosts is required: the hosts that a task's author may choose from",
             )
+        for path, message in connection_problems(connection):
+            self.report(path, message)
         if connection.http2 and str(connection.base_url).startswith("http://"):
             self.warn(("connection", "http2"), "HTTP/2 needs TLS: over http:// the requests are sent by HTTP/1.1")
         if "verify" in connection.tls.model_fields_set and not connection.tls.verify:
@@ -251,6 +254,8 @@ class _SpecChecker(FieldChecker):
                 if name not in used:
                     self.warn(("secrets", name), "this secret is never used")
         connection = spec.connection
+        for path, message in (*connection_warnings(connection), *body_warnings(spec)):
+            self.warn(path, message)
         if connection.retry.initial_delay > connection.deadline:
             self.warn(("connection", "retry"), "the first retry would come after the deadline")
         if connection.timeout > connection.deadline:
@@ -300,6 +305,37 @@ def missing_error_condition(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
                     f"an error that comes as 200 would {harm}: say {name}'s `error{told}` here too, or `error: false`",
                 )
                 break
+
+
+def body_warnings(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the message of bodies that are probably not what was meant."""
+    for path, request in _requests(spec):
+        if isinstance(request.json_body, str) and request.json_body.strip()[:1] in ("{", "["):
+            yield (
+                (*path, "json"),
+                "this JSON is a string, and is sent as one; write it as YAML, without quotes around it, or use `text`",
+            )
+    logs = spec.logs
+    if logs is None or logs.keep is not True or logs.format == "json":
+        return
+    step = logs.as_steps()[-1]
+    others = [str(status) for status in step.success or () if str(status)[:1] != "2"]
+    if isinstance(step.success, list) and others:
+        told = ", ".join(others)
+        here: Path = ("logs", "success") if logs.steps is None else ("logs", "steps", len(logs.steps) - 1, "success")
+        yield here, f"the body of a response with {told} is read as lines, too; add `keep: status == 200`"
+
+
+def _requests(spec: ConnectorSpec) -> Iterator[tuple[Path, Request]]:
+    """Yield every request of the sections, each with its path."""
+    sections = {"create": spec.create, "get": spec.get, "result": spec.result, "delete": spec.delete, "logs": spec.logs}
+    for name, section in sections.items():
+        if section is None:
+            continue
+        if section.request is not None:
+            yield (name, "request"), section.request
+        for index, step in enumerate(section.steps or ()):
+            yield (name, "steps", index, "request"), step.request
 
 
 def _conditions(section: Calls) -> list[str | bool | None]:

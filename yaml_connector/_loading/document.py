@@ -24,7 +24,6 @@ MOST_NODES = 100_000  # after aliases are expanded, as the text, which may not b
 MOST_PROBLEMS = 200  # reported for one file
 _LONGEST_MESSAGE = 1000  # characters
 LONGEST_NUMBER = 3000  # digits
-_LONGEST_HINTED = 500  # characters of a line that a hint is looked for in
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -34,8 +33,6 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_QUOTED = re.compile(r"""(?<![^\s\[{,])(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))""")  # for hints: what quotes surround already
-_OPEN_TEMPLATE = re.compile(r"\$\{\{(?!.*\}\})")
 _SPECIAL = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
 
 Position = tuple[int, int]  # line and column, from 1
@@ -172,32 +169,14 @@ class _Parser:
                     self.recorded.append(event)
                 yield event
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.fail(line, column, self.explain(error, line, column))
+            from yaml_connector._loading.yaml_hints import explain
+
+            self.fail(*explain(error, self.text))
         except yaml.YAMLError as error:
             position = getattr(error, "position", 0)
             self.fail(self.text.count("\n", 0, position) + 1, 1, f"not YAML: {getattr(error, 'reason', None) or error}")
         except ValueError as error:  # what the parser says of characters that YAML does not have
             self.fail(1, 1, f"not YAML: {error}")
-
-    def explain(self, error: yaml.MarkedYAMLError, line: int, column: int) -> str:
-        """What the parser says, and what is probably meant, as the text up to the place of the error shows."""
-        lines = self.text.splitlines()
-        shown = lines[line - 1][:_LONGEST_HINTED] if 0 < line <= len(lines) else ""
-        before = lines[line - 2][:_LONGEST_HINTED] if 1 < line <= len(lines) + 1 else ""
-        bare = _QUOTED.sub("", shown[:column])
-        message = " ".join(part for part in (error.context, error.problem) if part)
-        hint = ""
-        if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in message:
-            hint = "; indent with spaces, YAML allows no tabs there"
-        elif "${" in bare or _OPEN_TEMPLATE.search(_QUOTED.sub("", before)):
-            hint = "; put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them"
-        elif re.search(r"[\[{,:]\s*\w+[\[?]\Z", bare):
-            hint = "; put quotes around types such as 'list[str]' and 'str?' inside {} and []"
-        elif re.search(r":\s+[^'\"#]*:\s", shown):
-            hint = "; a string that contains ': ' needs quotes"
-        return f"not YAML: {message}{hint}"
 
     def node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         self.nodes += 1
@@ -256,8 +235,16 @@ class _Parser:
                 continue
             self.document.keys.setdefault(here, _place(event))
             data[key] = None
-            data[key] = self.node(next(events), events, here)
+            value = next(events)
+            if ":" in key and isinstance(value, yaml.ScalarEvent) and not (event.style or value.style or value.value):
+                self.flow_key(event, here)  # {timeout:60} is one key
+            data[key] = self.node(value, events, here)
         return data
+
+    def flow_key(self, event: yaml.ScalarEvent, path: Path) -> None:
+        name, _, value = event.value.partition(":")
+        if name.isidentifier() and value and value[0] not in ":/ ":
+            self.note(*_place(event), path, f"a blank is missing after the colon; write {name}: {value}")
 
     def skip(self, events: Iterator[Any]) -> None:
         depth = 0
@@ -286,6 +273,9 @@ class _Parser:
             return text in _TRUE
         if text[0] in "0123456789-+.":
             return self.number(text, event, path)
+        if text[0] in "\u2018\u201c" and text[-1] in "\u2019\u201d":
+            instead = "so it would be a part of the string; write \" or '"
+            self.note(*_place(event), path, f"{text[0]} is not a quote in YAML, {instead}")
         return text
 
     def number(self, text: str, event: yaml.ScalarEvent, path: Path) -> Any:

@@ -114,7 +114,7 @@ class Connection(Model):
         Field(description="Speak HTTP/2 over TLS: many requests share one connection. It needs the extra `http2`."),
     ] = False
     max_response: Annotated[
-        Size, Field(description="The largest response, after decompression. A larger one is an error.")
+        Size, Field(gt=0, description="The largest response, after decompression. A larger one is an error.")
     ] = 10 * 2**20
     tls: Annotated[Tls, Field(description="Trusted authorities and a client certificate.")] = Field(default_factory=Tls)
     follow_redirects: Annotated[bool, Field(description="Follow redirects to hosts that are allowed.")] = False

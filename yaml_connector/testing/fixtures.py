@@ -64,6 +64,8 @@ class _Merge:
             self.report("config", {None: str(error)})
         inputs, problems = check_inputs(spec, inputs)
         self.report("inputs", problems)
+        if any(call.kind == "create" for call in test.calls):
+            self.check_required(inputs, problems)
         outputs = spec_outputs(spec)
         if any("outputs" in fields.model_fields_set for fields in (defaults, test)):
             outputs, problems = check_outputs(spec, {**defaults.outputs, **test.outputs})
@@ -79,6 +81,13 @@ class _Merge:
             self.task(),
             self.container_end(),
         ), []
+
+    def check_required(self, inputs: Mapping[str, Any], problems: Mapping[str, str]) -> None:
+        """Report inputs that the test lacks: the same for all tests of a file."""
+        for name, field in (self.spec.inputs or {}).items():
+            if name not in inputs and name not in problems and not field.type.optional:
+                lacks = f"the input {name!r} ({field.type}) is missing; Flyte always sends it: {name}: ..."
+                self.problems.append(self.document.problem(("defaults", "inputs"), lacks))
 
     def report(self, section: str, found: Mapping[Any, str]) -> None:
         """Add problems of a section, by name; None stands for the whole section."""

@@ -105,7 +105,7 @@ get:
         ("a: {b: list[str], c: '${{ x }}'}\n", "put quotes around types such as 'list[str]'"),
         ("a: {b: '${{ x }}', c: list[str]}\n", "put quotes around types such as 'list[str]'"),
         ("a: '${{ x }}'\nb: c: d\n", "a string that contains ': ' needs quotes"),
-        ("a: '${{ x }}'\n b: c\n", "while parsing a block mapping did not find expected key"),
+        ("a: '${{ x }}'\n b: c\n", "b: is indented by 1 space, but a: on line 1 has a value"),
         ("a: {b: 'x', c: ${{ y }}, d: list[str]}\n", "put quotes around the template"),
         ("a: ${{ x\n  | default('b: c') }}\n", "put quotes around the template"),
         ("a: &x [*x]\n", "s.yaml:1:8: the alias *x refers to itself"),
