@@ -24,7 +24,8 @@ quick: .venv/ready  ## the tests without processes, in parallel: less than half 
 test: .venv/ready  ## all tests, in parallel (about 3 minutes)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, and Dagster (1 GB in /tmp), starts each on loopback, stops it.
+# Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, Dagster, and Airflow (1.3 GB in /tmp), starts each on
+# loopback, stops it.
 test-real: .venv/ready  ## the specs of the catalog against real backends (ONLY=prefect for one)
 	$(BIN)/python -m pytest -m real -rs $(if $(ONLY),tests/integration/real/test_$(ONLY)*.py,tests/integration/real)
 

@@ -63,11 +63,23 @@ class Backend:
 
     def log(self, job: Job) -> list[str]:
         """All lines that the log has now."""
-        lines, token = self.flyte.logs(job)
+        lines, token = self.log_page(job)
         while token:
-            more, token = self.flyte.logs(job, token)
+            more, token = self.log_page(job, token)
             lines += more
-        return [line.message for line in lines]
+        return lines
+
+    def log_page(self, job: Job, token: str = "") -> tuple[list[str], str]:
+        """The lines of one log call, and the next token. A call that fails is made again: the backend may be busy."""
+
+        def page() -> tuple[list[str], str] | None:
+            try:
+                lines, following = self.flyte.logs(job, token)
+            except grpc.RpcError:
+                return None
+            return [line.message for line in lines], following
+
+        return wait_until(page, "a page of the log", PATIENCE)
 
     def cancel(self, job: Job) -> list[str]:
         """Cancel as Flyte does: again and again until it works. Returns what was said when it did not."""

@@ -36,7 +36,7 @@ class OnTheRealThing:
 
     reason: ClassVar[str]  # what the message of a failed job must hold
     last_line: ClassVar[str]  # what the log of a job ends with
-    options: ClassVar[list[str]] = []  # what `call` needs to know of a job beside its id
+    options: ClassVar[tuple[str, ...]] = ()  # what `call` needs to know of a job beside its id
 
     def test_a_job_succeeds_with_its_outputs(self, engine: Engine) -> None:
         job = engine.start_lab("success", {"row_count": int}, seconds=2)
@@ -90,21 +90,26 @@ class OnTheRealThing:
 
     def test_the_log_is_whole_page_by_page_and_at_once(self, engine: Engine) -> None:
         job = engine.start_lab("log", seconds=3, lines=450)
+        seen = self.followed(engine, job, self.last_line)
+        assert state(engine.end(job)) == "SUCCEEDED"
+        assert [line[line.index("line ") :] for line in seen if "line " in line] == [f"line {n}" for n in range(450)]
+        assert engine.log(job)[: len(seen)] == seen
+
+    def followed(self, engine: Engine, job: Job, last: str) -> list[str]:
+        """The log, read page by page while the job runs, up to a page that has a line with this text."""
         seen: list[str] = []
         token = ""
 
         def page() -> bool:
             """Read on from the last token that there was; is the end there?"""
             nonlocal token
-            lines, following = engine.flyte.logs(job, token)
-            seen.extend(line.message for line in lines)
+            lines, following = engine.log_page(job, token)
+            seen.extend(lines)
             token = following or token
-            return any(self.last_line in line for line in seen)
+            return any(last in line for line in seen)
 
-        wait_until(page, "the last line", PATIENCE)
-        assert state(engine.end(job)) == "SUCCEEDED"
-        assert [line[line.index("line ") :] for line in seen if "line " in line] == [f"line {n}" for n in range(450)]
-        assert engine.log(job) == seen
+        wait_until(page, f"{last!r} in the log", PATIENCE)
+        return seen
 
     def test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(self, engine: Engine) -> None:
         job = engine.start_lab("restart", {"row_count": int}, seconds=25)
