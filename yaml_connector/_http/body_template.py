@@ -6,13 +6,13 @@ import secrets as random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus
 
 from yaml_connector._expressions.compile import Value, compile_text, compile_tree
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, json_bytes
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.files import Files, StreamedBody
+from yaml_connector._http.hosts import quoted
 from yaml_connector._http.messages import Body
 from yaml_connector._spec.requests import Part, Request
 from yaml_connector.errors import EvaluationError
@@ -36,7 +36,7 @@ def _json_body(value: Value) -> BuildBody:
 def _form_body(value: Value) -> BuildBody:
     def build(scope: Scope, files: Files) -> Built:
         pairs = [
-            f"{quote_plus(str(name))}={quote_plus('' if item is None else as_text(item))}"
+            f"{quoted(str(name), ' ')}={quoted('' if item is None else as_text(item), ' ')}".replace(" ", "+")
             for name, entry in as_mapping(value.evaluate(scope), "form").items()
             for item in (entry if isinstance(entry, list) else (entry,))
         ]

@@ -13,10 +13,15 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import idna
 
+from yaml_connector._expressions.budget import consume_reading
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import EvaluationError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+LONGEST_URL = 64 * 1024  # characters; servers take less
+USUAL_URL = 1024  # characters: a longer one is not remembered
+_QUOTED = 100  # nanoseconds of a character
+_ILLEGAL = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # These characters stay as they are in a path and a query; all others are percent-encoded.
 _URL_SAFE = "/:@!$&'()*+,;=-._~%?"
@@ -48,9 +53,12 @@ class ParsedUrl:
         return self.origin + self.rest
 
 
-@lru_cache(maxsize=4096)
 def parse_url(url: str) -> ParsedUrl:
     """Parse a URL; raises EvaluationError unless it is an http(s) URL of one unambiguous host."""
+    return _remembered(url) if len(url) <= USUAL_URL else _parse(url)
+
+
+def _parse(url: str) -> ParsedUrl:
     _check_characters(url)
     try:
         parts = urlsplit(url.strip())
@@ -68,6 +76,9 @@ def parse_url(url: str) -> ParsedUrl:
     return ParsedUrl(scheme, host, port or DEFAULT_PORTS[scheme], path + (f"?{query}" if query else ""))
 
 
+_remembered = lru_cache(maxsize=4096)(_parse)
+
+
 def resolve_url(base: str, url: str) -> str:
     """Return an absolute URL for one that may be relative to `base` (`Location`, `nextUri`)."""
     _check_characters(url)
@@ -80,8 +91,22 @@ def resolve_url(base: str, url: str) -> str:
 
 
 def _check_characters(url: str) -> None:
-    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()) or "\\" in url:
+    check_length(url)
+    if _ILLEGAL.search(url.strip()):
         raise EvaluationError(f"{url!r} is not a valid URL: it contains blanks, backslashes or control characters")
+
+
+def check_length(url: str) -> None:
+    """Raise EvaluationError if a URL is too long."""
+    if len(url) > LONGEST_URL:
+        raise EvaluationError(f"the URL {url[:80]!r}... has {len(url)} characters, and {LONGEST_URL} are the most")
+
+
+def quoted(text: str, safe: str = "") -> str:
+    """Percent-encode a text for a URL. Raises TurnOver if that takes long."""
+    if len(text) > USUAL_URL:
+        consume_reading(_QUOTED * len(text))
+    return quote(text, safe=safe)
 
 
 @lru_cache(maxsize=4096)

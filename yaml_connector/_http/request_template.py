@@ -24,7 +24,7 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.body_template import BuildBody, as_mapping, compile_body
 from yaml_connector._http.files import NO_FILES, Files
-from yaml_connector._http.hosts import resolve_url
+from yaml_connector._http.hosts import LONGEST_URL, check_length, quoted, resolve_url
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._spec.fields import has_dot_segments
 from yaml_connector._spec.requests import METHODS, Request
@@ -76,6 +76,8 @@ class RequestPlan:
                 url = resolve_url(base_url + "/", located)
             if self.query is not _EMPTY:
                 url = add_query(url, self.query.evaluate(scope))
+            if len(url) > LONGEST_URL:
+                check_length(url)
             body, content_type = self.body(scope, files) if self.body is not None else (None, None)
             headers = {} if self.headers is _EMPTY else header_map(self.headers.evaluate(scope))
             if content_type is not None and "content-type" not in map(str.lower, headers):
@@ -220,14 +222,14 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
         elif text and _NEEDS_NO_QUOTING(text):
             built += text
         elif in_query:
-            built += quote(text, safe="")
+            built += quoted(text)
         else:
             after = parts[number + 1] if number + 1 < len(parts) else ""
             if not text and built[-1:] in ("", "/") and (after == "" or (isinstance(after, str) and after[0] in "/?")):
                 raise EvaluationError(
                     f"${{{{ {part.source.strip()} }}}} is empty, and would leave out a segment of the path"
                 )
-            built += quote(text, safe="/" if isinstance(value, PathText) else "")
+            built += quoted(text, "/" if isinstance(value, PathText) else "")
     if "." in built:
         _no_dots(built)
     return built
@@ -241,7 +243,7 @@ def _no_dots(path: str) -> None:
 def add_query(url: str, query: Mapping[str, Any]) -> str:
     """Add query parameters to a URL: one for each item of a list; values that are not strings are written as JSON."""
     pairs = [
-        f"{quote(str(name), safe='')}={quote('' if item is None else as_text(item), safe='')}"
+        f"{quoted(str(name))}={quoted('' if item is None else as_text(item))}"
         for name, value in query.items()
         for item in (value if isinstance(value, list) else (value,))
     ]

@@ -16,7 +16,7 @@ from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
 from yaml_connector._http.files import StreamedBody
-from yaml_connector._http.hosts import is_forbidden_address
+from yaml_connector._http.hosts import USUAL_URL, is_forbidden_address
 from yaml_connector._http.memory import NoRoomError, read_whole
 from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
@@ -97,7 +97,7 @@ class AiohttpTransport(Transport):
         body: Any = request.body.read() if isinstance(request.body, StreamedBody) else request.body
         return session.request(
             request.method,
-            _url(request.url),
+            _url(request.url) if len(request.url) <= USUAL_URL else _url.__wrapped__(request.url),
             headers=request.headers,
             data=body,
             allow_redirects=False,

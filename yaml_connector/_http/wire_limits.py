@@ -16,7 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.streams import EMPTY_PAYLOAD
 
 LONGEST_HEADER, MOST_HEADERS = 72 * 1024, 1100  # bytes of a line, and fields: signed URLs and policies are long
-_PIECE = 16 * 1024  # bytes that are parsed at once until the head is there: interim responses cost a lot
+_PIECE = 4 * 1024  # bytes that are parsed at once until the head is there: interim responses cost a lot
 _LARGEST_HEAD = 256 * 1024  # bytes, with all interim responses: a line may have 64 KiB
 _MOST_INTERIM = 100  # responses that wait to be read, where one is expected
 _FRAMING = 16  # bytes that may arrive for each byte of a body: a chunk of one byte takes six

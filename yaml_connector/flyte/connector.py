@@ -24,6 +24,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 
 from yaml_connector._expressions.json_text import has_more_values, parse_json
 from yaml_connector._http.transport import Transport
+from yaml_connector._http.turns import next_turn
 from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -42,6 +43,7 @@ from yaml_connector.flyte.task_context import TaskContext
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 _USUAL_OUTPUTS = 8 * 1024  # bytes of declared outputs that are remembered
 _LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
+_LARGEST_LINES = 1_000_000  # bytes of a message with lines of a log
 _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
 _LONGEST_LINK = 4_000  # one that is cut leads nowhere, so a longer one is left out
@@ -152,7 +154,9 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         job = await self._job(resource_meta)
         async for page in self.jobs.logs(job, kwargs.get("token", "")):
             if page.lines:
-                for message in _messages(page.lines):
+                for number, message in enumerate(_messages(page.lines)):
+                    if number:
+                        await next_turn()
                     yield message
             if page.last:
                 yield GetTaskLogsResponse(header=GetTaskLogsResponseHeader(token=page.token or ""))
@@ -178,7 +182,7 @@ def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
             piece = text if len(text) <= _LONGEST_LINE else text[start : start + _LONGEST_LINE]
             message = f"[{level}] {piece}" if level else piece
             length = len(message) * 4 + 64  # bytes, at most
-            if size and size + length > _LARGEST_MESSAGE:
+            if size and size + length > _LARGEST_LINES:
                 yield response
                 response, size = GetTaskLogsResponse(), 0
                 add = response.body.lines.add

@@ -13,7 +13,11 @@ from yarl import URL
 
 from tests.support.fake_api import FakeApi
 from tests.support.sending import Sender
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http import hosts
 from yaml_connector._http.hosts import is_forbidden_address, normal_host, parse_pattern, parse_url, resolve_url
+from yaml_connector._http.request_template import compile_request
+from yaml_connector._spec.requests import Request
 from yaml_connector.errors import CallError, EvaluationError
 
 ALLOWED = {
@@ -323,3 +327,20 @@ def test_addresses_of_metadata_services_are_known(address: str, forbidden: bool)
 def test_a_host_has_one_form() -> None:
     for text in ("Straße.test", "STRASSE.test", "strasse.test."):
         assert normal_host(text) in ("strasse.test", "xn--strae-oqa.test")
+
+
+def test_a_url_of_more_than_64_kib_is_refused_wherever_it_comes_from() -> None:
+    long = "x" * 70_000
+    for refused in (
+        lambda: parse_url(f"https://a.test/{long}"),
+        lambda: resolve_url("https://a.test/", f"/{long}"),
+        lambda: compile_request(Request(path="/jobs", query={"q": long})).build(Scope(), "https://a.test"),
+    ):
+        with pytest.raises(EvaluationError, match=r"has 700\d\d characters, and 65536 are the most"):
+            refused()
+
+
+def test_a_long_url_is_not_remembered() -> None:
+    before = hosts._remembered.cache_info().currsize
+    assert parse_url("https://a.test/" + "x" * 2000).rest == "/" + "x" * 2000
+    assert hosts._remembered.cache_info().currsize == before
