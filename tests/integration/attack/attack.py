@@ -58,11 +58,7 @@ class Usage:
         while True:
             with suppress(psutil.Error):
                 family = [self._process, *self._process.children(recursive=True)]
-                now = 0
-                for one in family:
-                    with suppress(psutil.Error):
-                        now += one.memory_info().rss
-                self._peak = max(self._peak, now)
+                self._peak = max(self._peak, sum(_memory(one.pid, first=one is self._process) for one in family))
             time.sleep(_SAMPLE)
 
     def take(self) -> tuple[float, float]:
@@ -79,6 +75,17 @@ class Usage:
                     times = one.cpu_times()
                     total += times.user + times.system
         return total
+
+
+def _memory(pid: int, *, first: bool) -> int:
+    """The bytes that a process of the service holds: what is its own, its share of what it has in common with a process
+    that it was forked from, and of the first one also the files that it has mapped, which the others map, too."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+    except OSError:  # it has just ended
+        return 0
+    found = {name: int(size.split()[0]) * 1024 for name, _, size in (line.partition(":") for line in lines)}
+    return found["Pss_Anon"] + found["Pss_Shmem"] + (found["Rss"] - found["Anonymous"] if first else 0)
 
 
 class NeighboursProcess:
@@ -210,13 +217,16 @@ class Siege:
         time.sleep(max(0.0, stop - time.monotonic()))
         return Row(name, answers, self._neighbours.take(), self._usage.take())
 
-    def settled(self) -> bool:
-        """Wait until the neighbours are held up no more; tell whether that is so."""
-        end = time.monotonic() + RECOVERS_WITHIN
-        while time.monotonic() < end:
+    def settled(self, case: Row) -> bool:
+        """Wait until the neighbours are held up no more, and those tasks are over that the case may have harmed; tell
+        whether that is so."""
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + RECOVERS_WITHIN:
             time.sleep(0.5)
-            row = Row("", [], self._neighbours.take(), self._usage.take())
-            if row.heard and row.hold_up < HOLD_UP / 2:
+            taken = self._neighbours.take()
+            row = Row("", [], taken, self._usage.take())
+            case.wrong += taken.wrong
+            if row.heard and row.hold_up < HOLD_UP / 2 and taken.oldest < now - began:
                 return True
         return False
 
@@ -281,8 +291,10 @@ def _table(siege: Siege, chosen: list[Case], options: argparse.Namespace) -> lis
         wrong.extend(f"{row.name}: {problem}" for problem in row.problems(alone))
 
     for one in chosen:
-        show(siege.attack(one.name, one.attacks, one.at_once, options.seconds))
-        if not siege.settled():
+        row = siege.attack(one.name, one.attacks, one.at_once, options.seconds)
+        is_settled = siege.settled(row)
+        show(row)
+        if not is_settled:
             wrong.append(f"{one.name}: the service did not recover within {RECOVERS_WITHIN:g} s")
             print(f"      {wrong[-1]}")
     if not options.only or len(chosen) > 1:

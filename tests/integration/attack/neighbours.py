@@ -35,12 +35,14 @@ class Taken:
     """What was measured: seconds of each call, tasks that ended, and what was wrong with some.
 
     `machine` is the longest time by which this process itself woke up late: what the machine did, and not the service.
+    `oldest` are the seconds since the oldest task began that has not ended yet.
     """
 
     seconds: list[float] = field(default_factory=list)
     ended: int = 0
     wrong: list[str] = field(default_factory=list)
     machine: float = 0.0
+    oldest: float = 0.0
 
 
 class Neighbours:
@@ -50,6 +52,7 @@ class Neighbours:
         self.taken = Taken()
         self._executor, self._flyte, self._task = executor, flyte, task
         self._numbers = itertools.count(1)
+        self._began: dict[str, float] = {}  # of the tasks that have not ended
 
     def heard(self, name: str, seconds: float) -> None:
         self.taken.seconds.append(seconds)
@@ -58,8 +61,9 @@ class Neighbours:
         await asyncio.sleep(random.uniform(0, 2))
         while True:
             action = Action(self._task, f"n{next(self._numbers)}x{random.getrandbits(40):x}z")
-            began = time.monotonic()
+            began = self._began[action.run] = time.monotonic()
             await self._executor.run(action)
+            del self._began[action.run]
             took = time.monotonic() - began
             found = outputs_of(action.last)
             if action.phase != "SUCCEEDED":
@@ -78,6 +82,7 @@ class Neighbours:
 
     def take(self) -> Taken:
         taken, self.taken = self.taken, Taken()
+        taken.oldest = max((time.monotonic() - began for began in self._began.values()), default=0.0)
         return taken
 
 
