@@ -84,6 +84,24 @@ def test_a_delete_expects_nothing(tmp_path: Path) -> None:
     assert data["tests"] == [{"name": "a job is cancelled", "calls": [{"delete": {}}]}]
 
 
+def test_a_log_goes_on_from_where_it_was_read_and_what_is_read_again_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "ids.yaml").write_text(SPEC % ("http://127.0.0.1:1", "$.id"), encoding="utf-8")
+    (loaded,) = load(tmp_path / "ids.yaml")
+    values = CreateValues({}, {}, {"key": "run-1"}, {}, {})
+    ends: dict[str, Any] = {"lines": ["b"], "next": False}
+    records = [
+        CallRecord("logs", [], 0.0, {"lines": ["a"], "next": True}, following="t1"),
+        CallRecord("logs", [], 0.1, ends, token="t1"),
+        CallRecord("logs", [], 0.2, ends, token="t1"),
+        CallRecord("logs", [], 0.3, {"lines": ["a"], "next": True}, token="", following="t1"),
+        CallRecord("logs", [], 0.4, {"lines": [], "next": False}, token="t1"),
+    ]
+    scrub = Scrubber(loaded, Recorder(loaded.spec), values, records)
+    data = contract_test(scrub, values, records, "ids.yaml", "a log")
+    first = {"expect": {"lines": ["a"], "next": True}}
+    assert data["tests"][0]["calls"] == [{"logs": first}, {"logs": {"expect": ends}}, {"logs": {**first, "token": ""}}]
+
+
 def test_a_secret_that_is_too_short_is_the_reason_for_a_relaxed_request(command: Command, here: Path) -> None:
     done, found = recorded(command, here, "$.id", {"id": 7}, user="ops")
     reason = "json.user accepts any value, because the secret user is too short to be found in text"

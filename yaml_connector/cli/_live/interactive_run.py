@@ -51,13 +51,16 @@ class JobDriver(Protocol):
 
 @dataclass
 class CallRecord:
-    """One connector call: its exchanges, when it ended (seconds since the start), and its result or error."""
+    """One connector call: its exchanges, when it ended (seconds since the start), and its result or error; of a log
+    call, the token that it was given and the next one."""
 
     kind: str
     exchanges: list[RecordedExchange]
     at: float
     found: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    token: str = ""
+    following: str | None = None
 
 
 @dataclass
@@ -189,7 +192,15 @@ class InteractiveRun:
             self.ended.phases.append((self._elapsed(), self.ended.status.phase))
         self.tell(kind, self.connector.redact(text))
 
-    def _done(self, kind: str, found: dict[str, Any] | None = None, error: str | None = None) -> None:
+    def _done(
+        self,
+        kind: str,
+        found: dict[str, Any] | None = None,
+        error: str | None = None,
+        *,
+        token: str = "",
+        following: str | None = None,
+    ) -> None:
         """End a call: show its exchanges if that is wanted, and hand it to `remember`."""
         exchanges = self.connector.take()
         if kind == "get" and exchanges:
@@ -198,7 +209,7 @@ class InteractiveRun:
             for exchange in exchanges:
                 for line in self.connector.lines_of(exchange):
                     self._tell("wire", line)
-        self.remember(CallRecord(kind, exchanges, self._elapsed(), found or {}, error))
+        self.remember(CallRecord(kind, exchanges, self._elapsed(), found or {}, error, token, following))
 
     # --- create -----------------------------------------------------------------------------------------------------
 
@@ -265,11 +276,12 @@ class InteractiveRun:
         try:
             pages = [page async for page in self.connector.logs(meta, token)]
         except YamlConnectorError as error:
-            self._done("logs", error=str(error))
+            self._done("logs", error=str(error), token=token)
             raise
         if pages:
             lines = [line.message for page in pages for line in page.lines]
-            self._done("logs", {"lines": lines, "next": pages[-1].token is not None})
+            following = pages[-1].token
+            self._done("logs", {"lines": lines, "next": following is not None}, token=token, following=following)
         for page in pages:
             yield page
 

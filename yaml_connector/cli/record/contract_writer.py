@@ -135,28 +135,34 @@ def _task(scrub: Scrubber, values: CreateValues, used: set[str]) -> dict[str, An
 def _calls(scrub: Scrubber, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
     settings = scrub.spec.get
     paced = settings is not None and settings.poll.min_interval > 0
-    before: dict[str, Any] | None = None
+    before: dict[str, dict[str, Any]] = {}  # the last get, and the last reading of the log
+    token = ""  # where a test goes on to read the log
     last_get = 0.0
     for record in records:
         body: dict[str, Any] = {}
         if record.exchanges:
             body["exchanges"] = [_exchange(scrub, exchange) for exchange in record.exchanges]
-        elif record.kind == "get" and before is not None:
+        elif record.kind == "get" and "get" in before:
             continue  # answered from the cache
         expect = scrub.tree(record.found)
         if record.error is not None:
             expect = {"error": re.escape(scrub.text(record.error))[:80].rstrip("\\")}
         if expect:
             body["expect"] = expect
+        if record.kind == "logs" and record.token != token:  # a stop came before all of the last page was shown
+            body["token"] = record.token
         call = {record.kind: body}
-        if call == before or (record.kind == "logs" and not expect.get("lines") and not expect.get("next")):
+        is_empty = record.kind == "logs" and not expect.get("lines") and not expect.get("next")
+        if is_empty or call == before.get(record.kind):
             continue
         if record.kind == "get":
             waited = any(item.response and "Retry-After" in item.response.headers for item in record.exchanges)
             if last_get and (paced or waited):
                 yield {"after": f"{math.ceil(record.at - last_get) + 1}s"}
             last_get = record.at
-            before = call
+        if record.kind in ("get", "logs"):
+            before[record.kind] = call
+            token = record.following or token
         yield call
 
 
