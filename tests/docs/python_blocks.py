@@ -12,6 +12,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -34,7 +35,8 @@ def run_console(label: str, file: str, names: dict[str, Any]) -> str:
 def main() -> None:
     sys.path.insert(0, ".")
     importlib.import_module("flyte").init(local_persistence=False)
-    names: dict[str, Any] = {"__name__": "page"}
+    page = sys.modules["page"] = ModuleType("page")  # a dataclass looks for its module
+    names: dict[str, Any] = page.__dict__
     for label, kind, file, expected in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
         wrong = run_python(file, expected, names) if kind == "python" else run_console(label, file, names)
         if wrong:
