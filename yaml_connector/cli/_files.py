@@ -57,6 +57,22 @@ def find_files(paths: Sequence[str]) -> FoundFiles:
     return found
 
 
+def watched(paths: Sequence[str]) -> list[str]:
+    """Return the folders and files to watch, for specs and contract tests of these paths."""
+    from yaml_connector._loading.loader import specs_path
+
+    named = paths or (specs_path(),)
+    folders = {path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named}
+    return sorted(folders | {os.path.join(folder, name) for folder in folders for name in _names(folder)})
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 def load_specs(paths: Sequence[str]) -> list[LoadedSpec]:
     """Load the specs of paths, sorted by task type and version. Any error ends the command, as `validate` shows it."""
     from yaml_connector._loading.loader import load_all

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, printable, problem_data
-from yaml_connector.cli._files import find_files
+from yaml_connector.cli._files import find_files, watched
 from yaml_connector.cli._options import format_option
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test(
     if watch:
         from yaml_connector._loading.watch import whenever_changed
 
-        whenever_changed(lambda: _watched(paths), lambda: _run_all(paths, part, junit, form, sockets, again=True))
+        whenever_changed(lambda: watched(paths), lambda: _run_all(paths, part, junit, form, sockets, again=True))
     elif not _run_all(paths, part, junit, form, sockets):
         ctx.exit(1)
 
@@ -125,22 +125,6 @@ def _run_all(
         report.junit([*results, *over_sockets], problems).write(junit, encoding="utf-8", xml_declaration=True)
     failures = [test.failures for result in (*results, *over_sockets) for test in result.results]
     return not problems and not any(failures)
-
-
-def _watched(paths: tuple[str, ...]) -> list[str]:
-    """Return the folders and files to watch."""
-    from yaml_connector._loading.loader import specs_path
-
-    named = paths or (specs_path(),)
-    folders = {path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named}
-    return sorted(folders | {os.path.join(folder, name) for folder in folders for name in _names(folder)})
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Diagnostic]]:

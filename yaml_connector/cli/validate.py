@@ -4,41 +4,70 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli._diagnostics import Sources, count, echo_problems, errors_of, github_annotation, problem_data
-from yaml_connector.cli._files import FoundFiles, find_files
+from yaml_connector.cli._diagnostics import (
+    Sources,
+    count,
+    echo_problems,
+    errors_of,
+    github_annotation,
+    printable,
+    problem_data,
+)
+from yaml_connector.cli._files import FoundFiles, find_files, watched
 from yaml_connector.cli._options import formats
 
 if TYPE_CHECKING:
+    from yaml_connector._loading.fixes import Fix
     from yaml_connector._loading.loader import LoadedSpec
     from yaml_connector.errors import Diagnostic
     from yaml_connector.testing.loader import ReadSpec
 
 STDIN = "<stdin>"
+LARGEST_FILE = 2**20  # bytes of a file that is mended, as of one that is read
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
 @formats("github", note="; github: annotations of a workflow")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
+@click.option("--fix", "mend", is_flag=True, help="First mend what has one answer; comments and layout stay.")
+@click.option("--watch", is_flag=True, help="Check again whenever a spec or a test changes, until Ctrl-C.")
 @click.pass_context
-def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool) -> None:
+def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool, mend: bool, watch: bool) -> None:
     """Check specs, and the contract tests beside them, without running anything.
 
     PATHS are specs (the tests for a spec are checked with it), contract tests, folders, or - for the standard input.
     Exit code 1 if there is an error.
 
+    --fix writes the files: names with one that is clearly the closest, quotes and blanks that are missing, a literal
+    such as `job_id: id` where a JSONPath is meant, `{{ x }}` in a path. The exit code is that of what remains.
+
     \b
     Examples:
       yaml-connector validate
+      yaml-connector validate --fix connectors.d
       yaml-connector validate connectors.d/batch_job.yaml --strict
       cat spec.yaml | yaml-connector validate -
     """
+    if "-" in paths and (mend or watch):
+        raise click.UsageError("--fix and --watch need files, not the standard input")
+    if watch:
+        from yaml_connector._loading.watch import whenever_changed
+
+        whenever_changed(lambda: watched(paths), lambda: _check(paths, form, strict=strict, mend=mend))
+    elif not _check(paths, form, strict=strict, mend=mend):
+        ctx.exit(1)
+
+
+def _check(paths: tuple[str, ...], form: str, *, strict: bool, mend: bool) -> bool:
+    """Check the paths, print what is wrong, and return whether there is no error."""
+    fixed = list(fix_files(paths)) if mend else []
     stdin = sys.stdin.buffer.read() if "-" in paths else None
     checked = check_paths(paths, stdin)
     problems = checked.problems
@@ -56,15 +85,50 @@ def validate(ctx: click.Context, paths: tuple[str, ...], form: str, strict: bool
             "warnings": warnings,
             "problems": [problem_data(problem) for problem in problems],
         }
+        if mend:
+            data["fixed"] = [{"file": file, **made._asdict()} for file, made in fixed]
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return not errors
+    for file, made in fixed:
+        click.echo(
+            printable(f"fixed {file}:{made.line}: {made.old.strip() or 'a blank'} -> {made.new.strip() or 'added'}")
+        )
+    if form == "github":
+        for problem in problems:
+            click.echo(github_annotation(problem))
     else:
-        if form == "github":
-            for problem in problems:
-                click.echo(github_annotation(problem))
-        else:
-            echo_problems(problems, Sources(checked.sources))
-        click.echo(_summary(checked, errors, warnings))
-    ctx.exit(1 if errors else 0)
+        echo_problems(problems, Sources(checked.sources))
+    click.echo(_summary(checked, errors, warnings))
+    return not errors
+
+
+def fix_files(paths: Sequence[str]) -> Iterator[tuple[str, Fix]]:
+    """Mend the specs and contract tests of paths; yield each change with its file."""
+    from yaml_connector._loading.fixes import fix
+    from yaml_connector._loading.loader import load_text, read_file
+    from yaml_connector.testing.loader import load_tests
+
+    files = find_files(paths)
+    for file in (*files.specs, *files.tests):
+        content = read_file(file)
+        try:
+            text = content.decode("utf-8") if isinstance(content, bytes) and len(content) <= LARGEST_FILE else None
+        except UnicodeDecodeError:
+            text = None
+        if text is None:
+            continue
+        mark = text[:1] if text.startswith("\ufeff") else ""
+
+        def problems_of(changed: str, file: str = file) -> list[Diagnostic]:
+            load = load_tests if file in files.tests else load_text
+            return load(changed.encode(), file)[1]
+
+        changed, made = fix(text.removeprefix("\ufeff"), problems_of)
+        if made:
+            with open(file, "wb") as handle:
+                handle.write((mark + changed).encode())
+        for one in made:
+            yield file, one
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`yaml-connector test --watch`: the tests run again whenever a file changes, until Ctrl-C."""
+"""`yaml-connector test --watch` and `validate --watch`: they run again whenever a file changes, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -34,3 +34,18 @@ def test_tests_run_again_after_every_change_until_ctrl_c(tmp_path: Path) -> None
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
+
+
+def test_specs_are_checked_again_after_every_change(tmp_path: Path) -> None:
+    file = tmp_path / "batch_job.yaml"
+    shutil.copy(ROOT / "connectors.d" / file.name, file)
+    good = file.read_text(encoding="utf-8")
+    command = [script("yaml-connector"), "validate", file.name, "--watch", "--fix"]
+    with Terminal(command, tmp_path, clean_environment(tmp_path)) as terminal:
+        terminal.expect("1 spec, 0 problems\n")
+        file.write_text(good.replace("job_id: $.id", "job_id: id"), encoding="utf-8")
+        terminal.expect("fixed batch_job.yaml:")
+        terminal.expect("1 spec, 0 problems\n")
+        assert file.read_text(encoding="utf-8") == good
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 0
