@@ -13,10 +13,7 @@ class AnyScope(Scope):
 
     def __init__(self, **names: Any) -> None:
         response = {name: names.pop(name, UNDEFINED) for name in RESPONSE_NAMES}
-        super().__init__(response=SimpleNamespace(**response, joined_headers=response["headers"]))
-        vars(self).update({name: value for name, value in names.items() if name not in Scope.__slots__})
-        for name in names.keys() & Scope.__slots__:
-            setattr(self, name, names[name])
+        super().__init__(response=SimpleNamespace(**response, joined_headers=response["headers"]), **names)
 
     def get(self, name: str) -> Any:
         return vars(self).get(name, super().get(name))

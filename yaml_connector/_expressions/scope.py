@@ -7,7 +7,6 @@ one. A scope holds plain data, so it can be pickled and sent to another process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
@@ -125,13 +124,14 @@ class NoResponse:
 NO_RESPONSE = NoResponse()
 
 
-@dataclass(slots=True, eq=False)
 class Scope:
-    """The values that an expression can use, by name; MISSING for a name that is not there.
+    """The values that an expression can use, given by name; MISSING for a name that is not there.
 
     `response` is the response that is read: it has the attributes `status`, `joined_headers`, `body`, `text`, `size`,
     `cookies` and `url`, which expressions see as names (`headers` are the joined ones). `login`, `jwt` and
     `follow_url` are for requests that the connector itself makes.
+
+    A call makes several scopes, so one holds only what it was given: the rest are the class's defaults.
     """
 
     inputs: Mapping[str, Any] = MISSING
@@ -154,25 +154,25 @@ class Scope:
     jwt: str = MISSING
     follow_url: str = MISSING
 
+    def __init__(self, **names: Any) -> None:
+        self.__dict__.update(names)
+
     def with_response(self, response: Any) -> Scope:
         """This scope with another response to read; None for no response."""
-        scope = Scope(*_values(self))
+        scope = Scope(**self.__dict__)
         scope.response = NO_RESPONSE if response is None else response
         return scope
 
     def with_steps(self, steps: Mapping[str, Any], response: Any) -> Scope:
         """This scope after some steps ran: their responses by name, and the response to read."""
-        scope = Scope(*_values(self))
+        scope = Scope(**self.__dict__)
         scope.steps = steps
         scope.response = NO_RESPONSE if response is None else response
         return scope
 
     def with_names(self, **names: Any) -> Scope:
         """This scope with these names too, or with other values for them."""
-        scope = Scope(*_values(self))
-        for name, value in names.items():
-            setattr(scope, name, value)
-        return scope
+        return Scope(**{**self.__dict__, **names})
 
     def get(self, name: str) -> Any:
         """The value of a name as an expression writes it; MISSING if it is not there."""
@@ -181,9 +181,7 @@ class Scope:
         return getattr(self, name) if name in _NAMES else MISSING
 
 
-_FIELDS = [field.name for field in fields(Scope)]
-_NAMES = frozenset(_FIELDS) - {"response"}
-_values = attrgetter(*_FIELDS)
+_NAMES = frozenset(Scope.__annotations__) - {"response"}
 
 
 def reader(name: str) -> Callable[[Scope], Any]:

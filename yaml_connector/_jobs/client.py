@@ -379,7 +379,7 @@ class JobClient:
         """Return the values of `job.*` with those of the secrets in them. Raises EvaluationError if they are others."""
         if not meta.holders:
             return meta.job
-        scope = Scope(meta.inputs, self.plan.config_of(meta), meta.task, steps={})
+        scope = Scope(inputs=meta.inputs, config=self.plan.config_of(meta), task=meta.task, steps={})
         return fill_in(meta, meta.job, self.plan.secrets.values(given, scope))
 
 

@@ -45,7 +45,7 @@ class CallContexts:
         job = meta.job
         if state.is_cancelled:
             job["cancelled"] = True
-        scope = Scope(meta.inputs, config, meta.task, job, steps={})
+        scope = Scope(inputs=meta.inputs, config=config, task=meta.task, job=job, steps={})
         if call == "get":
             scope.cursor = state.cursor
         secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}

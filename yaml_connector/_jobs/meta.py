@@ -129,7 +129,8 @@ class JobMeta:
             for name, value in raw.items():
                 if type(value) not in _KINDS[name]:
                     raise TypeError(name)
-            meta = cls(**raw, verified=verified)
+            meta = cls.__new__(cls)  # every get reads one: a field that is not there costs nothing
+            meta.__dict__.update(_DEFAULTS, **raw, verified=verified)
             if not (0 <= meta.created_at < _LATEST and 0 <= meta.timeout < _LATEST):
                 raise ValueError("a time")
             for name in meta.asked:
@@ -210,6 +211,7 @@ _PENDING: dict[str, type] = {
     "doubtful": bool,
     "position": int,
 }
+_DEFAULTS = vars(JobMeta())  # a job that was read never changes, so all share the empty ones
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode  # half a character must not lose the job: it is escaped
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
