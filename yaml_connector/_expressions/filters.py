@@ -139,6 +139,8 @@ def _comparable(value: Any) -> str | None:
 
 
 _TABS = re.compile(r"[\t\r\n]")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_NOT_IN_URLS = re.compile(r"[^!#-;=?-~]+")  # blanks, quotes, angle brackets, and all that is not ASCII
 _SCHEME = re.compile(r"(https?):(?!//)", re.IGNORECASE)
 
 
@@ -156,7 +158,10 @@ def resolve(context: Context, value: Any, base: Any = None) -> str | None:
     if scheme and base.lower().startswith(f"{scheme[1].lower()}:"):
         url = url[scheme.end() :]  # `https:path` is relative where the base has the same scheme
     try:
-        return urljoin(base, url)
+        joined = urljoin(base, url)
+        origin = _ORIGIN.match(joined)
+        start = origin.end() if origin else 0
+        return joined[:start] + _NOT_IN_URLS.sub(lambda found: url_quote(found[0], errors="replace"), joined[start:])
     except ValueError:
         raise EvaluationError(f"resolve: {short(value)} is not a valid URL") from None
 

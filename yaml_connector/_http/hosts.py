@@ -80,9 +80,10 @@ _remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def resolve_url(base: str, url: str) -> str:
-    """Return an absolute URL for one that may be relative to `base` (`Location`, `nextUri`)."""
+    """Return an absolute URL for one that may be relative to `base` (`Location`, `nextUri`), and have blanks in it."""
+    url = url.strip().replace(" ", "%20")
     _check_characters(url)
-    if url.startswith("//") or re.match(r"https?:(?!//[^/?#])", url, re.IGNORECASE):
+    if url.startswith("///") or re.match(r"https?:(?!//[^/?#])", url, re.IGNORECASE):
         raise EvaluationError(f"{url!r} is neither an absolute URL nor a path")
     try:
         return urljoin(base, url)

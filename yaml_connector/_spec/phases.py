@@ -48,7 +48,7 @@ PHASES: dict[str, PhaseInfo] = {
 }
 TERMINAL_PHASES: frozenset[str] = frozenset(name for name, info in PHASES.items() if info.terminal)
 
-_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,14}))\.0+")
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,15}))\.0+")
 
 
 def state_key(value: Any) -> str:

@@ -419,6 +419,8 @@ class TestResolve:
             (" /c\n", "https://h.test/c"),
             ("/c\td", "https://h.test/cd"),
             ("\\c?x=\\", "https://h.test/c?x=\\"),
+            ('c d/é%20?x=a b<"', "https://h.test/a/c%20d/%C3%A9%20?x=a%20b%3C%22"),
+            ("http://müller.test/ü \ud800", "http://müller.test/%C3%BC%20%3F"),
         ],
     )
     def test_makes_a_relative_url_absolute_as_a_browser_does(self, given_: str, expected: str) -> None:

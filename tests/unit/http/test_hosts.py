@@ -344,3 +344,18 @@ def test_a_long_url_is_not_remembered() -> None:
     before = hosts._remembered.cache_info().currsize
     assert parse_url("https://a.test/" + "x" * 2000).rest == "/" + "x" * 2000
     assert hosts._remembered.cache_info().currsize == before
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("c", "https://h.test/a/c"),
+        ("../c?d", "https://h.test/c?d"),
+        ("?page=2 3", "https://h.test/a/b?page=2%203"),
+        (" /c d/e ", "https://h.test/c%20d/e"),
+        ("https://o.test/c d", "https://o.test/c%20d"),
+        ("//o.test/c", "https://o.test/c"),
+    ],
+)
+def test_a_url_in_a_response_may_be_relative_in_any_way_and_have_blanks(location: str, expected: str) -> None:
+    assert parse_url(resolve_url("https://h.test/a/b", location)).url == expected
