@@ -21,6 +21,8 @@ _EMPTY_PAGES = 10  # of an API that always promises another page
 _LAST_READS = 4  # of the log of an ended job, when reading it fails
 _SETTLING, _BETWEEN_READS = 30.0, 1.0  # seconds: how long, at most, the log of an ended job is read on, and how often
 
+_CANCELS, _BETWEEN_CANCELS = 8, 2.0  # and seconds
+
 ReadLog = Callable[[str], AsyncIterator[LogPage]]
 
 
@@ -111,6 +113,22 @@ class JobFollower:
         except YamlConnectorError as error:
             self._tell("note", f"the log cannot be read: {error}")
         return is_new
+
+
+async def cancel_job(delete: Callable[[], Awaitable[None]], tell: Callable[[str], None]) -> None:
+    """Delete a job as Flyte does: again, for a while, if that fails. Some APIs refuse it for a job that is starting.
+
+    `tell` is given the reason. Raises the last failure, a YamlConnectorError.
+    """
+    for left in reversed(range(_CANCELS)):
+        try:
+            await delete()
+            return
+        except YamlConnectorError as error:
+            if not left:
+                raise
+            tell(f"cannot be cancelled yet, tried again every {_BETWEEN_CANCELS:g} s: {error}")
+        await clock().sleep(_BETWEEN_CANCELS)
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ from flyteidl2.core.identifier_pb2 import (
 from flyteidl2.core.tasks_pb2 import TaskTemplate as TaskTemplateMessage
 
 from yaml_connector._clock import clock
-from yaml_connector._jobs.follower import JobFollower
+from yaml_connector._jobs.follower import JobFollower, cancel_job
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import CallError, YamlConnectorError
@@ -210,10 +210,14 @@ class _LocalJob:
         if kept.create_error is not None:
             return f"not submitted: {kept.create_error}"
         self.say_once(f"interrupted: cancelling the job {kept.shown}")
+        jobs = self.connector.jobs
         try:
-            await asyncio.shield(self.connector.jobs.delete(kept, self.secrets))
+            if jobs.is_submitted(kept):
+                await asyncio.shield(cancel_job(lambda: jobs.delete(kept, self.secrets), self.say_once))
+            else:
+                await asyncio.shield(jobs.delete(kept, self.secrets))
         except YamlConnectorError as error:
-            if not self.connector.jobs.is_submitted(kept):
+            if not jobs.is_submitted(kept):
                 return f"{self.left_behind()}: {error}"
             return f"the job {kept.shown} could not be cancelled: {error}"
         return "cancelled"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import grpc
 import pytest
 
 from tests.integration.real.backends import Backend, backend, ended, processes_of
@@ -47,9 +46,10 @@ def test_check_tells_a_right_token_from_a_wrong_one(ray: Backend) -> None:
     assert "answered 403: Forbidden: Invalid authentication token" in said
 
 
-def test_a_cluster_whose_agent_is_away_is_raised_for_flyte_to_try_again(ray: Backend) -> None:
+def test_a_job_waits_to_be_submitted_while_the_agent_is_away(ray: Backend) -> None:
     (agent,) = [process for process in processes_of("ray") if "ray::DashboardAgent" in process.cmdline()[0]]
     agent.kill()
-    with pytest.raises(grpc.RpcError) as raised:
-        ray.start(ray.task(), "away", entrypoint="true")
-    assert "Cannot connect to host 127.0.0.1" in str(raised.value)
+    phase, message = ended(ray.flyte.get(ray.start(ray.task(), "away", entrypoint="true")))
+    assert phase == "QUEUED"
+    assert message.startswith("not submitted yet")
+    assert "Cannot connect to host 127.0.0.1" in message

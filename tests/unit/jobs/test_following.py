@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from tests.support.fake_api import FakeClock, run
-from yaml_connector._jobs.follower import JobFollower, LogFollower
+from yaml_connector._jobs.follower import JobFollower, LogFollower, cancel_job
 from yaml_connector._jobs.log_reader import LogLine, LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import TransientError
@@ -214,3 +215,27 @@ def test_the_log_of_an_ended_job_is_read_until_it_is_quiet_for_so_long(
     rest = "unfinished" if until >= 1 else "unfinish"
     assert followed.told == [*(f"log line at {time:g}" for time in told), f"log {rest}", "phase SUCCEEDED: all good"]
     assert followed.reads[-1] == pytest.approx(until, abs=1.0)
+
+
+def cancelled(failures: int) -> tuple[int, list[str], float]:
+    """How often a delete that fails so many times was made, what was told, and how long it all took."""
+    clock, told, made = FakeClock(), list[str](), 0
+
+    async def delete() -> None:
+        nonlocal made
+        made += 1
+        if made <= failures:
+            raise TransientError("the run is starting", may_have_been_processed=False)
+
+    began = clock.monotonic()
+    with suppress(TransientError):
+        run(cancel_job(delete, told.append), clock)
+    return made, told, clock.monotonic() - began
+
+
+def test_a_cancel_that_the_api_refuses_is_made_again_for_a_while_as_flyte_does() -> None:
+    assert cancelled(0) == (1, [], 0.0)
+    made, told, took = cancelled(2)
+    assert (made, took) == (3, 4.0)
+    assert told == ["cannot be cancelled yet, tried again every 2 s: the run is starting"] * 2
+    assert cancelled(99)[0::2] == (8, 14.0)

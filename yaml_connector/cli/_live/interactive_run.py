@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from yaml_connector._clock import clock
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.follower import JobFollower
+from yaml_connector._jobs.follower import JobFollower, cancel_job
 from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
@@ -293,13 +293,19 @@ class InteractiveRun:
             return False
         self._tell("note", f"cancelling the job {meta.id} (Ctrl-C again leaves it running)")
         try:
+            await cancel_job(lambda: self._delete(meta), lambda reason: self._tell("note", reason))
+        except YamlConnectorError as error:
+            self._tell("note", f"it could not be cancelled: {error}")
+            return False
+        return True
+
+    async def _delete(self, meta: JobMeta) -> None:
+        try:
             await self.connector.delete(meta, self.values.secrets)
         except YamlConnectorError as error:
             self._done("delete", error=str(error))
-            self._tell("note", f"it could not be cancelled: {error}")
-            return False
+            raise
         self._done("delete")
-        return True
 
     def _left(self, meta: JobMeta) -> Ended:
         where = f"; ask for it with {self.last_get}" if self.last_get else ""
