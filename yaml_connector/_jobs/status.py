@@ -198,6 +198,8 @@ def _read_phase(plan: StatusPlan, scope: Scope) -> Reading:
             if rule.when is None or rule.when.evaluate(scope):
                 return Reading(rule.phase, index, "")
             continue
+        if rule.when is not None and not rule.when.evaluate(scope):
+            continue
         found = rule.path.value(scope)
         phase = rule.states.get(found.strip().casefold()) if type(found) is str else None
         if phase is not None:

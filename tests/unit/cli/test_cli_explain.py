@@ -14,8 +14,11 @@ import pytest
 from tests.support.command_line import Command
 from tests.support.fields import every_field
 from tests.support.paths import CATALOG, ROOT
+from yaml_connector._expressions.filters import FILTERS as OWN_FILTERS
+from yaml_connector._expressions.filters import FUNCTIONS as OWN_FUNCTIONS
 from yaml_connector._loading.loader import load_text
 from yaml_connector.cli.explain.fields import field_of
+from yaml_connector.cli.explain.names import FILTERS, FUNCTIONS
 
 BATCH_JOB = str(ROOT / "connectors.d" / "batch_job.yaml")
 CANCEL = "  request: {method: POST, path: /stop, json: {signal: KILL, of: ['${{ job.id }}']}}"
@@ -243,3 +246,78 @@ def test_explaining_needs_neither_flyte_nor_http() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("RETRYABLE_FAILED", "Flyte tries again"),
+        ("running", "The job is running. The job goes on."),
+        ("slug", "at most n characters"),
+        ("now()", "epoch seconds"),
+        ("task", "task's name"),
+        ("task.key", "The same for every try"),
+        ("task.container.image", "Its image"),
+    ],
+)
+def test_names_that_are_not_fields_are_explained_too(command: Command, name: str, told: str) -> None:
+    done = command("explain", name)
+    assert (done.returncode, told in " ".join(done.stdout.split())) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("poll", "did you mean get.poll?"), ("adopt", "did you mean create.adopt?"), ("sluug", "did you mean slug?")],
+)
+def test_a_bare_name_says_where_the_field_is(command: Command, name: str, told: str) -> None:
+    done = command("explain", name)
+    assert (done.returncode, told in done.stderr) == (2, True)
+
+
+def test_every_filter_and_function_is_explained() -> None:
+    assert FILTERS.keys() == OWN_FILTERS.keys() | {"default"}
+    assert FUNCTIONS.keys() == OWN_FUNCTIONS.keys()
+
+
+def test_a_spec_is_told_with_tokens_waits_proxies_and_the_order_of_its_rules(command: Command, here: Path) -> None:
+    (here / "a.yaml").write_text(
+        """\
+spec_version: 1
+task_type_name: a
+connection:
+  base_url: https://a.test
+  auth:
+    type: token
+    request: POST /login
+    token: $.token
+    renew_if: status == 403
+    save: {host: {value: $.host, sensitive: false}}
+  proxy: http://proxy.test:3128
+  http2: true
+  max_connections: 7
+  retry: {retry_after: $.wait, max_retry_after: 1m}
+create: {request: POST /jobs, job_id: $.id, idempotent: true}
+get:
+  request: GET /jobs/${{ job.id }}
+  phase:
+    - {when: body.over, path: $.code, map: {SUCCEEDED: [0], FAILED: [1]}}
+    - {when: body.started, is: RUNNING}
+    - {is: QUEUED}
+""",
+        encoding="utf-8",
+    )
+    told = command("explain", "a.yaml").stdout
+    for line in (
+        "a token is renewed if status == 403",
+        "auth.host is $.host of the login",
+        "through the proxy http://proxy.test:3128",
+        "by HTTP/2",
+        "At most 7 connections",
+        "The API says how long to wait by $.wait, else by Retry-After",
+        "A wait that the API asks for is at most 1m",
+        "1. if body.over, $.code: SUCCEEDED for 0; FAILED for 1",
+        "2. if body.started, RUNNING",
+        "3. else QUEUED",
+        "$.code is 0, when body.over",
+    ):
+        assert line in told, told

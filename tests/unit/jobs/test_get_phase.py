@@ -140,6 +140,17 @@ class TestRules:
         assert "answered 200 with no JSON (text/html" in (status.message or "")
 
 
+def test_a_map_with_a_condition_counts_only_if_it_is_true() -> None:
+    rules = [{"when": "body.over", "path": "$.code", "map": {"FAILED": [0]}}, {"is": "QUEUED"}]
+    assert get_of({"over": False, "code": 0}, rules).phase == "QUEUED"
+    assert get_of({"over": True, "code": 0}, rules).phase == "FAILED"
+
+
+def test_an_unknown_state_names_what_is_there_instead() -> None:
+    message = "unknown state: nothing at $.state (there is no state in $; did you mean $.job.state? there is: id, job)"
+    assert str(get_of({"id": 7, "job": {"state": "done"}}).message).startswith(message)
+
+
 def test_an_unknown_state_is_running_and_says_which_value_stood_where() -> None:
     before = UNKNOWN_STATE.labels("batch_job")._value.get()
     status = get_of({"state": "halted"})

@@ -10,10 +10,11 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
+from yaml_connector._spec.auth import AuthModel
 from yaml_connector._spec.fields import Model, names_in
 from yaml_connector._spec.interface import ConfigField, Secret
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector._spec.sections import Create, Poll
+from yaml_connector._spec.sections import Create, Get, Poll
 from yaml_connector._text import single_line, truncate
 
 _LONGEST, _LONGEST_BODY = 90, 300  # characters of a value that are shown
@@ -86,7 +87,8 @@ def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
         for phase, values in (rule.map or {}).items():
             shown = ", ".join(as_text(value) or '""' for value in values)
             several = len(spec.get.phase) > 1
-            found.setdefault(phase, []).append(f"{rule.path} is {shown}" if several else shown)
+            reason = f"{rule.path} is {shown}" if several else shown
+            found.setdefault(phase, []).append(reason if rule.when is None else f"{reason}, when {rule.when}")
     return {phase: found[phase] for phase in PHASES if phase in found}
 
 
@@ -226,14 +228,47 @@ def _connection(spec: ConnectorSpec) -> Iterator[str]:
         names = sorted(str(name[1]) for name in names_in(connection) if name[0] == "secrets" and len(name) > 1)
         used = f" ({', '.join(f'secret {name}' for name in names)})" if names else ""
         yield f"with {connection.auth.words}{used}"
+        yield from _token(connection.auth)
+    if connection.proxy is not None:
+        yield "without a proxy" if connection.proxy == "none" else f"through the proxy {_short(connection.proxy)}"
+    if connection.http2:
+        yield "by HTTP/2, where the API speaks it"
     codes = ", ".join(map(str, connection.retry.status_codes))
     attempt, whole = duration_text(connection.timeout), duration_text(connection.deadline)
     yield f"One attempt takes at most {attempt}, a whole call {whole}"
     yield f"Up to {connection.retry.max_attempts} attempts, if there is no response or status {codes}"
+    longest = duration_text(connection.retry.max_retry_after)
+    if connection.retry.retry_after is not None:
+        yield f"The API says how long to wait by {_short(connection.retry.retry_after)}, else by Retry-After"
+    if connection.retry.model_fields_set & {"retry_after", "max_retry_after"}:
+        yield f"A wait that the API asks for is at most {longest}"
+    if "max_connections" in connection.model_fields_set:
+        yield f"At most {connection.max_connections} connections are open to one host"
     if connection.rate_limit:
         yield f"At most {connection.rate_limit.requests} requests in {duration_text(connection.rate_limit.per)}"
     if connection.check:
         yield f"`check` sends {request_text(connection.check)}"
+
+
+def _token(auth: AuthModel) -> Iterator[str]:
+    """Yield when a token is renewed, and what is kept of its login."""
+    if hasattr(auth, "renew_if"):
+        yield f"     a token is renewed if {auth.renew_if or 'status == 401'}"
+    for name, value in (getattr(auth, "save", None) or {}).items():
+        source = value if isinstance(value, str) else getattr(value, "value", value)
+        yield f"     auth.{name} is {_short(source)} of the login"
+
+
+def _rules(get: Get) -> Iterator[str]:
+    """Yield the phase rules in the order in which they are asked."""
+    yield "Its phase is that of the first rule that gives one:"
+    for number, rule in enumerate(get.phase, 1):
+        when = f"if {rule.when}, " if rule.when is not None else ""
+        if rule.phase is not None:
+            yield f"  {number}. {when or 'else '}{rule.phase}"
+            continue
+        phases = (f"{phase} for {', '.join(map(as_text, values))}" for phase, values in (rule.map or {}).items())
+        yield f"  {number}. {when}{_short(rule.path)}: {'; '.join(phases)}"
 
 
 def _create(spec: ConnectorSpec) -> Iterator[str]:
@@ -257,6 +292,8 @@ def _get(spec: ConnectorSpec) -> Iterator[str]:
     yield from call_lines(get)
     if get.batch is not None:
         yield f"Up to {get.batch.max} jobs share one request: {request_text(get.batch.request)}"
+    if len(get.phase) > 1:
+        yield from _rules(get)
     if get.message is not None:
         yield f"The job's message is {_short(get.message)}"
     if isinstance(get.info, dict):

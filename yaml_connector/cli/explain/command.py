@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def explain(what: str, tests: bool, form: str) -> None:
     """Explain a field of the language, or a whole spec.
 
-    PATH is a field as messages write it (create.adopt, get.phase.map); without PATH all sections are listed. SPEC is a
+    PATH is a field as messages write it (create.adopt, get.phase.map), a phase, a filter, a function, or a name of
+    the task (task.key); without PATH all sections are listed. SPEC is a
     task type, or the path of a spec. The description of a spec says what is sent, how responses are read, what is kept
     with a job, and what the author of a task provides.
 
@@ -49,13 +50,22 @@ def explain(what: str, tests: bool, form: str) -> None:
 def _named(what: str, tests: bool) -> Field | LoadedSpec:
     """Return the field of this path, else the spec of this task type; raise click.UsageError if there is neither."""
     from yaml_connector._loading.loader import resolve
-    from yaml_connector.cli.explain.fields import field_of
+    from yaml_connector._text import closest
+    from yaml_connector.cli.explain.fields import field_of, paths_of
+    from yaml_connector.cli.explain.names import all_names, named
 
     try:
         return field_of(what, tests=tests)
     except click.UsageError as no_field:
         if tests:
             raise
+        if (found := named(what)) is not None:
+            return found
+        places, other = paths_of(what), closest(what, all_names())
+        if places:
+            no_field.message = f"there is no field {what!r} at the top; did you mean {' or '.join(places)}?"
+        elif other is not None:
+            no_field.message += f"\n  did you mean {other}?"
         try:
             return resolve(what)
         except ConfigError as no_spec:

@@ -15,6 +15,7 @@ from yaml_connector._text import did_you_mean
 from yaml_connector.cli._diagnostics import text_width
 
 _WIDTH = 100
+_DEEPEST, _MOST, _SHOWN = 3, 200, 5  # levels, and fields of one, that a name is looked for in; paths that are shown
 Schema = Mapping[str, Any]
 
 
@@ -74,6 +75,17 @@ def field_of(path: str, *, tests: bool = False) -> Field:
     Raises click.UsageError with the closest name if there is no such field.
     """
     return _schema(tests).field(path)
+
+
+def paths_of(name: str) -> list[str]:
+    """Return the paths of the fields of a spec that have this name, those nearest to the top first."""
+    found: list[str] = []
+    level = [""]
+    for _ in range(_DEEPEST):
+        below = [field for path in level for field in _schema(False).field(path).below]
+        found += [field.path for field in below if field.name == name]
+        level = [field.path for field in below if field.kind not in ("string", "true or false", "duration")][:_MOST]
+    return list(dict.fromkeys(found))[:_SHOWN]
 
 
 @lru_cache(maxsize=2)
