@@ -61,14 +61,14 @@ def _named(what: str, tests: bool) -> Field | LoadedSpec:
             raise
         if (found := named(what)) is not None:
             return found
-        places, other = paths_of(what), closest(what, all_names())
+        message, places, other = no_field.message, paths_of(what), closest(what, all_names())
         if places:
-            no_field.message = f"there is no field {what!r} at the top; did you mean {' or '.join(places)}?"
+            message = f"there is no field {what!r} at the top; did you mean {' or '.join(places)}?"
         elif other is not None:
-            no_field.message += f"\n  did you mean {other}?"
+            message += f"\n  did you mean {other}?"
         try:
             return resolve(what)
         except ConfigError as no_spec:
-            raise click.UsageError(f"{no_field.message}\n  {no_spec}") from None
+            raise click.UsageError(f"{message}\n  {no_spec}") from None
         except SpecError:
-            raise no_field from None
+            raise click.UsageError(message) from None
