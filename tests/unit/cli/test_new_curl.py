@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -167,3 +168,26 @@ def test_odd_answers_are_read_without_an_exception(command: Command, page: str) 
     done = command("new", "mine", "--from-curl", "commands.txt", "--answers", "answers.txt")
     assert done.returncode in (0, 1), done.stderr
     assert yaml.safe_load(Path("connectors.d/mine.yaml").read_text(encoding="utf-8"))["create"]["job_id"]
+
+
+PIECES = r"""curl§-X POST§-d '{"a": "<B>", "id": 77}'§-H 'Authorization: Bearer $T'§https://a.test/jobs§
+§https://a.test/jobs/j-77§| jq -r .id§ID=$(curl -s https://a.test/jobs -d a=1 | jq .id)§-F f=@x§-u a:b§?q=1&q=2
+https://a.test/jobs/$ID/cancel§-G§--data-urlencode q=$Q§-b 's=1; t=2'§-d @nowhere.json§-X DELETE§<<EOF
+{$X}
+EOF§--url§https://$H/{id}/x?y={z}§# stop it§-d§--json '[1]'§`""".split("§")  # noqa: SIM905 - quotes of all kinds are in them
+ANSWERS = """{"id": "j-77", "status": "running"}§HTTP/1.1 202
+Location: /jobs/j-77
+§{"jobs": [{"id": 77}]}§text§[]§{"done": true, "error": null}§{"a": {"status": 3}}§null
+{"id": 77, "result": "ok", "state": "exited"}""".split("§")  # noqa: SIM905 - as above
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20), st.lists(st.sampled_from(ANSWERS), max_size=4))
+def test_odd_commands_and_answers_give_no_traceback(pieces: list[str], answers: list[str]) -> None:
+    from yaml_connector.cli.new.curl.build import sketch_of
+    from yaml_connector.cli.new.render import contract_text, spec_text
+    from yaml_connector.errors import ConfigError
+
+    with contextlib.suppress(ConfigError):
+        sketch = sketch_of(" ".join(["curl", *pieces]), "-", "mine", Path(), "\n\n".join(answers))
+        spec_text(sketch)
+        contract_text(sketch)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import click
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, contract_text, spec_text
+from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
 
@@ -122,7 +124,9 @@ def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *
     text = read_source(file)
     given = read_source(answers) if answers is not None else None
     folder = Path() if file == "-" else Path(file).parent
-    write(sketch_of(text, file, name, folder, given), target, force=force, as_json=as_json)
+    with _never_a_traceback(file):
+        sketch = sketch_of(text, file, name, folder, given)
+        write(sketch, target, force=force, as_json=as_json)
 
 
 def _from_arazzo(
@@ -137,7 +141,21 @@ def _from_arazzo(
         content = Path(file).read_bytes()
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
-    write(sketch_of(content, file, name, workflow), target, force=force, as_json=as_json)
+    with _never_a_traceback(file):
+        write(sketch_of(content, file, name, workflow), target, force=force, as_json=as_json)
+
+
+@contextmanager
+def _never_a_traceback(file: str) -> Iterator[None]:
+    """Turn what an odd source makes of the code here into an error that a person can read."""
+    try:
+        yield
+    except (YamlConnectorError, click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{file} could not be translated ({type(error).__name__}): a part of it is too odd"
+        ) from error
 
 
 def read_source(file: str) -> str:

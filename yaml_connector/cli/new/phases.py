@@ -124,7 +124,7 @@ def _score(place: _Place, hint: str | None) -> float:
     known = [value for value in texts if phase_of(value) is not None]
     score = 4.0 if name in ("status", "state", "phase") else 3.0
     score += 3 * len(known) / len(values) - 2 * bool(numbers)
-    score += 2 * (len(set(map(str, values))) > 1)
+    score += 2 * (len(set(map(str, values))) > 1) + 0.5 * len(set(map(str, values)))
     score -= 0.4 * place.depth + 0.5 * place.path.count("[*]")
     if any(len(text) > 40 or (" " in text.strip() and phase_of(text) is None) for text in texts):
         score -= 3
@@ -301,6 +301,11 @@ def _by_flag(place: _Place, places: Sequence[_Place], over: bool, answers: Seque
         how["SUCCEEDED"] = [value] if seen_end == "SUCCEEDED" else how["SUCCEEDED"]
         rules.append({"path": outcome.path, "map": how})
         rules.append({"when": ended, "is": "FAILED"})
+    elif (ending := _null_outcome(answers)) is not None:
+        rules.append({"path": ending, "map": {phase: USUAL[phase] for phase in ("SUCCEEDED", "FAILED", "ABORTED")}})
+        rules.append({"when": ended, "is": "FAILED"})
+        questions.append(f"{ending} says how the job ended: with these words?")
+        seen_end = "FAILED"
     else:
         error = next(
             (
@@ -317,6 +322,15 @@ def _by_flag(place: _Place, places: Sequence[_Place], over: bool, answers: Seque
     rules.append({"is": "RUNNING"})
     seen = ["RUNNING" if value is None or value is not over else seen_end for value in place.values]
     return Phases(rules, name, list(seen), questions)
+
+
+def _null_outcome(answers: Sequence[Answer]) -> str | None:
+    """Return the path of a field that will say how the job ended, and is null as yet."""
+    for answer in answers:
+        for key, value in answer.data.items() if isinstance(answer.data, dict) else ():
+            if value is None and _OUTCOME.fullmatch(str(key)):
+                return f"$.{key}"
+    return None
 
 
 def _by_status(answers: Sequence[Answer]) -> Phases | None:
@@ -355,8 +369,11 @@ def _null_names(answers: Sequence[Answer]) -> set[str]:
     return found
 
 
-def outputs_in(answer: Answer, state: str) -> dict[str, str]:
-    """Return the names and paths of what the last answer of a successful job has as its result."""
+def outputs_in(answer: Answer, state: str, before: Answer | None = None) -> dict[str, str]:
+    """Return the names and paths of what the last answer of a successful job has as its result, and an answer before
+    it has not."""
+    state = state if state.startswith("$") else "$"
+    earlier = dict(before.values()) if before is not None else {}
     found: dict[str, str] = {}
     holders: list[tuple[str, Any]] = [("$", answer.data)]
     parent = re.sub(r"(\.\w+|\[[^\]]*\])$", "", state)
@@ -373,5 +390,11 @@ def outputs_in(answer: Answer, state: str) -> dict[str, str]:
             if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or parent.startswith(where) or where == state:
                 continue
             if _OUTPUTS.fullmatch(str(key)) and value not in (None, "", [], {}) and not isinstance(value, bool):
-                found.setdefault(snake(str(key)), where)
+                same = {
+                    path: item
+                    for path, item in answer.values()
+                    if path == where or path.startswith((f"{where}.", f"{where}["))
+                }
+                if not same or any(earlier.get(path) != item for path, item in same.items()):
+                    found.setdefault(snake(str(key)), where)
     return dict(list(found.items())[:6])

@@ -69,6 +69,11 @@ def answers_of(page: str) -> list[Answer]:
             found.append(Answer(status, headers))
             position = after
             continue
+        sized = {"content-type", "transfer-encoding"} & headers.keys() or headers.get("content-length", "0") != "0"
+        if status is not None and headers and not sized:
+            found.append(Answer(status, headers))  # a head that announces no body: what follows is another answer
+            position = after
+            continue
         body_at = _skip(text, after) if status is not None else position
         data, end = _json_at(text, body_at)
         if end is not None:
@@ -168,7 +173,8 @@ def assign(answers: Sequence[Answer], roles: Sequence[str | None]) -> list[int |
             polled = answer
             command += 1
             continue
-        if again and last_poll is not None:
+        bodiless = polled is not None and polled.status is not None and not polled.is_json and answer.status is not None
+        if (again or (bodiless and answer.is_json)) and last_poll is not None:
             words = [
                 value for _, value in answer.values() if isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
             ]
@@ -188,9 +194,6 @@ def assign(answers: Sequence[Answer], roles: Sequence[str | None]) -> list[int |
         ):
             command += 1
         if command >= len(roles):
-            bodiless = (
-                polled is not None and polled.status is not None and not polled.is_json and answer.status is not None
-            )
             found.append(last_poll if again or bodiless else None)
             continue
         found.append(command)

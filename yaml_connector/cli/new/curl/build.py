@@ -98,7 +98,7 @@ class _Builder(Trials):
         outputs = self.sketch.spec["outputs"]
         last = self.states[-1] if self.states else None
         if last is not None and self.phases.seen and self.phases.seen[-1] == "SUCCEEDED":
-            for name, path in outputs_in(last, self.phases.path).items():
+            for name, path in outputs_in(last, self.phases.path, self._earlier()).items():
                 outputs[name] = {"type": "any", "value": path, "default": None}
         if (
             not outputs
@@ -107,6 +107,11 @@ class _Builder(Trials):
             and self.roles.result is None
         ):
             outputs["status"] = {"type": "any", "value": self.phases.path, "default": None}
+
+    def _earlier(self) -> Answer | None:
+        """Return an answer from before the job's end."""
+        created = self.answers.get(self.create.number, ())
+        return self.states[0] if len(self.states) > 1 else created[-1] if created else None
 
     def _first_state(self) -> None:
         """Add the state in the create's own answer to the rule that it belongs to."""

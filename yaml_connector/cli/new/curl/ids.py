@@ -17,7 +17,6 @@ from yaml_connector.cli.new.curl.texts import (
     from_url,
     is_own,
     quoted,
-    step_name,
 )
 from yaml_connector.cli.new.curl.tokens import Named
 from yaml_connector.cli.new.curl.values import identifier
@@ -35,7 +34,7 @@ class Ids(Requests):
         links: dict[int, dict[str, str]] = {}
         calls = [self.page.calls[number] for number in self.roles.before]
         for number, call in enumerate(calls):
-            step = step_name(call, number)
+            step = self.step_name(call)
             for later in (*calls[number + 1 :], self.create, *self.used):
                 for key, _ in from_answer(later, call, self.answers):
                     if key in self.values.keys:
@@ -49,7 +48,7 @@ class Ids(Requests):
                     if path is None:
                         path, sure = "$.id", False
                     links.setdefault(call.number, {})[save] = path
-                    self.values.keys[key] = Ref(f"steps.{step}.saved.{save}", f"{step}-1".replace("_", "-"))
+                    self.values.keys[key] = Ref(f"steps.{step}.saved.{save}", f"{save}-1")
                     if not sure:
                         self.sketch.ask(
                             ("create", "steps", number, "save"),
@@ -87,6 +86,10 @@ class Ids(Requests):
             question = "job_id: no other command uses an id; is this the job's?"
         else:
             question = "job_id: where does the answer of the create have the job's id? $.id is a guess"
+        if key is not None and self.create.method == "PUT" and any(found == key for found, _ in keys_of(self.create)):
+            self.sketch.ask(
+                ("create", "request"), f"{key[1]} is the job's own name: each job needs one, `task.key` say"
+            )
         section["job_id"] = extraction
         if question:
             self.sketch.ask(("create", "job_id"), question)
@@ -254,11 +257,14 @@ class Ids(Requests):
         links: dict[int, dict[str, str]] = {}
         calls = [call]
         for other in reversed(self.page.calls):
-            if other.number >= call.number or other.number <= self.create.number:
+            again = other.number in self.roles.before and other.method == "GET"
+            if other.number >= call.number or (other.number <= self.create.number and not again):
                 continue
             if any(other.key == known.key for known in calls):
                 continue
-            for key, _ in from_answer(calls[0], other, self.answers):
+            for key, _ in dict.fromkeys(
+                pair for known in list(calls) for pair in from_answer(known, other, self.answers)
+            ):
                 if key in self.values.keys and not self.values.keys[key].expression.startswith("steps."):
                     continue
                 found = self._extraction(other, key)
@@ -266,8 +272,7 @@ class Ids(Requests):
                     continue
                 save = identifier(re.sub(r"\W+$", "", found[0]).rpartition(".")[2] if key[0] == "text" else key[1])
                 links.setdefault(other.number, {})[save] = found[0]
-                number = 0
-                self.values.keys[key] = Ref(f"steps.{step_name(other, number)}.saved.{save}", f"{save}-1")
+                self.values.keys[key] = Ref(f"steps.{self.step_name(other)}.saved.{save}", f"{save}-1")
                 if other not in calls:
                     calls.insert(0, other)
                     self.used.append(other)

@@ -6,11 +6,12 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.credentials import Credentials
-from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.page import Call, Page
 from yaml_connector.cli.new.curl.roles import (
     Answers,
     Roles,
 )
+from yaml_connector.cli.new.curl.texts import step_name
 from yaml_connector.cli.new.curl.values import Values
 from yaml_connector.cli.new.phases import (
     Phases,
@@ -39,5 +40,16 @@ class Job:
         self.hosts: list[str] = []
         self.public: list[str] = []
         self.id_value: Any = None
+        self.step_names: dict[int, str] = {}
         self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
         self.log_lines = ["one", "two"]
+
+    def step_name(self, call: Call) -> str:
+        """Return the name of the step that a call becomes: no other call has it."""
+        if call.number not in self.step_names:
+            base = name = step_name(call, call.number)
+            number = 2
+            while name in self.step_names.values():
+                name, number = f"{base}_{number}", number + 1
+            self.step_names[call.number] = name
+        return self.step_names[call.number]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from yaml_connector.cli.new.curl.job import Job
-from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.page import Call, leaves
 from yaml_connector.cli.new.curl.roles import (
     keys_of,
 )
@@ -15,10 +15,9 @@ from yaml_connector.cli.new.curl.texts import (
     TEST_HOST,
     host_of,
     quoted,
-    step_name,
     without_user,
 )
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
 from yaml_connector.cli.new.curl.values import identifier
 from yaml_connector.cli.new.curl.words import Literal, Variable, plain
 from yaml_connector.cli.new.sketch import Ref, Text, as_sample
@@ -187,15 +186,12 @@ class Requests(Job):
     def _other_url(self, call: Call, path: Text) -> Text:
         parts: list[str | Ref | Text] = []
         for part in without_user(call.origin):
-            if isinstance(part, str):
-                parts.append(part)
+            if isinstance(part, Named) and part.value is None:
+                question = f"{part.name} is the host of another call: write it here; api.example.com is a guess"
+                self.sketch.ask((self._section_of(call),), question)
+                parts.append("api.example.com" if parts else "https://api.example.com")
             else:
-                section = self.sketch.spec["config"]
-                name = identifier(part.name)
-                section.setdefault(name, {"type": "str", "default": part.value or "https://api.example.com"})
-                if part.value is None:
-                    self.sketch.ask(("config", name), f"{part.name} is the host of another call: which one?")
-                parts.append(Ref(f"config.{name}", section[name]["default"]))
+                parts.append(part if isinstance(part, str) else part.value or "")
         whole = Text.of(*parts)
         if "://" not in str(as_sample(whole)):
             whole = Text.of("http://", whole)
@@ -213,7 +209,7 @@ class Requests(Job):
         steps = []
         for number, call in enumerate(calls):
             last = number == len(calls) - 1
-            step: dict[str, Any] = {"name": step_name(call, number)}
+            step: dict[str, Any] = {"name": self.step_name(call)}
             wanted = [
                 ref.expression
                 for key, ref in self.values.keys.items()
@@ -259,7 +255,7 @@ class Requests(Job):
             elif isinstance(mine, list) and all(isinstance(item, list) and len(item) == len(mine) for item in others):
                 for number, item in enumerate(mine):
                     compare(item, [other[number] for other in others], (*path, number), name)
-            elif isinstance(mine, Leaf) and any(isinstance(part, Named) for part in mine.tokens):
+            elif any(isinstance(item, Leaf | FilePart) for item in leaves(mine)):
                 return
             else:
                 add(path, name, mine)

@@ -39,6 +39,10 @@ _ID_NAME = re.compile(
 _ID_LIKE = re.compile(
     r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
 )
+_CANCELS = re.compile(r"(cancel|abort|terminat|kill|stop)\w{0,6}$")
+_STATE = re.compile(r"(?i)stat(us|e)$")
+_STATED = re.compile(r"(?i)(status|state|phase|done|running|building)$")
+_CHANGES = frozenset(["set", "update", "put", "mark", "change", "add", "patch", "modify"])
 _VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
 
 
@@ -100,6 +104,8 @@ def keys_of(call: Call) -> Iterator[tuple[Key, str]]:
     for name, value in _named_leaves(call.body):
         tokens = value.tokens if isinstance(value, Leaf) else (str(value),)
         yield from _keys(tokens, "body" if _ID_NAME.search(name) else "other")
+    for _, tokens in call.headers:
+        yield from ((("name", part.name), "header") for part in tokens if isinstance(part, Named))
 
 
 def _keys(tokens: Tokens, where: str) -> Iterator[tuple[Key, str]]:
@@ -158,7 +164,10 @@ def cancels(call: Call) -> bool:
     if call.method not in ("PUT", "PATCH", "POST"):
         return False
     words = [str(value).lower() for value in leaves(call.body) if isinstance(value, str)]
-    cancelled = any(phase_of(word) == "ABORTED" or word in CANCEL for word in words)
+    cancelled = any(phase_of(word) == "ABORTED" or _CANCELS.match(word) for word in words)
+    if call.method in ("PUT", "PATCH"):
+        named = _named_leaves(call.body)
+        cancelled |= any(_STATE.search(name) and phase_of(str(value)) == "FAILED" for name, value in named)
     query = re.search(r"(?i)mutation[^{]*\{?\s*\w*(cancel|abort|stop|terminate)", " ".join(words))
     return (cancelled and len(words) <= 4) or bool(query)
 
@@ -173,7 +182,7 @@ def _asks(call: Call) -> bool:
     return (
         call.method == "POST"
         and (bool(words & _READ) or is_query)
-        and not words & (CANCEL | _SUBMIT - {"jobs", "job", "runs"})
+        and not words & (CANCEL | _CHANGES | _SUBMIT - {"jobs", "job", "runs"})
     )
 
 
@@ -191,7 +200,11 @@ def in_login(page: Page, answers: Answers) -> int | None:
                     continue
                 for part in tokens:
                     if isinstance(part, Named):
-                        if part.capture is not None and part.capture.call == call.number:
+                        own = other.user is not None or any(
+                            name.lower() == "authorization" for name, _ in other.headers
+                        )
+                        by_header = where == "header" and own and not _in_authorization(other, part)
+                        if part.capture is not None and part.capture.call == call.number and not by_header:
                             return call.number
                     elif any(value in part for value in given) or any(part and f"={part}" in text for text in cookies):
                         return call.number
@@ -203,6 +216,10 @@ def in_login(page: Page, answers: Answers) -> int | None:
         ):
             return call.number
     return None
+
+
+def _in_authorization(call: Call, part: Named) -> bool:
+    return any(name.lower() == "authorization" and part in tokens for name, tokens in call.headers)
 
 
 def _sends(call: Call, key: Key) -> bool:
@@ -218,9 +235,7 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
     ]
     if not candidates:
         candidates = [
-            call
-            for call in rest
-            if call.method == "GET" and last_words(call) & (_SUBMIT - {"jobs", "job", "runs", "run"} | {"build"})
+            call for call in rest if call.method == "GET" and (_starts_by_get(call) or _is_asynchronous(call, answers))
         ][:1]
     if not candidates:
         return None
@@ -233,6 +248,17 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
     roles.before = _before(create, rest, answers)
     _later_roles(roles, page, later, answers)
     return roles
+
+
+def _starts_by_get(call: Call) -> bool:
+    return bool(last_words(call) & (_SUBMIT - {"jobs", "job", "runs", "run"} | {"build", "export"}))
+
+
+def _is_asynchronous(call: Call, answers: Answers) -> bool:
+    """Return whether a GET starts something: it asks for that, or its answer is 202 with a place to look at."""
+    asked = any(name.lower() == "prefer" and "async" in str(tokens) for name, tokens in call.headers)
+    given = answers.get(call.number, ())
+    return asked or any(item.status == 202 and {"location", "content-location"} & item.headers.keys() for item in given)
 
 
 def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[Key, str]]:
@@ -303,7 +329,7 @@ def _ids(call: Call, known: set[Key]) -> list[Key]:
     found = []
     for key, where in keys_of(call):
         kind, text = key
-        if key in known or where == "other":
+        if key in known or where in ("other", "header"):
             continue
         if kind == "name" or (where == "path" and _is_id_like(text)) or (where in ("query", "body") and len(text) > 1):
             found.append(key)
@@ -317,6 +343,8 @@ def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | Non
     for call in later:
         weight = 3 if _asks(call) else 1
         for key, where in dict.fromkeys(from_answer(call, create, answers)):
+            if where == "header":
+                continue
             counted[key] += weight * (2 if where == "path" else 1)
             order.setdefault(key, len(order))
     if counted:
@@ -327,6 +355,10 @@ def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | Non
         for key in dict.fromkeys(_ids(call, own)):
             counted[key] += weight + (2 if key[0] == "name" and _ID_NAME.search(key[1]) else 0)
             order.setdefault(key, len(order))
+    if not counted and create.method == "PUT" and any(call.path[: len(create.path)] == create.path for call in later):
+        last = segments(create.path)[-1]  # a name of the client's own
+        if len(last) == 1:
+            return ("text", last[0]) if isinstance(last[0], str) else ("name", last[0].name)
     if not counted:
         base = [segment for segment in segments(create.path) if segment]
         for call in later:
@@ -362,7 +394,8 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
     if scores and max(scores.values()) > -4:
         best = max(scores.values())
         roles.get = next(call.number for call in linked if scores[call.number] == best)
-    rest = [call for call in reads if call.number != roles.get]
+    _follow_to_state(roles, page, reads, answers)
+    rest = [call for call in reads if call.number not in (roles.get, *roles.helper)]
     for call in rest:
         if not _is_linked(call, roles, page, answers) and not _needs_read(call, roles, page, answers):
             continue
@@ -386,6 +419,21 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
         roles.delete = stops[0].number
 
 
+def _follow_to_state(roles: Roles, page: Page, reads: Sequence[Call], answers: Answers) -> None:
+    """Take a later read for the status, if the answer of the first has no state and the later one needs it: a queue's
+    item names the build, and the build has the state."""
+    if roles.get is None or any(
+        _STATED.search(path) for item in answers.get(roles.get, ()) for path, _ in item.values()
+    ):
+        return
+    for call in reads:
+        words = last_words(call)
+        if call.number > roles.get and not words & (LOGS | RESULT) and _needs_read(call, roles, page, answers):
+            roles.helper.append(roles.get)
+            roles.get = call.number
+            return
+
+
 def _is_linked(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
     """Return whether a call is about the job."""
     if roles.job_key is not None and _sends(call, roles.job_key):
@@ -395,13 +443,20 @@ def _is_linked(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
 
 def _needs_read(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
     """Return whether a call needs a value that the status answer gives."""
-    return roles.get is not None and any(True for _ in from_answer(call, page.calls[roles.get], answers))
+    sources = [roles.get, *roles.helper]
+    return any(True for number in sources if number is not None for _ in from_answer(call, page.calls[number], answers))
 
 
 def _get_score(call: Call, times: int, answers: Answers) -> float:
     words = last_words(call)
     given = answers.get(call.number, ())
-    score = 2.0 * (times > 1) + 3.0 * bool(words & STATUS) - 3.0 * bool(words & LOGS) - 2.0 * bool(words & RESULT)
+    score = (
+        3.0 * (call.method == "GET")
+        + 2.0 * (times > 1)
+        + 3.0 * bool(words & STATUS)
+        - 3.0 * bool(words & LOGS)
+        - 2.0 * bool(words & RESULT)
+    )
     if call.hint is not None and call.hint.path and re.search(r"(?i)stat(us|e)|phase|done", call.hint.path):
         score += 3
     if any(re.search(r"(?i)(status|state|phase|done)$", path) for item in given for path, _ in item.values()):

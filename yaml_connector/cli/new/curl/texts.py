@@ -152,7 +152,9 @@ def is_own(text: str) -> bool:
 
 
 def step_name(call: Call, number: int) -> str:
-    words = [word for word in call.words if word.isalpha() and len(word) > 2 and word not in ("api", "rest")]
+    words = [
+        word for word in call.words if word.isalpha() and len(word) > 2 and word not in ("api", "rest", "json", "text")
+    ]
     return f"{call.method.lower()}_{words[-1]}" if words else f"step_{number + 1}"
 
 

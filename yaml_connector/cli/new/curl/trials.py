@@ -103,7 +103,7 @@ class Trials(Login):
                 }
                 response: dict[str, Any] = {"json": data_at(values)} if values else {}
                 if self.phases.path == "status":
-                    response = {"status": self.states[number].status}
+                    response = {"status": self.states[number].status, "json": {}}
                 yield response, phase
             return
         if rules:
