@@ -45,7 +45,7 @@ class BoundedHandler(ResponseHandler):
             self._is_too_much(0)
 
     def _has_body(self) -> bool:
-        return self._payload is not None and self._payload is not EMPTY_PAYLOAD
+        return self._payload is not None and self._payload is not EMPTY_PAYLOAD and not self._payload.is_eof()
 
     def _is_too_much(self, unread: int) -> bool:
         body = self._payload.total_bytes if self._payload is not None and self._has_body() else 0
