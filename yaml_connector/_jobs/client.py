@@ -150,7 +150,7 @@ class JobClient:
             submission = await self._submitter.create(meta, context, scope)
         if meta.create_error is None:
             job = meta.job
-            take_out(meta, context)
+            await take_out(meta, context)
             state = self.cache.get(meta)
             state.secrets, state.submission, state.seen = dict(values.secrets), submission, clock().monotonic()
             find_limit(self.plan.poll.timeout, meta, state, scope)

@@ -17,9 +17,11 @@ from urllib.parse import quote, quote_plus
 
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
+from yaml_connector._http.worker import in_thread
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import EvaluationError
 
+_LARGE = 2**16  # characters
 _WRITTEN: dict[str, Callable[[str], str]] = {
     "plain": str,
     "url": lambda value: quote(value, safe="", errors="surrogatepass"),
@@ -30,15 +32,24 @@ _WRITTEN: dict[str, Callable[[str], str]] = {
 }
 
 
-def take_out(meta: JobMeta, context: CallContext) -> None:
-    """Put place holders where the call's secrets are in a new job's id and saved values.
+async def take_out(meta: JobMeta, context: CallContext) -> None:
+    """Put place holders where the call's secrets are in a new job's id and saved values; if these are long, in another
+    thread.
 
     What cannot be filled in again is masked in saved values: a token, which is another by the next call, and a secret
     in an encoding that is not one of `_WRITTEN`.
     """
+    texts = list(texts_in([meta.id, meta.saved]))
+    if sum(map(len, texts)) > _LARGE:
+        await in_thread(_take_out, meta, context, texts)
+    else:
+        _take_out(meta, context, texts)
+
+
+def _take_out(meta: JobMeta, context: CallContext, texts: list[str]) -> None:
     kept: Any = [meta.id, meta.saved]
     redact = redactor_for(context.secrets).redact
-    if all(redact(text) == text for text in texts_in(kept)):
+    if all(redact(text) == text for text in texts):
         return
     for name, value in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
         for how, write in _WRITTEN.items():

@@ -133,7 +133,7 @@ class Submitter:
             raise EvaluationError(str(failure)) from None
         with redacted_errors(operation.context):
             try:
-                _submitted(meta, state, await operation.run(), operation.context)
+                await _submitted(meta, state, await operation.run(), operation.context)
             except CreateFailedError as failure:
                 submission.error = str(failure)
                 return Status("FAILED", submission.error)
@@ -173,7 +173,7 @@ class Submitter:
             if job is None:
                 await operation.clean_up()
                 return None
-            _submitted(meta, state, job, operation.context)
+            await _submitted(meta, state, job, operation.context)
         return state.submitted
 
     async def _find(self, operation: CreateOperation, tolerance: float) -> SubmittedJob | None:
@@ -214,11 +214,12 @@ def _enter(meta: JobMeta, job: SubmittedJob) -> None:
     meta.id, meta.saved, meta.adopted, meta.created_at = job.id, job.saved, job.adopted, clock().time()
 
 
-def _submitted(meta: JobMeta, state: JobState, job: SubmittedJob, context: CallContext) -> None:
+async def _submitted(meta: JobMeta, state: JobState, job: SubmittedJob, context: CallContext) -> None:
     """Note that a job is submitted: the process remembers its id."""
-    state.submitted = replace(meta, pending=None, holders={})
-    _enter(state.submitted, job)
-    take_out(state.submitted, context)
+    submitted = replace(meta, pending=None, holders={})
+    _enter(submitted, job)
+    await take_out(submitted, context)
+    state.submitted = submitted
     state.grace_from = clock().monotonic()
 
 
