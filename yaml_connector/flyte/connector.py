@@ -253,7 +253,8 @@ async def resource_of(status: Status) -> Resource:
     size = 0
     for name, output in outputs.items():
         try:
-            size += (await output.literal()).ByteSize()
+            is_long = isinstance(output.value, str) and len(output.value) > _LARGEST_MESSAGE  # not worth a copy
+            size += len(output.value) if is_long else (await output.literal()).ByteSize()
             if size > _LARGEST_MESSAGE:
                 raise ValueError(
                     f"the outputs are larger than {_LARGEST_MESSAGE / 1e6:g} MB; give a file's URI instead"
