@@ -161,22 +161,22 @@ class Driver:
     def delete(self, secrets: Mapping[str, str] | None = None) -> None:
         run(self.connector.delete(self.connector.decode(self.kept), secrets), self.clock)
 
-    def log_lines(self, token: str = "") -> tuple[list[LogLine], str | None]:
+    def log_lines(self, token: str = "", *, read_on: bool = False) -> tuple[list[LogLine], str | None]:
         """The lines of one log call, and the next token."""
 
         async def read() -> tuple[list[LogLine], str | None]:
             lines: list[LogLine] = []
             following = None
-            async for page in self.connector.logs(self.connector.decode(self.kept), token):
+            async for page in self.connector.logs(self.connector.decode(self.kept), token, read_on=read_on):
                 lines += page.lines
                 following = page.token
             return lines, following
 
         return run(read(), self.clock)
 
-    def logs(self, token: str = "") -> tuple[list[str], str | None]:
+    def logs(self, token: str = "", *, read_on: bool = False) -> tuple[list[str], str | None]:
         """The texts of one log call, and the next token."""
-        lines, following = self.log_lines(token)
+        lines, following = self.log_lines(token, read_on=read_on)
         return [line.message for line in lines], following
 
     def end(self) -> None:

@@ -341,10 +341,12 @@ class JobClient:
         else:
             await send_delete(self._contexts, plan, plan.delete, meta, state, until)
 
-    async def logs(self, meta: JobMeta, token: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[LogPage]:
+    async def logs(
+        self, meta: JobMeta, token: str, secrets: Mapping[str, str] | None = None, *, read_on: bool = False
+    ) -> AsyncIterator[LogPage]:
         """Read the log from `token` on ("": from the start), in pages; the last page has the next token, or none.
 
-        Raises CallError or EvaluationError.
+        `read_on`: a log of several items has not ended with its job. Raises CallError or EvaluationError.
         """
         if not _has_job(meta):
             return
@@ -358,7 +360,9 @@ class JobClient:
                 return
             meta = state.submitted
         until = clock().monotonic() + plan.connection.spec.deadline
-        job_is_over = plan.logs.each is None or await is_over(self._contexts, plan, meta, state, secrets, _KNOWN_FOR)
+        job_is_over = plan.logs.each is None
+        if not job_is_over and not read_on:
+            job_is_over = await is_over(self._contexts, plan, meta, state, secrets, _KNOWN_FOR)
         now = clock().monotonic()
         context, scope = self._contexts.later(
             "logs", plan, meta, state, secrets or state.secrets_at(now), deadline=until - now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text
@@ -23,7 +23,11 @@ _SETTLING, _BETWEEN_READS = 30.0, 1.0  # seconds: how long, at most, the log of 
 
 _CANCELS, _BETWEEN_CANCELS = 8, 2.0  # and seconds
 
-ReadLog = Callable[[str], AsyncIterator[LogPage]]
+
+class ReadLog(Protocol):
+    """Reads the pages of a log from a token on. `read_on`: more may come, also if the job is over."""
+
+    def __call__(self, token: str, *, read_on: bool) -> AsyncIterator[LogPage]: ...
 
 
 class JobFollower:
@@ -165,7 +169,7 @@ class LogFollower:
             count, token = 0, None
             unfinished: list[LogLine] = []
             try:
-                async for page in self._read(self._token):
+                async for page in self._read(self._token, read_on=not last):
                     token = page.token
                     if page.unfinished:
                         unfinished += page.lines

@@ -151,7 +151,7 @@ class _LocalJob:
         self.progress(f"submitted as {kept.id}" if kept.id else "not submitted")
         follower = JobFollower(
             get=get,
-            logs=lambda token: jobs.logs(kept, token, self.secrets),
+            logs=lambda token, *, read_on: jobs.logs(kept, token, self.secrets, read_on=read_on),
             tell=self._tell,
             min_interval=settings.poll.min_interval if settings else 0.0,
             settle=log.settle if log and kept.create_error is None else 0.0,

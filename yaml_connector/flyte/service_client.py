@@ -156,7 +156,7 @@ class ServiceClient:
             links = [(link.name, link.uri) for link in last.log_links]
             return Status(phase_of(last), last.message or None, links)
 
-        async def logs(token: str) -> AsyncIterator[LogPage]:
+        async def logs(token: str, *, read_on: bool) -> AsyncIterator[LogPage]:
             lines, following = await asyncio.to_thread(self.logs, job, token)
             yield LogPage([LogLine(line.message) for line in lines], token=following or None, last=True)
 

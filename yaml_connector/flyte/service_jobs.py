@@ -98,8 +98,8 @@ class ServiceJobClient:
         """Cancel the job. Raises CallError."""
         await _called(self._client.delete, self._job)
 
-    async def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
-        """Read one page of the log. Raises CallError."""
+    async def logs(self, meta: JobMeta, token: str, *, read_on: bool = False) -> AsyncIterator[LogPage]:
+        """Read one page of the log; the service knows when it has ended. Raises CallError."""
         lines, following = await _called(self._client.logs, self._job, token)
         yield LogPage([LogLine(line.message) for line in lines], token=following or None, last=True)
 

@@ -32,7 +32,7 @@ class Followed:
         self.clock = FakeClock()
         self.log = LogFollower(self._read)
 
-    async def _read(self, token: str) -> AsyncIterator[LogPage]:
+    async def _read(self, token: str, *, read_on: bool) -> AsyncIterator[LogPage]:
         self.asked.append(token)
         found = self.answers(token)
         if isinstance(found, TransientError):
@@ -123,7 +123,7 @@ class FollowedJob:
             self.stop.set()
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
-    async def _logs(self, token: str) -> AsyncIterator[LogPage]:
+    async def _logs(self, token: str, *, read_on: bool) -> AsyncIterator[LogPage]:
         yield page(*(f"line {number}" for number in range(len(self.polls))))
 
     def _tell(self, kind: str, text: str) -> None:
@@ -192,7 +192,7 @@ class GrowingLog(FollowedJob):
         self.reads: list[float] = []
         self.job = JobFollower(get=self._get, logs=self._logs, tell=self._tell, settle=settle)
 
-    async def _logs(self, token: str) -> AsyncIterator[LogPage]:
+    async def _logs(self, token: str, *, read_on: bool) -> AsyncIterator[LogPage]:
         self.reads.append(round(self.clock.now, 2))
         yield page(*(f"line at {time:g}" for time in self.times if time <= self.clock.now))
         yield page("unfinish" if self.clock.now < 1 else "unfinished", unfinished=True)

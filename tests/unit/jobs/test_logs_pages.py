@@ -237,6 +237,13 @@ class TestEach:
         assert everything(driver) == ["a: 1", "a: 2"]
         assert driver.api.calls.count("GET /jobs/7/pods") == 2
 
+    def test_item_that_begins_after_the_end_of_the_job_is_read_where_the_log_is_read_on(self) -> None:
+        driver = self.driver(["a"], a=[{"lines": []}, {"lines": ["1"]}])
+        driver.end()
+        lines, token = driver.logs(read_on=True)
+        assert lines == []
+        assert driver.logs(token or "")[0] == ["a: 1"]
+
     def test_item_with_more_ends_where_next_is_null(self) -> None:
         driver = self.driver(["a"], a={"lines": ["1"], "next": None}, logs={"more": "true"})
         assert driver.logs() == (["a: 1"], None)

@@ -36,7 +36,7 @@ class JobDriver(Protocol):
 
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None: ...
 
-    def logs(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]: ...
+    def logs(self, meta: JobMeta, token: str, *, read_on: bool = False) -> AsyncIterator[LogPage]: ...
 
     async def close(self) -> None: ...
 
@@ -116,7 +116,7 @@ class InteractiveRun:
     that takes too long, too.
 
     `tell` shows a text, which is redacted; its kind is submitted, phase, info, link, log, note or wire. `remember` is
-    given each call that was made.
+    given each call that was made; then the log is not read on after the job's end.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class InteractiveRun:
         *,
         verbose: bool = False,
         timeout: float | None = None,
-        remember: Callable[[CallRecord], None] = lambda record: None,
+        remember: Callable[[CallRecord], None] | None = None,
     ) -> None:
         self.connector = connector
         self.values = values
@@ -209,7 +209,8 @@ class InteractiveRun:
             for exchange in exchanges:
                 for line in self.connector.lines_of(exchange):
                     self._tell("wire", line)
-        self.remember(CallRecord(kind, exchanges, self._elapsed(), found or {}, error, token, following))
+        if self.remember is not None:
+            self.remember(CallRecord(kind, exchanges, self._elapsed(), found or {}, error, token, following))
 
     # --- create -----------------------------------------------------------------------------------------------------
 
@@ -244,12 +245,13 @@ class InteractiveRun:
     async def _follow(self, meta: JobMeta) -> Ended | None:
         """Follow the job, and cancel it when that is wanted. Returns None if it goes on all the same."""
         get, log = self.connector.spec.get, self.connector.spec.logs
+        settle = log.settle if log and meta.create_error is None and self.remember is None else 0.0
         follower = JobFollower(
             get=lambda: self._get(meta),
-            logs=lambda token: self._read_log(meta, token),
+            logs=lambda token, *, read_on: self._read_log(meta, token, read_on and settle > 0),
             tell=self._tell,
             min_interval=get.poll.min_interval if get else 0.0,
-            settle=log.settle if log and meta.create_error is None else 0.0,
+            settle=settle,
         )
         await follower.follow(stop=self.interrupts.first)
         if not self.ended.status.is_terminal:
@@ -272,9 +274,9 @@ class InteractiveRun:
         self._done("get", found)
         return status
 
-    async def _read_log(self, meta: JobMeta, token: str) -> AsyncIterator[LogPage]:
+    async def _read_log(self, meta: JobMeta, token: str, read_on: bool) -> AsyncIterator[LogPage]:
         try:
-            pages = [page async for page in self.connector.logs(meta, token)]
+            pages = [page async for page in self.connector.logs(meta, token, read_on=read_on)]
         except YamlConnectorError as error:
             self._done("logs", error=str(error), token=token)
             raise
