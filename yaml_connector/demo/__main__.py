@@ -1,18 +1,19 @@
 """The tour: `yaml-connector demo`, also as `python -m yaml_connector.demo`.
 
 It starts the job service and the connector service, plays Flyte over gRPC (two users, a success with its log, a
-failure, a cancelled job, a wrong key), runs the workflow locally, and stops everything. Real processes, real sockets;
-its spec and its workflow are part of the package.
+failure, a cancelled job, a wrong key, a Python function as a job), runs the workflow locally, and stops everything.
+Real processes, real sockets; its specs and its workflow are part of the package.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ _FOLDER = Path(__file__).parent
 _SPECS, _WORKFLOW = _FOLDER / "connectors.d", _FOLDER / "workflow.py"
 _USERS = {"ALICE_API_KEY": "alice-7f3c9e21", "BOB_API_KEY": "bob-52d8b0aa"}
 _ABORT_AFTER = 1.5  # seconds
+_STORAGE = "s3://tour/runs"
 
 
 def main() -> None:
@@ -36,9 +38,11 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     began = time.monotonic()
     with ExitStack() as stack:
+        os.environ |= stack.enter_context(_object_store())  # for this process, and all that it starts
         service_url = stack.enter_context(_job_service())
         address = stack.enter_context(_connector_service(service_url))
         _as_flyte(address)
+        _function(address)
         _local_run(service_url)
     _title(f"done in {time.monotonic() - began:.0f} s; everything is stopped")
 
@@ -48,11 +52,20 @@ def _title(text: str) -> None:
 
 
 @contextmanager
+def _object_store() -> Iterator[dict[str, str]]:
+    with start([sys.executable, "-m", "yaml_connector.demo.objectstore"], ready="listening on", env={}) as (_, line):
+        keys = {"FLYTE_AWS_ACCESS_KEY_ID": "tour", "FLYTE_AWS_SECRET_ACCESS_KEY": "tour", "AWS_REGION": "us-east-1"}
+        yield {"FLYTE_AWS_ENDPOINT": line.rsplit(" ", 1)[-1], **keys}
+
+
+@contextmanager
 def _job_service() -> Iterator[str]:
     _title("the backend: a job service that runs commands, with a key for each user")
     users = ",".join(f"{name.split('_')[0].lower()}={key}" for name, key in _USERS.items())
     command = [sys.executable, "-m", "yaml_connector.demo.jobservice", "--port", "0"]
-    with start(command, ready="listening on", env={"JOBSERVICE_USERS": users}) as (_, line):
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # with `a0`, for functions
+    env = {"JOBSERVICE_USERS": users, "PATH": path, "YAML_CONNECTOR_PATH": str(_SPECS)}
+    with start(command, ready="listening on", env=env) as (_, line):
         url = line.rsplit(" ", 1)[-1]
         click.echo(f"   {line}")
         yield url
@@ -89,17 +102,20 @@ def _as_flyte(address: str) -> None:
         asyncio.run(_run(flyte, task, "world", "not-a-key-at-all", run="run-4"))
 
 
+def _teller(began: float) -> Callable[[str, str], None]:
+    def tell(kind: str, text: str) -> None:
+        click.echo(f"   {time.monotonic() - began:4.1f} s {'| ' if kind == 'log' else ''}{text}")
+
+    return tell
+
+
 async def _run(
     flyte: ServiceClient, task: YamlConnectorTask, name: str, key: str, *, run: str, abort_after: float | None = None
 ) -> None:
     """Submit a task and show its life until it has ended: phases, log, outputs or message."""
     from yaml_connector.flyte.service_client import attempt_of
 
-    began = time.monotonic()
-
-    def tell(kind: str, text: str) -> None:
-        click.echo(f"   {time.monotonic() - began:4.1f} s {'| ' if kind == 'log' else ''}{text}")
-
+    tell = _teller(time.monotonic())
     job = await asyncio.to_thread(flyte.create, task, {"name": name}, attempt_of(task, run), {"api_key": key})
     tell("note", f"create: {len(job.kept)} bytes are kept with the job")
     following = asyncio.create_task(flyte.follow(job, tell))
@@ -109,6 +125,24 @@ async def _run(
         await asyncio.to_thread(flyte.delete, job)
     for output in (await following).outputs.literals:
         tell("note", f"output {output.name} = {output.value.scalar.primitive.string_value!r}")
+
+
+def _function(address: str) -> None:
+    """Run a decorated function as a job: inputs and outputs pass through the object store."""
+    os.environ["YAML_CONNECTOR_PATH"] = str(_SPECS)
+    from yaml_connector.demo import functions
+    from yaml_connector.flyte.service_client import CONTEXT, ServiceClient, attempt_of, phase_of, returned_by
+
+    context = dataclasses.replace(CONTEXT, root_dir=_FOLDER.parents[1])
+    with closing(ServiceClient(address, context=context)) as flyte:
+        words = ["run", "anything", "anywhere"]
+        _title(f"a Python function as a job: summary(words={words})")
+        task, key = functions.summary, {"api_key": _USERS["ALICE_API_KEY"]}
+        job = flyte.create_function(task, {"words": words}, attempt_of(task, "run-5"), _STORAGE, key)
+        last = asyncio.run(flyte.follow(job, _teller(time.monotonic())))
+        if phase_of(last) != "SUCCEEDED":
+            raise SystemExit(f"the function ended as {phase_of(last)}: {last.message}")
+        click.echo(f"   returned {returned_by(job)!r}")
 
 
 def _local_run(service_url: str) -> None:

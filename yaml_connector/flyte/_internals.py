@@ -12,7 +12,8 @@ from typing import Any
 
 from flyte._cache.cache import VersionParameters
 from flyte._context import internal_ctx
-from flyte._internal.runtime.convert import convert_from_native_to_inputs
+from flyte._internal.runtime.convert import convert_from_native_to_inputs, convert_outputs_to_native
+from flyte._internal.runtime.io import load_outputs, upload_inputs
 from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.connectors import AsyncConnector, ConnectorRegistry
 from flyte.connectors import utils as _connector_utils
@@ -78,14 +79,17 @@ __all__ = [
     "FlyteConnectorNotFound",  # raised for a task type that no connector is registered for
     "VersionParameters",  # what a cache policy is called with
     "convert_from_native_to_inputs",  # Python values as the literals of a CreateTask
+    "convert_outputs_to_native",  # what a container left as Python values
     "find_connector",
     "get_proto_task",  # a task as the template that Flyte's backend sends
     "get_resource_proto",  # a Resource as the message that answers a get
     "in_progress_display",
     "load_installed_connectors",
+    "load_outputs",  # what a container left, from storage
     "put_connector",
     "put_unlisted_connector",
     "record_connector_metrics",  # counts and times a call, and makes its errors those of gRPC
     "remove_connector",
     "show_links",
+    "upload_inputs",  # the literals that a container reads, to storage
 ]

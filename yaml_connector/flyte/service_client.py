@@ -33,7 +33,13 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from yaml_connector._jobs.follower import JobFollower
 from yaml_connector._jobs.log_reader import LogLine, LogPage
 from yaml_connector._jobs.status import Status
-from yaml_connector.flyte._internals import convert_from_native_to_inputs, get_proto_task
+from yaml_connector.flyte._internals import (
+    convert_from_native_to_inputs,
+    convert_outputs_to_native,
+    get_proto_task,
+    load_outputs,
+    upload_inputs,
+)
 
 CONTEXT = SerializationContext(project="flytesnacks", domain="development", org="acme", version="v1")
 _TIMEOUT = 15.0  # seconds for a call; Flyte waits 10
@@ -111,6 +117,50 @@ class ServiceClient:
         )
         return self.submit(task, request)
 
+    def create_function(
+        self,
+        task: Any,
+        inputs: Mapping[str, Any],
+        metadata: TaskExecutionMetadata,
+        storage: str,
+        secrets: Mapping[str, str] | None = None,
+    ) -> ServiceJob:
+        """Submit a decorated function: its inputs are put below `storage`, a place in an object store, and its outputs
+        will be.
+
+        As Flyte's executor does, this fills in the arguments of the container, and hands over the variables that its
+        entry point needs.
+        """
+        node = metadata.task_execution_id.node_execution_id
+        run, action = node.execution_id.name, node.node_id
+        base = f"{storage}/{run}"
+        prefix = f"{base}/{action}/{metadata.task_execution_id.retry_attempt}"
+        literals = asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs))
+        asyncio.run(upload_inputs(literals, f"{base}/{action}/inputs.pb"))
+        template = template_of(task, self.context)
+        values = {
+            "{{.input}}": f"{base}/{action}/inputs.pb",
+            "{{.outputPrefix}}": prefix,
+            "{{.rawOutputDataPrefix}}": f"{prefix}/raw",
+            "{{.checkpointOutputPrefix}}": f"{prefix}/_flytecheckpoints",
+            "{{.prevCheckpointPrefix}}": "",
+            "{{.runName}}": run,
+            "{{.actionName}}": action,
+            "{{.runStartTime}}": "2026-01-01T00:00:00Z",
+        }
+        template.container.args[:] = [values.get(word, word) for word in template.container.args]
+        metadata.environment_variables.update(
+            {"_U_RUN_BASE": base, "_U_ORG_NAME": self.context.org or "", "RUN_NAME": run, "ACTION_NAME": action}
+        )
+        request = CreateTaskRequest(
+            template=template,
+            inputs=literals.proto_inputs,
+            output_prefix=prefix,
+            task_execution_metadata=metadata,
+            connection=Connection(secrets=secrets or {}),
+        )
+        return self.submit(task, request)
+
     def submit(self, task: Any, request: CreateTaskRequest) -> ServiceJob:
         """Send a request that creates a job of the task."""
         answer = self._connector.CreateTask(request, timeout=self._timeout)
@@ -162,6 +212,12 @@ class ServiceClient:
 
         await JobFollower(get=get, logs=logs, tell=tell).follow(stop)
         return last
+
+
+def returned_by(job: ServiceJob) -> Any:
+    """Return what a function that succeeded has returned, from storage."""
+    outputs = asyncio.run(load_outputs(f"{job.output_prefix}/outputs.pb"))
+    return asyncio.run(convert_outputs_to_native(job.task.native_interface, outputs))
 
 
 def template_of(task: Any, context: SerializationContext = CONTEXT) -> TaskTemplate:

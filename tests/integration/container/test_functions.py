@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,13 @@ import pytest
 from flyte import storage
 from flyte._code_bundle._includes import collect_env_include_files
 from flyte._code_bundle.bundle import build_code_bundle
-from flyte._internal.runtime.convert import convert_from_native_to_inputs, convert_outputs_to_native
-from flyte._internal.runtime.io import load_outputs, upload_inputs
 from flyte.models import SerializationContext
-from flyteidl2.connector.connector_pb2 import CreateTaskRequest, Resource
-from flyteidl2.core.tasks_pb2 import TaskTemplate
+from flyteidl2.connector.connector_pb2 import Resource
 
 from tests.support.flyte_side import FlyteSide, state
 from tests.support.real_processes import clean_environment, started, wait_until
 from tests.support.serving import serving
-from yaml_connector.flyte.service_client import ServiceJob, attempt_of, template_of
+from yaml_connector.flyte.service_client import ServiceJob, attempt_of, returned_by
 
 pytestmark = pytest.mark.container
 
@@ -50,53 +47,27 @@ class Backend:
     service_log: Path
     runs: int = 0
 
-    def start(self, name: str, *, attempt: int = 0, **inputs: Any) -> tuple[Any, ServiceJob]:
-        """Send a function to the service, as Flyte's executor does: with rendered arguments, and its variables."""
+    def start(self, name: str, *, attempt: int = 0, **inputs: Any) -> ServiceJob:
+        """Send a function to the service, as Flyte's executor does."""
         task = getattr(self.functions, name)
         self.runs += 1
-        run = f"r{self.runs}-{name.replace('_', '-')}"
-        base = f"{BUCKET}/runs/{run}"
-        prefix = f"{base}/a0/{attempt}"
-        converted = asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs))
-        asyncio.run(upload_inputs(converted, f"{base}/a0/inputs.pb"))
-        template = template_of(task, self.context)
-        render(
-            template,
-            {
-                "{{.input}}": f"{base}/a0/inputs.pb",
-                "{{.outputPrefix}}": prefix,
-                "{{.rawOutputDataPrefix}}": f"{base}/raw/{attempt}",
-                "{{.checkpointOutputPrefix}}": f"{prefix}/_flytecheckpoints",
-                "{{.prevCheckpointPrefix}}": "",
-                "{{.runName}}": run,
-                "{{.actionName}}": "a0",
-                "{{.runStartTime}}": "2026-01-01T00:00:00Z",
-            },
-        )
-        metadata = attempt_of(task, run, "a0", attempt, self.context)
-        metadata.environment_variables.update(
-            {"_U_RUN_BASE": base, "_U_ORG_NAME": "acme", "RUN_NAME": run, "ACTION_NAME": "a0"}
-        )
-        request = CreateTaskRequest(
-            template=template, inputs=converted.proto_inputs, output_prefix=prefix, task_execution_metadata=metadata
-        )
-        return task, self.flyte.client.submit(task, request)
+        metadata = attempt_of(task, f"r{self.runs}-{name.replace('_', '-')}", "a0", attempt, self.context)
+        return self.flyte.client.create_function(task, inputs, metadata, f"{BUCKET}/runs")
 
     def end(self, job: ServiceJob) -> Resource:
         return self.flyte.until(job, patience=PATIENCE)
 
     def run(self, name: str, **inputs: Any) -> Any:
         """Run a function to its success; return what it returned, read from storage."""
-        task, job = self.start(name, **inputs)
+        job = self.start(name, **inputs)
         resource = self.end(job)
         assert state(resource) == "SUCCEEDED", f"{resource.message}\n{self.log(job)}"
         assert not resource.outputs.literals
-        outputs = asyncio.run(load_outputs(f"{job.output_prefix}/outputs.pb"))
-        return asyncio.run(convert_outputs_to_native(task.native_interface, outputs))
+        return returned_by(job)
 
     def failure(self, name: str, **inputs: Any) -> tuple[str, str]:
         """Run a function to its failure; return the phase and the message."""
-        resource = self.end(self.start(name, **inputs)[1])
+        resource = self.end(self.start(name, **inputs))
         return state(resource), resource.message
 
     def log(self, job: ServiceJob) -> str:
@@ -105,12 +76,6 @@ class Backend:
             more, token = self.flyte.logs(job, token)
             lines += more
         return "\n".join(line.message for line in lines)
-
-
-def render(template: TaskTemplate, values: Mapping[str, str]) -> None:
-    args = list(template.container.args)
-    del template.container.args[:]
-    template.container.args.extend(values.get(word, word) for word in args)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +101,8 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
             url = jobs.output.split("listening on ")[1].split()[0]
             variables = {**keys, "PROCESS_URL": url, "PROCESS_TOKEN": TOKEN, "YAML_CONNECTOR_FILE_PREFIXES": BUCKET}
             with serving(folder, PROJECT / "connectors.d", **variables) as service, FlyteSide(service.port) as side:
-                yield Backend(side, bundled(folder), importlib.import_module("functions"), folder / "serve.log")
+                side.client.context = bundled(folder)
+                yield Backend(side, side.client.context, importlib.import_module("functions"), folder / "serve.log")
     for name in keys:
         del os.environ[name]
 
@@ -229,7 +195,7 @@ def test_a_crash_without_an_error_file_is_what_the_api_says(backend: Backend) ->
 
 
 def test_a_delete_ends_the_function(backend: Backend) -> None:
-    _, job = backend.start("sleep_long")
+    job = backend.start("sleep_long")
     wait_until(lambda: "asleep" in backend.log(job), "the function to start", PATIENCE)
     backend.flyte.delete(job)
     assert state(backend.end(job)) == "ABORTED"

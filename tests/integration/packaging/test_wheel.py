@@ -75,9 +75,10 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     here = Path(sysconfig.get_path("purelib"))
     there = folder / "environment" / here.relative_to(sys.prefix)
     (there / "dependencies.pth").write_text(f"{here}\n")  # its own .pth files are not read: no editable install
-    flyte = Path(sys.executable).with_name("flyte").read_text().partition("\n")[2]  # a command of a dependency
-    python.with_name("flyte").write_text(f"#!{python}\n{flyte}")
-    python.with_name("flyte").chmod(0o755)
+    for name in ("flyte", "a0"):  # commands of a dependency
+        text = Path(sys.executable).with_name(name).read_text().partition("\n")[2]
+        python.with_name(name).write_text(f"#!{python}\n{text}")
+        python.with_name(name).chmod(0o755)
     return python.parent
 
 
@@ -180,11 +181,12 @@ def test_the_schemas_are_printed(command: Run) -> None:
 def test_the_tour_runs_in_an_empty_folder_and_leaves_nothing(installed: Path, tmp_path: Path) -> None:
     (folder := tmp_path / "empty").mkdir()
     text = succeeds(in_project(folder, installed, ["yaml-connector", "demo"], HOME=str(tmp_path)))
-    assert re.search(r"serving on 127\.0\.0\.1:\d+: batch_job \(0\)", text)
+    assert re.search(r"serving on 127\.0\.0\.1:\d+: batch_function \(0\), batch_job \(0\)", text)
     assert "output result = 'Hello, world!'" in text
     assert "FAILED: exit code 3: the input table is empty" in text
     assert "ABORTED: cancelled" in text
     assert "answered 401: a valid bearer token is needed" in text
+    assert "returned Summary(count=3, longest='anything')" in text
     assert "Hello, laptop!" in text
     assert "everything is stopped" in text
     assert "Traceback" not in text
