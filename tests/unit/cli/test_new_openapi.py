@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import random
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -357,3 +359,65 @@ def damage(data: Any, chance: random.Random) -> None:
     node[key] = chance.choice(
         [None, 7, "x: 'y", [], {}, [None, [1]], {"": None}, {"$ref": "#/paths"}, True, "é\u0085{"]
     )
+
+
+def test_an_example_body_gives_the_defaults_and_a_header_with_one_value_is_sent(command: Command) -> None:
+    schema = {"type": "object", "required": ["scene"], "properties": {"scene": {"type": "string"}, "frames": {}}}
+    create = {
+        **answers(job()),
+        "parameters": [{"name": "X-Version", "in": "header", "schema": {"type": "string", "enum": ["2024-11-06"]}}],
+        "requestBody": {
+            "content": {
+                "application/json": {"schema": schema, "example": {"scene": "s10", "frames": {"from": 1, "to": 9}}}
+            }
+        },
+    }
+    spec, done = drafted(command, simple(create))
+    assert spec["config"]["scene"] == {"type": "str", "default": "s10"}
+    assert spec["config"]["frames"] == {"type": "any", "default": {"from": 1, "to": 9}}
+    assert spec["create"]["request"]["json"] == {"scene": "${{ config.scene }}", "frames": "${{ config.frames }}"}
+    assert spec["connection"]["headers"] == {"X-Version": "2024-11-06"}
+    assert "the defaults of the config are the document's example" in done.stdout
+
+
+def test_the_calls_are_listed_if_none_is_a_jobs(command: Command) -> None:
+    Path("api.json").write_text(json.dumps(document({"/a": {"get": {}}, "/b": {"post": {}}})), encoding="utf-8")
+    done = command("new", "mine", "--from-openapi", "api.json")
+    assert (done.returncode, "It has: POST /b, GET /a" in done.stderr) == (1, True)
+
+
+def test_json_has_the_files_and_the_questions_with_their_lines(command: Command) -> None:
+    Path("api.json").write_text(json.dumps(simple()), encoding="utf-8")
+    done = command("new", "mine", "--from-openapi", "api.json", "--json", "--to", "out")
+    found = json.loads(done.stdout)
+    assert found["files"] == ["out/mine.yaml", "out/mine.test.yaml"]
+    assert found["not_used"] == []
+    lines = Path("out/mine.yaml").read_text(encoding="utf-8").splitlines()
+    assert found["decide"]
+    assert all(lines[item["line"] - 1].strip() == f"# DECIDE: {item['question']}" for item in found["decide"])
+
+
+class _Documents(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        content = json.dumps(simple()).encode() if self.path == "/api.json" else b""
+        self.send_response(200 if content else 404)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_a_document_at_a_url_is_read(command: Command) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Documents)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = command("new", "mine", "--from-openapi", f"{url}/api.json")
+        assert done.returncode == 0, done.stderr
+        done = command("new", "mine", "--from-openapi", f"{url}/none")
+        assert (done.returncode, f"{url}/none cannot be read" in done.stderr) == (1, True)
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import click
 
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli.new.render import contract_text, decide_lines, spec_text
-from yaml_connector.cli.new.sketch import Sketch
+from yaml_connector.cli.new.sketch import Sketch, Unused
 from yaml_connector.errors import ConfigError
 
 
@@ -63,24 +63,33 @@ def write(sketch: Sketch, folder: Path, *, force: bool, as_json: bool) -> None:
     """Write the files of a sketch into a folder, and print what is to be decided, and what was not used."""
     files = files_of(sketch)
     spec = write_scaffold(folder, files, force=force, quiet=as_json)
-    written = spec.read_text(encoding="utf-8")
-    decide = [{"file": _relative(spec), "line": line, "question": text} for line, text in decide_lines(written)]
-    unused = [{"file": item.file, "line": item.line, "what": item.what} for item in sketch.not_used]
+    decide = _decide(spec)
+    unused = _unused(sketch.not_used)
     for text in sketch.warnings:
         click.echo(f"warning: {text}", err=True)
     if as_json:
-        result: dict[str, Any] = {
-            "files": [_relative(folder / name) for name in files],
-            "decide": decide,
-            "not_used": unused,
-        }
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        click.echo(result_text(spec, [folder / name for name in files], sketch.not_used))
         return
     for item in decide:
         click.echo(f"{item['file']}:{item['line']}: decide: {item['question']}")
     for item in unused:
         click.echo(f"{item['file']}:{item['line']}: not used: {item['what']}")
     click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")
+
+
+def result_text(spec: Path, files: Sequence[Path], not_used: Sequence[Unused]) -> str:
+    """Return what `--json` prints: the files, the questions in the spec, and what was not used of the source."""
+    result = {"files": list(map(_relative, files)), "decide": _decide(spec), "not_used": _unused(not_used)}
+    return json.dumps(result, indent=2, ensure_ascii=False)
+
+
+def _decide(spec: Path) -> list[dict[str, Any]]:
+    written = spec.read_text(encoding="utf-8")
+    return [{"file": _relative(spec), "line": line, "question": text} for line, text in decide_lines(written)]
+
+
+def _unused(items: Sequence[Unused]) -> list[dict[str, Any]]:
+    return [{"file": item.file, "line": item.line, "what": item.what} for item in items]
 
 
 def _relative(path: Path) -> str:

@@ -16,6 +16,7 @@ from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, contract_text, spe
 from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
+_LARGEST_DOCUMENT = 64 * 2**20
 
 
 def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
@@ -46,7 +47,7 @@ def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
     type=(click.Choice(["catalog"]), str),
     help="Copy a spec: --from catalog slurm",
 )
-@click.option("--from-openapi", "document", type=click.Path(exists=True, dir_okay=False), help="An OpenAPI 3 document.")
+@click.option("--from-openapi", "document", metavar="FILE|URL", help="An OpenAPI 3 document.")
 @click.option("--from-curl", "commands", metavar="FILE|-", help="Curl commands, as they are pasted.")
 @click.option(
     "--from-arazzo", "arazzo", metavar="FILE", help="An Arazzo 1 document, with its OpenAPI sources beside it."
@@ -99,7 +100,9 @@ def new(
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
 
-        draft = draft_of(Path(document).read_bytes(), document, given["name"], given["create"], given["get"])
+        with _never_a_traceback(document):
+            content = _fetched(document) if re.match(r"https?://", document) else _read(document)
+            draft = draft_of(content, document, given["name"], given["create"], given["get"])
         check_name(draft.name)
         chosen = {name: given[name] for name in ("base_url", "auth", "delete", "logs")}
     else:
@@ -109,10 +112,42 @@ def new(
         if value is not None:
             setattr(draft, name, None if value == "none" and name != "auth" else value)
     files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": contract_text(draft)}
-    _say_next(write_scaffold(target, files, force=force))
+    as_json = form == "json"
+    spec = write_scaffold(target, files, force=force, quiet=as_json)
+    if as_json:
+        from yaml_connector.cli.new.checked import result_text
+
+        click.echo(result_text(spec, [target / name for name in files], []))
+        return
+    _say_next(spec)
     for section, notes in draft.decide.items():
         for note in notes:
             click.echo(f"  decide: {section}: {note}")
+
+
+def _read(file: str) -> bytes:
+    """Return the content of a file; raise click.UsageError if it cannot be read."""
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _fetched(url: str) -> bytes:
+    """Return the content of a URL; raise ConfigError if it cannot be had, or is too long."""
+    import httpx
+
+    content = b""
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=20) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > _LARGEST_DOCUMENT:
+                    raise ConfigError(f"{url} is longer than {_LARGEST_DOCUMENT // 2**20} MiB")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigError(f"{url} cannot be read: {error or type(error).__name__}") from None
+    return content
 
 
 def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *, force: bool, as_json: bool) -> None:
@@ -137,10 +172,7 @@ def _from_arazzo(
 
     if name is None:
         raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-arazzo FILE")
-    try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+    content = _read(file)
     with _never_a_traceback(file):
         write(sketch_of(content, file, name, workflow), target, force=force, as_json=as_json)
 

@@ -29,18 +29,20 @@ _STATES: dict[str, list[Any]] = {
 
 @dataclass(frozen=True)
 class DraftField:
-    """A config field: its type, a value for the test, allowed values, and a description."""
+    """A config field: its type, a value for the test (its default, if `has_default`), allowed values, a description."""
 
     kind: str
     example: Any
     enum: tuple[Any, ...] = ()
     about: str = ""
+    has_default: bool = False
 
     def text(self) -> str:
         """Return the field as the spec writes it."""
-        if not self.enum and not self.about:
+        if not self.enum and not self.about and not self.has_default:
             return plain(self.kind)
         parts = [f"type: {plain(self.kind)}"]
+        parts += [f"default: {quoted(self.example)}"] if self.has_default else []
         parts += [f"enum: {flow_list(self.enum)}"] if self.enum else []
         parts += [f"description: {quoted(self.about)}"] if self.about else []
         return f"{{{', '.join(parts)}}}"
@@ -51,8 +53,8 @@ class Draft:
     """What is known of an API.
 
     Calls are `METHOD /path`, where `{id}` is the job's id and `{name}` a config field of `params`. `fields` are the
-    config fields that the body sends. `key_field` and `key_header` carry the idempotency key. `decide` has comments
-    for a person to look at, by section.
+    config fields that the body sends, `headers` constant headers of every request. `key_field` and `key_header` carry
+    the idempotency key. `decide` has comments for a person to look at, by section.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Draft:
     params: dict[str, DraftField] = field(default_factory=dict)
     key_field: str | None = None
     key_header: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     decide: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property

@@ -17,6 +17,7 @@ _JOBS = ("job", "run", "task", "batch", "execution", "workflow", "query", "state
 _SUBMIT = ("submit", "start", "create", "new", "run", "launch", "execute", "trigger", "dispatch", "invoke")
 _CANCEL = ("cancel", "stop", "terminate", "abort", "kill")
 _LOGS = ("logs", "log", "stdout", "output")
+_MOST_LISTED = 40
 _CLOSE, _LEAST = 4, 3  # other calls are named if their score is this close to the best, and at least this
 
 
@@ -44,16 +45,30 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     scored = sorted((-_score(document, *pair, known), len(pair[0]), *pair) for pair in pairs)
     if not scored:
         if create:
-            raise ConfigError(f"{document.file}: no call reads the job that {create} submits; name it with --get")
+            raise ConfigError(
+                f"{document.file}: no call reads the job that {create} submits; name it with --get. "
+                f"It has: {_calls_of(document)}"
+            )
         raise ConfigError(
             f"{document.file}: no call looks like one that submits a job (a POST, and a GET of the same path with "
-            "an id); name them with --create and --get"
+            f"an id); name them with --create and --get. It has: {_calls_of(document)}"
         )
     best, _, path, ask = scored[0]
     worst = min(best + _CLOSE, -_LEAST)
     close = [other for score, _, other, _ in scored[1:] if score <= worst and other != path]
     others = [] if wanted else list(dict.fromkeys(f"POST {other}" for other in close))
     return whole_of(document, path, ask), others
+
+
+def _calls_of(document: Document) -> str:
+    """Return the calls of the document that may be meant, those that submit first."""
+    calls = [
+        f"{method.upper()} {path}"
+        for method in ("post", "put", "get")
+        for path in document.paths
+        if document.has(path, method)
+    ]
+    return ", ".join(calls[:_MOST_LISTED]) + (", ..." if len(calls) > _MOST_LISTED else "") if calls else "no calls"
 
 
 def _named(document: Document, call: str, method: str, option: str) -> str:

@@ -127,6 +127,17 @@ class Document:
             return None, {}, False
         return kinds[0], self.node(self.node(content.get(kinds[0])).get("schema")), node.get("required") is True
 
+    def example(self, path: str, method: str) -> Any:
+        """Return an example of a call's JSON body; None if the document has none."""
+        content = _mapping(self.node(self.operation(path, method).get("requestBody")).get("content"))
+        for kind, raw in content.items():
+            media = self.node(raw)
+            examples = [self.node(item).get("value") for item in _mapping(media.get("examples")).values()]
+            for value in (media.get("example"), *examples, self.node(media.get("schema")).get("example")):
+                if "json" in str(kind) and isinstance(value, dict):
+                    return value
+        return None
+
     def options(self, schema: Node) -> list[Node]:
         """Return the forms that a schema allows: itself, or those of `oneOf` and `anyOf`; without null."""
         forms = [self.node(part) for key in ("oneOf", "anyOf") for part in _list(schema.get(key))]

@@ -104,6 +104,8 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
     for name, about in document.parameters(path, "post").items():
         if about.get("in") == "header" and _KEYS.fullmatch(name.replace("_", "-")):
             draft.key_header = name
+        elif about.get("in") == "header" and (value := _only_value(document, about)) is not None:
+            draft.headers[name] = value
         elif about.get("in") in ("query", "header") and about.get("required") is True:
             draft.note("create", f"the call needs {name} in its {about['in']}: add it to the request")
     if kind is None:
@@ -124,8 +126,15 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
         draft.key_field = keys[0]
         if properties[keys[0]].get("format") == "uuid":
             draft.note("create", f"{keys[0]} is a UUID: send ${{{{ uuid5(task.key) }}}}")
+    example = document.example(path, "post") or {}
+    if example:
+        draft.note("create", "the defaults of the config are the document's example of a body: change them")
+        required = list(dict.fromkeys([*required, *map(str, example)]))
     for name in required:
         if name == draft.key_field:
+            continue
+        if name in example and re.fullmatch(r"[A-Za-z_]\w*", name):
+            draft.fields[name] = _with_default(field_of(document, properties.get(name, {})), example[name])
             continue
         if re.fullmatch(r"[A-Za-z_]\w*", name):
             draft.fields[name] = field_of(document, properties.get(name, {}))
@@ -136,6 +145,25 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
     if rest:
         more = ", ..." if len(rest) > _MOST_NAMES else ""
         draft.note("create", f"the body may also have: {', '.join(rest[:_MOST_NAMES])}{more}")
+
+
+def _only_value(document: Document, about: Node) -> str | None:
+    """Return the one value that a header may have, as text; None if it may have others."""
+    schema = document.node(about.get("schema"))
+    values = (
+        schema.get("enum") if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
+    )
+    if about.get("required") is True and not values and "default" in schema:
+        values = [schema["default"]]
+    return str(values[0]) if values and len(values) == 1 and isinstance(values[0], str | int) else None
+
+
+def _with_default(field: DraftField, value: Any) -> DraftField:
+    """Return a config field with a default; of any type, if the value does not fit the field's."""
+    kinds = {"str": str, "int": int, "float": float, "bool": bool}
+    kind = field.kind if type(value) is kinds.get(field.kind) else "any"
+    enum = field.enum if value in field.enum else ()
+    return DraftField(kind, value, enum, field.about, has_default=True)
 
 
 def _is_key(name: str, about: Node) -> bool:
