@@ -26,19 +26,25 @@ _CHECK = "Before you commit it, check the recorded responses for names, addresse
 
 
 @click.command()
-@click.argument("spec", metavar="SPEC")
+@click.argument("paths", nargs=-1, metavar="SPEC")
 @job_options
 @click.option("-o", "--to", metavar="FILE", type=click.Path(dir_okay=False), help="Default: the spec's NAME.test.yaml.")
 @click.option("--name", help="The name of the test; default: how the job ended.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--add", is_flag=True, help="Add the test to a file that is there; its other lines stay.")
+@click.option("--again", is_flag=True, help="Make the recordings of [PATHS] anew, with the same inputs.")
+@click.option("--yes", is_flag=True, help="With --again: write without asking.")
 @click.pass_context
 def record(
     ctx: click.Context,
-    spec: str,
+    paths: tuple[str, ...],
     job: JobOptions,
     to: str | None,
     name: str | None,
     force: bool,
+    add: bool,
+    again: bool,
+    yes: bool,
 ) -> None:
     """Run one real job and write a contract test of what happened. The test passes as it is written.
 
@@ -46,10 +52,24 @@ def record(
     unless it is a number, shorter than 6 characters, or composed by the spec. Exit code 0 if the test was written and
     passes, however the job ended.
 
+    --again runs the job of each recorded test of specs, tests or folders ([PATHS]) once more, with the same inputs,
+    shows what has changed, and asks before it writes. A test that cancels its job cancels it in the same phase. Exit
+    code 1 if a test does not pass, or is not written.
+
     \b
-    Example:
+    Examples:
       yaml-connector record batch_job --input name=hello --secret api_key=env:ALICE_KEY -o hello.test.yaml
+      yaml-connector record batch_job --input name=fail --secret api_key=env:ALICE_KEY --add
+      yaml-connector record --again connectors.d --secret api_key=env:ALICE_KEY
     """
+    if again:
+        from yaml_connector.cli.record.again import record_again
+
+        if add or force or to is not None or name is not None or job.inputs or job.config:
+            raise click.UsageError("--again takes paths, --secret and --yes: inputs and names are those of the tests")
+        ctx.exit(0 if record_again(paths, job.secrets, yes=yes) else 1)
+    if len(paths) != 1:
+        raise click.UsageError("name one SPEC, or tests to record --again")
     import asyncio
 
     from yaml_connector._loading.loader import resolve
@@ -58,11 +78,15 @@ def record(
     from yaml_connector.cli._live.timeline import Timeline, echo_outputs
     from yaml_connector.cli.record.contract_writer import Scrubber, contract_test
     from yaml_connector.cli.record.relax import relax
+    from yaml_connector.cli.record.test_file import Addition
 
-    loaded = resolve(spec)
+    loaded = resolve(paths[0])
     file = to or os.path.splitext(loaded.file)[0] + ".test.yaml"
-    if os.path.exists(file) and not force:
-        raise click.UsageError(f"{file} already exists; choose another file with --to, or overwrite it with --force")
+    exists = os.path.exists(file)
+    if exists and not (force or add):
+        ways = "add to it with --add, choose another file with --to, or overwrite it with --force"
+        raise click.UsageError(f"{file} already exists; {ways}")
+    addition = Addition(file, loaded.file) if add and exists else None
     values = create_values(loaded.spec, job)
     calls: list[CallRecord] = []
 
@@ -78,12 +102,18 @@ def record(
         if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
             values.inputs = {**values.inputs, field: os.path.relpath(value, folder)}
     title = name or f"ends as {ended.status.phase}"
+    if addition is not None:
+        title = addition.new_name(title)
     scrub = Scrubber(loaded, client, values, calls)
     data = contract_test(scrub, values, calls, beside, title)
     text, relaxed, failing = relax(data, file, scrub.short)
     replaced = "secrets, times and the job's id" if scrub.replaces_id else "secrets and times"
+    if addition is not None:
+        text = addition.text(data)
+    else:
+        text = _HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced, check=_CHECK) + text
     with open(file, "w", encoding="utf-8") as handle:
-        handle.write(_HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced, check=_CHECK) + text)
+        handle.write(text)
     click.echo(f"wrote {file}")
     for change in relaxed:
         click.echo(printable(f"  relaxed: {change}"))

@@ -31,21 +31,32 @@ class Scrubber:
     """Replaces what must not be kept or differs from run to run: secrets, the run's key, times, and the job's id.
 
     The id is replaced only if a response to the create has it as it is, and if it is long enough to be unmistakable.
-    `short` maps secrets that are too short to be replaced in text to their names.
+    `short` maps secrets that are too short to be replaced in text to their names. `secrets` and `env` are the values of
+    a test that is there already (default: stand-ins for secrets, and variables as they are).
     """
 
     def __init__(
-        self, loaded: LoadedSpec, recorder: Recorder, values: CreateValues, records: Iterable[CallRecord]
+        self,
+        loaded: LoadedSpec,
+        recorder: Recorder,
+        values: CreateValues,
+        records: Iterable[CallRecord],
+        *,
+        secrets: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.spec = loaded.spec
         self.source = loaded.document.text
         self.recorder = recorder
-        self.secrets = self._stand_ins(values.secrets)
+        self.secrets = {**self._stand_ins(values.secrets), **(secrets or {})}
         self.words: dict[str, str] = {}
         for name, value in self._known(values.secrets).items():
             self.words |= dict.fromkeys({value, quote(value, safe=""), json.dumps(value)[1:-1]}, self.secrets[name])
         fetched = sorted(secret for secret in recorder.secrets if secret not in self.words and len(secret) >= _SHORTEST)
         self.words |= {secret: f"test-token-{number}" for number, secret in enumerate(fetched, 1)}
+        for name, value in (env or {}).items():
+            if len(os.environ.get(name, "")) >= _SHORTEST:
+                self.words[os.environ[name]] = value
         key = str(values.task["key"])
         self.words[key] = "test-key"
         self.job_id = _id_in_response(records)
@@ -72,6 +83,23 @@ class Scrubber:
         """Return a text as it may be kept."""
         text = self._pattern.sub(lambda match: self.words[match[0]], text)
         return self.recorder.redact(_TIME.sub(lambda match: self._time(match[0]), text))
+
+    def header(self, name: str, value: str) -> str | None:
+        """Return the value of a header as it may be kept; None if it cannot be known when the test runs."""
+        scheme, _, encoded = value.partition(" ")
+        if scheme == "Basic":
+            try:
+                pair = base64.b64decode(encoded, validate=True).decode()
+            except ValueError:
+                return None
+            kept = self._pattern.sub(lambda match: self.words[match[0]], pair)
+            return f"Basic {base64.b64encode(kept.encode()).decode()}"
+        text = self.text(value)
+        if MASK in text:
+            return None
+        if self.recorder.is_credential(name) and not any(word in text for word in self.words.values()):
+            return None  # signed or encoded: it cannot be replaced
+        return text
 
     def _time(self, text: str) -> str:
         if text not in self._times:
@@ -110,7 +138,7 @@ def contract_test(
     scrub: Scrubber, values: CreateValues, records: list[CallRecord], spec_file: str, name: str
 ) -> dict[str, Any]:
     """Return a file with one test, as data."""
-    calls = list(_calls(scrub, records))
+    calls = list(recorded_calls(scrub, records))
     spec = scrub.spec
     names = dict.fromkeys(re.findall(r"\benv\.([A-Za-z_][A-Za-z0-9_]*)", scrub.source))
     env = {name: scrub.text(os.environ[name]) for name in names if os.environ.get(name)}
@@ -132,7 +160,8 @@ def _task(scrub: Scrubber, values: CreateValues, used: set[str]) -> dict[str, An
     return {name: value for name, value in task.items() if name not in ("key", "type") and value is not None}
 
 
-def _calls(scrub: Scrubber, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
+def recorded_calls(scrub: Scrubber, records: list[CallRecord]) -> Iterable[dict[str, Any]]:
+    """Yield the calls of a test, as data."""
     settings = scrub.spec.get
     paced = settings is not None and settings.poll.min_interval > 0
     before: dict[str, dict[str, Any]] = {}  # the last get, and the last reading of the log
@@ -170,12 +199,8 @@ def _exchange(scrub: Scrubber, exchange: RecordedExchange) -> dict[str, Any]:
     request: dict[str, Any] = {"method": exchange.request.method, "url": scrub.text(exchange.request.url)}
     headers = {}
     for name, value in exchange.request.headers.items():
-        text = scrub.text(value)
-        if name.lower() in _OMITTED_REQUEST_HEADERS or MASK in text:
-            continue
-        if scrub.recorder.is_credential(name) and not any(word in text for word in scrub.words.values()):
-            continue  # signed or encoded: it cannot be replaced
-        headers[name] = text
+        if name.lower() not in _OMITTED_REQUEST_HEADERS and (text := scrub.header(name, value)) is not None:
+            headers[name] = text
     if headers:
         request["headers"] = headers
     content = exchange.request.body

@@ -20,7 +20,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def as_yaml(data: dict[str, Any]) -> str:
+def as_yaml(data: Any) -> str:
     """Return data as YAML 1.2 that is read back unchanged."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
