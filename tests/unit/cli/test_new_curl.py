@@ -191,3 +191,29 @@ def test_odd_commands_and_answers_give_no_traceback(pieces: list[str], answers: 
         sketch = sketch_of(" ".join(["curl", *pieces]), "-", "mine", Path(), "\n\n".join(answers))
         spec_text(sketch)
         contract_text(sketch)
+
+
+def test_the_commands_can_be_tried_at_the_api(live: Command, job_service_url: str) -> None:
+    body = '{"name": "tried", "timeout": 60, "command": ["true"]}'
+    commands = f"""
+    curl {job_service_url}/jobs -H "Authorization: Bearer $ALICE_KEY" --json '{body}'
+    curl {job_service_url}/jobs/job-000 -H "Authorization: Bearer $ALICE_KEY"
+    curl -X POST {job_service_url}/jobs/job-000/cancel -H "Authorization: Bearer $ALICE_KEY"
+    """
+    Path("commands.txt").write_text(commands, encoding="utf-8")
+    done = live("new", "mine", "--from-curl", "commands.txt", "--try", "--to", "out")
+    assert done.returncode == 0, done.stderr
+    assert f"sent POST {job_service_url}/jobs\n" in done.stderr
+    spec = yaml.safe_load(Path("out/mine.yaml").read_text(encoding="utf-8"))
+    assert spec["create"]["job_id"] == "$.id"
+    assert spec["get"]["request"] == "GET /jobs/${{ job.id }}"
+    assert spec["get"]["phase"]["path"] == "$.state"
+    assert spec["get"]["phase"]["map"]["SUCCEEDED"] == ["done"]
+    assert "job_id" not in done.stdout
+
+
+def test_what_a_try_lacks_is_named(command: Command) -> None:
+    text = 'curl https://a.test/jobs -H "X-Api-Key: $NO_SUCH_KEY" -d "{}"\ncurl https://a.test/jobs/77\n'
+    Path("commands.txt").write_text(text, encoding="utf-8")
+    done = command("new", "mine", "--from-curl", "commands.txt", "--try")
+    assert (done.returncode, "set these variables of the commands for --try: NO_SUCH_KEY" in done.stderr) == (1, True)

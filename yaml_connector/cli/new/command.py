@@ -49,6 +49,7 @@ def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
 )
 @click.option("--from-openapi", "document", metavar="FILE|URL", help="An OpenAPI 3 document.")
 @click.option("--from-curl", "commands", metavar="FILE|-", help="Curl commands, as they are pasted.")
+@click.option("--try", "attempt", is_flag=True, help="With --from-curl: send the commands once, which submits a job.")
 @click.option(
     "--from-arazzo", "arazzo", metavar="FILE", help="An Arazzo 1 document, with its OpenAPI sources beside it."
 )
@@ -62,6 +63,7 @@ def new(
     document: str | None,
     commands: str | None,
     answers: str | None,
+    attempt: bool,
     arazzo: str | None,
     workflow: str | None,
     form: str,
@@ -92,7 +94,7 @@ def new(
         _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
     if commands is not None:
-        _from_curl(given["name"], commands, answers, target, force=force, as_json=form == "json")
+        _from_curl(given["name"], commands, answers, attempt, target, force=force, as_json=form == "json")
         return
     if arazzo is not None:
         _from_arazzo(given["name"], arazzo, workflow, target, force=force, as_json=form == "json")
@@ -150,7 +152,9 @@ def _fetched(url: str) -> bytes:
     return content
 
 
-def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *, force: bool, as_json: bool) -> None:
+def _from_curl(
+    name: str | None, file: str, answers: str | None, attempt: bool, target: Path, *, force: bool, as_json: bool
+) -> None:
     from yaml_connector.cli.new.checked import write
     from yaml_connector.cli.new.curl.build import sketch_of
 
@@ -160,7 +164,8 @@ def _from_curl(name: str | None, file: str, answers: str | None, target: Path, *
     given = read_source(answers) if answers is not None else None
     folder = Path() if file == "-" else Path(file).parent
     with _never_a_traceback(file):
-        sketch = sketch_of(text, file, name, folder, given)
+        tell = (lambda request: click.echo(f"sent {request}", err=True)) if attempt else None
+        sketch = sketch_of(text, file, name, folder, given, tell)
         write(sketch, target, force=force, as_json=as_json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -285,9 +285,19 @@ class _Builder(Trials):
         return text
 
 
-def sketch_of(text: str, file: str, name: str, folder: Path, answers: str | None = None) -> Sketch:
+def sketch_of(
+    text: str,
+    file: str,
+    name: str,
+    folder: Path,
+    answers: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Sketch:
     """Return the sketch of the commands in `text`, which is the content of `file`; files that they name are in
-    `folder`. Raises ConfigError if no command submits a job."""
+    `folder`. With `tell`, which is told of each request, they are sent, to see the answers.
+
+    Raises ConfigError if no command submits a job.
+    """
     page = read_page(text, folder)
     name_placeholders(page)
     if not page.calls:
@@ -297,6 +307,11 @@ def sketch_of(text: str, file: str, name: str, folder: Path, answers: str | None
     if roles is None:
         calls = ", ".join(f"{call.method} (line {call.line})" for call in page.calls[:10])
         raise ConfigError(f"{file}: no command submits a job (a POST, say); it has: {calls}")
+    if tell is not None:
+        from yaml_connector.cli.new.curl.live import answers_live
+
+        by_call = answers_live(page, roles, folder, tell)
+        roles = roles_of(page, by_call) or roles
     return _Builder(page, roles, by_call, file, name).build()
 
 
