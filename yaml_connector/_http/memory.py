@@ -9,6 +9,7 @@ import io
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from yaml_connector._http.turns import next_turn
@@ -108,16 +109,26 @@ async def read_whole(
     whole = written.getvalue()  # without a copy
     if room is not None:
         room.shrink(size)
-        _rooms[id(whole)] = room
+        _unclaimed[_this_task()] = id(whole), room
     return whole
 
 
-_rooms: dict[int, Room] = {}
+# by the task that has read it: a call that ends before it claims the room gives it back with its task
+_unclaimed: WeakKeyDictionary[asyncio.Task[Any], tuple[int, Room]] = WeakKeyDictionary()
 
 
 def claim_room(content: bytes) -> Room | None:
-    """Return the room of a content that was just read whole; whoever refers to the content holds it."""
-    return _rooms.pop(id(content), None)
+    """Return the room of a content that this task has just read whole; whoever refers to the content holds it."""
+    if not _unclaimed:
+        return None
+    identity, room = _unclaimed.pop(_this_task(), (0, None))
+    return room if identity == id(content) else None
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def give_back_what_is_freed() -> None:
