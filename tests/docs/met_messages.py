@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import flyte
 import pytest
 from click.testing import CliRunner
+from flyte.models import CodeBundle, SerializationContext
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
 from flyteidl2.core.tasks_pb2 import TaskTemplate
@@ -19,8 +21,8 @@ from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.docs.doc_blocks import BASE, completed
 from tests.support.fake_api import SIGNER, Driver, FakeApi, job, loaded, run, spec_data
-from tests.support.paths import ROOT
-from yaml_connector import task_from_spec
+from tests.support.paths import CATALOG, ROOT
+from yaml_connector import task_from_spec, task_plugin
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
@@ -111,6 +113,28 @@ def task(**arguments: Any) -> str:
     """What is said of a task that cannot be built."""
     spec = arguments.pop("spec", ROOT / "connectors.d" / "batch_job.yaml")
     return raised(lambda: task_from_spec(spec, **arguments))
+
+
+def function_of(spec: str, config: Mapping[str, Any] | None = None, **options: Any) -> str:
+    """What is said of a decorated function that cannot be a task of this spec of the catalog."""
+    values = task_plugin(CATALOG / f"{spec}.yaml").Config(**(config or {}))
+
+    async def function() -> int:
+        return 1
+
+    return raised(lambda: flyte.TaskEnvironment("functions", plugin_config=values, **options).task(function))
+
+
+def bundle_without_spec() -> str:
+    """What is said of a function whose code travels without the spec."""
+    environment = flyte.TaskEnvironment("functions", plugin_config=task_plugin(CATALOG / "nomad_job.yaml").Config())
+
+    async def function() -> int:
+        return 1
+
+    made: Any = environment.task(function)
+    bundle = CodeBundle(computed_version="v", tgz="s3://bucket/code.tgz", files=["main.py"])
+    return raised(lambda: made.custom_config(SerializationContext(version="v", root_dir=CATALOG, code_bundle=bundle)))
 
 
 def local_run() -> str:

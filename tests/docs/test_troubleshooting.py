@@ -20,12 +20,14 @@ from tests.docs.met_messages import (
     TYPED,
     after_a_change,
     auth,
+    bundle_without_spec,
     claiming,
     command,
     contract_report,
     created,
     doubles,
     follow,
+    function_of,
     given_up,
     got,
     kept_by_another,
@@ -51,6 +53,7 @@ from tests.docs.met_messages import (
     without_library,
 )
 from tests.support.fake_api import REFUSED, SILENT, job, reply, spec_data
+from tests.support.paths import CATALOG
 from yaml_connector._jobs.signing import UNSIGNED, signer_from
 from yaml_connector._loading.loader import load_all
 
@@ -185,6 +188,15 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     ),
     "timed out after ...": lambda _: got(
         {"state": "running"}, after=60, get=spec_data()["get"] | {"poll": {"timeout": "1m"}}
+    ),
+    "the container ended without outputs": lambda _: source("_jobs/container.py"),
+    "... runs functions: give its config to an environment, ...": lambda _: task(spec=CATALOG / "nomad_job.yaml"),
+    "... runs by the spec ..., without secrets: ...": lambda _: function_of("nomad_job", secrets="token"),
+    "... runs jobs that exist at its API, not functions: its spec lacks `runs: container`. ...": (
+        lambda _: function_of("argo_workflows", config={"template": "t"})
+    ),
+    "...: the code bundle lacks the spec ..., which its module reads in the job, too; ...": (
+        lambda _: bundle_without_spec()
     ),
     "the job no longer exists: ...": lambda _: got(404, after=61),
     "answered 200 with no JSON (...)": lambda _: got(reply(200, html="<p>Please log in</p>")),

@@ -123,6 +123,12 @@ def create_values(spec: ConnectorSpec, job: JobOptions, *, needs_secrets: bool =
     )
     if needs_secrets:
         require_secrets(spec, values.secrets, errors)
+    container = values.task["container"]
+    if spec.runs is not None and not (container.get("command") or container.get("args")):
+        errors.add(
+            f"{spec.task_type_name} runs containers: run a function with `flyte run`, or give a command here, --task "
+            """'container={"image": "busybox", "args": ["echo", "hello"]}'"""
+        )
     errors.raise_if_any()
     return values
 
@@ -260,5 +266,6 @@ def read_task(spec: ConnectorSpec, given: Iterable[str], run: str, errors: Usage
             errors.add(f"--task {name}: task.{'.'.join(parts[:-1])} has no fields")
             continue
         old = place.get(parts[-1])
-        place[parts[-1]] = text if isinstance(old, str) or parts[-1] == "sql" else parse(text.encode(), "value").data
+        new = text if isinstance(old, str) or parts[-1] == "sql" else parse(text.encode(), "value").data
+        place[parts[-1]] = {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
     return task

@@ -64,3 +64,25 @@ def test_a_secret_from_a_file_has_no_line_break_at_its_end(here: Path, ending: s
     errors = UsageErrors()
     assert read_secrets(loaded.spec, ["key=file:key"], errors) == {"key": " a b"}
     errors.raise_if_any()
+
+
+CONTAINER = {"words": "${{ task.container.args }}", "env": "${{ task.container.env }}"}
+
+
+def dry_container(command: Command, here: Path, *arguments: str) -> Any:
+    spec = {name: part for name, part in SPEC.items() if name not in ("inputs", "secrets")}
+    request = {"method": "POST", "path": "/jobs", "json": CONTAINER}
+    spec |= {"runs": "container", "create": {"request": request, "job_id": "$.id", "idempotent": True}}
+    (here / "dry.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    return command("run", "dry.yaml", "--dry-run", "--format", "json", *arguments)
+
+
+def test_a_container_can_be_tried_with_a_command_of_ones_own(command: Command, here: Path) -> None:
+    done = dry_container(command, here, "--task", 'container={"image": "busybox", "args": ["echo", "two words"]}')
+    assert json.loads(json.loads(done.stdout)["requests"][0]["body"]) == {"words": ["echo", "two words"], "env": {}}
+
+
+def test_a_container_without_a_command_is_wrong_usage_that_says_what_to_do(command: Command, here: Path) -> None:
+    done = dry_container(command, here)
+    assert done.returncode == 2
+    assert "dry runs containers: run a function with `flyte run`, or give a command here, --task" in done.stderr
