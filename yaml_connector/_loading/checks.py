@@ -8,6 +8,7 @@ from typing import Any
 
 from yaml_connector._expressions.compile import compile_condition, compile_tree
 from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.connection_checks import connection_problems, connection_warnings
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
@@ -21,6 +22,7 @@ from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
 # those that say more than a request
+_USUAL_TOLERANCE: float = Create.model_fields["tolerance"].default
 _STEP_FIELDS = frozenset({"if", "success", "error", "retry_if", "each", "follow", "collect", "save"})
 
 
@@ -244,6 +246,13 @@ class _SpecChecker(FieldChecker):
                 self.warn(("get", "phase"), "no rule maps to SUCCEEDED: no job would ever succeed")
         elif spec.delete is not None and not spec.delete.always:
             self.warn(("delete",), "without get, a job is over as soon as create returns: there is nothing to cancel")
+        create = self.spec.create
+        if create.tolerance > _USUAL_TOLERANCE and all(step.error is None for step in create.as_steps()):
+            self.warn(
+                ("create", "tolerance"),
+                f"a create that never works is tried for {duration_text(create.tolerance)}, too, if the API answers it "
+                "with 500; name such an answer, for example error: status == 500 and body.code == 'INVALID_ARGUMENT'",
+            )
         for path, message in missing_error_condition(spec):
             self.warn(path, message)
         if spec.runs is not None:

@@ -297,6 +297,16 @@ def test_times_that_cannot_be_kept_are_a_warning(setting: str, warning: str) -> 
     assert warning in [problem.message for problem in load_text(text.encode(), "s.yaml")[1]]
 
 
+def test_a_long_tolerance_of_a_create_wants_to_know_what_never_works() -> None:
+    text = GOOD.replace("  idempotent: true\n", "  idempotent: 7d\n  tolerance: 2h\n", 1)
+    (problem,) = load_text(text.encode(), "s.yaml")[1]
+    assert (problem.path, problem.severity) == ("create.tolerance", "warning")
+    assert problem.message.startswith("a create that never works is tried for 2h, too")
+    assert load_text(text.replace("tolerance: 2h", "tolerance: 10m").encode(), "s.yaml")[1] == []
+    named = text.replace("  tolerance: 2h\n", "  tolerance: 2h\n  error: body.code == 'BAD'\n")
+    assert load_text(named.encode(), "s.yaml")[1] == []
+
+
 def _everything() -> dict[str, Any]:
     return {
         "spec_version": 1,
