@@ -21,7 +21,7 @@ from jinja2.runtime import Context, Undefined
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import check_operator, consume, cost
 from yaml_connector._expressions.json_text import as_text, parse_json, to_json
-from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.jsonpath import compile_given_path
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import StrictUndefined
 from yaml_connector._expressions.times import epoch_seconds
@@ -217,7 +217,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "b64decode": _b64decode,
     "regex": _regex,
     "regex_replace": _regex_replace,
-    "jsonpath": lambda value, path: compile_path(path).value(value),
+    "jsonpath": lambda value, path: compile_given_path(path).value(value),
     "basename": _basename,
     "slug": slug,
     "sha256": lambda value: hashlib.sha256(as_text(value).encode()).hexdigest(),

@@ -57,6 +57,14 @@ def compile_path(text: str) -> Path:
     return _extended(text)
 
 
+@lru_cache(maxsize=128)
+def compile_given_path(text: str) -> Path:
+    """Compile a JSONPath of a template, which need not be the spec's own; raises EvaluationError as `compile_path`."""
+    if len(text) > LONGEST_EXTENDED:
+        raise EvaluationError(f"jsonpath: a path has at most {LONGEST_EXTENDED} characters, and this one {len(text)}")
+    return compile_path.__wrapped__(text)
+
+
 def _plain_steps(text: str) -> tuple[Any, ...] | None:
     """Return the steps of a path that is plain as a whole, else None."""
     if not text.startswith("$"):

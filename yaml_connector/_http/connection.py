@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from yaml_connector._expressions.compile import (
@@ -28,6 +29,7 @@ from yaml_connector._http.variables import Variables
 from yaml_connector._spec.connection import Connection as ConnectionSpec
 from yaml_connector.errors import EvaluationError
 
+_LONGEST_BASE = 2000  # characters
 _MOST_ENDPOINTS = 1000  # different base URLs that `config` may make
 
 
@@ -79,7 +81,8 @@ class Connection:
         if not any(name[0] == "config" for name in self._config_names):
             self.fixed_endpoint = self.fixed_endpoint or self._make_endpoint({})
             return self.fixed_endpoint
-        key = repr([(name, config.get(name)) for name in self._used(config)])
+        values = repr([(name, config.get(name)) for name in self._used(config)])
+        key = sha256(values.encode("utf-8", "surrogatepass")).hexdigest()
         endpoint = self._endpoints.get(key)
         if endpoint is None:
             endpoint = self._endpoints[key] = self._make_endpoint(config)
@@ -95,6 +98,10 @@ class Connection:
     def _make_endpoint(self, config: Mapping[str, Any]) -> Endpoint:
         scope = Scope(env=self.environment, config=config)
         base_url = self._base_url(scope).rstrip("/")
+        if len(base_url) > _LONGEST_BASE:
+            raise EvaluationError(
+                f"connection.base_url has {len(base_url)} characters, and {_LONGEST_BASE} are the most"
+            )
         try:
             target = parse_url(base_url)
         except EvaluationError as problem:

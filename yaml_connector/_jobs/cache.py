@@ -13,6 +13,7 @@ from yaml_connector._clock import clock
 from yaml_connector._jobs.meta import JobMeta
 
 _MOST_JOBS = 50_000
+_LARGEST = 32 * 2**20  # characters of what all jobs hold
 _SECRETS_AFTER_END = 3600.0  # seconds
 
 
@@ -46,6 +47,15 @@ class JobState:
     submission: Any = None  # of a job that is not submitted yet
     submitted: JobMeta | None = None  # such a job, once it is
 
+    @property
+    def size(self) -> int:
+        """The characters of what may be large: its secrets, where it is read on, and its last status."""
+        size = sum(map(len, self.secrets.values())) + len(self.cursor or "")
+        if self.status is not None:
+            size += len(self.status.message or "") + sum(len(name) + len(url) for name, url in self.status.links)
+            size += len(repr(self.status.info)) if self.status.info else 0
+        return size
+
     def secrets_at(self, now: float) -> Mapping[str, str]:
         """Return the task's secrets as they were last seen; none an hour after the job's end."""
         if self.ended is not None and now - self.ended > _SECRETS_AFTER_END:
@@ -60,6 +70,8 @@ class JobCache:
         self._jobs: OrderedDict[tuple[Any, ...], JobState] = OrderedDict()
         self._ended: deque[JobState] = deque(maxlen=most)  # those that may have secrets, the oldest first
         self._most = most
+        self._sizes: OrderedDict[JobState, int] = OrderedDict()
+        self._size = 0
 
     def get(self, meta: JobMeta) -> JobState:
         """Return the state of a job; an empty one for a job not seen before."""
@@ -76,6 +88,17 @@ class JobCache:
             self._jobs.move_to_end(key)
         return job
 
+    def weigh(self, job: JobState) -> None:
+        """Note what a job holds now. If all jobs hold too much, those that were weighed longest ago forget it."""
+        size = job.size
+        self._size += size - self._sizes.pop(job, 0)
+        if size:
+            self._sizes[job] = size
+        while self._size > _LARGEST:
+            other, size = self._sizes.popitem(last=False)
+            self._size -= size
+            other.secrets, other.cursor, other.status = {}, None, None
+
     def job_ended(self, job: JobState, now: float) -> None:
         """Note that a job is over, and drop the secrets of those that ended an hour ago."""
         if job.ended is None:
@@ -88,6 +111,8 @@ class JobCache:
         """Drop everything, as a restart does."""
         self._jobs.clear()
         self._ended.clear()
+        self._sizes.clear()
+        self._size = 0
 
     def items(self) -> Iterable[tuple[tuple[Any, ...], JobState]]:
         """Return the jobs with their keys: see `JobMeta.key`."""

@@ -153,6 +153,7 @@ class JobClient:
             await take_out(meta, context)
             state = self.cache.get(meta)
             state.secrets, state.submission, state.seen = dict(values.secrets), submission, clock().monotonic()
+            self.cache.weigh(state)
             find_limit(self.plan.poll.timeout, meta, state, scope)
             if submission is not None:
                 return meta
@@ -192,6 +193,8 @@ class JobClient:
                 if clock().monotonic() < state.next_poll or deadline < _SHORTEST_POLL:
                     return Status("QUEUED", "submitted; the next get asks for it")
             meta = state.submitted or meta
+            if meta.create_error is not None:
+                return Status("FAILED", meta.create_error)
         if state.status is not None and now < state.next_poll and now < state.expires:
             cached: Status = state.status
             return cached
@@ -203,6 +206,8 @@ class JobClient:
             state.next_poll = 0.0
         # it may be large, so it is kept no longer than needed
         state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
+        if state.status is not None or state.secrets or state.cursor is not None:
+            self.cache.weigh(state)
         return self._told(meta, state, status)
 
     def _told(self, meta: JobMeta, state: JobState, status: Status) -> Status:

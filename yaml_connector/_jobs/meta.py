@@ -136,8 +136,8 @@ class JobMeta:
             for name in meta.asked:
                 if type(name) is not str:
                     raise TypeError("asked")
-            for place in meta.holders.values():
-                if len(place) != 3 or any(type(part) is not str for part in place):
+            for holder, place in meta.holders.items():
+                if len(holder) > _LONGEST_IN_KEY or len(place) != 3 or any(type(part) is not str for part in place):
                     raise TypeError("holders")
             if meta.pending is not None:
                 check_pending(meta.pending)
@@ -155,11 +155,16 @@ class JobMeta:
         return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
 
 
+def too_large(size: int) -> str:
+    """Say that what is kept of a job would have too many bytes."""
+    most = f"{LARGEST} are the most: let the spec use and save smaller values"
+    return f"what is kept of the job has {size} bytes, and {most}"
+
+
 def unfit(data: bytes, spare: int = 0) -> str | None:
     """Say why Flyte cannot keep these bytes of a job, if some more must fit in; None if it can."""
     if len(data) > LARGEST - spare:
-        most = f"{LARGEST} are the most: let the spec use and save smaller values"
-        return f"what is kept of the job has {len(data)} bytes, and {most}"
+        return too_large(len(data))
     try:
         parse_kept(data)
     except (ValueError, RecursionError):

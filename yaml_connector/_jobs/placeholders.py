@@ -18,7 +18,7 @@ from urllib.parse import quote, quote_plus
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
 from yaml_connector._http.worker import in_thread
-from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
 from yaml_connector.errors import EvaluationError
 
 _LARGE = 2**16  # characters
@@ -48,6 +48,11 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
 
 def _take_out(meta: JobMeta, context: CallContext, texts: list[str]) -> None:
     kept: Any = [meta.id, meta.saved]
+    size = sum(map(len, texts))
+    if size > LARGEST:  # searching it would take long, and it cannot be kept anyway
+        meta.id, meta.saved = context.truncate(meta.id, 200), {}
+        meta.create_error = f"{too_large(size)}; the job {meta.id} runs: cancel it at the API"
+        return
     redact = redactor_for(context.secrets).redact
     if all(redact(text) == text for text in texts):
         return

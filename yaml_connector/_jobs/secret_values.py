@@ -13,6 +13,8 @@ from yaml_connector._spec.interface import Secret
 from yaml_connector._spec.secrecy import one_value, sensitive_secrets
 from yaml_connector.errors import EvaluationError
 
+_SPARE = 3  # characters: a line break at the end does not count, and one more shows that the secret is too long
+_MOST_FILES = 256  # different files that `config` may name
 LARGEST_SECRET = 64 * 2**10  # characters; all text that leaves a call is searched for them
 
 
@@ -74,7 +76,9 @@ class Secrets:
             known = self._read.get(path)
             if known is None or known[0] != stamp:
                 with open(path, encoding="utf-8", newline="") as handle:
-                    known = self._read[path] = (stamp, handle.read(2**20))
+                    known = self._read[path] = (stamp, handle.read(LARGEST_SECRET + _SPARE))
+                if len(self._read) > _MOST_FILES:
+                    self._read.pop(next(iter(self._read)))
             return known[1]
         except (OSError, UnicodeDecodeError):
             return None

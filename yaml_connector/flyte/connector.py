@@ -37,12 +37,11 @@ from yaml_connector.errors import ConfigError, EvaluationError
 from yaml_connector.flyte._internals import get_resource_proto
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
-from yaml_connector.flyte.literals import OutputValue, kind_of_literal, plain_input
+from yaml_connector.flyte.literals import LARGEST_OUTPUTS, TOO_LARGE, OutputValue, kind_of_literal, plain_input
 from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
 _USUAL_OUTPUTS = 8 * 1024  # bytes of declared outputs that are remembered
-_LARGEST_MESSAGE = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
 _LARGEST_LINES = 1_000_000  # bytes of a message with lines of a log
 _LONGEST_LINE = 64 * 1024  # characters, as the next two
 _LONGEST_MESSAGE = 10_000
@@ -230,7 +229,7 @@ def _any_of(outputs: VariableMap) -> Mapping[str, str]:
     return {entry.key: "any" for entry in outputs.variables[:1]}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _known_kinds(outputs: bytes) -> Mapping[str, str]:
     return _read_kinds(outputs)
 
@@ -253,12 +252,9 @@ async def resource_of(status: Status) -> Resource:
     size = 0
     for name, output in outputs.items():
         try:
-            is_long = isinstance(output.value, str) and len(output.value) > _LARGEST_MESSAGE  # not worth a copy
-            size += len(output.value) if is_long else (await output.literal()).ByteSize()
-            if size > _LARGEST_MESSAGE:
-                raise ValueError(
-                    f"the outputs are larger than {_LARGEST_MESSAGE / 1e6:g} MB; give a file's URI instead"
-                )
+            size += (await output.literal()).ByteSize()
+            if size > LARGEST_OUTPUTS:
+                raise ValueError(TOO_LARGE)
         except Exception as error:  # whatever Flyte's conversions raise
             message = f"the job succeeded, but the output {name!r} cannot be handed to Flyte: {str(error)[:300]}"
             status, outputs = replace(status, phase="FAILED", message=message), {}

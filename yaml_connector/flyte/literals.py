@@ -22,6 +22,8 @@ from yaml_connector._expressions.value_types import ValueType, as_plain
 from yaml_connector.errors import ConfigError
 
 # Outputs are converted on the event loop, so what one output may hold is bounded.
+LARGEST_OUTPUTS = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
+TOO_LARGE = f"the outputs are larger than {LARGEST_OUTPUTS / 1e6:g} MB; give a file's URI instead"
 _MOST_VALUES = 50_000  # of a list, a mapping or a JSON value
 _MOST_BITS = 1_000_000  # of the integers of a JSON value that become text
 _AT_ONCE = 100  # items of a list or mapping, some microseconds each; then others have their turn
@@ -68,7 +70,7 @@ class _Packing:
     """Makes one JSON value what msgpack takes, in bounded time."""
 
     def __init__(self) -> None:
-        self._values = self._bits = 0
+        self._values = self._bits = self._characters = 0
 
     def pack(self, value: Any) -> Any:
         # msgpack has no integers beyond 64 bits: those become text, as APIs send them, rather than lose digits
@@ -77,6 +79,10 @@ class _Packing:
             if self._bits > _MOST_BITS:
                 raise ValueError("its integers have too many digits; give a file's URI instead")
             return str(value)
+        if isinstance(value, str):
+            self._characters += len(value)
+            if self._characters > LARGEST_OUTPUTS:
+                raise ValueError(TOO_LARGE)
         if not isinstance(value, list | tuple | dict):
             return value
         self._values += len(value)
@@ -151,6 +157,8 @@ class _Filling:
                 await self._count()
                 await self.fill(literal.map.literals[key], kind.item, item)
         elif kind.name in _FIELDS:
+            if type(value) is str and len(value) > LARGEST_OUTPUTS:
+                raise ValueError(TOO_LARGE)
             setattr(literal.scalar.primitive, _FIELDS[kind.name], value)
         elif kind.name == "datetime":
             literal.scalar.primitive.datetime.FromDatetime(value)

@@ -107,7 +107,7 @@ SPECS: dict[str, dict[str, Any]] = {
             "base_url": "${{ env.HOSTILE }}",
             "auth": {
                 "type": "token",
-                "request": {"path": "/token", "query": {"size": "70000"}},
+                "request": {"path": "/token", "query": {"size": "60000"}},
                 "token": "$.token",
                 "expires_in": "$.expires",
             },

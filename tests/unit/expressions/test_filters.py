@@ -442,6 +442,11 @@ class TestResolve:
         assert "is not a valid URL" in problem("x | resolve('https://h.test/')", x=given_)
 
 
+def test_a_very_long_jsonpath_of_a_task_is_not_compiled() -> None:
+    said = problem("x | jsonpath(p)", x={}, p="$" + ".a" * 5000)
+    assert "jsonpath: a path has at most 2000 characters, and this one 10001" in said
+
+
 class TestShell:
     @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
     def test_is_undone_by_a_shell(self, words: list[str]) -> None:

@@ -69,3 +69,14 @@ def test_place_holders_of_another_shape_cannot_be_read(holders: Any) -> None:
     meta = driver.connector.decode(driver.kept)
     meta.holders = holders
     assert driver.connector.decode(driver.connector.encode(meta)).decode_error
+
+
+def test_an_id_that_cannot_be_kept_fails_the_job_with_its_beginning_and_no_secret() -> None:
+    answer = {"id": f"{SECRET}-" + "7" * 2_000_000, "urls": [], "n": 1}
+    driver = Driver(FakeApi({"POST /jobs": answer}), **SECTIONS)
+    driver.create(secrets={"key": SECRET})
+    status = driver.get(secrets={"key": SECRET})
+    assert status.phase == "FAILED"
+    assert (status.message or "").startswith("what is kept of the job has 2000026 bytes, and 1048576 are the most")
+    assert "the job ***-777" in (status.message or "")
+    assert len(driver.kept) < 1000

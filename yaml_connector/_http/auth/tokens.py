@@ -35,6 +35,8 @@ from yaml_connector.errors import EvaluationError, LoginHeldBackError, Permanent
 
 _EARLY = 60.0  # a token is renewed so many seconds before it expires, but at most a quarter of its lifetime
 _MOST_TOKENS = 10_000
+_LONGEST = 2**16  # characters of one: all text that leaves a call is searched for them
+_LARGEST = 16 * 2**20  # characters of all tokens, or of all refusals
 _KEPT_AFTER_RENEWAL = 60.0  # seconds for which a new token that is refused, too, is not renewed again
 _REFUSED = frozenset({400, 401, 403})  # statuses of a login that say that the credentials are wrong
 _FIRST_PAUSE = 60.0  # seconds for which a refused login is held back, twice as long each time
@@ -62,6 +64,10 @@ class _Kept:
     grant: Grant
     until: float
     not_renewed_before: float = 0.0
+    size: int = field(init=False)  # characters, about
+
+    def __post_init__(self) -> None:
+        self.size = len(str(self.grant.token)) + len(str(self.grant.saved))
 
 
 @dataclass(slots=True)
@@ -71,6 +77,11 @@ class _Refusal:
     message: str
     until: float
     pause: float
+
+    @property
+    def size(self) -> int:
+        """The characters of it."""
+        return len(self.message)
 
 
 class TokenCache:
@@ -138,8 +149,9 @@ class TokenCache:
 def _put(entries: OrderedDict[str, Any], key: str, entry: Any) -> None:
     entries[key] = entry
     entries.move_to_end(key)
-    while len(entries) > _MOST_TOKENS:
-        entries.popitem(last=False)
+    size = sum(each.size for each in entries.values())
+    while len(entries) > 1 and (len(entries) > _MOST_TOKENS or size > _LARGEST):
+        size -= entries.popitem(last=False)[1].size
 
 
 def _credentials_key(scope: Scope, values: Any) -> str:
@@ -172,6 +184,8 @@ class FetchedAuth:
         saved = {name: value.value(read) for name, (value, _) in self._save.items()}
         secrets = [saved[name] for name, (_, sensitive) in self._save.items() if sensitive]
         texts = tuple(as_text(value) for value in secrets if value is not None and not isinstance(value, bool))
+        if max(map(len, texts), default=0) > _LONGEST:
+            raise EvaluationError(f"auth.save: a value that is masked has more than {_LONGEST} characters")
         return Grant(token, lifetime, saved, texts)
 
     async def _granted(self, context: CallContext, login: Login) -> Grant | None:
@@ -231,11 +245,15 @@ def lifetime_of(value: Any) -> float | None:
 
 
 def required_token(token: Any, response: Response, context: CallContext) -> str:
-    """Return a token as text; raises TransientError if the login's response had none."""
+    """Return a token as text; raises TransientError if the login's response had none, or a very long one."""
     if token is None or token == "":
         message = context.describe(response, f"answered {response.status} without a token")
         raise TransientError(message, may_have_been_processed=False)
-    return as_text(token)
+    text = as_text(token)
+    if len(text) > _LONGEST:
+        what = f"answered {response.status} with a token of {len(text)} characters, and {_LONGEST} are the most"
+        raise TransientError(context.describe(response, what), may_have_been_processed=False)
+    return text
 
 
 def token_of(response: Response, context: CallContext) -> tuple[str, float | None]:

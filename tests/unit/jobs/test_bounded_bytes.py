@@ -1,0 +1,118 @@
+"""Whatever callers and backends send, what the service remembers of it has a bound in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import tracemalloc
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_api import spec_data
+from yaml_connector._expressions.jsonpath import compile_given_path
+from yaml_connector._expressions.regex import compile_regex
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.auth.tokens import Grant, TokenCache
+from yaml_connector._http.connection import Connection
+from yaml_connector._http.hosts import normal_host, parse_url
+from yaml_connector._http.redact import redactor_for
+from yaml_connector._jobs.cache import JobCache
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.secret_values import LARGEST_SECRET, Secrets
+from yaml_connector._jobs.status import Status
+from yaml_connector._loading.loader import load_text
+from yaml_connector._spec import ConnectorSpec
+from yaml_connector.errors import EvaluationError
+
+MB = 10**6
+numbers = count()
+
+
+def long_text(size: int) -> str:
+    return f"{next(numbers)}-".ljust(size, "x")
+
+
+def fill_jobs(path: Path) -> Callable[[], object]:
+    cache = JobCache()
+
+    def one() -> None:
+        job = cache.get(JobMeta("t", id=long_text(100_000), name=long_text(100_000)))
+        job.secrets, job.cursor = {"key": long_text(2**16)}, long_text(2**16)
+        job.status = Status("RUNNING", long_text(2000), [("page", long_text(40_000))], {"a": long_text(60_000)})
+        cache.weigh(job)
+
+    return one
+
+
+def fill_tokens(path: Path) -> Callable[[], object]:
+    cache = TokenCache()
+
+    async def fetch() -> Grant:
+        return Grant(long_text(2**16), None, {"a": long_text(2**16)})
+
+    return lambda: asyncio.run(cache.get(long_text(64), fetch))
+
+
+def fill_secret_files(path: Path) -> Callable[[], object]:
+    spec = spec_of(secrets={"key": {"file": f"{path}/${{{{ config.team }}}}"}}, config={"team": "str"})
+    secrets = Secrets(spec, {})
+
+    def one() -> None:
+        name = long_text(20)
+        (path / name).write_text(long_text(LARGEST_SECRET))
+        secrets.values({}, Scope(config={"team": name}))
+
+    return one
+
+
+def fill_endpoints(path: Path) -> Callable[[], object]:
+    connection = {"base_url": "https://a.test/${{ config.region }}", "allowed_hosts": ["a.test"]}
+    made = Connection(spec_of(connection=connection, config={"region": "str"}).connection, {})
+
+    def one() -> None:
+        made.endpoint({"region": long_text(1900)})
+        with pytest.raises(EvaluationError, match="base_url has 60015 characters, and 2000 are the most"):
+            made.endpoint({"region": long_text(60_000)})
+
+    return one
+
+
+def spec_of(**sections: object) -> ConnectorSpec:
+    loaded, problems = load_text(json.dumps(spec_data(**sections)).encode(), "x.yaml")
+    assert loaded is not None, problems
+    return loaded.spec
+
+
+CACHES: dict[str, tuple[Callable[[Path], Callable[[], object]], int, float]] = {
+    # how it is filled, how many times, and how many MB it may take
+    "URLs": (lambda _: lambda: parse_url(f"https://a.test/{long_text(2**16 - 100)}"), 300, 25),  # urllib keeps some
+    "short URLs": (lambda _: lambda: parse_url(f"https://a.test/{long_text(1900)}"), 3000, 20),
+    "hosts": (lambda _: lambda: normal_host(f"{next(numbers)}.{'a' * 60}.{'b' * 60}.{'c' * 60}"), 3000, 3),
+    "paths": (lambda _: lambda: compile_given_path("$" + f".a{next(numbers)}" * 200), 200, 20),
+    "patterns": (lambda _: lambda: compile_regex(long_text(900)), 500, 40),
+    "redactors": (lambda _: lambda: redactor_for(frozenset({long_text(20_000)})), 200, 80),
+    "jobs": (fill_jobs, 500, 80),
+    "tokens": (fill_tokens, 200, 40),
+    "files of secrets": (fill_secret_files, 500, 40),
+    "endpoints": (fill_endpoints, 1050, 20),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_every_cache_has_a_bound_in_bytes(name: str, tmp_path: Path) -> None:
+    make, times, most = CACHES[name]
+    fill = make(tmp_path)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(times):
+            fill()
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < most * MB
