@@ -84,7 +84,11 @@ def test_an_empty_body_is_no_state(first_get: Callable[..., Resource]) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"status": "fine"}, "unknown state: nothing at $.state; no phase rule of the spec maps it"),
+        (
+            {"status": "fine"},
+            "unknown state: nothing at $.state (there is no state in $; did you mean status? there is: status); "
+            "no phase rule of the spec maps it",
+        ),
         ({"state": None}, "unknown state: 'null' at $.state; no phase rule of the spec maps it"),
         ({"state": "melting"}, "unknown state: 'melting' at $.state; no phase rule of the spec maps it"),
         ([], "unknown state: nothing at $.state; no phase rule of the spec maps it"),
