@@ -6,6 +6,7 @@ Outside 2xx, a body that is not JSON is just no body.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -14,6 +15,7 @@ from yaml_connector._expressions.compile import Expression, Extraction
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.messages import Response
+from yaml_connector._text import single_line, truncate
 from yaml_connector.errors import TransientError
 
 Json = Literal["none", "not empty", "any"]
@@ -76,8 +78,23 @@ def not_json(response: Response) -> TransientError:
     """Return the error for a response that lacks the JSON that it must be. Its message is not redacted."""
     kind = response.headers.get("Content-Type") or "no content type"
     what = f"no JSON ({kind})" if response.content else "nothing"
+    title = page_title(response.content)
+    if title is not None:
+        what += f": a page with the title {title!r}"
     return TransientError(
         f"{response.method} {response.url} answered {response.status} with {what}",
         may_have_been_processed=True,
         status=response.status,
     )
+
+
+def page_title(content: bytes) -> str | None:
+    """Return the title of an HTML page, at most 100 characters; None if it has none. It is not redacted."""
+    found = _TITLE.search(content[:_HEAD])
+    if found is None:
+        return None
+    return truncate(single_line(html.unescape(found[1].decode("utf-8", "replace"))), 100) or None
+
+
+_HEAD = 16 * 1024  # bytes of a page that a title is looked for in
+_TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{1,300})", re.IGNORECASE)

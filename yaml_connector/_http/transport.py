@@ -206,6 +206,8 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.95)
 
 
+NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL says of an answer that is not TLS."""
 _PLAIN_REASONS = {errno.ECONNREFUSED: "connection refused", errno.ECONNRESET: "connection reset"}
 
 
@@ -213,6 +215,8 @@ def _reason(error: BaseException) -> str:
     cause = getattr(error, "os_error", None) or error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({cause.verify_message})"
+    if isinstance(cause, ssl.SSLError) and cause.reason in NOT_TLS:
+        return "the port does not speak TLS; if it speaks plain HTTP, write http:// in base_url"
     if isinstance(cause, OSError) and cause.errno in _PLAIN_REASONS:
         return _PLAIN_REASONS[cause.errno]
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

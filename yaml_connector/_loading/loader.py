@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from yaml_connector._loading.checks import check_spec
@@ -155,6 +156,28 @@ def spec_files(path: str, problems: list[Diagnostic]) -> list[str]:
     if not files:
         problems.append(Diagnostic(str(path), 1, 1, "", "there is no spec (*.yaml) in this folder"))
     return files
+
+
+def nested_specs(folder: str) -> Iterator[Diagnostic]:
+    """Yield a warning for each spec in a sub-folder: it is not read with the folder."""
+    for inner in _entries(folder):
+        for file in _entries(inner) if inner.is_dir() and not inner.name.startswith(".") else ():
+            if file.suffix not in (".yaml", ".yml") or is_test_file(file.name):
+                continue
+            content = read_file(str(file))
+            if isinstance(content, bytes) and b"\nspec_version:" in b"\n" + content:
+                message = f"this spec is not read with {folder}: move it there, or name its folder, too"
+                yield Diagnostic(str(file), 1, 1, "", message, "warning")
+
+
+def _entries(folder: str | Path) -> list[Path]:
+    try:
+        return sorted(islice(Path(folder).iterdir(), _MOST_FOLDERS))
+    except OSError:
+        return []
+
+
+_MOST_FOLDERS = 200
 
 
 def is_test_file(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,10 @@ def problem_text(problem: Diagnostic, sources: Sources) -> str:
     """Return `file:line:column: path: message`, then the source line with a caret below the column."""
     colour = "yellow" if problem.severity == "warning" else "red"
     where = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
-    label = click.style("warning: ", fg=colour) if problem.severity == "warning" else ""
-    path = f"{click.style(problem.path, fg=colour)}: " if problem.path else ""
-    text = f"{where} {label}{path}{printable(problem.message)}"
+    label = f" {click.style('warning:', fg=colour)}" if problem.severity == "warning" else ""
+    path = f" {click.style(problem.path, fg=colour)}:" if problem.path else ""
+    before = where + label + path
+    text = f"{before} {_wrapped(printable(problem.message), len(click.unstyle(before)) + 1)}"
     source = sources.line(problem.file, problem.line)
     if source is None or not source.strip():
         return text
@@ -51,6 +53,21 @@ def problem_text(problem: Diagnostic, sources: Sources) -> str:
     number = str(problem.line)
     caret = click.style("^", fg=colour, bold=True)
     return f"{text}\n  {number} | {shown}\n  {' ' * len(number)} | {' ' * _columns(before)}{caret}"
+
+
+def _wrapped(message: str, beside: int) -> str:
+    """Return a message for a terminal: wrapped, and the allowed names on lines of their own. `beside`: the columns that
+    are taken before it."""
+    if not sys.stdout.isatty():
+        return message
+    width = text_width(_WIDTH)
+    head, colon, names = message.partition(" allowed: ")
+    lines = textwrap.wrap(" " * min(beside, width // 2) + head, width, subsequent_indent="  ", break_on_hyphens=False)
+    if colon:
+        lines += textwrap.wrap(
+            names, width, initial_indent="  allowed: ", subsequent_indent="  ", break_on_hyphens=False
+        )
+    return "\n".join(lines).lstrip()
 
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:

@@ -143,12 +143,15 @@ class Checked:
 
 def check_paths(paths: Sequence[str], stdin: bytes | None = None) -> Checked:
     """Check the specs and contract tests of paths; `stdin` is the content of the path `-`."""
-    from yaml_connector._loading.loader import load_all, load_text, read_file, read_spec
+    from yaml_connector._loading.loader import load_all, load_text, nested_specs, read_file, read_spec, specs_path
 
     named = [path for path in paths if path != "-"]
     files = find_files(named) if named or stdin is None else FoundFiles()
     checked = Checked(len(files.specs), len(files.tests), files.problems)
     loaded, problems = load_all(files.specs)
+    for path in named or ([specs_path()] if stdin is None else []):
+        if os.path.isdir(path):
+            problems += nested_specs(path)
     known = {os.path.realpath(item.file): item for item in loaded}
     examined = {os.path.realpath(file) for file in files.specs}
 

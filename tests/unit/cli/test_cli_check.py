@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.support.command_line import Command
 from tests.support.real_api import running_api
@@ -102,6 +103,26 @@ def test_an_api_that_speaks_no_tls_is_told(live: Command, spec: str, environment
     done = live("check", spec, *ALICE, BATCH_URL=url)
     assert done.returncode == 1
     assert "✗ TLS" in done.stdout
+    assert f"the port speaks plain HTTP: write {environment['BATCH_URL']} in base_url" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("title", "code", "mark", "told"),
+    [
+        ("Sign in - Acme &amp; Sons", 1, "✗", "with a login page, 'Sign in - Acme & Sons'"),
+        ("Welcome", 0, "!", "this is a web page, 'Welcome', not what an API answers"),
+    ],
+)
+def test_a_web_page_is_no_tick_and_is_told_with_its_title(
+    live: Command, spec: str, title: str, code: int, mark: str, told: str
+) -> None:
+    with running_api() as api:
+        page = f"<!doctype html><html><title>{title}</title><form></form></html>"
+        api.case("shop", lambda _: web.Response(text=page, content_type="text/html"))
+        done = live("check", spec, *ALICE, BATCH_URL=f"{api.url}/shop")
+    assert done.returncode == code, done.stdout
+    assert f"{mark} credentials" in done.stdout
+    assert told in done.stdout
 
 
 def test_a_missing_secret_is_told_with_the_ways_to_give_it(live: Command, spec: str) -> None:

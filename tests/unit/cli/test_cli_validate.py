@@ -280,3 +280,14 @@ def test_a_thousand_specs_are_checked_in_seconds_and_flyte_is_not_imported(tmp_p
     loaded, seconds = done.stdout.splitlines()[1].split(" ")
     assert loaded == "set()"
     assert float(seconds) < 10  # of the processor: 1 to 2 s, more beside other work
+
+
+def test_a_spec_in_a_sub_folder_is_named_because_it_is_not_read() -> None:
+    Path("team").mkdir()
+    write("batch_job.yaml", GOOD)
+    Path("team/other.yaml").write_text(GOOD, encoding="utf-8")
+    Path("team/values.yaml").write_text("replicas: 3\n", encoding="utf-8")
+    result = validate(".")
+    assert "team/other.yaml:1:1: warning: this spec is not read with .: move it there" in result.output
+    assert result.output.endswith("1 spec, 0 problems, 1 warning\n")
+    assert result.exit_code == 0

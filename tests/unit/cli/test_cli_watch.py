@@ -49,3 +49,15 @@ def test_specs_are_checked_again_after_every_change(tmp_path: Path) -> None:
         assert file.read_text(encoding="utf-8") == good
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.end() == 0
+
+
+def test_on_a_narrow_terminal_a_message_wraps_and_allowed_names_have_lines_of_their_own(tmp_path: Path) -> None:
+    text = (ROOT / "connectors.d" / "batch_job.yaml").read_text(encoding="utf-8")
+    (tmp_path / "a.yaml").write_text(text.replace("delete:", "cancel:"), encoding="utf-8")
+    command = [script("yaml-connector"), "validate", "a.yaml"]
+    with Terminal(command, tmp_path, clean_environment(tmp_path, COLUMNS="80"), columns=80) as terminal:
+        assert terminal.end() == 1
+    lines = terminal.text.splitlines()
+    assert lines[0].endswith("unknown key; did you mean delete?")
+    assert lines[1].startswith("  allowed: spec_version, task_type_name,")
+    assert max(map(len, lines)) <= 80

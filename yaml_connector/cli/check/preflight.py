@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 import time
@@ -19,6 +20,7 @@ from yaml_connector._http import client
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext, redacted_errors
 from yaml_connector._http.hosts import Endpoint, is_forbidden_address
+from yaml_connector._http.json_need import page_title
 from yaml_connector._http.messages import Response
 from yaml_connector._http.request_template import compile_request
 from yaml_connector._http.response_policy import SuccessCriteria, api_message
@@ -31,6 +33,7 @@ from yaml_connector.cli._live.recorder import Recorder
 from yaml_connector.errors import EvaluationError, YamlConnectorError
 
 _TIMEOUT = 10.0  # seconds for each step
+_LOGIN = re.compile(r"sign.?in|log.?in|log.?on|\bsso\b|authenticat|password|anmeld|connexion", re.IGNORECASE)
 _LONGEST_RESPONSE = 200  # characters of a response that are shown
 
 
@@ -157,12 +160,30 @@ class Preflight:
         except TimeoutError:
             raise self._wrong("TLS", f"no handshake within {_TIMEOUT:.0f} s") from None
         except (ssl.SSLError, OSError) as error:
+            if await self._speaks_http(place):
+                plain = f"http://{place.target.authority}"
+                raise self._wrong(
+                    "TLS", f"no handshake: the port speaks plain HTTP: write {plain} in base_url"
+                ) from None
             raise self._wrong("TLS", f"no handshake: {getattr(error, 'reason', None) or error}") from None
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         until = (tls.getpeercert() or {}).get("notAfter")
         writer.close()
         trust = f"certificate until {until}" if until else "the certificate is not verified (tls.verify is false)"
         self._good("TLS", f"{tls.version()}, {trust}")
+
+    async def _speaks_http(self, place: Endpoint) -> bool:
+        """Tell whether the port answers a request without TLS."""
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                reader, writer = await asyncio.open_connection(place.target.host, place.target.port)
+                try:
+                    writer.write(b"HEAD / HTTP/1.0\r\n\r\n")
+                    return await reader.readexactly(5) == b"HTTP/"
+                finally:
+                    writer.close()
+        except (OSError, EOFError):
+            return False
 
     def _secrets(self) -> dict[str, str | None]:
         if not self.loaded.spec.secrets:
@@ -211,7 +232,14 @@ class Preflight:
         text = " ".join(response.text.split())
         shown = text[:_LONGEST_RESPONSE] + ("..." if len(text) > _LONGEST_RESPONSE else "")
         detail = f"{response.method} {response.url} answered {response.status}: {shown or '(nothing)'}"
-        self._good("credentials", detail, self._declared_error(context, response))
+        title = None if response.is_json else page_title(response.content)
+        if title is not None and _LOGIN.search(title):
+            answered = f"{response.method} {response.url} answered {response.status}"
+            raise self._wrong("credentials", f"{answered} with a login page, {title!r}: these credentials do not count")
+        warning = self._declared_error(context, response)
+        if title is not None:
+            warning = warning or f"this is a web page, {title!r}, not what an API answers"
+        self._good("credentials", detail, warning)
 
     def _declared_error(self, context: CallContext, response: Response) -> str | None:
         """Return what the first `error` of another section says, if it is true of this response.
