@@ -156,9 +156,11 @@ def test_any_text_is_read_without_an_exception(text: str) -> None:
 
 
 def test_a_large_paste_takes_no_long_time() -> None:
-    commands_of("curl -H 'a: b' https://a.test \\\n" * 5000)
-    commands_of("curl $(" * 5000)
+    commands_of("curl -H 'a: b' https://a.test \\\n" * 500)
+    commands_of("curl $(" * 500)
     commands_of("x=$(curl " + "'" * 5001)
+    commands_of("curl https://a.test/x\n  -H 'a: b'\n" * 500)
+    commands_of("it's curl it's\n" * 500)
 
 
 @pytest.mark.parametrize("page", ["[" * 10**5, '{"a":' * 10**5, "HTTP/1.1 200\n" * 10**4, "1\n\n" * 10**4])

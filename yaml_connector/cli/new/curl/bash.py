@@ -243,7 +243,9 @@ class Shell:
 
     def _piece(self, parts: list[Part]) -> None:
         char = self.char
-        if char == "'":
+        if run := self.take(r"[A-Za-z0-9_./:=?%,+-]+"):
+            parts.append(Literal(run[0]))
+        elif char == "'":
             self.position += 1
             self._single(parts)
         elif char == '"':

@@ -13,7 +13,9 @@ from yaml_connector.cli.new.curl.bash import NAME, Shell, ShellError
 from yaml_connector.cli.new.curl.windows import Cmd, PowerShell
 from yaml_connector.cli.new.curl.words import Command
 
-_MOST_COMMANDS = 200
+_MOST_COMMANDS = 2000
+_MOST_SKIPPED = 40
+_LONGEST = 1500  # lines of a command
 
 
 _CURL = re.compile(r"(?<![\w./\\-])(?:[\w./\\:-]*[/\\])?curl(?:\.exe)?(?=\s)", re.IGNORECASE)
@@ -48,7 +50,7 @@ def commands_of(page: str) -> tuple[list[list[Command]], list[tuple[int, str]]]:
     skipped: list[tuple[int, str]] = []
     lines = _code_lines(_cleaned(page))
     index, about = 0, ""
-    while index < len(lines) and len(found) < _MOST_COMMANDS:
+    while index < len(lines) and len(found) < _MOST_COMMANDS and len(skipped) < _MOST_SKIPPED:
         number, line, is_code = lines[index]
         start = _start_of(line) if is_code else None
         if start is None:
@@ -130,24 +132,37 @@ def _curl_start(line: str) -> int | None:
 
 
 def _block(lines: list[tuple[int, str, bool]], index: int, start: int) -> str:
-    """Return the code from a line on, to the end of its fence. A line of options goes on with the command above it,
-    though the sign for that got lost."""
+    """Return the code from a line on, as far as the command in it may go. A line of options goes on with the command
+    above it, though the sign for that got lost."""
     texts = [lines[index][1][start:]]
-    for _, line, code in lines[index + 1 :]:
+    open_quotes = _odd_quotes(texts[0], (False, False))
+    opened = texts[0].count("(") - texts[0].count(")")
+    here = "<<" in texts[0] or "@'" in texts[0] or '@"' in texts[0]
+    for _, line, code in lines[index + 1 : index + _LONGEST]:
         if not code:
             break
         before = texts[-1].rstrip()
-        if _MORE_OPTIONS.match(line) and before and before[-1] not in "\\^`|&;({," and _CURL.search("\n".join(texts)):
-            opened = "\n".join(texts)
-            if _is_balanced(opened):
+        if not any(open_quotes) and before and before[-1] not in "\\^`|&;({,":
+            if _MORE_OPTIONS.match(line) and _CURL.search(texts[0]):
                 texts[-1] = before + " \\"
+            elif opened <= 0 and not here and not re.match(r"\s*\|", line):
+                break
+        open_quotes = _odd_quotes(line, open_quotes)
+        opened += line.count("(") - line.count(")")
+        here = here or "<<" in line or line.rstrip().endswith(("@'", '@"'))
         texts.append(line)
     return "\n".join(texts)
 
 
-def _is_balanced(text: str) -> bool:
-    bare = re.sub(r"\\.", "", text, flags=re.DOTALL)
-    return bare.count("'") % 2 == 0 and bare.count('"') % 2 == 0
+def _odd_quotes(line: str, before: tuple[bool, bool]) -> tuple[bool, bool]:
+    """Return whether a line leaves a single or a double quote open, if it begins so."""
+    single, double = before
+    for char in re.findall(r"\\.|['\"]", line):
+        if char == "'" and not double:
+            single = not single
+        elif char == '"' and not single:
+            double = not double
+    return single, double
 
 
 def _parser_for(text: str) -> type[Shell]:
