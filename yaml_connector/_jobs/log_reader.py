@@ -187,7 +187,7 @@ class LogReader:
         following = None if plan.next is None else plan.next.first(scope)
         ends = plan.more is not None and not plan.more.evaluate(scope)
         # what has no next page is read again: the whole document, or the last page of an item
-        again = plan.next is None or (following is None and plan.each is not None and plan.more is None)
+        again = plan.next is None or (following is None and plan.each is not None)
         if not is_text:
             assert plan.lines is not None
             found = plan.lines.value(scope)  # so `$.lines` means the same as `$.lines[*]`

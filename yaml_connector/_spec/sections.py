@@ -282,7 +282,7 @@ class Logs(Calls):
         ReadExtract,
         Field(
             description="The token of the next page, which it sees as `page.token`. Null on the last page; under "
-            "`each` without `more`, that page is read again.",
+            "`each`, that page is read again.",
             examples=["$.next"],
         ),
     ] = None

@@ -244,9 +244,15 @@ class TestEach:
         assert lines == []
         assert driver.logs(token or "")[0] == ["a: 1"]
 
-    def test_item_with_more_ends_where_next_is_null(self) -> None:
-        driver = self.driver(["a"], a={"lines": ["1"], "next": None}, logs={"more": "true"})
-        assert driver.logs() == (["a: 1"], None)
+    def test_item_that_has_no_log_yet_is_asked_again_while_more_is_true(self) -> None:
+        pages = [404, {"lines": ["1"], "next": None}, {"lines": ["1", "2"], "next": None, "eof": True}]
+        driver = self.driver(["a"], a=pages, logs={"more": "not body.eof", "success": [200, 404]})
+        calls: list[list[str]] = []
+        token: str | None = ""
+        while token is not None:
+            lines, token = driver.logs(token)
+            calls.append(lines)
+        assert calls == [[], ["a: 1"], ["a: 2"]]
 
     def test_item_keeps_its_place_while_it_is_not_listed(self) -> None:
         rounds = [["a"], [], ["a"]]
