@@ -6,6 +6,7 @@ from an *answer* it is undefined: false, comparisons with it are false, and so i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, cast
 
@@ -38,6 +39,7 @@ Reference = tuple[str | int, ...]
 _DEEPEST_RESULT = 4  # how deep an expression's own lists and mappings are looked through
 _MOST_SETTLED = 100_000  # items of them
 _SETTLED = 500  # nanoseconds of one
+_NULL = re.compile(r"""['"]NoneType['"](?: object)?|NoneType""")
 _NO_DATA = frozenset({"encode", "translate", "maketrans", "to_bytes"})  # bytes, which no value is, and their tables
 _DATA = frozenset({str, int, float, bool, list, dict, PathText})
 
@@ -267,9 +269,14 @@ def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callabl
         except RecursionError:
             raise EvaluationError(f"${{{{ {source.strip()} }}}}: nested too deeply") from None
         except Exception as error:  # whatever a filter or an operator says of a value of the wrong type
-            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error}") from None
+            raise EvaluationError(f"${{{{ {source.strip()} }}}}: {_in_our_words(error)}") from None
 
     return evaluate
+
+
+def _in_our_words(error: Exception) -> str:
+    """Return what Python says of a value of the wrong type, with the language's name of null."""
+    return _NULL.sub("null", str(error))
 
 
 def references(node: nodes.Node) -> Iterator[Reference]:

@@ -442,6 +442,18 @@ class TestResolve:
         assert "is not a valid URL" in problem("x | resolve('https://h.test/')", x=given_)
 
 
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("none | join(',')", "null is not iterable"),
+        ("'a' + x", "can only concatenate str (not null) to str"),
+        ("x < 1", "'<' not supported between instances of null and 'int'"),
+    ],
+)
+def test_what_python_says_of_a_null_is_said_of_a_null(expression: str, said: str) -> None:
+    assert problem(expression, x=None).endswith(said)
+
+
 def test_a_very_long_jsonpath_of_a_task_is_not_compiled() -> None:
     said = problem("x | jsonpath(p)", x={}, p="$" + ".a" * 5000)
     assert "jsonpath: a path has at most 2000 characters, and this one 10001" in said
