@@ -37,10 +37,10 @@ test-editor: .venv/ready  ## the JSON Schemas in a real editor's language server
 	npm install --silent --no-audit --no-fund --no-save --prefix .cache/editor yaml-language-server@1.25.0
 	$(BIN)/python -m pytest -m editor -rs tests/unit/cli
 
-# Not part of `test`: installs an S3 server, and pandas (0.3 GB).
+# Not part of `test`: installs an S3 server, and pandas (0.3 GB), and Slurm in /tmp.
 test-container: .venv/ready  ## decorated functions as jobs of a backend, through S3, by Flyte's own code (3 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[container-tests]'
-	$(BIN)/python -m pytest -m container -rs tests/integration/container
+	$(BIN)/python -m pytest -m "container or real" -rs tests/integration/container
 
 test-browser: .venv/ready  ## the page of `yaml-connector docs` in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser -rs tests/unit/cli

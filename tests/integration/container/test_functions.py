@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import flyte
 import pytest
 from flyte import storage
@@ -79,32 +78,17 @@ class Backend:
 
 
 @pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+def backend(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     folder = tmp_path_factory.mktemp("container")
-    python = [sys.executable, "-m"]
-    env = clean_environment(folder, YAML_CONNECTOR_PATH=str(PROJECT / "connectors.d"))
-    with started([*python, "moto.server", "-p", "0"], cwd=folder, env=env, log=folder / "s3.log") as s3:
-        s3.wait_for("Running on http://")
-        endpoint = "http://" + s3.output.split("Running on http://")[1].split()[0]
-        keys = {"FLYTE_AWS_ENDPOINT": endpoint, "FLYTE_AWS_ACCESS_KEY_ID": "k", "FLYTE_AWS_SECRET_ACCESS_KEY": "s"}
-        keys["AWS_REGION"] = "us-east-1"
-        os.environ |= keys
-        boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s"
-        ).create_bucket(Bucket="team")
-        node = env | keys
-        node.pop("YAML_CONNECTOR_PATH")  # the spec travels with the code
-        with started(
-            [*python, "yaml_connector.demo.jobservice", "--port", "0"], cwd=folder, env=node, log=folder / "jobs.log"
-        ) as jobs:
-            jobs.wait_for("listening on ")
-            url = jobs.output.split("listening on ")[1].split()[0]
-            variables = {**keys, "PROCESS_URL": url, "PROCESS_TOKEN": TOKEN, "YAML_CONNECTOR_FILE_PREFIXES": BUCKET}
-            with serving(folder, PROJECT / "connectors.d", **variables) as service, FlyteSide(service.port) as side:
-                side.client.context = bundled(folder)
-                yield Backend(side, side.client.context, importlib.import_module("functions"), folder / "serve.log")
-    for name in keys:
-        del os.environ[name]
+    command = [sys.executable, "-m", "yaml_connector.demo.jobservice", "--port", "0"]
+    node = clean_environment(folder) | s3  # the spec travels with the code
+    with started(command, cwd=folder, env=node, log=folder / "jobs.log") as jobs:
+        jobs.wait_for("listening on ")
+        url = jobs.output.split("listening on ")[1].split()[0]
+        variables = {**s3, "PROCESS_URL": url, "PROCESS_TOKEN": TOKEN, "YAML_CONNECTOR_FILE_PREFIXES": BUCKET}
+        with serving(folder, PROJECT / "connectors.d", **variables) as service, FlyteSide(service.port) as side:
+            side.client.context = bundled(folder)
+            yield Backend(side, side.client.context, importlib.import_module("functions"), folder / "serve.log")
 
 
 def bundled(folder: Path) -> SerializationContext:
