@@ -26,13 +26,13 @@ class FlyteContainerFiles:
             async with asyncio.timeout(seconds):
                 found = await read_file(f"{folder}/{_ERROR}", _LARGEST + 1)
                 if found is not None:
-                    return ContainerEnd(error=_decode(found))
+                    return ContainerEnd(error=decode_error(found))
                 return ContainerEnd(has_outputs=await read_file(f"{folder}/{_OUTPUTS}", 0) is not None)
         except TimeoutError:
             raise EvaluationError(f"the storage did not answer within {seconds:.1f} s: {folder}") from None
 
 
-def _decode(data: bytes) -> ContainerError:
+def decode_error(data: bytes) -> ContainerError:
     """Return the error in a file's first bytes; one that is not as Flyte writes it is an error, too."""
     try:
         if len(data) > _LARGEST:

@@ -12,11 +12,13 @@ import pytest
 from flyte._internal.runtime.convert import convert_from_native_to_error
 from flyte._internal.runtime.io import upload_error
 from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument
+from hypothesis import given
+from hypothesis import strategies as st
 
 from yaml_connector._jobs.container import ContainerEnd
 from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte import files
-from yaml_connector.flyte.container_files import FlyteContainerFiles
+from yaml_connector.flyte.container_files import FlyteContainerFiles, decode_error
 
 
 def read(folder: Path | str, seconds: float = 4.0) -> ContainerEnd:
@@ -53,6 +55,13 @@ def test_an_error_that_cannot_be_read_is_still_an_error(tmp_path: Path, content:
     error = read(tmp_path).error
     assert error is not None
     assert (error.message, error.recoverable) == ("the container left an error that cannot be read (error.pb)", False)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_error_and_never_a_traceback(content: bytes) -> None:
+    error = decode_error(content)
+    assert isinstance(error.message, str)
+    error.message.encode()
 
 
 def test_an_empty_error_is_still_an_error(tmp_path: Path) -> None:

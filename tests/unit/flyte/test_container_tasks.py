@@ -244,6 +244,18 @@ def test_inputs_of_any_type_are_left_to_the_container() -> None:
     assert [entry.key for entry in request.template.interface.outputs.variables] == ["o0"]
 
 
+def test_inputs_are_left_to_the_container_under_the_shared_type_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    register(str(SPECS / "grid.yaml"), environment={})
+    monkeypatch.setenv(SHARED_VARIABLE, "shared")
+    request = CreateTaskRequest(template=template_of(task_of()))
+    drop_inputs_of_container(request)
+    assert not request.template.interface.inputs.variables
+    request.template.custom.fields["spec"].string_value = "grid:99"  # whom nobody serves
+    request.template.interface.inputs.variables.add(key="x")
+    drop_inputs_of_container(request)
+    assert request.template.interface.inputs.variables
+
+
 def test_inputs_of_another_spec_stay() -> None:
     register(str(PLAIN), environment={})
     request = CreateTaskRequest(template=template_of(task_from_spec(PLAIN, config={"account": "a"})))
