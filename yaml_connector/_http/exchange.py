@@ -53,7 +53,8 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         try:
             status, headers, content = await context.connection.transport.fetch(sent, timeout, spec.max_response)
             if plan.decode is not None and content is not None:
-                content = await unpack(content, spec.max_response)
+                left = began + timeout - clock().monotonic()
+                content = await unpack(content, spec.max_response, left)
             response = Response(sent.method, sent.url, status, headers, content or b"")
             response.token = sent.token
             if content is None:

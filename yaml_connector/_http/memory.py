@@ -9,6 +9,7 @@ import io
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from yaml_connector._http.turns import next_turn
 
 MOST = 64 * 2**20  # bytes of all large responses of an event loop
 SMALL = 256 * 1024  # bytes of a response that needs no room
+_LATER = 0.1  # seconds after the transport's own time limit, which does not hold while there is something to read
 _MALLOPT = {-3: 256 * 1024, -1: 4 * 2**20}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
 
 
@@ -88,12 +90,21 @@ def response_memory() -> ResponseMemory:
 
 
 async def read_whole(
-    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, timeout: float | None = None
+    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None = None
 ) -> bytes | None:
     """Return a content whole: `first` and what `read` returns until that is empty; None if it is longer than `limit`.
 
-    Raises NoRoomError if there is no room for it within `timeout` seconds.
+    Raises NoRoomError if there is no room for it by `ends`, and TimeoutError if it is read no faster (of `monotonic`).
     """
+    if ends is not None:
+        async with asyncio.timeout(ends + _LATER - monotonic()):
+            return await _read_whole(read, first, limit, ends)
+    return await _read_whole(read, first, limit, None)
+
+
+async def _read_whole(
+    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None
+) -> bytes | None:
     written = io.BytesIO(first)
     size = written.seek(0, io.SEEK_END)
     room: Room | None = None
@@ -102,7 +113,7 @@ async def read_whole(
         written.write(content)
         if size > SMALL:
             if room is None:
-                room = await response_memory().room_for(limit, timeout)
+                room = await response_memory().room_for(limit, None if ends is None else ends - monotonic())
             await next_turn()  # what is decompressed may be there at once, for as long as it is read
     if size > limit:
         return None

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -109,10 +110,11 @@ class AiohttpTransport(Transport):
 
     async def fetch(self, request: HttpRequest, timeout: float, limit: int) -> Fetched:
         """See Transport. Written without a context manager, since every call takes this way."""
+        ends = monotonic() + timeout
         try:
             response = await self._send(request, timeout)
             try:
-                content = await _content(response, limit, timeout)
+                content = await _content(response, limit, ends)
             finally:
                 if not response.closed or request.body is not None:
                     response.release()
@@ -155,14 +157,14 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 _SENT_ONCE = (_send_once,)
 
 
-async def _content(response: aiohttp.ClientResponse, limit: int, timeout: float) -> bytes | None:
+async def _content(response: aiohttp.ClientResponse, limit: int, ends: float) -> bytes | None:
     stream = response.content
     if "Content-Encoding" in response.headers:
-        return await read_whole(without_encoding(response.headers, stream.readany), b"", limit, timeout)
+        return await read_whole(without_encoding(response.headers, stream.readany), b"", limit, ends)
     content = await stream.readany()
     if stream.at_eof():  # most responses come in one piece
         return content if len(content) <= limit else None
-    return await read_whole(stream.readany, content, limit, timeout)
+    return await read_whole(stream.readany, content, limit, ends)
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from yaml_connector._http.memory import claim_room, read_whole
@@ -57,16 +58,19 @@ async def pieces(read: Read) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def unpack(content: bytes, limit: int) -> bytes | None:
+async def unpack(content: bytes, limit: int, timeout: float | None = None) -> bytes | None:
     """Return a content that begins as gzip unpacked, any other as it is; None if it is longer than `limit` bytes.
 
-    Raises TransportError if it breaks off.
+    Raises TransportError if it breaks off, or is not unpacked within `timeout` seconds.
     """
     if not content.startswith(_GZIP):
         return content
     room = claim_room(content)
     try:
-        return await read_whole(_Unpacked(reader(_in_pieces(content)), "gzip").read, b"", limit)
+        ends = None if timeout is None else monotonic() + timeout
+        return await read_whole(_Unpacked(reader(_in_pieces(content)), "gzip").read, b"", limit, ends)
+    except TimeoutError:
+        raise TransportError("was not unpacked within its time", may_have_been_processed=True) from None
     finally:
         del room
 

@@ -7,6 +7,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -134,5 +135,16 @@ def test_a_call_that_ends_before_it_has_its_response_gives_the_room_back(no_coll
         del task
         await asyncio.sleep(0)
         assert response_memory().used == 0
+
+    asyncio.run(main())
+
+
+def test_a_content_that_is_always_there_and_never_ends_is_read_no_longer_than_its_time() -> None:
+    async def read() -> bytes:
+        return b"x"
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await read_whole(read, b"x" * 2**18, 2**40, monotonic() + 0.1)
 
     asyncio.run(main())
