@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer, answers_of, assign
-from yaml_connector.cli.new.curl.page import Call, Page, read_page
+from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.meaning import CANCEL, last_words
+from yaml_connector.cli.new.curl.page import Page, read_page
 from yaml_connector.cli.new.curl.placeholders import name_placeholders
-from yaml_connector.cli.new.curl.roles import (
-    CANCEL,
-    Answers,
-    Roles,
-    last_words,
-    roles_of,
-)
+from yaml_connector.cli.new.curl.roles import Answers, Roles, roles_of
 from yaml_connector.cli.new.curl.texts import (
     lines_of,
     scalars,

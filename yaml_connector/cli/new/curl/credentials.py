@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.tokens import Named, Tokens
 from yaml_connector.cli.new.curl.values import (
     Values,

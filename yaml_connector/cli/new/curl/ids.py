@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.meaning import Key, ids_in, keys_of
 from yaml_connector.cli.new.curl.requests import Requests
-from yaml_connector.cli.new.curl.roles import (
-    Key,
-    _ids,
-    from_answer,
-    keys_of,
-)
+from yaml_connector.cli.new.curl.roles import from_answer
 from yaml_connector.cli.new.curl.texts import (
     from_url,
     is_own,
@@ -234,7 +230,7 @@ class Ids(Requests):
     def _check_ids(self, call: Call, section: str) -> None:
         """Ask about what looks like an id of this one job and is still in a request as it was pasted."""
         own = {key for key, _ in keys_of(self.create)}
-        for key in _ids(call, own):
+        for key in ids_in(call, own):
             if (
                 key[0] == "text"
                 and key not in self.values.keys

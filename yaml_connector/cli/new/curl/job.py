@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
+from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.credentials import Credentials
-from yaml_connector.cli.new.curl.page import Call, Page
-from yaml_connector.cli.new.curl.roles import (
-    Answers,
-    Roles,
-)
+from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.roles import Answers, Roles
 from yaml_connector.cli.new.curl.texts import step_name
 from yaml_connector.cli.new.curl.values import Values
 from yaml_connector.cli.new.phases import (

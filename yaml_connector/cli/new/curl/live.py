@@ -19,8 +19,10 @@ import httpx
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.page import Call, Page, read_beside
-from yaml_connector.cli.new.curl.roles import Key, Roles
+from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.meaning import Key
+from yaml_connector.cli.new.curl.page import Page, read_beside
+from yaml_connector.cli.new.curl.roles import Roles
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
 from yaml_connector.cli.new.phases import phases_from
 from yaml_connector.errors import ConfigError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.credentials import Credentials
 from yaml_connector.cli.new.curl.ids import Ids
-from yaml_connector.cli.new.curl.page import Call
 from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
 from yaml_connector.cli.new.curl.values import identifier
 from yaml_connector.cli.new.data import data_at

@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from yaml_connector.cli.new.curl.call import Call, leaves
 from yaml_connector.cli.new.curl.job import Job
-from yaml_connector.cli.new.curl.page import Call, leaves
-from yaml_connector.cli.new.curl.roles import (
-    keys_of,
-)
+from yaml_connector.cli.new.curl.meaning import keys_of
 from yaml_connector.cli.new.curl.texts import (
     TEST_HOST,
     host_of,

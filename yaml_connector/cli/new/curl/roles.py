@@ -9,41 +9,37 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.page import Call, Page, leaves
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
-from yaml_connector.cli.new.words import phase_of, word_set
+from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.meaning import (
+    _ID_NAME,
+    CANCEL,
+    LOGIN,
+    LOGS,
+    RESULT,
+    STATUS,
+    SUBMIT,
+    Key,
+    asks,
+    cancels,
+    ends_with,
+    ids_in,
+    is_id_like,
+    is_token,
+    keys_of,
+    last_words,
+    segments,
+    starts_by_get,
+)
+from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.tokens import Named
+from yaml_connector.cli.new.words import word_set
 
 Answers = Mapping[int, Sequence[Answer]]
-Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
 
-CANCEL = word_set("""cancel cancels cancelled canceled cancellation stop terminate abort kill halt interrupt revoke""")
-LOGS = word_set("""log logs logging stdout stderr console events event trace traces tail""")
-RESULT = word_set(
-    """result results output outputs artifact artifacts download content report text transcript transcription metrics
-    files"""
-)
-STATUS = word_set("""status state poll progress check describe info getstatus""")
-_SUBMIT = word_set(
-    """submit create run runs start launch trigger execute jobs job batches dispatch enqueue invoke new"""
-)
-_READ = word_set("""get describe status query poll check info list show read state""")
 _NOT_CREATE = word_set("""search token login upload uploads files file assets session validate ping""")
-_LOGIN = word_set("""login signin auth authenticate oauth oauth2 token tokens session sessions logon authorize""")
-_VERBS = CANCEL | LOGS | RESULT | STATUS | _SUBMIT
-_ID_NAME = re.compile(
-    r"(^|[_.-]|[a-z](?=I))(id|ids|uuid|uid|guid|key|name|handle|ref|urn|arn)$|^(job|run|task|batch|build)$", re.I
-)
-_ID_LIKE = re.compile(
-    r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
-)
-_CANCELS = re.compile(r"(cancel|abort|terminat|kill|stop)\w{0,6}$")
-_STATE = re.compile(r"(?i)stat(us|e)$")
 _STATED = re.compile(r"(?i)(status|state|phase|done|running|building)$")
-_CHANGES = frozenset(["set", "update", "put", "mark", "change", "add", "patch", "modify"])
-_VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
 
 
 @dataclass
@@ -78,114 +74,6 @@ class Roles:
         return found
 
 
-def segments(tokens: Tokens) -> list[Tokens]:
-    """Return the segments of a path; a `:verb` at the end of one is a segment, too."""
-    found: list[list[str | Named]] = [[]]
-    for part in tokens:
-        if isinstance(part, Named):
-            found[-1].append(part)
-            continue
-        first, *rest = re.split(r"/|:(?=[A-Za-z]+(?:/|$))", part)
-        found[-1].append(unquote(first))
-        found += [[unquote(piece)] for piece in rest]
-    return [tuple(item for item in piece if item != "") for piece in found]
-
-
-def keys_of(call: Call) -> Iterator[tuple[Key, str]]:
-    """Yield what may identify something in a call, with the part where it is."""
-    for number, segment in enumerate(segments(call.path)):
-        for part in segment:
-            if isinstance(part, Named):
-                yield ("name", part.name), "path"
-        if len(segment) == 1 and isinstance(segment[0], str) and number:
-            yield ("text", segment[0]), "path"
-    for name, tokens in call.query:
-        yield from _keys(tokens, "query" if _ID_NAME.search(name) else "other")
-    for name, value in _named_leaves(call.body):
-        tokens = value.tokens if isinstance(value, Leaf) else (str(value),)
-        yield from _keys(tokens, "body" if _ID_NAME.search(name) else "other")
-    for _, tokens in call.headers:
-        yield from ((("name", part.name), "header") for part in tokens if isinstance(part, Named))
-
-
-def _keys(tokens: Tokens, where: str) -> Iterator[tuple[Key, str]]:
-    for part in tokens:
-        if isinstance(part, Named):
-            yield ("name", part.name), "path" if where == "other" else where
-    if len(tokens) == 1 and isinstance(tokens[0], str):
-        yield ("text", tokens[0]), where
-
-
-def _named_leaves(body: object, name: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(body, dict):
-        for key, item in body.items():
-            yield from _named_leaves(item, str(key))
-    elif isinstance(body, list):
-        for item in body:
-            if isinstance(item, tuple) and len(item) == 2:
-                yield from _named_leaves(item[1], str(item[0]))
-            else:
-                yield from _named_leaves(item, name.removesuffix("s"))
-    elif body is not None and not isinstance(body, bool):
-        yield name, body
-
-
-def last_words(call: Call) -> set[str]:
-    """Return the words of the last segment of a path that is not an id, and of an action in query or headers."""
-    found: set[str] = set()
-    for segment in reversed(segments(call.path)):
-        text = "".join(part for part in segment if isinstance(part, str))
-        if not text or any(isinstance(part, Named) for part in segment) or text.lower() in ("json", "api", "xml"):
-            continue
-        if (
-            _ID_LIKE.fullmatch(text)
-            and not re.fullmatch(r"[a-z_-]+", text, re.IGNORECASE)
-            and not _words(text) & _VERBS
-        ):
-            continue
-        found = _words(text)
-        break
-    for name, tokens in [*call.query, *call.headers]:
-        if name.lower() in ("action", "x-amz-target", "cmd", "command", "op", "operation", "method"):
-            found |= _words("".join(part for part in tokens if isinstance(part, str)).rpartition(".")[2])
-    return found
-
-
-def _words(text: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower())) - {""}
-
-
-def cancels(call: Call) -> bool:
-    """Return whether a call cancels: by its method, its path, or a word in its body."""
-    if call.method == "DELETE":
-        return True
-    if last_words(call) & CANCEL:
-        return True
-    if call.method not in ("PUT", "PATCH", "POST"):
-        return False
-    words = [str(value).lower() for value in leaves(call.body) if isinstance(value, str)]
-    cancelled = any(phase_of(word) == "ABORTED" or _CANCELS.match(word) for word in words)
-    if call.method in ("PUT", "PATCH"):
-        named = _named_leaves(call.body)
-        cancelled |= any(_STATE.search(name) and phase_of(str(value)) == "FAILED" for name, value in named)
-    query = re.search(r"(?i)mutation[^{]*\{?\s*\w*(cancel|abort|stop|terminate)", " ".join(words))
-    return (cancelled and len(words) <= 4) or bool(query)
-
-
-def _asks(call: Call) -> bool:
-    """Return whether a call only reads: a GET, or a POST whose name says so."""
-    if call.method in ("GET", "HEAD"):
-        return True
-    words = last_words(call)
-    text = " ".join(str(value) for value in leaves(call.body) if isinstance(value, str))
-    is_query = re.match(r"\s*(query\b|\{)", text) is not None and "query" in str(call.body)
-    return (
-        call.method == "POST"
-        and (bool(words & _READ) or is_query)
-        and not words & (CANCEL | _CHANGES | _SUBMIT - {"jobs", "job", "runs"})
-    )
-
-
 def in_login(page: Page, answers: Answers) -> int | None:
     """Return the call that logs in: its answer gives what later calls send as credentials."""
     for call in page.calls:
@@ -210,7 +98,7 @@ def in_login(page: Page, answers: Answers) -> int | None:
                         return call.number
         if (
             call.method == "POST"
-            and last_words(call) & _LOGIN
+            and last_words(call) & LOGIN
             and later
             and any(other.method in ("POST", "PUT", "PATCH") and not cancels(other) for other in later)
         ):
@@ -235,7 +123,7 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
     ]
     if not candidates:
         candidates = [
-            call for call in rest if call.method == "GET" and (_starts_by_get(call) or _is_asynchronous(call, answers))
+            call for call in rest if call.method == "GET" and (starts_by_get(call) or _is_asynchronous(call, answers))
         ][:1]
     if not candidates:
         return None
@@ -248,10 +136,6 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
     roles.before = _before(create, rest, answers)
     _later_roles(roles, page, later, answers)
     return roles
-
-
-def _starts_by_get(call: Call) -> bool:
-    return bool(last_words(call) & (_SUBMIT - {"jobs", "job", "runs", "run"} | {"build", "export"}))
 
 
 def _is_asynchronous(call: Call, answers: Answers) -> bool:
@@ -283,7 +167,7 @@ def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[
             if text in named:
                 yield key, where
         elif key not in own and is_token(text):
-            in_url = where != "other" and _is_id_like(text) and any(_ends_with(url, text) for url in urls)
+            in_url = where != "other" and is_id_like(text) and any(ends_with(url, text) for url in urls)
             if (
                 text in given
                 or in_url
@@ -292,48 +176,20 @@ def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[
                 yield key, where
 
 
-def _is_id_like(text: str) -> bool:
-    return bool(_ID_LIKE.fullmatch(text) and not _VERSION.fullmatch(text) and not re.fullmatch(r"[a-z_-]+", text, re.I))
-
-
-def is_token(value: object) -> bool:
-    """Return whether a value may identify something."""
-    text = str(value)
-    if isinstance(value, bool | float) or not text or len(text) > 300 or " " in text:
-        return False
-    return len(text) > 3 or (text.isdigit() and len(text) > 1) or (isinstance(value, int) and value > 1)
-
-
-def _ends_with(text: str, value: str) -> bool:
-    return re.search(rf"[/=:]{re.escape(value)}(?:[/?&;]|$)", text) is not None
-
-
 def _create_score(call: Call, rest: Sequence[Call], answers: Answers) -> float:
     later = [other for other in rest if other.number > call.number]
-    reads = [other for other in later if _asks(other) and any(True for _ in from_answer(other, call, answers))]
+    reads = [other for other in later if asks(other) and any(True for _ in from_answer(other, call, answers))]
     others = [other for other in later if other not in reads and any(True for _ in from_answer(other, call, answers))]
     score = 6.0 * bool(reads) + 2.0 * bool([other for other in others if cancels(other)])
     if not reads and others and not all(cancels(other) for other in others):
         score -= 4  # what it gives is used to submit something else
     own = {key for key, _ in keys_of(call)}
     if not reads:
-        score += 2.0 * any(_ids(other, own) for other in later if _asks(other))
-        score += any(_asks(other) for other in later)
+        score += 2.0 * any(ids_in(other, own) for other in later if asks(other))
+        score += any(asks(other) for other in later)
     words = last_words(call)
-    score += bool(words & _SUBMIT) - 2 * bool(words & _NOT_CREATE) - 2 * (_asks(call) and call.method != "GET")
+    score += bool(words & SUBMIT) - 2 * bool(words & _NOT_CREATE) - 2 * (asks(call) and call.method != "GET")
     return score
-
-
-def _ids(call: Call, known: set[Key]) -> list[Key]:
-    """Return what in a call looks like an id and is not known."""
-    found = []
-    for key, where in keys_of(call):
-        kind, text = key
-        if key in known or where in ("other", "header"):
-            continue
-        if kind == "name" or (where == "path" and _is_id_like(text)) or (where in ("query", "body") and len(text) > 1):
-            found.append(key)
-    return found
 
 
 def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | None:
@@ -341,7 +197,7 @@ def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | Non
     counted: Counter[Key] = Counter()
     order: dict[Key, int] = {}
     for call in later:
-        weight = 3 if _asks(call) else 1
+        weight = 3 if asks(call) else 1
         for key, where in dict.fromkeys(from_answer(call, create, answers)):
             if where == "header":
                 continue
@@ -351,8 +207,8 @@ def _job_key(create: Call, later: Sequence[Call], answers: Answers) -> Key | Non
         return max(counted, key=lambda key: (counted[key], -order[key]))
     own = {key for key, _ in keys_of(create)}
     for call in later:
-        weight = 3 if _asks(call) else 2 if cancels(call) else 1
-        for key in dict.fromkeys(_ids(call, own)):
+        weight = 3 if asks(call) else 2 if cancels(call) else 1
+        for key in dict.fromkeys(ids_in(call, own)):
             counted[key] += weight + (2 if key[0] == "name" and _ID_NAME.search(key[1]) else 0)
             order.setdefault(key, len(order))
     if not counted and create.method == "PUT" and any(call.path[: len(create.path)] == create.path for call in later):
@@ -388,7 +244,7 @@ def _before(create: Call, rest: Sequence[Call], answers: Answers) -> list[int]:
 def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answers) -> None:
     repeated = Counter(call.key for call in page.calls)
     firsts = [call for call in later if next(other for other in later if other.key == call.key) is call]
-    reads = [call for call in firsts if _asks(call) and not cancels(call)]
+    reads = [call for call in firsts if asks(call) and not cancels(call)]
     linked = [call for call in reads if _is_linked(call, roles, page, answers)]
     scores = {call.number: _get_score(call, repeated[call.key], answers) for call in linked}
     if scores and max(scores.values()) > -4:
@@ -414,7 +270,7 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
         call
         for call in named or stops
         if _is_linked(call, roles, page, answers) or _needs_read(call, roles, page, answers)
-    ] or [call for call in named or stops if _ids(call, {key for key, _ in keys_of(page.calls[roles.create])})]
+    ] or [call for call in named or stops if ids_in(call, {key for key, _ in keys_of(page.calls[roles.create])})]
     if stops:
         roles.delete = stops[0].number
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer, member
-from yaml_connector.cli.new.curl.page import Call
+from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.tokens import Leaf, Tokens
 from yaml_connector.cli.new.data import data_at
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from yaml_connector.cli.new.curl.page import Call
-from yaml_connector.cli.new.curl.roles import Key
+from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.meaning import Key
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
 from yaml_connector.cli.new.sketch import Ref, Sketch, Text, literal
 from yaml_connector.cli.new.words import word_set
