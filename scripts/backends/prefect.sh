@@ -8,12 +8,11 @@ install() { venv prefect; }
 start() {
   local port
   read -r port < <(free_ports 1)
-  # PREFECT_LAB_AUTH: what `restart` asks for from then on
   printf '%s\n' "PREFECT_API_URL=http://127.0.0.1:$port/api" PREFECT_API_AUTH_STRING=lab:lab-only >"$ENVIRONMENT"
   . "$ENVIRONMENT"
   cp "$HERE/prefect_lab.py" "$RUN" && cd "$RUN" && serve || return
   wait_for health || return
-  spawn runner "${settings[@]}" "$FOLDER/venv/bin/python" prefect_lab.py
+  spawn runner "${settings[@]}" bash -c "while :; do '$FOLDER/venv/bin/python' prefect_lab.py; done"
 }
 
 serve() {
