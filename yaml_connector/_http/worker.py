@@ -44,6 +44,7 @@ _MEMORY = 32 * 2**20  # bytes for one reading
 _MEMORY_FOR_BYTE = 8  # and for each byte of its responses: parsed JSON takes that much more
 _FORGOTTEN = 0.99  # of what a backend has taken, what counts at the next reading
 _MOST_BACKENDS = 1000
+_SWITCH = 0.001  # seconds after which Python takes the turn from a thread, if the event loop wants it
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # nothing else: variables hold secrets
 
 
@@ -308,6 +309,7 @@ def keep_turns_short(modules: tuple[str, ...]) -> None:
     loop = asyncio.get_running_loop()
     if loop not in _workers:
         _workers[loop] = Worker(modules)
+        sys.setswitchinterval(_SWITCH)
         share_turns(loop)
         give_back_what_is_freed()
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.memory import SMALL
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._jobs.create import CreatePlan, Submission
@@ -46,6 +48,18 @@ def _fits(values: dict[str, Any]) -> bool:
     return len(data) <= LARGEST
 
 
+def forget_large_steps(submission: Submission) -> None:
+    """Forget the steps that went through if a response of one of them is large, so that the next try repeats them: it
+    would take the room of other responses for as long as the job is not submitted."""
+    for given in submission.outcome.steps.values():
+        responses = (
+            given.responses if isinstance(given, EachResponse) else [given] if isinstance(given, Response) else []
+        )
+        if any(len(response.content) > SMALL for response in responses):
+            submission.outcome = Outcome()
+            return
+
+
 def pending_of(
     plan: CompiledSpec, values: Mapping[str, Any], submission: Submission, context: CallContext
 ) -> dict[str, Any]:
@@ -56,7 +70,8 @@ def pending_of(
         "doubtful": submission.may_have_arrived,
     }
     outcome = submission.outcome
-    steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items() if given}
+    with limited():  # a body that another process has parsed is parsed here once more
+        steps = {name: _kept_step(plan.create, name, given) for name, given in outcome.steps.items() if given}
     # Otherwise another process repeats the steps: the masked or missing part may be what the next one needs.
     if _fits(steps) and context.redact_tree(steps) == steps:
         kept |= {"steps": steps, "position": outcome.position}

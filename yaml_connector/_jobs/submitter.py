@@ -22,7 +22,14 @@ from yaml_connector._jobs.contexts import CallContexts
 from yaml_connector._jobs.create import CreateFailedError, CreateOperation, Submission, SubmittedJob
 from yaml_connector._jobs.delete import FRESH
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.pending import create_digest, outcome_of, pending_of, scope_of, values_to_keep
+from yaml_connector._jobs.pending import (
+    create_digest,
+    forget_large_steps,
+    outcome_of,
+    pending_of,
+    scope_of,
+    values_to_keep,
+)
 from yaml_connector._jobs.placeholders import take_out
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import ConfigError, EvaluationError, PermanentError, TransientError
@@ -75,6 +82,7 @@ class Submitter:
             except TransientError as failure:
                 values = self._to_keep(scope)
                 if values is not None:
+                    forget_large_steps(submission)
                     meta.pending = pending_of(plan, values, submission, context)
                     meta.not_submitted = submission.failure
                     if meta.name:
@@ -139,6 +147,7 @@ class Submitter:
                 return Status("FAILED", submission.error)
             except TransientError as failure:
                 if not is_last:
+                    forget_large_steps(submission)
                     return _not_yet(submission)
                 submission.error = operation.end(failure)
                 await operation.clean_up()

@@ -171,3 +171,22 @@ def changed(kept: bytes, place: float, bits: int) -> bytes:
     """These bytes, one of them with other bits."""
     at = int(place * len(kept))
     return kept[:at] + bytes([kept[at] ^ bits]) + kept[at + 1 :]
+
+
+@pytest.mark.parametrize(("size", "uploads"), [(1000, 1), (300_000, 2)])
+def test_a_step_with_a_large_response_is_repeated_and_takes_no_memory_meanwhile(size: int, uploads: int) -> None:
+    create = {
+        "steps": [
+            {"name": "upload", "request": "POST /files", "save": {"part": "$.part"}},
+            {"name": "run", "request": "POST /jobs/${{ steps.upload.saved.part }}"},
+        ],
+        "idempotent": True,
+        "job_id": "$.id",
+    }
+    down = [reply(503), reply(503), reply(503), {"id": "7"}]
+    api = FakeApi({"POST /files": {"part": "p", "more": "x" * size}, "POST /jobs/p": down})
+    driver = Driver(api, create=create, get=GET)
+    meta = driver.create()
+    assert (meta.pending is not None, meta.not_submitted != "") == (True, True)
+    assert driver.get(after=60).phase == "RUNNING"
+    assert len([sent for sent in api.sent if sent.url.path == "/files"]) == uploads
