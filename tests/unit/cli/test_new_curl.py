@@ -34,6 +34,11 @@ SECRETS = {
     "powershell": ["tok-5f2c9d0e7a"],
     "prompts-and-jq": ["glsa_9d8f7a6b5c4d3e2f1a0b"],
     "upload": ["0123456789abcdef0123456789abcdef"],
+    "airflow": ["s3cretAirflow"],
+    "azure": ["eyJ0eXAiOiJKV1Qi"],
+    "elastic": ["VnVhQ2ZHY0JDZGJrUW0t"],
+    "github": ["ghp_abcdefghijklmnop"],
+    "nomad": ["1b2c3d4e-aaaa-bbbb-cccc-0123456789ab"],
     "cookie-jar": ["s3cr3tpw", "0011AABBCCDDEEFF"],
     "list-first": ["abc.def.ghi"],
 }

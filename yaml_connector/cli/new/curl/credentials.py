@@ -92,7 +92,10 @@ class Credentials:
             return Text.of(self.values.secret(name, part.value, part.name, sensitive=sensitive or None))
         if all(isinstance(part, str) for part in tokens):
             return Text.of(self.values.secret(name, "".join(map(str, tokens)), sensitive=sensitive or None))
-        return self.values.text(tokens, secret=True, name=name)
+        # Text around variables, as in `token=$TOKEN`, is not secret.
+        return Text.of(
+            *(part if isinstance(part, str) else self.values.secret(name, part.value, part.name) for part in tokens)
+        )
 
     def _authorization(self, call: Call) -> dict[str, Any] | None:
         tokens = next((value for name, value in call.headers if name.lower() == "authorization"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from yaml_connector.cli.new.curl.words import Command, Literal, Variable, Word, plain
+from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
 from yaml_connector.cli.new.words import word_set
 
 # Options that mean something here, by their long name; the short ones as curl has them.
@@ -177,6 +177,9 @@ def _add_header(request: CurlRequest, word: Word) -> None:
     """Add a header; one without a value removes it, `Name;` sends it empty, `@file` is not read."""
     first = _start(word)
     name, colon, _ = first.partition(":")
+    if not colon and any(isinstance(part, Variable | Substitution) for part in word):
+        request.headers.append(("", word))  # the whole header, or its name, is in a variable
+        return
     if not colon:
         if first.endswith(";"):
             request.headers.append((first[:-1], (Literal(""),)))

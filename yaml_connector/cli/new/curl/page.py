@@ -91,6 +91,8 @@ class _Reader:
                 return self.outputs[name]
             text = read_beside(self.folder, name) if name and "token" not in name and "secret" not in name else None
             return (text,) if text is not None else (Named(_output_name(command)),)
+        if command.name == "tee" and given:
+            self.outputs |= {plain(word) or "": given for word in command.words[1:]}
         if command.name in ("echo", "printf", "cat", "tee", "write-output"):
             output = command_output(command, arguments, given)
             if command.writes is not None:
@@ -187,7 +189,8 @@ class _Reader:
         origin, path, query = split_url(raw)
         if not path and not origin:
             return None
-        headers = [(name, self.tokens(word)) for name, word in request.headers]
+        headers = [self.header(name, self.tokens(word), request) for name, word in request.headers]
+        headers = [(name, value) for name, value in headers if name]
         if request.bearer is not None:
             headers.append(("Authorization", joined(["Bearer ", *self.tokens(request.bearer)])))
         cookies: list[tuple[str, Tokens]] = []
@@ -216,6 +219,18 @@ class _Reader:
             call.query += self.pairs(self.tokens(word), encode=True)
         self.body(call, request, given)
         return call
+
+    def header(self, name: str, value: Tokens, request: CurlRequest) -> tuple[str, Tokens]:
+        """Return a header; one that is in a variable as a whole is taken apart."""
+        if name:
+            return name, value
+        first = value[0] if value else ""
+        text = first if isinstance(first, str) else first.value or ""
+        name, colon, rest = text.partition(":")
+        if not colon:
+            request.unknown.append(f"-H ${first.name}" if isinstance(first, Named) else "-H")
+            return "", ()
+        return name.strip(), tuple(part for part in (rest.lstrip(), *value[1:]) if part != "")
 
     def body(self, call: Call, request: CurlRequest, given: Tokens) -> None:
         if request.form:
