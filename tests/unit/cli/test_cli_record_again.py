@@ -159,6 +159,15 @@ tests:
     assert "- delete:" in text
 
 
+def test_a_value_that_no_two_runs_have_in_common_names_the_line_of_the_spec(shop: Any, here: Path) -> None:
+    (here / "shop.yaml").write_text(
+        SPEC.replace("json: {order: ", 'json: {at: "${{ now() }}", order: '), encoding="utf-8"
+    )
+    done = shop(*RECORD)
+    assert done.returncode == 0, done.stderr
+    assert "json.at accepts any value, because it differed when the test ran (shop.yaml:9 uses now())" in done.stdout
+
+
 def test_a_folder_without_recordings_is_wrong_usage(shop: Any, here: Path) -> None:
     done = shop("record", "--again", ".")
     assert (done.returncode, "no test there was made by `record`" in done.stderr) == (2, True)
