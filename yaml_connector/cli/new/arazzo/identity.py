@@ -57,10 +57,12 @@ class Identity(Requests):
                 f"job_id: the workflow takes the whole answer of {step.id} as the id; {self.id_extraction} is a guess"
             )
             where = self.id_extraction
+            self.decided[step.id, self.id_source.output] = where
         elif where.startswith("$.") and self._is_object(step, where):
             self.id_extraction = self._id_field(step, [self.id_source.output], below=where)
             self.id_questions.append(f"job_id: {where} is an object; {self.id_extraction} is a guess")
             where = self.id_extraction
+            self.decided[step.id, self.id_source.output] = where
         elif where == "guess":
             self.id_questions.append(
                 f"job_id: {step.id} does not declare {self.id_source.output}; {self.id_extraction} is a guess"
