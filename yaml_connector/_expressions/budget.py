@@ -30,7 +30,7 @@ _WORK = 1_000_000_000  # of one evaluation
 _TURN = 10_000_000  # of all evaluations in one turn of the event loop, where others wait
 _LEAST = 1_000_000  # of one of them, however much the others have taken
 _PARSED = 12  # a byte of JSON
-_DECODED = 20  # a byte of text, and what is done with it
+DECODED = 20  # a byte of text, and what is done with it
 _CONTAINER = 250  # a list or mapping in it
 _CALL = 1_000
 _NODE = 300  # of a walk through a value
@@ -115,20 +115,11 @@ def consume(nanoseconds: int) -> None:
 def consume_parsing(content: bytes | str) -> None:
     """Count the parsing of JSON, if turns have a budget: the expression is not to blame for it."""
     if _budget.loop is not None:
-        _begin_turn(_budget.loop)
         if _PARSED * len(content) > _TURN:  # then nothing needs to be counted
             raise TurnOver
-        containers = (
-            content.count("[") + content.count("{")
-            if isinstance(content, str)
-            else content.count(b"[") + content.count(b"{")
-        )
-        consume(_PARSED * len(content) + _CONTAINER * containers)
-
-
-def consume_decoding(content: bytes) -> None:
-    """Count the decoding of a text, if turns have a budget. Most of what reads it takes longer than that."""
-    consume_reading(_DECODED * len(content))
+        count: Any = content.count
+        containers = count("[") + count("{") if isinstance(content, str) else count(b"[") + count(b"{")
+        consume_reading(_PARSED * len(content) + _CONTAINER * containers)
 
 
 def consume_reading(nanoseconds: int) -> None:
@@ -295,8 +286,7 @@ def _counted(items: Iterator[Any], nanoseconds: int) -> Iterator[Any]:
         yield item
 
 
-# --- how large a result can become: one function for each filter or method that can make much of little
-# ----------------
+# --- how large a result can become: one function for each filter or method that can make much of little ---------------
 
 
 def _width(value: Any, width: Any = 0, *rest: Any, **named: Any) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.budget import consume_decoding, consume_parsing
+from yaml_connector._expressions.budget import DECODED, consume_parsing, consume_reading
 from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.files import StreamedBody
@@ -185,14 +185,14 @@ class Response(Mapping[str, Any]):
     def text(self) -> str:
         if self._text is None:
             if len(self.content) > _SMALL:
-                consume_decoding(self.content)
+                consume_reading(DECODED * len(self.content))
             self._text = self.content.decode(encoding_of(self.headers, self.content[:4]), "replace")
         return self._text
 
     def decode_after(self, cut: bytes) -> bytes:
         """Decode the text, as the next part of one whose last character was `cut`; return what is cut at its end."""
         if len(self.content) > _SMALL:
-            consume_decoding(self.content)
+            consume_reading(DECODED * len(self.content))
         encoding = encoding_of(self.headers, self.content[:4])
         if encoding == "utf-8-sig" and self.content and self.content[0] & 0xC0 != 0x80:
             cut = b""  # the character is sent again, as a whole
