@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,13 @@ class TestDagster(OnTheRealThing):
         assert refusals
         assert all("could not be terminated due to having status STARTING" in refusal for refusal in refusals)
         assert state(engine.end(job)) == "ABORTED"
+
+    def test_a_run_from_the_terminal_that_is_given_up_while_it_starts_is_cancelled(self, engine: Dagster) -> None:
+        where = ("--config", f"location={LOCATION}", "--config", "job=lab", "--timeout", "2s")
+        work = json.dumps({"ops": {"work": {"config": {**WORK, "seconds": 300}}}})
+        run = engine.command("run", str(engine.spec), *where, "--input", f"run_config={work}")
+        assert run.returncode == 1
+        assert "ABORTED" in run.stdout + run.stderr
 
     def test_text_and_numbers_of_an_assets_metadata_are_outputs(self, engine: Dagster) -> None:
         resource = engine.end(engine.start_lab("metadata", {"row_count": int, "name": str}))
