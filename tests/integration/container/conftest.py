@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-import boto3
 import pytest
 
 from tests.support.real_processes import clean_environment, started
@@ -17,6 +16,8 @@ BUCKET = "team"
 @pytest.fixture(scope="package")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The variables that lead to it. It has one bucket."""
+    import boto3  # of the extra container-tests, which the other tests do without
+
     folder = tmp_path_factory.mktemp("s3")
     command = [sys.executable, "-m", "moto.server", "-p", "0"]
     with started(command, cwd=folder, env=clean_environment(folder), log=folder / "s3.log") as server:
