@@ -111,9 +111,14 @@ class OnTheRealThing:
         wait_until(page, f"{last!r} in the log", PATIENCE)
         return seen
 
-    def test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(self, engine: Engine) -> None:
-        job = engine.start_lab("restart", {"row_count": int}, seconds=25)
-        engine.until(job, "RUNNING")
+    def test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        pid = tmp_path / "pid"
+        job = engine.start_lab("restart", {"row_count": int}, seconds=25, pid=str(pid))
+        wait_until(
+            lambda: pid.exists() and pid.read_text(), "the job to run", PATIENCE
+        )  # no engine starts one meanwhile
         engine.restart()
         resource = engine.end(job)
         assert state(resource) == "SUCCEEDED"

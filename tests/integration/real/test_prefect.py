@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -62,8 +63,10 @@ class TestPrefect(OnTheRealThing):
     reason = "ValueError: asked to fail"
     last_line = "Finished in state Completed()"
 
-    def test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(self, engine: Engine) -> None:
-        super().test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(engine)
+    def test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        super().test_a_server_that_is_lost_and_comes_back_in_mid_job_costs_nothing(engine, tmp_path)
         assert isinstance(engine, Prefect)
         engine.runner().kill()  # it may have given up to look for cancels
 
