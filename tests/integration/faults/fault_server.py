@@ -100,6 +100,9 @@ class Fault:
     acts: bool = False
 
 
+_PIECE = 64 * 1024  # bytes
+
+
 @dataclass
 class Wire:
     """One faulty exchange: the good answer (made if the fault acts), and the connection."""
@@ -111,8 +114,10 @@ class Wire:
 
     async def send(self, status: int, headers: dict[str, str], body: bytes, *, upto: int | None = None) -> None:
         self.head(status, {**headers, "Content-Length": str(len(body))})
-        self.writer.write(body[:upto])
-        await self.writer.drain()
+        body = body[:upto]
+        for start in range(0, len(body), _PIECE):  # so that a large one does not wait in this process's memory
+            self.writer.write(body[start : start + _PIECE])
+            await self.writer.drain()
 
     def head(self, status: int, headers: dict[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers.items())]

@@ -135,7 +135,7 @@ def test_memory_does_not_grow_with_the_document() -> None:
                 await _reads_all(made)
                 peaks.append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.stop()
-        assert peaks[1] < peaks[0] + 16 * 2**20
+        assert peaks[1] < peaks[0] + 2 * 2**20
 
     run(main())
 
