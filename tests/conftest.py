@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,10 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=15)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("suite")
+
+# A shell that runs the tests in the background ignores SIGINT, and every process that they start would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Fixtures that start a process: a test that needs one is slow.
 PROCESSES = {"job_service_url"}

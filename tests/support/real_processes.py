@@ -71,11 +71,6 @@ def _keeper() -> IO[str]:
     return process.stdin
 
 
-def _heed_ctrl_c() -> None:
-    """A shell that runs the tests in the background ignores SIGINT, which processes inherit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def _tell_keeper(sign: str, pid: int) -> None:
     _keeper().write(f"{sign}{pid}\n")
     _keeper().flush()
@@ -96,7 +91,6 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_heed_ctrl_c,
             )
         _tell_keeper("+", self.process.pid)
 
