@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,25 +44,17 @@ class JobsOverview:
 def overview_of(caches: Iterable[JobCache], most: int) -> JobsOverview:
     """Return how the jobs in these caches are doing, with `most` of them in full."""
     now = clock().monotonic()
-    phases: Counter[str] = Counter()
-    troubles: Counter[str] = Counter()
-
-    def followed() -> Iterator[tuple[tuple[bool, float], int, JobState, str, str]]:
-        number = 0
-        for cache in caches:
-            for (_, _, job_id, _, name), state in cache.items():
-                if now - state.seen > _FOLLOWED or state.ended is not None or state.is_over or state.is_deleted:
-                    continue
-                number += 1
-                phases[_phase(state)] += 1
-                trouble = _trouble(state)
-                if trouble is not None:
-                    troubles[trouble] += 1
-                yield (trouble is not None, state.created), number, state, job_id, name
-
-    chosen = heapq.nlargest(most, followed())
-    jobs = tuple(_job(state, job_id, name, now) for _, _, state, job_id, name in chosen)
-    return JobsOverview(phases.total(), dict(phases.most_common()), {t: troubles[t] for t in _TROUBLES}, jobs)
+    followed = [
+        (job_id, name, state)
+        for cache in caches
+        for (_, _, job_id, _, name), state in cache.items()
+        if now - state.seen <= _FOLLOWED and state.ended is None and not state.is_over and not state.is_deleted
+    ]
+    phases = Counter(_phase(state) for *_, state in followed)
+    troubles = Counter(_trouble(state) for *_, state in followed)
+    chosen = heapq.nlargest(most, followed, key=lambda job: (_trouble(job[2]) is not None, job[2].created))
+    jobs = tuple(_job(state, job_id, name, now) for job_id, name, state in chosen)
+    return JobsOverview(len(followed), dict(phases.most_common()), {word: troubles[word] for word in _TROUBLES}, jobs)
 
 
 def _job(state: JobState, job_id: str, name: str, now: float) -> JobOverview:

@@ -67,7 +67,7 @@ class ServedSpecs:
     @property
     def connectors(self) -> list[YamlConnector]:
         """The connectors that are served now, also those that serve only the jobs that they have."""
-        return [*self._served.values(), *self._removed.values()]
+        return [*self.current, *self.removed]
 
     def warn_about_keys(self) -> None:
         """Print a line if jobs are not signed, or if unsigned ones are accepted."""

@@ -276,12 +276,14 @@ class Shell:
             raise ShellError("the quote ' is not closed")
         parts.append(Literal(found[1]))
 
+    def _ends(self, quote: str) -> bool:
+        """Tell whether this is the end of the text; raises ShellError if a quote is still open there."""
+        if not self.char and quote:
+            raise ShellError('the quote " is not closed')
+        return not self.char
+
     def _double(self, parts: list[Part], *, end: str) -> None:
-        while True:
-            if not self.char:
-                if end:
-                    raise ShellError('the quote " is not closed')
-                return
+        while not self._ends(end):
             if end and self.char == end:
                 self.position += 1
                 return

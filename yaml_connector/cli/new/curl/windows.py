@@ -25,11 +25,7 @@ class PowerShell(Shell):
         super()._piece(parts)
 
     def _double(self, parts: list[Part], *, end: str) -> None:
-        while True:
-            if not self.char:
-                if end:
-                    raise ShellError('the quote " is not closed')
-                return
+        while not self._ends(end):
             if found := self.take(r'\\?`"|\\"|""(?!$)' if end else r'`"'):
                 parts.append(Literal('"'))
             elif end and self.char == end:
