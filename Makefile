@@ -7,7 +7,7 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report verify-catalog bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -58,6 +58,10 @@ reference: .venv/ready  ## the field tables of docs/reference.md, from the model
 
 import-report: .venv/ready  ## what `new --from-arazzo` makes of the documents in a folder: make import-report ARAZZO=DIR
 	$(BIN)/python scripts/import_report.py $(ARAZZO)
+
+# The models are fetched by hand: each spec's head names those that it was read in. They are not part of the project.
+verify-catalog: .venv/ready  ## the catalog's recordings against vendors' models: make verify-catalog MODELS=DIR (ONLY=spec for one)
+	$(BIN)/python -m scripts.verify_catalog $(MODELS) $(if $(ONLY),--only $(ONLY))
 
 bench: .venv/ready  ## CPU and calls per second against hand-written connectors (about 4 minutes)
 	$(BIN)/python -m bench calls $(BENCH) $(if $(RESULTS),--json $(RESULTS)/calls.json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -18,6 +18,8 @@ from yaml_connector.testing.compare import Difference
 from yaml_connector.testing.matching import SentRequest, request_differences
 from yaml_connector.testing.recorded import RecordedExchange, RecordedRequest, RecordedResponse
 
+Watch = Callable[[SentRequest, RecordedExchange], None]
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -30,7 +32,12 @@ class Mismatch:
 
 
 class ExchangeBook:
-    """The recorded exchanges of a call, in order. A request that does not match is kept in `mismatch`."""
+    """The recorded exchanges of a call, in order. A request that does not match is kept in `mismatch`.
+
+    `watch` is told each request that was sent as recorded, and its exchange.
+    """
+
+    watch: Watch | None = None
 
     def __init__(self) -> None:
         self._exchanges: Sequence[RecordedExchange] = ()
@@ -75,6 +82,8 @@ class ExchangeBook:
         if found:
             self.mismatch = self._differs(sent, found)
             return None
+        if self.watch is not None:
+            self.watch(sent, exchange)
         self._times += 1
         if self._times == exchange.repeat:
             self._next, self._times = self._next + 1, 0

@@ -33,7 +33,7 @@ from yaml_connector.testing.coverage import Coverage
 from yaml_connector.testing.fixtures import Fixtures, fixtures_of, make_secrets
 from yaml_connector.testing.loader import LoadedTests
 from yaml_connector.testing.model import Call, CreateCall, DeleteCall, GetCall, LogsCall, Test
-from yaml_connector.testing.replay import ExchangeBook, ReplayTransport
+from yaml_connector.testing.replay import ExchangeBook, ReplayTransport, Watch
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,30 @@ class FileResult:
 
 
 def run_tests(
-    loaded: LoadedTests, *, only: Callable[[str], bool] = lambda name: True, sockets: bool = False
+    loaded: LoadedTests,
+    *,
+    only: Callable[[str], bool] = lambda name: True,
+    sockets: bool = False,
+    watch: Watch | None = None,
 ) -> FileResult:
     """Run those tests of a file for whose name `only` returns true; with `sockets`, over real ones.
 
-    `loaded.loaded`, the spec, must not be None.
+    `loaded.loaded`, the spec, must not be None. `watch` is told each request that was sent as recorded.
     """
-    return asyncio.run(_run_tests(loaded, only, sockets))
+    return asyncio.run(_run_tests(loaded, only, sockets, watch))
 
 
-async def _run_tests(loaded: LoadedTests, only: Callable[[str], bool], sockets: bool) -> FileResult:
+async def _run_tests(
+    loaded: LoadedTests, only: Callable[[str], bool], sockets: bool, watch: Watch | None
+) -> FileResult:
     assert loaded.loaded is not None
     coverage = Coverage(loaded.loaded)
     began = asyncio.get_running_loop().time()
     numbers = [number for number, test in enumerate(loaded.tests.tests) if only(test.name)]
     # A task has a context of its own, so that each test has its own clock.
     runs = [_Run(loaded, loaded.loaded, number, coverage, sockets=sockets) for number in numbers]
+    for run in runs:
+        run.book.watch = watch
     results = [await asyncio.create_task(run.run()) for run in runs]
     whole = len(results) == len(loaded.tests.tests)
     seconds = asyncio.get_running_loop().time() - began
