@@ -47,6 +47,7 @@ class RequestPlan:
     method: str | Value  # in upper case; a template, if it is one
     locate: Callable[[Scope], str]
     is_path: bool
+    is_at_item: bool  # the path depends on `item`
     query: Value
     headers: Value
     body: BuildBody | None
@@ -101,11 +102,13 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
     method = compile_text(request.method or default_method)
     query, headers = compile_query(request.query), compile_headers(request.headers)
     body, body_names = compile_body(request)
+    is_at_item = any(name[0] == "item" for name in names)
     names = frozenset().union(names, method.names, query.names, headers.names, body_names)
     return RequestPlan(
         method=method.evaluate(Scope()) if method.constant else method,
         locate=locate,
         is_path=request.path is not None,
+        is_at_item=is_at_item,
         query=query,
         headers=headers,
         body=body,

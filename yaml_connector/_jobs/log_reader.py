@@ -6,6 +6,7 @@ returned.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from bisect import bisect_right
@@ -99,13 +100,16 @@ async def read_logs(
 
 
 def _item_key(plan: LogsPlan, scope: Scope) -> str:
-    """Return what identifies an item in the token: the path of its request, as it is on its first page."""
+    """Return what identifies an item in the token: the path of its request, as it is on its first page; the item itself
+    if all items have the same path."""
     assert plan.item is not None
-    try:
-        path = plan.item.request.locate(scope.with_names(page={"token": None, "lines": 0}))
-    except EvaluationError:
-        path = json.dumps(scope.item, sort_keys=True, default=str)
-    return hashlib.sha256(path.encode()).hexdigest()[:12]
+    request, identity = plan.item.request, None
+    if request.is_at_item:
+        with contextlib.suppress(EvaluationError):
+            identity = request.locate(scope.with_names(page={"token": None, "lines": 0}))
+    if identity is None:
+        identity = json.dumps(scope.item, sort_keys=True, default=str)
+    return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
 class LogReader:

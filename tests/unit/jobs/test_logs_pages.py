@@ -310,6 +310,37 @@ class TestEach:
             found += lines
         assert found == ["a: 1", "b: 3", "a: 2", "b: 4"]
 
+    @pytest.mark.parametrize(
+        "request_of_item",
+        [
+            {
+                "method": "POST",
+                "path": "/events",
+                "json": {"stream": "${{ item.name }}", "cursor": "${{ page.token }}"},
+            },
+            {
+                "method": "POST",
+                "path": "/events",
+                "query": {"stream": "${{ item.name }}", "cursor": "${{ page.token }}"},
+            },
+        ],
+    )
+    def test_item_has_its_own_place_though_all_have_the_same_path(self, request_of_item: Any) -> None:
+        pages = {"a": {None: (["1"], "x"), "x": (["2"], "x")}, "b": {None: (["3"], "y"), "y": (["4"], "y")}}
+
+        def events(request: httpx.Request) -> Any:
+            asked = json.loads(request.content) if request.content else dict(request.url.params)
+            lines, following = pages[asked["stream"]][asked.get("cursor")]
+            return {"lines": lines, "next": following}
+
+        driver = logs_of(
+            {"GET /jobs/7/pods": {"pods": [{"name": "a"}, {"name": "b"}]}, "POST /events": events},
+            **{**self.EACH, "request": request_of_item},
+        )
+        lines, token = driver.logs()
+        assert lines == ["a: 1", "b: 3"]
+        assert driver.logs(token or "")[0] == ["a: 2", "b: 4"]
+
     def test_over_nothing_gives_no_lines(self) -> None:
         assert self.driver([]).logs() == ([], None)
 
