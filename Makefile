@@ -7,12 +7,14 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report verify-catalog bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: venv demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report verify-catalog bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,aws,google,http2,jwt,socks]'
 	touch $@
+
+venv: .venv/ready  ## the environment in .venv, with the package
 
 demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a local run
 	@$(BIN)/python -m yaml_connector.demo
