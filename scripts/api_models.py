@@ -52,7 +52,8 @@ class Operation:
         """Schemas of the response's body by media type; None if the model does not know the status."""
         known = self.document.node(self.document.operation(self.path, self.method).get("responses"))
         known = {str(code).upper(): about for code, about in known.items()}
-        for code in (str(status), f"{status // 100}XX", "DEFAULT"):
+        others = sorted(known) if 200 <= status < 300 else []  # many a model says 200 for a 201
+        for code in (str(status), f"{status // 100}XX", "DEFAULT", *(code for code in others if code[0] == "2")):
             if code in known:
                 return self._content(self.document.node(known[code]))
         return None
@@ -67,7 +68,7 @@ def _pattern(path: str) -> str:
     pieces = re.split(r"(\{[^}]*\})", path.partition("?")[0].partition("#")[0])
     any_of = [".+" if "+" in piece or "path" in piece.lower() else "[^/]+" for piece in pieces]
     text = "".join(any_ if piece[:1] == "{" else re.escape(piece) for piece, any_ in zip(pieces, any_of, strict=True))
-    return f"{'' if text.startswith('/') else '/'}{text.rstrip('/')}/?$"
+    return f"{'' if text.startswith('/') else '/'}{text.rstrip('/')}/?$" if text.strip("/") else "^/?$"
 
 
 def operations_in(place: Path, name: str) -> dict[str, list[Operation]]:

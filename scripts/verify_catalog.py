@@ -110,11 +110,18 @@ class Verifier:
         self.operations = operations
         self.found = Findings()
         self.met: dict[str, Operation] = {}
+        self.elsewhere: set[str] = set()  # URLs that redirects lead to
 
     def watch(self, sent: SentRequest, exchange: RecordedExchange) -> None:
         operation = self.operation_of(sent)
+        place = f"{sent.method} {sent.url.partition('?')[0]}"
+        if 300 <= exchange.response.status < 400:
+            self.elsewhere.add(str(exchange.response.headers.get("Location")))
+        if sent.url in self.elsewhere or (operation is None and "grant_type=" in sent.text):
+            self.found.notes.add(f"{place}: not part of the API: a call for a token, or where a redirect leads")
+            return
         if operation is None:
-            self.found.problems[f"{sent.method} {sent.path}"] = "no such operation in the model"
+            self.found.problems[place] = "no such operation in the model"
             return
         self.met[operation.name] = operation
         self.request(operation, sent)
@@ -184,7 +191,8 @@ class Verifier:
             enums = [enum for item in self.met.values() if (enum := _enum_at(item, path[1]))]
             if not enums:
                 continue
-            enum = {state_key(state): state for values in enums for state in values}
+            by_enum = [{state_key(state): state for state in values} for values in enums]
+            enum = max(by_enum, key=lambda known: len(known.keys() & mapped.keys()))  # other calls have other states
             for key in mapped.keys() - enum.keys():
                 self.found.problems[f"state {mapped[key]}"] = f"not in the model's enum of {rule.path}"
             missing = sorted(str(enum[key]) for key in enum.keys() - mapped.keys())

@@ -151,7 +151,7 @@ def test_all_fields_are_found_in_each_form_of_a_model(model: Any, tmp_path: Path
         ("size: 2", "size: true", "POST /v1/jobs request $.size: true is not of type integer"),
         ("name: n, ", "", "POST /v1/jobs request $.name: required, and not sent"),
         ("{dry: ", "{wet: ", "POST /v1/jobs ?wet: not a parameter of the operation"),
-        (":stop", ":halt", "POST /api/v1/jobs/j1:halt: no such operation in the model"),
+        (":stop", ":halt", "POST https://tiny.test/api/v1/jobs/j1:halt: no such operation in the model"),
     ],
 )
 def test_what_the_model_does_not_have_is_named_with_its_place(old: str, new: str, told: str, tmp_path: Path) -> None:
