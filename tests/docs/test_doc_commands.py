@@ -81,6 +81,7 @@ class Reader:
         content = (
             block.content.partition("\n")[2] if block.file.endswith(".txt") else block.content
         )  # no comments there
+        (self.folder / block.file).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / block.file).write_text(content.replace("8900", self.port), encoding="utf-8")
 
     def do(self, block: Block) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.docs.doc_blocks import BASE, DOCS, Block, blocks, completed, data_of, is_tests, loaded, slug
 from tests.support.paths import ROOT
@@ -18,6 +19,7 @@ from yaml_connector.testing.runner import run_tests
 
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted(DOCS.glob("*.md"))]
 YAML = [block for page in PAGES for block in blocks(page) if block.kind == "yaml"]
+SPECS = [block for block in YAML if not block.file.startswith(".")]
 
 
 def how_tos() -> Iterator[tuple[str, Block]]:
@@ -48,7 +50,7 @@ def passes(spec: dict[str, object], tests: str, folder: Path) -> None:
     assert all(test.passed for test in result.results), "\n".join(file_lines(result))
 
 
-@pytest.mark.parametrize("block", YAML, ids=str)
+@pytest.mark.parametrize("block", SPECS, ids=str)
 def test_a_yaml_block_is_good(block: Block, tmp_path: Path) -> None:
     data = data_of(block)
     if is_tests(data):
@@ -62,3 +64,16 @@ def test_a_how_to_does_what_it_says(file: Path, tmp_path: Path) -> None:
     block = HOW_TO[file.name.removesuffix(".test.yaml")]
     data = data_of(block)
     passes(data if "spec_version" in data else completed(data), file.read_text(encoding="utf-8"), tmp_path)
+
+
+def test_the_files_for_a_repository_of_specs_use_what_this_one_offers() -> None:
+    files = {block.file: yaml.safe_load(block.content) for block in YAML if block.file.startswith(".")}
+    (repository,) = files[".pre-commit-config.yaml"]["repos"]
+    offered = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in offered]
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    _, step, upload = files[".github/workflows/specs.yaml"]["jobs"]["specs"]["steps"]
+    assert step["uses"] == f"{repository['repo'].removeprefix('https://github.com/')}@{repository['rev']}"
+    assert set(step["with"]) <= set(action["inputs"])
+    (output,) = action["outputs"]
+    assert upload["with"]["path"] == f"${{{{ steps.{step['id']}.outputs.{output} }}}}"
