@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pickle import PickleBuffer
 from typing import Any
 
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import DECODED, consume_parsing, consume_reading
@@ -17,42 +16,12 @@ from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.memory import SMALL, claim_room, read_whole
+from yaml_connector._http.text_encoding import MARK, Headers, TextDecoder, encoding_of
 from yaml_connector._http.turns import next_turn
 
 Body = bytes | StreamedBody | None
 _SMALL = 8 * 1024  # bytes that are parsed without counting
 _PIECE = 32 * 1024  # bytes of a stream that are read at a time
-Headers = CIMultiDict[str] | CIMultiDictProxy[str]
-
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # it begins as that of UTF-16 does
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-)
-# They take quadratic time, or cannot replace what is not valid.
-_NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
-
-
-def encoding_of(headers: Headers, start: bytes = b"") -> str:
-    """Return the encoding of a text that begins so: that of its byte order mark, which is not part of the text, else
-    the one that the headers name, else UTF-8."""
-    for mark, encoding in _MARKS:
-        if start.startswith(mark):
-            return encoding
-    _, _, charset = headers.get("Content-Type", "").lower().partition("charset=")
-    charset = charset.split(";")[0].strip(" \"'")
-    if charset in ("", "utf-8"):
-        return "utf-8-sig"
-    try:
-        codec = codecs.lookup(charset)
-        b"a".decode(charset, "replace")  # not every codec is one of text
-    except (LookupError, ValueError):
-        return "utf-8-sig"
-    name = codec.name.replace("_", "-")
-    return "utf-8-sig" if name == "utf-8" or name in _NOT_FOR_TEXT or codec.incrementaldecoder is None else charset
 
 
 @dataclass(slots=True, repr=False)
@@ -162,7 +131,7 @@ class Response(Mapping[str, Any]):
 
     def _json_of_charset(self) -> Any:
         """Parse JSON in an encoding that it must not have, if the headers name that."""
-        if encoding_of(self.headers, self.content[:4]) == "utf-8-sig":
+        if encoding_of(self.headers, self.content[:4]) == "utf-8":
             return UNDEFINED
         try:
             return parse_json(self.text)
@@ -186,19 +155,17 @@ class Response(Mapping[str, Any]):
         if self._text is None:
             if len(self.content) > _SMALL:
                 consume_reading(DECODED * len(self.content))
-            self._text = self.content.decode(encoding_of(self.headers, self.content[:4]), "replace")
+            text = self.content.decode(encoding_of(self.headers, self.content[:4]), "replace")
+            self._text = text.removeprefix(MARK)
         return self._text
 
-    def decode_after(self, cut: bytes) -> bytes:
-        """Decode the text, as the next part of one whose last character was `cut`; return what is cut at its end."""
+    def decode_after(self, cut: bytes, known: str) -> tuple[bytes, str]:
+        """Decode the text as the next part of one, with the values of TextDecoder; return them for the next part."""
         if len(self.content) > _SMALL:
             consume_reading(DECODED * len(self.content))
-        encoding = encoding_of(self.headers, self.content[:4])
-        if encoding == "utf-8-sig" and self.content and self.content[0] & 0xC0 != 0x80:
-            cut = b""  # the character is sent again, as a whole
-        decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._text = decoder.decode(cut + self.content)
-        return decoder.getstate()[0]
+        decoder = TextDecoder(self.headers, cut, known)
+        self._text = decoder.decode(self.content)
+        return decoder.cut, decoder.known
 
     @property
     def size(self) -> int:
@@ -251,8 +218,8 @@ class DerivedResponse(Response):
     def text(self) -> str:
         return to_json(self.body)
 
-    def decode_after(self, cut: bytes) -> bytes:
-        return b""
+    def decode_after(self, cut: bytes, known: str) -> tuple[bytes, str]:
+        return b"", ""
 
 
 class StreamedResponse(Response):
@@ -295,7 +262,7 @@ class StreamedResponse(Response):
     async def texts(self) -> AsyncIterator[str]:
         """Yield the content as text, piece by piece, each in a turn of the event loop, until it ends or the time is
         over."""
-        decoder: codecs.IncrementalDecoder | None = None
+        decoder = TextDecoder(self.headers)
         chunk = self._first
         while True:
             for start in range(0, len(chunk), _PIECE):
@@ -303,7 +270,6 @@ class StreamedResponse(Response):
                 if clock().monotonic() >= self.until:
                     self.is_cut = True
                     return
-                decoder = decoder or codecs.getincrementaldecoder(encoding_of(self.headers, chunk[:4]))("replace")
                 yield self._decode(decoder, chunk[start : start + _PIECE])
             left = self.until - clock().monotonic()
             if left <= 0:
@@ -312,13 +278,12 @@ class StreamedResponse(Response):
                 chunk = await asyncio.wait_for(anext(self._source.chunks), left)
             except StopAsyncIteration:
                 self.is_whole = True
-                if decoder is not None:
-                    yield decoder.decode(b"", final=True)
+                yield decoder.decode(b"", final=True)
                 return
             except TimeoutError:
                 return
 
-    def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+    def _decode(self, decoder: TextDecoder, chunk: bytes) -> str:
         self._streamed += len(chunk)
         self.last_read = clock().monotonic()
         if self._keep:

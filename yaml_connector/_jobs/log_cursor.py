@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from yaml_connector._http.text_encoding import WIDE
 from yaml_connector.errors import EvaluationError
 
 LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
@@ -21,7 +22,7 @@ class LogCursor:
 
     `token` is the API's own, `lines` how many lines were returned so far. Of a whole document, `items` is how many were
     read and `tail` the length of its unfinished last line (-1: it was not returned); with pages, `rest` is that line,
-    and `cut` the bytes of a character that is not whole.
+    `cut` the bytes of a character that is not whole, and `encoding` that of the text, if only its start tells it.
     """
 
     token: Any = None
@@ -30,6 +31,7 @@ class LogCursor:
     rest: str = ""
     tail: int = -1
     cut: bytes = b""
+    encoding: str = ""
 
     @classmethod
     def unpack(cls, data: Any) -> LogCursor:
@@ -44,6 +46,8 @@ class LogCursor:
         except (ValueError, TypeError):
             raise _invalid_token() from None
         numbers = (cursor.lines, cursor.items, cursor.tail + 1 if type(cursor.tail) is int else None)
+        if cursor.encoding not in ("", *WIDE):
+            raise _invalid_token()
         if not isinstance(cursor.rest, str) or not all(type(number) is int and number >= 0 for number in numbers):
             raise _invalid_token()
         return cursor
@@ -55,7 +59,7 @@ class LogCursor:
         return packed | {"c": self.cut.hex()} if self.cut else packed
 
 
-_KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l"}
+_KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "encoding": "e"}
 
 
 def encode_token(cursors: dict[str, Any]) -> str:

@@ -187,7 +187,7 @@ class LogReader:
         """Return the items of this page that were not returned yet, and move the cursor."""
         plan = self.plan
         is_text = plan.format != "json" and plan.lines is None
-        cut = scope.response.decode_after(cursor.cut) if is_text else b""
+        cut, encoding = scope.response.decode_after(cursor.cut, cursor.encoding) if is_text else (b"", "")
         following = None if plan.next is None else plan.next.first(scope)
         ends = plan.more is not None and not plan.more.evaluate(scope)
         # what has no next page is read again: the whole document, or the last page of an item
@@ -217,6 +217,7 @@ class LogReader:
             self.more = not ends and following is not None and (is_new or not self.is_over)
             if self.more:
                 cursor.token, cursor.rest, cursor.cut, cursor.items, cursor.tail = following, rest, cut, 0, -1
+                cursor.encoding = encoding
         if (rest or cut) and not self.more:
             decoder.feed("\ufffd" if cut else "")
             self._rest, self._unfinished = decoder.finish(), not ends and plan.each is None

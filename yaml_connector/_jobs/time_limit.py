@@ -19,7 +19,10 @@ def evaluate_timeout(timeout: Value | None, scope: Scope) -> tuple[float, str]:
     if value is None:
         return inf, ""
     if isinstance(value, str):
-        seconds, text = parse_duration(value), value.strip()
+        try:
+            seconds, text = parse_duration(value), value.strip()
+        except EvaluationError as error:
+            raise EvaluationError(f"get.poll.timeout: {error}") from None
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds, text = float(value), duration_text(value)
     else:

@@ -36,7 +36,7 @@ class Names:
             if root in REQUEST.globals:
                 continue
             if root not in self.roots:
-                tail = did_you_mean(root, self.roots, what="here there is")
+                tail = did_you_mean(root, self.roots, what="here there is") if root != "null" else "; write none"
                 messages.append(f"{short(root)} cannot be used here{tail}")
                 continue
             children: Any = self.roots[root]

@@ -11,7 +11,7 @@ import httpx
 from multidict import CIMultiDict
 
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.messages import encoding_of
+from yaml_connector._http.text_encoding import MARK, encoding_of
 from yaml_connector._http.wire_limits import head_problem
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
@@ -179,11 +179,13 @@ def response_content(response: RecordedResponse) -> bytes:
     if response.base64 is not None:
         return base64.b64decode(response.base64)
     text = response.text or ""
-    encoding = encoding_of(CIMultiDict(response_headers(response)))
+    headers = CIMultiDict(response_headers(response))
+    encoding = encoding_of(headers)
     try:
-        return text.encode() if encoding == "utf-8-sig" else text.encode(encoding)
+        content = text.encode(encoding)
     except UnicodeEncodeError:
         return text.encode()
+    return content if encoding_of(headers, content[:4]) == encoding else (MARK + text).encode(encoding)
 
 
 def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.support.fake_api import BROKEN, REFUSED, SILENT, FakeApi, job, reply
+from tests.support.fake_api import BROKEN, REFUSED, SILENT, Driver, FakeApi, job, reply
 from yaml_connector.testing.clock import START
 
 RUNNING = {"state": "running"}
@@ -234,3 +234,14 @@ def test_a_fault_of_the_connector_itself_does_not_fail_a_job(caplog: pytest.LogC
     assert "planted-secret" not in (status.message or "") + caplog.text
     assert "failed unexpectedly: RuntimeError" in caplog.text
     assert "in broken" in caplog.text  # where it happened is told, its words are not
+
+
+@pytest.mark.parametrize("timeout", ["soon", -1, True, [1]])
+def test_a_time_limit_that_is_not_one_fails_the_job_and_the_message_names_the_field(timeout: Any) -> None:
+    get = {"request": "GET /jobs/7", "phase": {"is": "RUNNING"}, "poll": {"timeout": "${{ config.limit }}"}}
+    driver = Driver(FakeApi({"POST /jobs": {"id": 7}}), get=get, config={"limit": "any"})
+    driver.create(config={"limit": timeout})
+    status = driver.get()
+    assert status.phase == "FAILED"
+    assert (status.message or "").startswith("get.poll.timeout")
+    assert driver.api.calls == []

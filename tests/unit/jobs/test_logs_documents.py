@@ -165,6 +165,15 @@ class TestAStream:
             0
         ] == ["one", "2", "a\nb"]
 
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32-be"])
+    def test_that_drips_is_in_the_encoding_that_its_start_shows(self, encoding: str) -> None:
+        content = "one\r\né\n".encode(encoding)
+        answer = reply(stream=Stream(*(content[i : i + 1] for i in range(len(content)))))
+        charset = "utf-8" if "8" in encoding else encoding[:6]
+        kind = {"Content-Type": f"text/plain; charset={charset}"}
+        driver = logs_of(lambda request: httpx.Response(200, headers=kind, stream=answer(request).stream), **TEXT)
+        assert driver.logs()[0] == ["one", "é"]
+
     def test_cut_anywhere_gives_the_same(self) -> None:
         text = "data: é one\n\ndata: two\r\n\r\n".encode()
         for size in range(1, 9):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from typing import Any, ClassVar
 
@@ -497,3 +498,49 @@ def test_a_secret_in_a_line_is_masked() -> None:
 
 def test_a_spec_without_logs_gives_none() -> None:
     assert job({}).logs() == ([], None)
+
+
+LINES_OF_TEXT = ["one", "zwei é", "", "drei €", "\U0001f600 four"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("charset", "content"),
+    [
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16", codecs.BOM_UTF16_BE),
+        ("utf-16", codecs.BOM_UTF16_LE),
+        (None, codecs.BOM_UTF16_BE),
+        ("latin-1", codecs.BOM_UTF16_LE),
+        ("utf-16", b""),
+        ("UTF-16BE", b""),
+        ("u16", b"\0"),
+        ("utf-32", b""),
+    ],
+)
+def test_pages_by_offset_are_in_the_encoding_that_the_first_one_shows(
+    step: int, charset: str | None, content: bytes
+) -> None:
+    """Only the first page has the byte order mark, and it may be cut, too."""
+    text = "\r\n".join(LINES_OF_TEXT)
+    big = content in (codecs.BOM_UTF16_BE, b"\0") or charset == "UTF-16BE"
+    encoding = (
+        "utf-8" if charset == "utf-8" else "utf-32-le" if charset == "utf-32" else "utf-16-be" if big else "utf-16-le"
+    )
+    document = content.rstrip(b"\0") + text.encode(encoding)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.url.params["start"])
+        kind = "text/plain" + (f"; charset={charset}" if charset else "")
+        return httpx.Response(200, content=document[start : start + step], headers={"Content-Type": kind})
+
+    request = {"path": "/jobs/${{ job.id }}/logs", "query": {"start": "${{ page.token | default(0) }}"}}
+    following = "${{ (page.token or 0) + size if size else none }}"
+    assert everything(logs_of(answer, request=request, format="text", next=following)) == LINES_OF_TEXT
+
+
+@pytest.mark.parametrize("encoding", ["punycode", 5, ["utf-16-le"], None])
+def test_a_token_does_not_choose_an_encoding(encoding: Any) -> None:
+    token = base64.urlsafe_b64encode(json.dumps({"": {"e": encoding}}).encode()).decode()
+    with pytest.raises(EvaluationError, match="invalid log token"):
+        logs_of({"GET /jobs/7/logs": {"lines": []}}, **PAGED).logs(token)

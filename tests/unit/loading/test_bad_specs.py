@@ -171,6 +171,7 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
         ("inputs.name }}", "inputs.name | uper }}", "there is no filter 'uper'; did you mean upper?"),
         ("name: Batch Job", 'name: "x ${{ inputs.name }}"', "name: templates are not allowed in this field"),
         ("message: $.detail", "message: ${{ secrets.api_key }}", "get.message: 'secrets' cannot be used here"),
+        ("message: $.detail", "message: ${{ body.a or null }}", "get.message: 'null' cannot be used here; write none"),
         ("page.token }}", "page.tokn }}", "there is no page.tokn; did you mean token?"),
         ("job.id }}/cancel", "job.idd }}/cancel", "there is no job.idd; did you mean id?"),
         ("secrets.api_key }}", "secrets.api_kee }}", "there is no secrets.api_kee; did you mean api_key?"),
