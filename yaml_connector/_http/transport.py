@@ -19,8 +19,9 @@ from yarl import URL
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import USUAL_URL, is_forbidden_address
 from yaml_connector._http.memory import NoRoomError, read_whole
-from yaml_connector._http.messages import Headers, HttpRequest, HttpResponse, TransportError
+from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError
 from yaml_connector._http.proxies import Proxies
+from yaml_connector._http.text_encoding import Headers
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.unpacking import ACCEPTED, pieces, without_encoding
 from yaml_connector._http.wire_limits import LONGEST_HEADER, MOST_HEADERS, bound_what_arrives

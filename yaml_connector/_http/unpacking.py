@@ -12,7 +12,8 @@ from time import monotonic
 from typing import Any
 
 from yaml_connector._http.memory import claim_room, read_whole
-from yaml_connector._http.messages import Headers, TransportError
+from yaml_connector._http.messages import TransportError
+from yaml_connector._http.text_encoding import Headers
 from yaml_connector._http.turns import next_turn
 
 Read = Callable[[], Awaitable[bytes]]

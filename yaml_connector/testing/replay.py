@@ -11,7 +11,7 @@ import httpx
 from multidict import CIMultiDict
 
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.text_encoding import MARK, encoding_of
+from yaml_connector._http.text_encoding import MARK, WIDE, encoding_of
 from yaml_connector._http.wire_limits import head_problem
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
@@ -181,11 +181,12 @@ def response_content(response: RecordedResponse) -> bytes:
     text = response.text or ""
     headers = CIMultiDict(response_headers(response))
     encoding = encoding_of(headers)
+    if encoding in WIDE and not headers["Content-Type"].lower().endswith(("le", "be")):
+        text = MARK + text  # nothing else tells the byte order
     try:
-        content = text.encode(encoding)
+        return text.encode(encoding)
     except UnicodeEncodeError:
         return text.encode()
-    return content if encoding_of(headers, content[:4]) == encoding else (MARK + text).encode(encoding)
 
 
 def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:
