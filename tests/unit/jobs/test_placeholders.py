@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from typing import Any
 from urllib.parse import quote
 
@@ -61,6 +62,24 @@ def test_a_job_without_secrets_in_it_is_kept_as_it_is() -> None:
     meta = driver.connector.decode(driver.kept)
     assert (meta.id, meta.holders) == (f"job-{SECRET}-7", {})
     assert driver.get(secrets={"key": "not in the response"}).phase == "RUNNING"
+
+
+def test_a_forged_job_that_names_a_secret_again_and_again_takes_little_memory_and_sends_nothing() -> None:
+    secret = "long secret" * 5_000
+    driver = Driver(FakeApi({"POST /jobs": {"id": secret, "urls": [], "n": 1}}), **SECTIONS)
+    driver.create(secrets={"key": secret})
+    meta = driver.connector.decode(driver.kept)
+    [holder] = meta.holders
+    meta.saved = {"urls": [holder] * 10_000, "n": 1}
+    driver.kept = driver.connector.encode(meta)
+    sent = len(driver.api.sent)
+    tracemalloc.start()
+    status = driver.get(secrets={"key": secret})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "have more than 1048576 characters" in (status.message or "")
+    assert len(driver.api.sent) == sent
+    assert peak < 20_000_000
 
 
 @pytest.mark.parametrize("holders", [{"a": 1}, {"a": ["key", "plain"]}, {"a": ["key", "plain", 3]}])
