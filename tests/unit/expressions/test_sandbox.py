@@ -153,6 +153,7 @@ DEEP = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", DEEP, ids=lambda source: source[:20])
 def test_no_nesting_takes_long_or_brings_anything_else_than_a_problem(source: str) -> None:
     assert len(source) <= 10_000

@@ -31,6 +31,7 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [reply(200, content=b"x" * 2**17), BROKEN], ids=["too long", "broken"])
 @pytest.mark.parametrize("callers", [1, 3])
 def test_an_error_of_a_call_does_not_stay_in_memory(no_collection: None, answer: Any, callers: int) -> None:

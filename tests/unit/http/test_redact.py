@@ -235,6 +235,7 @@ KEYS = [PEM, *(base64.b64encode(os.urandom(30)).decode() for _ in range(19))]
 LARGE = [base64.b64encode(os.urandom(48_000)).decode() for _ in range(10)] + ["ab" * 32_000 + str(n) for n in range(10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secrets", [KEYS, LARGE], ids=["keys", "large"])
 @pytest.mark.parametrize(
     "part",
@@ -274,6 +275,7 @@ def test_a_small_text_costs_microseconds() -> None:
     assert min(seconds() for _ in range(10)) < 20e-6
 
 
+@pytest.mark.slow
 def test_redactors_are_forgotten_when_they_take_too_much_memory() -> None:
     first = redactor_for(frozenset({"a-secret-value"}))
     assert redactor_for(frozenset({"a-secret-value"})) is first

@@ -28,6 +28,8 @@ from yaml_connector._loading.loader import load_text
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector.errors import EvaluationError
 
+pytestmark = pytest.mark.slow
+
 MB = 10**6
 numbers = count()
 

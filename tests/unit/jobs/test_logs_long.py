@@ -55,6 +55,7 @@ DOCUMENTS = {
 READ_AS = {"json": {"lines": "$[*]"}, "broken": {"format": "ndjson"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_several_long_logs_together_return_one_page_in_a_turn_of_the_event_loop(kind: str) -> None:
     driver = logs_of(DOCUMENTS[kind], **READ_AS.get(kind, {"format": kind}))
