@@ -49,8 +49,17 @@ class Page:
             self.complaints.append(str(message["params"]))
         return dict(message)
 
-    async def open(self, url: str, *, width: int, height: int = 900, dark: bool = False, media: str = "screen") -> None:
-        """Show a page in a window of this size, as a person with these preferences sees it."""
+    async def open(
+        self,
+        url: str,
+        *,
+        width: int,
+        height: int = 900,
+        dark: bool = False,
+        media: str = "screen",
+        scripts: bool = True,
+    ) -> None:
+        """Show a page in a window of this size, as a person with these preferences sees it, with or without scripts."""
         for domain in ("Network", "Log", "Runtime", "Page"):
             await self.send(f"{domain}.enable")
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -58,6 +67,7 @@ class Page:
         await self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
+        await self.send("Emulation.setScriptExecutionDisabled", value=not scripts)
         await self.send("Page.navigate", url=url)
         while (await self._next()).get("method") != "Page.loadEventFired":
             pass

@@ -25,6 +25,7 @@ from tests.support.real_processes import USER_KEYS, clean_environment, script
 from yaml_connector._loading.loader import LoadedSpec, load, load_text
 from yaml_connector.cli._description.page import connectors
 from yaml_connector.cli._description.snippet import sample
+from yaml_connector.cli._description.states import states
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli.docs.render import html_text, markdown_text
 
@@ -129,7 +130,7 @@ def test_every_connector_is_in_the_contents_and_has_all_sections(page: Parsed, s
     nav = [element for element in page.all("a") if "nav" in element["parents"]]
     assert [element["text"].split(" version ")[0] for element in nav] == titles
     for article in page.all("article"):
-        for section in ("Use it", "Inputs", "Config", "Outputs", "Secrets", "What a run does", "Phases"):
+        for section in ("Use it", "Inputs", "Config", "Outputs", "Secrets", "What a run does", "Phases", "States"):
             assert section in article["text"]
 
 
@@ -184,7 +185,7 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
         "submitted", "QUEUED", "RUNNING", "✓ SUCCEEDED", "✗ FAILED", "■ ABORTED",
     ]  # fmt: skip
     assert page.texts("dt") == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "ABORTED"]
-    assert page.texts("dd")[3] == "The job has failed; Flyte does not try again.$.state is error"
+    assert page.texts("dd")[3] == "The job has failed; Flyte does not try again."
     article = page.texts("article")[0]
     assert "A local run has no store: there the value of my-api-key is in the variable MY_API_KEY." in article
     steps = "".join(page.texts("ol"))
@@ -192,6 +193,62 @@ def test_a_run_and_its_phases_are_told_in_words_and_drawn(command: Command) -> N
     assert "POST /jobs/{job.id}/cancel" in steps
     links = Parsed(command("docs", str(CATALOG / "databricks_job.yaml"), "--output", "-").stdout)
     assert "In Flyte's UI a run links to:\nDatabricks run" in links.texts("article")[0]
+
+
+def test_a_table_tells_which_state_becomes_which_phase_with_what_message(command: Command) -> None:
+    page = Parsed(command("docs", str(ROOT / "connectors.d"), "--output", "-").stdout)
+    rows = page.rows()
+    assert rows[rows.index(["The job", "Phase in Flyte", "Message"]) + 1 :] == [
+        ["the API cannot take it now; it is submitted again for 10m", "QUEUED", "not submitted yet: ..."],
+        ["$.state is queued", "QUEUED", "the API's message"],
+        ["$.state is running", "RUNNING", "the API's message"],
+        ["$.state is done", "SUCCEEDED", "the API's message"],
+        ["$.state is error", "FAILED", "the API's message"],
+        ["$.state is cancelled", "ABORTED", "the API's message"],
+        ["any other state", "RUNNING", "unknown state: ..."],
+        ["it has succeeded, and an output is missing", "FAILED", "the job succeeded, but ..."],
+        [
+            "the API does not know it (status in [404, 410]) for 1m after create",
+            "QUEUED",
+            "the API does not know the job yet (...)",
+        ],
+        ["the API does not know it (status in [404, 410]) later", "FAILED", "the job no longer exists: ..."],
+        ["the API does not know it (status in [404, 410]) after a cancel", "ABORTED", "the job was cancelled: ..."],
+        ["its state cannot be read", "stays", "unreadable since ..."],
+        ["its state cannot be read for 10m", "FAILED", "given up after ..."],
+        ["it runs longer than the task's timeout", "FAILED", "timed out after ..."],
+    ]
+    assert "The API's message is read from $.detail." in page.texts("article")[0]
+
+
+def test_the_table_of_states_has_the_rules_in_their_order_with_their_conditions() -> None:
+    mapped = "{path: $.s, map: {RUNNING: [1, '']}, when: status == 200}"
+    rules = f"[{{when: body.late, is: RETRYABLE_FAILED}}, {mapped}, {{is: QUEUED}}]"
+    spec = spec_of(
+        more=f"get: {{request: GET /jobs, phase: {rules}, poll: {{timeout: 2h, give_up: RETRYABLE_FAILED}}}}"
+    )
+    rows = Parsed(html_text(connectors([spec]))).rows()
+    rows = rows[rows.index(["The job", "Phase in Flyte", "Message"]) + 2 :]
+    assert rows[:3] == [
+        ["body.late", "RETRYABLE_FAILED", ""],
+        ['$.s is 1, "", and status == 200', "RUNNING", ""],
+        ["anything else", "QUEUED", ""],
+    ]
+    assert ["it is not over 2h after create", "RETRYABLE_FAILED", "timed out after ..."] in rows
+    assert "any other state" not in [row[0] for row in rows]
+
+
+def test_the_messages_in_the_table_are_those_of_the_connector() -> None:
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "yaml_connector" / "_jobs").glob("*.py"))
+    said = [
+        state.message[0][0]
+        for folder in FOLDERS
+        for item in load(folder)
+        for state in states(item.spec)
+        if state.message and state.message[0][1]
+    ]
+    assert len(set(said)) > 9
+    assert [message for message in said if message.partition("...")[0] not in source] == []
 
 
 def test_what_flyte_shows_besides_is_named(command: Command, here: Path) -> None:
@@ -283,7 +340,8 @@ def test_markdown_has_the_same_and_its_tables_are_tables(command: Command, here:
         "<td><code>flyte.io.File | None</code></td>",
         "<td><strong>required</strong></td>",
         "<td><code>False</code></td>",
-        "<td><code>RUNNING</code></td>\n<td>The job is running.</td>\n<td><code>$.state is running</code></td>",
+        "<td><code>RUNNING</code></td>\n<td>The job is running.</td>\n",
+        "<td><code>$.state</code> is <code>running</code></td>\n<td><code>RUNNING</code></td>\n<td></td>\n",
         '<pre><code class="language-python">import flyte\n',
         "├─▶ RUNNING",
     ):

@@ -137,10 +137,77 @@ def test_python_is_copied_with_one_click(tmp_path: Path) -> None:
     assert said == "Copied" or (said == "Selected" and selected.startswith("import flyte\n"))
 
 
+TYPE = """
+((words) => {
+  const field = document.querySelector("nav input");
+  field.value = words;
+  field.dispatchEvent(new Event("input"));
+})
+"""
+SHOWN = "[...document.querySelectorAll('article')].filter((item) => item.checkVisibility()).map((item) => item.id)"
+LISTED = (
+    "[...document.querySelectorAll('nav li')].filter((item) => item.checkVisibility()).map((item) => item.textContent)"
+)
+
+
+def test_the_search_leaves_the_connectors_that_have_every_word(tmp_path: Path) -> None:
+    async def see(page: Page) -> Any:
+        await page.value(f"{TYPE}('Trino DISPATCHING')")
+        found = (
+            await page.value(SHOWN),
+            await page.value(LISTED),
+            await page.value("document.querySelector('.found').textContent"),
+        )
+        await page.value(f"{TYPE}('no such words')")
+        nothing = (
+            await page.value(SHOWN),
+            await page.value("document.querySelector('.found').textContent.split(' ')[0]"),
+        )
+        await page.value(f"{TYPE}(' ')")
+        return (
+            found,
+            nothing,
+            len(await page.value(SHOWN)),
+            await page.value("document.querySelectorAll('article').length"),
+        )
+
+    (shown, listed, said), nothing, again, all_of_them = look(tmp_path, width=1200, see=see)
+    assert "trino" in shown
+    assert "batch_job" not in shown
+    assert len(listed) == len(shown) < 5
+    assert said == f"{len(shown)} of {all_of_them} connectors"
+    assert nothing == ([], "0")
+    assert again == all_of_them
+
+
+def test_a_link_to_a_connector_that_the_search_hides_ends_the_search(tmp_path: Path) -> None:
+    async def see(page: Page) -> Any:
+        await page.value(f"{TYPE}('trino')")
+        await page.value(
+            "location.hash = 'batch_job'; new Promise((done) => addEventListener('hashchange', () => setTimeout(done)))"
+        )
+        top = await page.value("Math.abs(document.querySelector('#batch_job').getBoundingClientRect().top)")
+        return await page.value("document.querySelector('nav input').value"), await page.value(SHOWN), top
+
+    value, shown, top = look(tmp_path, width=1200, see=see)
+    assert (value, "batch_job" in shown) == ("", True)
+    assert top < 100
+
+
+def test_without_scripts_all_can_be_read_and_nothing_is_dead(tmp_path: Path) -> None:
+    async def see(page: Page) -> Any:
+        return await page.value(SHOWN), await page.value("document.querySelectorAll('input, button').length")
+
+    with_scripts, _ = look(tmp_path, width=1200, see=see)
+    shown, dead = look(tmp_path, width=1200, scripts=False, see=see)
+    assert shown == with_scripts
+    assert dead == 0
+
+
 def test_on_paper_there_are_no_buttons_and_no_dark_page(tmp_path: Path) -> None:
     async def see(page: Page) -> Any:
         shown = await page.value(
-            "[...document.querySelectorAll('.copy')].filter((item) => item.checkVisibility()).length"
+            "[...document.querySelectorAll('.copy, .search')].filter((item) => item.checkVisibility()).length"
         )
         paper = await page.value("getComputedStyle(document.body).backgroundColor")
         printed = await page.send("Page.printToPDF")

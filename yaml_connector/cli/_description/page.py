@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,14 +19,15 @@ from yaml_connector.cli._description.snippet import (
     secret_variable,
     snippet,
 )
+from yaml_connector.cli._description.states import State, states
 from yaml_connector.cli._description.words import (
     NO_DELETE,
     NO_GET,
     NO_LOGS,
+    in_words,
     limits_of,
     lost_response,
     must_be_given,
-    other_states,
     phase_lines,
     phase_reasons,
     request_text,
@@ -72,11 +72,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase that a job can have, what it means, and when the job has it."""
+    """A phase that a job can have, and what it means."""
 
     name: str
     meaning: str
-    reasons: list[str]
 
     @property
     def is_end(self) -> bool:
@@ -109,7 +108,8 @@ class Connector:
     steps: list[Step]
     phases: list[Phase]
     picture: str
-    otherwise: str
+    states: list[State]
+    message: str
     links: list[str]
     info: list[str]
 
@@ -138,9 +138,10 @@ def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
         command=command_line(spec),
         tables=[_inputs(spec), _config(spec), _outputs(spec), _secrets(spec)],
         steps=list(_steps(spec)),
-        phases=list(_phases(spec)),
-        picture=printable(_in_words("\n".join(phase_lines(spec)))),
-        otherwise=other_states(spec) or "",
+        phases=[Phase(phase, PHASES[phase].meaning) for phase in phase_reasons(spec)],
+        picture=printable(in_words("\n".join(phase_lines(spec)))),
+        states=[_shown(state) for state in states(spec)],
+        message=_line(in_words(str(spec.get.message))) if spec.get and spec.get.message is not None else "",
         links=[_line(link.name) for link in spec.get.links] if spec.get else [],
         info=[_line(name) for name in spec.get.info] if spec.get and isinstance(spec.get.info, dict) else [],
     )
@@ -224,20 +225,17 @@ def _steps(spec: ConnectorSpec) -> Iterator[Step]:
         yield Step("It can be cancelled", _requests(spec.delete), ["When the task is aborted."])
 
 
-def _phases(spec: ConnectorSpec) -> Iterator[Phase]:
-    rules = spec.get.phase if spec.get else []
-    said = f"{rules[0].path} is " if len(rules) == 1 and rules[0].path is not None else ""
-    for phase, reasons in phase_reasons(spec).items():
-        yield Phase(phase, PHASES[phase].meaning, [_line(_in_words(f"{said}{reason}")) for reason in reasons])
+def _shown(state: State) -> State:
+    """Return a row of the table of states without characters that cannot be shown."""
+    return State(
+        [(printable(text), code) for text, code in state.when],
+        state.phase,
+        [(_line(text), code) for text, code in state.message],
+    )
 
 
 def _requests(section: Calls) -> list[str]:
     """Return the requests of a section, with templates as `{name}`."""
     requests = [step.request for step in section.as_steps(save=False)]
     requests += [section.request] if section.steps is not None and section.request is not None else []
-    return [_line(_in_words(request_text(request))) for request in requests]
-
-
-def _in_words(text: str) -> str:
-    """Return a text with its templates as `{name}`."""
-    return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", r"{\1}", text)
+    return [_line(in_words(request_text(request))) for request in requests]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -73,6 +74,11 @@ def _author_line(kind: str, name: str, about: str, description: str | None) -> s
     return f"{kind:<8} {name} ({about.strip(', ')}){text}"
 
 
+def in_words(text: str) -> str:
+    """Return a text with its templates as `{name}`."""
+    return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", r"{\1}", text)
+
+
 # --- phases ---------------------------------------------------------------------------------------------------------
 
 
@@ -92,11 +98,9 @@ def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
     return {phase: found[phase] for phase in PHASES if phase in found}
 
 
-def other_states(spec: ConnectorSpec) -> str | None:
-    """Return what a state that no rule names means; None if the rules name all."""
-    if spec.get is None or any(rule.phase is not None and rule.when is None for rule in spec.get.phase):
-        return None
-    return "Any other state counts as RUNNING, and the message names it."
+def names_every_state(get: Get) -> bool:
+    """Return whether a rule gives the phase of a state that no other rule names."""
+    return any(rule.phase is not None and rule.when is None for rule in get.phase)
 
 
 def phase_lines(spec: ConnectorSpec) -> Iterator[str]:
@@ -115,8 +119,8 @@ def phase_lines(spec: ConnectorSpec) -> Iterator[str]:
         yield "│"
     for phase in terminal:
         yield from _branch(phase == terminal[-1], f"{PHASES[phase].sign} {phase}", reasons[phase], width)
-    if (others := other_states(spec)) is not None:
-        yield others
+    if spec.get is not None and not names_every_state(spec.get):
+        yield "Any other state counts as RUNNING, and the message names it."
 
 
 def _branch(last: bool, name: str, reasons: list[str], width: int) -> Iterator[str]:
