@@ -52,7 +52,7 @@ async def fetch(context: CallContext, request: HttpRequest, plan: RequestPlan, *
         failure: TransientError | None = None
         try:
             status, headers, content = await context.connection.transport.fetch(sent, timeout, spec.max_response)
-            if plan.decode is not None and content is not None:
+            if plan.decode is not None and content is not None and 200 <= status < 300:
                 left = began + timeout - clock().monotonic()
                 content = await unpack(content, spec.max_response, left)
             response = Response(sent.method, sent.url, status, headers, content or b"")
@@ -220,7 +220,7 @@ async def _open(context: CallContext, sent: HttpRequest, plan: RequestPlan) -> A
     failure: TransientError | None = None
     try:
         async with context.connection.transport.exchange(sent, remaining) as source:
-            if plan.decode is not None:
+            if plan.decode is not None and 200 <= source.status < 300:
                 source.chunks = unpack_pieces(source.chunks)
             response = StreamedResponse(sent, source, keep=context.events.records)
             response.token = sent.token

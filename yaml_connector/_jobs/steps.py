@@ -178,7 +178,7 @@ def compile_step(
 
 
 def _follow_request(request: Request) -> RequestPlan:
-    keep = {"headers", "timeout", "auth", "follow_redirects"} & request.model_fields_set
+    keep = {"headers", "timeout", "auth", "follow_redirects", "decode"} & request.model_fields_set
     fields = {name: getattr(request, name) for name in keep}
     followed = Request.model_construct(keep | {"method", "url"}, method="GET", url="${{ follow_url }}", **fields)
     return compile_request(followed)

@@ -66,7 +66,7 @@ class FieldChecker:
             return
         self.count(path, value, mark.kind)
         if path[-1] in ("path", "url", "query"):
-            self.warn_of_lookalikes(path, value)
+            self.warn_of_lookalikes(path, value, names)
         if mark.kind == "template":
             self.tree(path, value, names)
             return
@@ -95,13 +95,13 @@ class FieldChecker:
             instead = r"[\pL\d_] is any letter, [A-Za-z0-9_] says that only these are meant"
             self.warn(path, f"in a regular expression {found} knows ASCII letters only: {instead}")
 
-    def warn_of_lookalikes(self, path: Path, value: Any) -> None:
+    def warn_of_lookalikes(self, path: Path, value: Any, names: Names) -> None:
         """Warn of what other tools take for a template, in a URL or its query."""
         for item in value.values() if isinstance(value, dict) else [value]:
             found = _LOOKALIKE.search(item) if isinstance(item, str) else None
             if found is not None:
-                name = found[1] or found[2]
-                self.warn(path, f"{short(found[0])} is sent as it is written; ${{{{ {short_name(name)} }}}} was meant")
+                name = short_name(names.full(found[1] or found[2]))
+                self.warn(path, f"{short(found[0])} is sent as it is written; ${{{{ {name} }}}} was meant")
 
     def tree(self, path: Path, value: Any, names: Names) -> None:
         if isinstance(value, dict):

@@ -28,6 +28,13 @@ class Names:
         """These names and more."""
         return Names({**self.roots, **dict.fromkeys(more), **children})
 
+    def full(self, name: str) -> str:
+        """Return `job.id` for `id` or `job_id`, if only one value of the job, input or config field is called so; else
+        the name as it is."""
+        known = [f"{root}.{child}" for root in ("job", "inputs", "config") for child in self.roots.get(root) or ()]
+        meant = [full for full in known if full.endswith(f".{name}") or full.replace(".", "_") == name]
+        return meant[0] if len(meant) == 1 and name not in self.roots else name
+
     def unknown(self, references: Iterable[Reference]) -> list[str]:
         """A message for each reference to something that is not there."""
         messages = []

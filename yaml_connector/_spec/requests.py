@@ -139,7 +139,8 @@ class Request(Model):
     decode: Annotated[
         Literal["gzip"] | None,
         Field(
-            description="A response that begins as gzip is unpacked, such as a stored log; any other is taken as it is."
+            description="A response with a status of 2xx that begins as gzip is unpacked, such as a stored log; any "
+            "other is taken as it is."
         ),
     ] = None
 

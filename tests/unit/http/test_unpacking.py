@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from tests.support.fake_api import run
+from tests.support.fake_api import job, reply, run, spec_data
 from tests.support.sending import Sender
 from tests.unit.http.test_real_sockets import ask, failure, serving
 from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.messages import Response, TransportError
 from yaml_connector._http.unpacking import reader, unpack, without_encoding
+from yaml_connector.errors import PermanentError
 
 STATE = b'{"state": "done"}'
 RAW_DEFLATE = zlib.compressobj(wbits=-15)
@@ -82,6 +83,25 @@ def test_a_body_is_unpacked_by_what_it_is(encoding: str, content: bytes, decode:
     request = {"path": "/"} if decode is None else {"path": "/", "decode": decode}
     found = answered({"Content-Encoding": encoding} if encoding else {}, content, request, by_sockets=by_sockets)
     assert (found.body, found.size) == ({"state": "done"}, len(STATE))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_file_that_comes_with_an_error_is_not_unpacked(streamed: bool) -> None:
+    """A damaged one would make the answer look like one that broke off."""
+    answer = httpx.Response(404, content=GZIP[:20])
+    logs = {"request": {"path": "/log", "decode": "gzip"}, "format": "text"} | ({} if streamed else {"reverse": True})
+    driver = job({"GET /log": lambda request: answer}, logs=logs)
+    with pytest.raises(PermanentError, match="answered 404"):
+        driver.logs()
+
+
+def test_a_page_that_is_followed_is_unpacked_as_the_first_one() -> None:
+    routes = {
+        "GET /jobs/7": reply(content=gzip.compress(b'{"state": "running", "next": "/more"}')),
+        "GET /more": reply(content=GZIP),
+    }
+    section = {**spec_data()["get"], "request": {"path": "/jobs/7", "decode": "gzip"}, "follow": "$.next"}
+    assert job(routes, get=section).get().phase == "SUCCEEDED"
 
 
 def test_a_file_is_not_unpacked_unless_the_request_says_so() -> None:

@@ -396,10 +396,12 @@ def test_success_is_a_list_of_statuses_or_a_condition(success: Any, said: str | 
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        ("path", "/jobs/{id}", "'{id}' is sent as it is written; ${{ id }} was meant"),
+        ("path", "/jobs/{id}", "'{id}' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/jobs/{job_id}", "'{job_id}' is sent as it is written; ${{ job.id }} was meant"),
+        ("path", "/jobs/{name}", "'{name}' is sent as it is written; ${{ name }} was meant"),
         ("path", "/jobs/${job.id}", "'${job.id}' is sent as it is written; ${{ job.id }} was meant"),
         ("path", "/jobs/${ job.id }", "'${ job.id }' is sent as it is written; ${{ job.id }} was meant"),
-        ("path", "/jobs/{ id }", "'{ id }' is sent as it is written; ${{ id }} was meant"),
+        ("path", "/jobs/{ id }", "'{ id }' is sent as it is written; ${{ job.id }} was meant"),
         ("path", "/jobs/{{ job.id }}", "'{{ job.id }}' is sent as it is written; ${{ job.id }} was meant"),
         ("path", "/a/${{ job.id }}/{job.id}", "'{job.id}' is sent as it is written; ${{ job.id }} was meant"),
         ("url", "https://api.test/{{job.id}}", "'{{job.id}}' is sent as it is written; ${{ job.id }} was meant"),
