@@ -36,9 +36,10 @@ class TlsSettings:
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection. Files that cannot be used (a certificate whose key is not there yet)
         leave the one before. Raises EvaluationError if there is none."""
-        files = {name: str(value.evaluate(self._scope)) for name, value in self._files.items()}
+        found = {name: value.evaluate(self._scope) for name, value in self._files.items()}
+        files = {name: str(file) for name, file in found.items() if file is not None}
         try:
-            stamps = [(found.st_mtime_ns, found.st_size, found.st_ino) for found in map(os.stat, files.values())]
+            stamps = [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in map(os.stat, files.values())]
             if self._context is not None and stamps == self._stamps:
                 return self._context
             self._stamps = stamps
