@@ -55,8 +55,10 @@ check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/yaml-connector validate connectors.d
 	$(BIN)/yaml-connector test connectors.d
 
-reference: .venv/ready  ## the field tables of docs/reference.md, from the models
+reference: .venv/ready  ## the field tables of docs/reference.md, from the models, and docs/catalog.md and .html, from the specs
 	$(BIN)/python scripts/reference.py
+	$(BIN)/yaml-connector catalog list --format markdown > docs/catalog.md
+	$(BIN)/yaml-connector catalog list --format html > docs/catalog.html
 
 import-report: .venv/ready  ## what `new --from-arazzo` makes of the documents in a folder: make import-report ARAZZO=DIR
 	$(BIN)/python scripts/import_report.py $(ARAZZO)

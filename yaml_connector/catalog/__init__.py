@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import ConfigError
+
+# What runs a job: the words of `# Kind:`.
+KINDS = {
+    "batch": "a job scheduler or batch service",
+    "ci": "a CI service",
+    "compute": "Spark, Flink, notebooks and functions",
+    "container": "a container service that runs decorated Python functions",
+    "data": "data movement and search",
+    "inference": "batches of model calls, and predictions",
+    "operation": "long-running operations of a cloud",
+    "sql": "a query engine or warehouse",
+    "training": "training of models",
+    "workflow": "an orchestrator or pipeline service",
+}
+_HEAD_LINE = re.compile(
+    r"^(Kind|Version|Documentation|Read in|Ran against|Tags|Create again|After the end|Page): (.*)$"
+)
+_CLOSEST = 3
 
 
 @dataclass(frozen=True)
@@ -18,7 +40,7 @@ class Entry:
     name: str
     files: dict[str, Traversable]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The text of the spec."""
         return self.files[f"{self.name}.yaml"].read_text(encoding="utf-8")
@@ -28,18 +50,45 @@ class Entry:
         """The text of the contract test."""
         return self.files[f"{self.name}.test.yaml"].read_text(encoding="utf-8")
 
-    @property
+    @cached_property
+    def head(self) -> dict[str, str]:
+        """The lines `# NAME: text` of the comment that the spec begins with, each with the lines that continue it."""
+        return head_lines(self.text)
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
-        """Name, task type, title and description, read without checking the whole spec."""
+        """What the spec is and supports, and what its head says of the API, read without checking the whole spec."""
         from yaml_connector._loading.document import parse
 
-        data = parse(self.text.encode(), self.name).data or {}
+        data = parse(self.text.encode(), self.name).data
+        auth = _at(data, "connection", "auth")
+        supported = {
+            "logs": _at(data, "logs"),
+            "cancel": _at(data, "delete"),
+            "idempotent": _at(data, "create", "idempotent"),
+            "adopt": _at(data, "create", "adopt"),
+            "batch": _at(data, "get", "batch"),
+            "container": _at(data, "runs") == "container",
+        }
         return {
             "name": self.name,
-            "task_type": data.get("task_type_name", self.name),
-            "title": data.get("name") or self.name,
-            "description": " ".join(str(data.get("description") or "").split()),
+            "task_type": _at(data, "task_type_name") or self.name,
+            "title": _at(data, "name") or self.name,
+            "description": " ".join(str(_at(data, "description") or "").split()),
+            "kind": self.head.get("Kind", ""),
+            "auth": auth.get("type") if isinstance(auth, dict) else "none",
+            "supports": [name for name, value in supported.items() if value],
+            "version": self.head.get("Version", ""),
+            "documentation": _url_in(self.head.get("Documentation", "")),
+            "ran_against": self.head.get("Ran against"),
         }
+
+    def place_of(self, word: str) -> int | None:
+        """Return where a word is: 0 in the name, title or tags, 1 in the head or summary, 2 in the spec; else None."""
+        summary = self.summary
+        first = f"{self.name} {summary['title']} {summary['kind']} {self.head.get('Tags', '')}"
+        places = (first, f"{_head_of(self.text)} {summary}", self.text)
+        return next((number for number, text in enumerate(places) if word.casefold() in text.casefold()), None)
 
     def contents(self) -> dict[str, str]:
         """Return the contents of all files, by name."""
@@ -64,3 +113,62 @@ def entry(name: str) -> Entry:
     if name not in found:
         raise ConfigError(f"the catalog has no spec {name!r}{did_you_mean(name, found, what='it has')}")
     return found[name]
+
+
+def search(words: Iterable[str]) -> list[Entry]:
+    """Return the specs that contain all words; those that have them in name, title or tags come first."""
+    found = [(item, [item.place_of(word) for word in words]) for item in entries()]
+    good = [(sum(filter(None, places)), item) for item, places in found if None not in places]
+    return [item for _, item in sorted(good, key=lambda pair: pair[0])]
+
+
+def closest_entries(words: Iterable[str]) -> list[str]:
+    """Return the names of specs that fit words best which no spec contains together."""
+    words, found = list(words), entries()
+    by_count = [(sum(item.place_of(word) is not None for word in words), item.name) for item in found]
+    most = max(count for count, _ in by_count)
+    if most:
+        return [name for count, name in by_count if count == most][:_CLOSEST]
+    known: dict[str, str] = {}
+    for item in found:
+        names = " ".join([*map(str, item.summary.values()), item.head.get("Tags", "")])
+        known = {part.casefold(): item.name for part in re.findall(r"[^\W_]+", names)} | known
+    close = [
+        near
+        for word in words
+        for near in difflib.get_close_matches(word.casefold()[:60], known, n=_CLOSEST, cutoff=0.7)
+    ]
+    return list(dict.fromkeys(known[near] for near in close))[:_CLOSEST]
+
+
+def head_lines(text: str) -> dict[str, str]:
+    """Return the lines `# NAME: text` of a spec's first comment; an empty line or the next name ends each."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in _head_of(text).splitlines():
+        if (match := _HEAD_LINE.match(line)) is not None:
+            name, found[match[1]] = match[1], match[2].strip()
+        elif name and line and not re.match(r"[A-Z][a-z ]+: ", line):
+            found[name] += f" {line}"
+        else:
+            name = ""
+    return found
+
+
+def _head_of(text: str) -> str:
+    """Return the comment that a spec begins with, without its marks."""
+    lines = text.splitlines()
+    end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "\n".join(line[1:].strip() for line in lines[:end])
+
+
+def _url_in(text: str) -> str:
+    """Return the first URL of a text, or nothing."""
+    found = re.search(r"https?://[^\s<>()]+", text)
+    return found[0].rstrip(".,;") if found else ""
+
+
+def _at(data: Any, *names: str) -> Any:
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data

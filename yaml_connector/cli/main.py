@@ -19,7 +19,7 @@ from yaml_connector.errors import YamlConnectorError
 _COMMANDS = {
     "backend-config": ("backend_config", "Print what Flyte's backend must be told."),
     "call": ("call.command", "Make one call on a job that exists."),
-    "catalog": ("catalog", "Find and copy specs of well-known APIs."),
+    "catalog": ("catalog.command", "Find and copy specs of well-known APIs."),
     "check": ("check.command", "Check the live API before the first job."),
     "demo": ("demo", "Run a tour of all parts."),
     "docs": ("docs.command", "Write a page for workflow authors."),

@@ -14,6 +14,7 @@ from tests.unit.catalog.catalog_files import calls, contract_tests, exchanges, s
 from yaml_connector._expressions.value_types import parse_duration
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES
+from yaml_connector.catalog import KINDS, head_lines
 from yaml_connector.testing.model import Call
 from yaml_connector.testing.report import failure_lines, unreached
 from yaml_connector.testing.runner import FileResult, run_tests
@@ -67,6 +68,14 @@ def test_a_spec_says_what_it_is(spec: LoadedSpec) -> None:
     assert [line for line in head_of(spec) if re.match(r"# [A-Z]", line)]
     assert spec.spec.name
     assert spec.spec.description  # `yaml-connector catalog list` shows both
+
+
+@every_catalog_spec
+def test_the_head_has_what_the_page_of_the_catalog_shows(spec: LoadedSpec) -> None:
+    assert said_in_head(spec, "Kind") in KINDS
+    assert (said_in_head(spec, "Kind") == "container") == (spec.spec.runs == "container")
+    assert said_in_head(spec, "Version")
+    assert said_in_head(spec, "Documentation").startswith("https://")
 
 
 @every_catalog_spec
@@ -170,9 +179,7 @@ def head_of(spec: LoadedSpec) -> list[str]:
 def said_in_head(spec: LoadedSpec, about: str) -> str:
     """What stands behind `# ABOUT: ` in the comment that a spec begins with, over all its lines; nothing if that is not
     there."""
-    text = "\n".join(line.removeprefix("#").strip() for line in head_of(spec))
-    found = re.search(rf"^{about}: (.*?)(?=\n[A-Z][a-z ]+: |\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
-    return found[1].replace("\n", " ") if found else ""
+    return head_lines(Path(spec.file).read_text(encoding="utf-8")).get(about, "")
 
 
 def responses(call: Call) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.command_line import Command
 from tests.support.paths import CATALOG, ROOT
 from tests.support.real_processes import clean_environment, script
+from yaml_connector.cli.catalog.page import page
 
 
 def names() -> set[str]:
@@ -21,6 +22,22 @@ def test_all_specs_are_listed_with_what_they_do(command: Command) -> None:
     found = json.loads(command("catalog", "list", "--format", "json").stdout)
     assert {item["name"] for item in found} == names()
     assert "Databricks Job: Runs a notebook or a Python file on Databricks." in command("catalog", "list").stdout
+
+
+def test_the_list_shows_kind_auth_and_what_a_spec_supports(command: Command) -> None:
+    by_name = {item["name"]: item for item in json.loads(command("catalog", "list", "--json").stdout)}
+    slurm, kubernetes = by_name["slurm_container"], by_name["kubernetes_job"]
+    assert (slurm["kind"], slurm["auth"], slurm["supports"]) == (
+        "container",
+        "api_key",
+        ["cancel", "adopt", "container"],
+    )
+    assert kubernetes["supports"] == ["logs", "cancel", "idempotent", "container"]
+    assert by_name["docker_engine"]["auth"] == "none"
+    assert by_name["airflow"]["ran_against"].startswith("Airflow 3.3.2")
+    assert by_name["gcp_batch"]["ran_against"] is None
+    assert by_name["docker_engine"]["documentation"] == "https://docs.docker.com/reference/api/engine/version/v1.43/"
+    assert "container; auth api_key; cancel, adopt, container\n" in command("catalog", "list").stdout
 
 
 def test_a_missing_catalog_is_an_error(command: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +53,45 @@ def test_specs_are_searched_by_all_words(command: Command) -> None:
     found = json.loads(command("catalog", "search", "Databricks", "notebook", "--format", "json").stdout)
     assert "databricks_job" in {item["name"] for item in found}
     assert command("catalog", "search", "no such thing").returncode == 1
+
+
+def test_specs_that_have_a_word_in_name_or_tags_come_first(command: Command) -> None:
+    found = [item["name"] for item in json.loads(command("catalog", "search", "gpu", "--json").stdout)]
+    assert found.index("slurm_container") < found.index("nomad_job")  # a tag, and a line of the spec
+    assert "aws_batch_container" in found
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["databrik"], "no spec of the catalog contains 'databrik'; closest: databricks_job"),
+        (["slurm", "nonsense"], "contains 'slurm' and 'nonsense'; closest: slurm"),
+        (["Qwertz"], "no spec of the catalog contains 'Qwertz'; `yaml-connector catalog list` shows all"),
+        (["\x1b[31m" + "x" * 9000], "`yaml-connector catalog list` shows all"),
+    ],
+)
+def test_a_search_that_finds_nothing_names_the_closest(command: Command, words: list[str], told: str) -> None:
+    for more in ([], ["--json"]):
+        done = command("catalog", "search", *words, *more)
+        assert (done.returncode, done.stdout.strip()) == (1, "[]" if more else "")
+        assert told in done.stderr
+        assert "\x1b" not in done.stderr
+
+
+def test_the_pages_of_the_catalog_are_current(command: Command) -> None:
+    """`make reference` writes them."""
+    for form, ending in (("markdown", "md"), ("html", "html")):
+        page = (ROOT / "docs" / f"catalog.{ending}").read_text(encoding="utf-8")
+        assert command("catalog", "list", "--format", form).stdout == page, "run: make reference"
+
+
+def test_text_of_a_spec_is_escaped_in_the_pages() -> None:
+    summary = {
+        "name": "odd", "task_type": "odd", "title": "<b>a|b", "description": "*d*", "kind": "batch", "auth": "none",
+        "supports": ["logs"], "version": "1.2. More", "documentation": "https://x.test/", "ran_against": None,
+    }  # fmt: skip
+    assert r"**\<b\>a\|b**: \*d\* | batch | [1.2](https://x.test/) |" in page([summary], "markdown")
+    assert "&lt;b&gt;a|b: *d*" in page([summary], "html")
 
 
 def test_a_spec_and_its_test_are_shown(command: Command) -> None:

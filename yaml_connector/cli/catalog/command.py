@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
-from yaml_connector.catalog import entries, entry
+from yaml_connector._text import short
+from yaml_connector.catalog import closest_entries, entries, entry
+from yaml_connector.catalog import search as find
 from yaml_connector.cli._diagnostics import text_width
 from yaml_connector.cli._files import write_scaffold
-from yaml_connector.cli._options import format_option
+from yaml_connector.cli._options import format_option, formats
 
 
 @click.group()
@@ -33,21 +35,38 @@ def _echo(found: list[dict[str, Any]], form: str) -> None:
     width = max((len(item["name"]) for item in found), default=0)
     for item in found:
         first = f"{item['name']:<{width}}  "
+        indent = " " * len(first)
         text = f"{item['title']}: {item['description']}"
-        columns = text_width(len(first) + len(text))
-        click.echo(textwrap.fill(text, columns, initial_indent=first, subsequent_indent=" " * len(first)))
+        facts = f"{item['kind'] or '-'}; auth {item['auth']}; {', '.join(item['supports']) or '-'}"
+        columns = text_width(len(first) + max(len(text), len(facts)))
+        for part, start in ((text, first), (facts, indent)):
+            click.echo(textwrap.fill(part, columns, initial_indent=start, subsequent_indent=indent))
 
 
 @catalog.command("list")
-@format_option
+@formats("markdown", "html", note="; markdown and html are a page with a table of all specs")
 def list_all(form: str) -> None:
-    """List all specs of the catalog.
+    """List all specs of the catalog, each with its kind, its auth, and what it supports.
+
+    \b
+    logs        the job's log is read
+    cancel      an abort cancels the job at the API
+    idempotent  the API deduplicates a create that is sent again
+    adopt       a job of an earlier try is looked for before one is made
+    batch       many jobs are asked about in one request
+    container   decorated Python functions run there
 
     \b
     Example:
       yaml-connector catalog list
     """
-    _echo([item.summary for item in entries()], form)
+    found = [item.summary for item in entries()]
+    if form in ("markdown", "html"):
+        from yaml_connector.cli.catalog.page import page
+
+        click.echo(page(found, form), nl=False)
+    else:
+        _echo(found, form)
 
 
 @catalog.command()
@@ -55,19 +74,22 @@ def list_all(form: str) -> None:
 @format_option
 @click.pass_context
 def search(ctx: click.Context, words: tuple[str, ...], form: str) -> None:
-    """Find the specs that contain all WORDS. Exit code 1 if there are none.
+    """Find the specs that contain all WORDS: in name, title and tags (these come first), in the head, or in the rest.
+
+    Exit code 1 if there are none; the closest names are told.
 
     \b
-    Example:
-      yaml-connector catalog search oauth2
+    Examples:
+      yaml-connector catalog search gpu
+      yaml-connector catalog search aws sql
     """
-    found = []
-    for item in entries():
-        text = f"{item.name} {item.text}".casefold()
-        if all(word.casefold() in text for word in words):
-            found.append(item.summary)
-    _echo(found, form)
-    ctx.exit(0 if found else 1)
+    found = find(words)
+    _echo([item.summary for item in found], form)
+    if not found:
+        close = closest_entries(words)
+        told = f"; closest: {', '.join(close)}" if close else "; `yaml-connector catalog list` shows all"
+        click.echo(f"no spec of the catalog contains {' and '.join(map(short, words))}{told}", err=True)
+        ctx.exit(1)
 
 
 @catalog.command()
