@@ -12,7 +12,7 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.container import OUTPUT_PREFIX
-from yaml_connector._jobs.create import compile_create
+from yaml_connector._jobs.create_plan import compile_create
 from yaml_connector._jobs.delete import compile_delete
 from yaml_connector._jobs.logs import compile_logs
 from yaml_connector._jobs.meta import JobMeta

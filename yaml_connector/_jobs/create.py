@@ -1,4 +1,4 @@
-"""Compiles and runs `create`: one job for one attempt, or a message that says what is known.
+"""Runs `create`: one job for one attempt, or a message that says what is known.
 
 A create that is repeatable (`idempotent`, or `adopt`, which looks for the job) and has not gone through is not given up
 when its call is over: get goes on with it. A `Submission` is what this process knows of it, a `CreateOperation` is what
@@ -15,19 +15,18 @@ from typing import Any
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
-from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.compile import Extraction
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import NO_RESPONSE, Scope
 from yaml_connector._expressions.times import rfc3339
 from yaml_connector._http.client import Resend
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.json_need import lacks_json, needed_by, not_json
+from yaml_connector._http.json_need import lacks_json, not_json
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs import metrics
+from yaml_connector._jobs.create_plan import CreatePlan, SubmitPlan
 from yaml_connector._jobs.meta import DEEPEST_SAVED, is_deeper
-from yaml_connector._jobs.steps import Outcome, StepsPlan, compile_step, compile_steps, evaluate, read_step, run_steps
-from yaml_connector._spec.sections import Adopt, Create
+from yaml_connector._jobs.steps import Outcome, evaluate, run_steps
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
 
 _MESSAGE_LENGTH = 4000
@@ -46,63 +45,6 @@ class CreateValues:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     outputs: Mapping[str, str] = field(default_factory=dict)
     local: bool = False
-
-
-@dataclass(frozen=True)
-class SubmitPlan:
-    """Steps whose response has the id of a job: those that submit it, or those that look it up."""
-
-    steps: StepsPlan
-    job_id: Extraction
-    save: Value | None
-
-    @property
-    def names(self) -> frozenset[Reference]:
-        return self.steps.names | self.job_id.names | (self.save.names if self.save is not None else frozenset())
-
-
-@dataclass(frozen=True)
-class CreatePlan:
-    """The compiled `create` section. Times are in seconds; `grace` is get's `not_found_grace`."""
-
-    task_type: str
-    idempotent_for: float
-    tolerance: float
-    grace: float
-    submit: SubmitPlan
-    adopt: SubmitPlan | None
-    on_failure: tuple[StepsPlan, ...]
-    names: frozenset[Reference]
-
-    @property
-    def is_repeatable(self) -> bool:
-        return self.idempotent_for > 0 or self.adopt is not None
-
-
-def compile_create(create: Create, task_type: str, grace: float) -> CreatePlan:
-    """Compile a `create` section."""
-    cleaning = [compile_step(step) for step in create.on_failure]
-    submit = _compile_submit(create)
-    adopt = _compile_submit(create.adopt) if create.adopt else None
-    return CreatePlan(
-        task_type=task_type,
-        idempotent_for=create.idempotent_for,
-        tolerance=create.tolerance,
-        grace=grace,
-        submit=submit,
-        adopt=adopt,
-        on_failure=tuple(StepsPlan((step,), None, step.names) for step in cleaning),
-        names=submit.names.union(adopt.names if adopt else (), *(step.names for step in cleaning)),
-    )
-
-
-def _compile_submit(section: Create | Adopt) -> SubmitPlan:
-    job_id = compile_extraction(section.job_id)
-    return SubmitPlan(
-        steps=compile_steps(section, own_save=False, json=needed_by(job_id, read_step(section))),
-        job_id=job_id,
-        save=compile_extractions(section.save) if section.save is not None else None,
-    )
 
 
 def _read_id(job_id: Extraction, scope: Scope) -> str | None:

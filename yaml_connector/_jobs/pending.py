@@ -15,7 +15,8 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.memory import SMALL
 from yaml_connector._http.messages import Response
 from yaml_connector._jobs.compiled_spec import CompiledSpec
-from yaml_connector._jobs.create import CreatePlan, Submission
+from yaml_connector._jobs.create import Submission
+from yaml_connector._jobs.create_plan import CreatePlan
 from yaml_connector._jobs.meta import json_to_keep, parse_kept
 from yaml_connector._jobs.steps import EachResponse, Outcome
 from yaml_connector._spec.task_values import recheck_config

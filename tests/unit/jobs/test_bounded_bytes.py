@@ -16,7 +16,7 @@ from tests.support.fake_api import spec_data
 from yaml_connector._expressions.jsonpath import compile_given_path
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.tokens import Grant, TokenCache
+from yaml_connector._http.auth.token_cache import Grant, TokenCache
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.hosts import normal_host, parse_url
 from yaml_connector._http.redact import redactor_for

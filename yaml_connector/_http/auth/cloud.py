@@ -14,7 +14,8 @@ from yaml_connector._expressions.compile import compile_text, compile_tree
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind
-from yaml_connector._http.auth.tokens import FetchedAuth, Grant, evaluate_all, token_of
+from yaml_connector._http.auth.token_cache import Grant
+from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, token_of
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.extras import import_extra
 from yaml_connector._http.files import StreamedBody
