@@ -11,6 +11,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -141,7 +142,7 @@ class LogReader:
             return
         scope = outcome.scope(scope)
         try:
-            items = self._new_items(scope, after := replace(cursor))
+            items = self._new_items(scope, after := copy(cursor))
         except TurnOver:
             async for page in self._read_elsewhere(scope, cursor):
                 yield page
@@ -280,7 +281,8 @@ class LogReader:
         while start < len(items):
             few = _that_fit(items[start : start + at_once], most)
             start += len(few)
-            await next_turn()
+            if len(few) < len(items):  # a short page is read at once
+                await next_turn()
             if self.context.remaining() <= 0:
                 raise TransientError("the log was not read before the deadline", may_have_been_processed=False)
             if as_they_are:
@@ -295,8 +297,10 @@ class LogReader:
                 size += sum(len(line.message) for line in made)
                 if size < most and len(lines) < PAGE and start < len(items):
                     continue
-                texts = await self.context.redact_lines([line.message for line in lines])
-                lines = _with_texts(lines, texts)
+                messages = [line.message for line in lines]
+                texts = await self.context.redact_lines(messages)
+                if texts is not messages:
+                    lines = _with_texts(lines, texts)
             if not plan.starts_after_lines:
                 cursor.items += start - first
             cursor.lines += len(lines)
@@ -350,7 +354,7 @@ def _read_parts(
     """Read a page in parts that can be returned at once."""
     reader = LogReader(plan, is_over=is_over)
     redactor = redactor_for(secrets)
-    after = replace(cursor)
+    after = copy(cursor)
     items = reader._new_items(scope, after)
     lines: list[LogLine] = []
     size = 0

@@ -177,8 +177,7 @@ def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
     add = response.body.lines.add
     size = 0
     for text, timestamp, level in lines:
-        for start in range(0, len(text) or 1, _LONGEST_LINE):
-            piece = text if len(text) <= _LONGEST_LINE else text[start : start + _LONGEST_LINE]
+        for piece in (text,) if len(text) <= _LONGEST_LINE else _pieces(text):
             message = f"[{level}] {piece}" if level else piece
             length = len(message) * 4 + 64  # bytes, at most
             if size and size + length > _LARGEST_LINES:
@@ -192,6 +191,10 @@ def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
                 moment = added.timestamp
                 moment.seconds, moment.nanos = microseconds // 1_000_000, microseconds % 1_000_000 * 1000
     yield response
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _LONGEST_LINE] for start in range(0, len(text), _LONGEST_LINE))
 
 
 def read_config(template: TaskTemplate) -> dict[str, Any]:
