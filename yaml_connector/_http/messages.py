@@ -273,6 +273,7 @@ class StreamedResponse(Response):
                 yield self._decode(decoder, chunk[start : start + _PIECE])
             left = self.until - clock().monotonic()
             if left <= 0:
+                self.is_cut = True
                 return
             try:
                 chunk = await asyncio.wait_for(anext(self._source.chunks), left)

@@ -10,10 +10,14 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from tests.support.fake_api import BROKEN, Driver, job, reply, run
+from yaml_connector._http.messages import HttpRequest, HttpResponse, StreamedResponse
+from yaml_connector._jobs.line_formats import FORMATS
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, TransientError
+from yaml_connector.testing.clock import FakeClock
 
 TEXT: dict[str, Any] = {"format": "text"}
 # Two ways through the connector: line by line as it comes, and (with `more`) the whole answer at once.
@@ -302,3 +306,32 @@ class TestEachDocument:
         lines, token = driver.logs()
         assert lines == []
         assert driver.logs(token or "")[0] == ["1", "2"]
+
+
+@pytest.mark.parametrize("format_", ["text", "ndjson", "sse"])
+def test_a_log_whose_reading_takes_all_its_time_goes_on_though_it_gave_nothing_new(format_: str) -> None:
+    """Blank lines, comments and lines that are given already take time, too."""
+    clock = FakeClock()
+    response = StreamedResponse(
+        HttpRequest("GET", "https://api.test/log"),
+        HttpResponse(200, CIMultiDict(), _pieces_of(b"\n", b"\n")),
+        keep=False,
+    )
+    decoder = FORMATS[format_]()
+
+    async def read() -> list[str]:
+        await response.begin(clock.monotonic() + 5)
+        lines = []
+        async for text in response.texts():
+            lines += decoder.feed(text)
+            clock.move(6)
+        return lines
+
+    run(read(), clock)
+    assert response.is_cut
+    assert not response.is_whole
+
+
+async def _pieces_of(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
