@@ -92,7 +92,7 @@ def _check_field(key: str, item: Any, schema: Node, document: Document, place: s
     if key not in properties and (others is True or isinstance(others, dict)):
         return check(item, document.node(others), document, f"{place}.{{}}")
     found = Findings()
-    if key not in properties and not properties and "properties" not in schema:
+    if not properties:
         return found  # an object of which the model says nothing
     found.fields.add(f"{place}.{key}")
     if key not in properties:
