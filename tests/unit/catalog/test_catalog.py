@@ -76,6 +76,7 @@ def test_the_head_has_what_the_page_of_the_catalog_shows(spec: LoadedSpec) -> No
     assert (said_in_head(spec, "Kind") == "container") == (spec.spec.runs == "container")
     assert said_in_head(spec, "Version")
     assert said_in_head(spec, "Documentation").startswith("https://")
+    assert said_in_head(spec, "Read in")  # the documents of its fields and states
 
 
 @every_catalog_spec
