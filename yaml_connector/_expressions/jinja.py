@@ -163,7 +163,7 @@ def parse(environment: Sandbox, source: str) -> nodes.Expr:
         tree.set_environment(environment)
     except TemplateSyntaxError as error:
         raise EvaluationError(
-            f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}"
+            f"syntax error in the expression {source.strip()!r}: {_friendly(error.message)}{_instead(source)}"
         ) from None
     except ValueError:  # of `int`, which takes only so many digits
         raise EvaluationError("a number in the expression has too many digits") from None
@@ -235,6 +235,28 @@ def _friendly(message: str | None) -> str:
     return text.replace("end of print statement", "end of the expression").replace(
         "end of template", "end of the expression"
     )
+
+
+# What other languages write, and what it is here.
+_ELSEWHERE = (
+    (re.compile(r"&&"), "`and`"),
+    (re.compile(r"\|\|"), "`or`"),
+    (re.compile(r"\?.*:"), "`A if CONDITION else B`"),
+    (re.compile(r"\?\?"), "`| default(...)`"),
+    (re.compile(r"\?\."), "`.`: a name that is missing is null"),
+    (re.compile(r"==="), "`==`"),
+    (re.compile(r"!(?!=)"), "`not`"),
+    (re.compile(r"(?<![=!<>])=(?!=)"), "`==`"),
+    (re.compile(r"`|\bf[\"']"), "`'...' ~ name`"),
+)
+_STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+def _instead(source: str) -> str:
+    """Return the end of the message about a syntax error: what to write for the words of other languages."""
+    code = _STRINGS.sub("''", source[:1000])
+    meant = next((words for pattern, words in _ELSEWHERE if pattern.search(code)), None)
+    return f"; write {meant}" if meant is not None else ""
 
 
 def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:

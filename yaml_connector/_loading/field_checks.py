@@ -23,8 +23,11 @@ from yaml_connector._text import short, short_name
 from yaml_connector.errors import EvaluationError
 
 _LOOKALIKE = re.compile(
-    r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}|(?<!\{)\$?\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}(?!\})"
+    r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}"  # {{ x }}
+    r"|(?<!\{)\$?\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}(?!\})"  # ${x}, {x}
+    r"|(?<=/):([A-Za-z_]\w*)(?=/|\?|\Z)|(?<=/)<([A-Za-z_]\w*)>"  # /:x, /<x>
 )
+_JQ = re.compile(r"\.[A-Za-z_]\w*(?:\[\d+\]|(?: \| )?\.[A-Za-z_]\w*)*|(?:/[A-Za-z_]\w*)+")  # .job.id, /job/id
 _FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
@@ -65,7 +68,7 @@ class FieldChecker:
             self.no_template(path, value)
             return
         self.count(path, value, mark.kind)
-        if path[-1] in ("path", "url", "query"):
+        if path[-1] in ("path", "url", "query", "base_url") or path == ("get", "message"):
             self.warn_of_lookalikes(path, value, names)
         if mark.kind == "template":
             self.tree(path, value, names)
@@ -85,6 +88,8 @@ class FieldChecker:
             self.report(path, str(problem))
             return
         if isinstance(value, str):
+            if path[0] == "outputs" and value.startswith(".") and _JQ.fullmatch(value):
+                self.warn(path, _literal(value))
             self.warn_of_ascii(path, value, bare=mark.kind == "condition")
         self.check_references(path, found, names)
 
@@ -100,8 +105,11 @@ class FieldChecker:
         for item in value.values() if isinstance(value, dict) else [value]:
             found = _LOOKALIKE.search(item) if isinstance(item, str) else None
             if found is not None:
-                name = short_name(names.full(found[1] or found[2]))
-                self.warn(path, f"{short(found[0])} is sent as it is written; ${{{{ {name} }}}} was meant")
+                name = short_name(names.full(next(filter(None, found.groups()))))
+                if path == ("connection", "base_url") and name.isupper():
+                    name = f"env.{name}"
+                done = "shown" if path[-1] == "message" else "sent"
+                self.warn(path, f"{short(found[0])} is {done} as it is written; ${{{{ {name} }}}} was meant")
 
     def tree(self, path: Path, value: Any, names: Names) -> None:
         if isinstance(value, dict):
@@ -173,6 +181,8 @@ def _literal(value: Any) -> str:
     instead = "a JSONPath such as $.id, or a template"
     if isinstance(value, str) and _FIELD.fullmatch(value):
         instead = f"$.{value}"
+    elif isinstance(value, str) and _JQ.fullmatch(value):
+        instead = "$." + re.sub(r"[./| ]+", ".", value.strip("./ "))
     elif isinstance(value, str) and value.startswith("{{"):
         instead = f"${value}"
     return f"{short(value)} is the same for every response; to read it from the response, write {instead}"

@@ -213,7 +213,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str, int, Diagnosti
     (re.compile(r"is not a valid size; .*did you mean (?P<meant>\w+)\?$"), _instead),
     (re.compile(r"to read it from the response, write (?P<meant>\$\.[^\s,]+)$"), _instead),
     (re.compile(r"is a URL; write the host alone: (?P<meant>\S+)$"), _instead),
-    (re.compile(r"^'(?P<old>.*)' is sent as it is written; (?P<meant>\$\{\{ .* \}\}) was meant$"), _template),
+    (re.compile(r"^'(?P<old>.*)' is (?:sent|shown) as it is written; (?P<meant>\$\{\{ .* \}\}) was meant$"), _template),
     (re.compile(r"a blank is missing after the colon"), _blank),
     (re.compile(r"needs quotes; write (?P<meant>'.*'|\".*\")$"), _quote),
     (re.compile(r"is not a quote in YAML"), _curly),

@@ -13,6 +13,13 @@ from yaml_connector._spec.requests import Step
 from yaml_connector._spec.task_fields import TASK_NAMES
 from yaml_connector._text import did_you_mean, short, short_name
 
+# Names that people expect at other places, or write as other languages do.
+_ELSEWHERE = {
+    "null": "; write none",
+    "env": "; env is for connection alone: declare a secret with that variable as its env, or a config field",
+    "job": "; the job has no id before it is submitted: use task.key to name it",
+    "secrets": "; secrets can be used in requests alone",
+}
 ANSWER_NAMES = RESPONSE_NAMES
 STEP_NAMES = ("status", "headers", "body", "text", "url")
 Children = Mapping[str, Any] | None  # what may follow a name; None: anything
@@ -43,7 +50,9 @@ class Names:
             if root in REQUEST.globals:
                 continue
             if root not in self.roots:
-                tail = did_you_mean(root, self.roots, what="here there is") if root != "null" else "; write none"
+                tail = ("jobs" not in self.roots and _ELSEWHERE.get(root)) or did_you_mean(
+                    root, self.roots, what="here there is"
+                )
                 messages.append(f"{short(root)} cannot be used here{tail}")
                 continue
             children: Any = self.roots[root]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
@@ -12,11 +11,18 @@ from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, TooManyDiagnostics
-from yaml_connector._loading.yaml_hints import without_blank
+from yaml_connector._loading.suggestions import (
+    SECTIONS,
+    for_unknown_key,
+    for_wrong_kind,
+    not_allowed,
+    required_field,
+    valid_name,
+)
 from yaml_connector._spec import PHASES, ConnectorSpec
 from yaml_connector._spec.auth import AUTH_KINDS
 from yaml_connector._spec.fields import Path
-from yaml_connector._text import did_you_mean, short, short_name
+from yaml_connector._text import short, short_name
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,13 +75,22 @@ def _note(model: type[BaseModel], document: Document, error: ValidationError) ->
         if _is_reversed(_at(document.data, path)):
             found = [item for item in found if item[0][: len(path)] != path]
             found.append((path, _TURN_ROUND, False, {"type": ""}))
-    meant = {(*path[:-1], _meant(path)) for path, _, _, item in found if item["type"] == "extra_forbidden"}
+    misplaced = [
+        path
+        for path, _, _, item in found
+        if item["type"] == "extra_forbidden" and item["input"] is None and path[-1] in SECTIONS
+    ]
+    for path in misplaced:  # what follows at the same indentation belongs to it
+        siblings = list(_at(document.data, path[:-1]))
+        after = {(*path[:-1], key) for key in siblings[siblings.index(path[-1]) + 1 :]}
+        found = [item for item in found if item[0] not in after or item[3]["type"] != "extra_forbidden"]
+    meant = {(*path[:-1], required_field(path)) for path, _, _, item in found if item["type"] == "extra_forbidden"}
     found = [item for item in found if item[3]["type"] != "missing" or item[0] not in meant]
     for path, message, on_key, item in found:
         several = kinds.get(path, {})
         if item["type"] in _KINDS and len(several) > 1:
-            hint = _hint("list_type" if "a list" in several else item["type"], item["input"])
-            message = f"must be {' or '.join(several)}, not {describe(item['input'])}{hint}"
+            instead = for_wrong_kind("list_type" if "a list" in several else item["type"], item["input"], path)
+            message = f"must be {' or '.join(several)}, not {describe(item['input'])}{instead}"
         if (path, message, on_key) not in noted:
             noted.add((path, message, on_key))
             document.report(path, message, key=on_key)
@@ -118,14 +133,15 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     shown: Path = path
     on_key = False
     if kind == "extra_forbidden":
-        message = "unknown key" + _instead(location, _allowed_keys(model, item["loc"][:-1], document.data))
+        allowed = _allowed_keys(model, item["loc"][:-1], document.data)
+        message = "unknown key" + for_unknown_key(location, value, allowed)
         on_key = True
     elif kind == "missing":
         shown = (*path, str(location[-1]))
         message = "is required"
     elif kind == "literal_error":
         expected = [choice.strip("'") for choice in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        message = _not_allowed(value, [{"True": "true", "False": "false"}.get(choice, choice) for choice in expected])
+        message = not_allowed(value, [{"True": "true", "False": "false"}.get(choice, choice) for choice in expected])
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
         tags = [tag.strip("'") for tag in item["ctx"].get("expected_tags", "").split(", ") if tag]
@@ -135,108 +151,22 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
             allowed = tags or list(AUTH_KINDS)
             message = f"is required; allowed: {', '.join(allowed)}"
         else:
-            message = _not_allowed(tag, tags)
+            message = not_allowed(tag, tags)
     elif kind in _KINDS:
-        hint = _hint(kind, value)
-        message = f"must be {_KINDS[kind]}, not {describe(value)}{hint}"
+        message = f"must be {_KINDS[kind]}, not {describe(value)}{for_wrong_kind(kind, value, path)}"
     elif kind == "unknown_type":
         message = str(UnknownType(item["ctx"]["text"]))
     elif kind == "value_error":
         message = str(item["ctx"]["error"])
     elif kind == "string_pattern_mismatch":
         message = f"{short(value)} is not a valid name here: it must match {item['ctx']['pattern']}"
+        message += valid_name(value, item["ctx"]["pattern"])
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("too_short", "string_too_short"):
         message = "must not be empty"
     else:
         message = item["msg"][0].lower() + item["msg"][1:]
     return shown, message, on_key
-
-
-def _hint(kind: str, value: Any) -> str:
-    """Say what to write instead of a value of the wrong kind."""
-    key = without_blank(value)
-    if key is not None and kind != "string_type":
-        return f"; a blank is missing after the colon: write {key[0]}: {key[1]}"
-    if kind == "string_type" and value is None:
-        return "; leave the key out, or write a string"
-    if kind == "string_type" and isinstance(value, int | float | bool):
-        return "; put quotes around it"
-    if kind == "list_type" and isinstance(value, str | int | float) and len(str(value)) <= _LONGEST_ITEM:
-        shown = str(value).lower() if isinstance(value, bool) else value
-        quoted = f'"{shown}"' if re.search(r"[\[\]{},:#\"']", str(value)) else shown
-        return f"; write [{quoted}]"
-    if kind == "bool_type" and isinstance(value, str) and (meant := _BOOLEANS.get(value.lower())):
-        return f"; write {meant}"
-    return ""
-
-
-_LONGEST_ITEM = 40
-_BOOLEANS = {
-    **dict.fromkeys(("yes", "on", "y", "true", "1"), "true"),
-    **dict.fromkeys(("no", "off", "n", "false", "0"), "false"),
-}
-# Words that people use for a field, by the fields that may be meant.
-_SYNONYMS = {
-    **dict.fromkeys(("cancel", "stop", "abort", "kill", "terminate", "destroy"), ("delete",)),
-    **dict.fromkeys(("submit", "start", "run", "launch", "post"), ("create",)),
-    **dict.fromkeys(("status", "state", "poll", "check", "describe", "read"), ("get",)),
-    **dict.fromkeys(("log", "stdout", "output"), ("logs",)),
-    **dict.fromkeys(("data", "body", "payload", "content"), ("json", "text")),
-    **dict.fromkeys(("params", "parameters", "query_params", "args"), ("query",)),
-    **dict.fromkeys(("endpoint", "host", "server", "uri", "url", "base", "address"), ("base_url", "url", "path")),
-    **dict.fromkeys(("id", "job"), ("job_id",)),
-    **dict.fromkeys(("authentication", "authorization", "credentials"), ("auth",)),
-    **dict.fromkeys(("states", "mapping", "values", "statuses"), ("map",)),
-    **dict.fromkeys(("phase", "then"), ("is",)),
-    **dict.fromkeys(("condition", "if"), ("when",)),
-    **dict.fromkeys(("verb", "http_method"), ("method",)),
-    **dict.fromkeys(("type_name", "task_type"), ("task_type_name",)),
-    "when": ("if",),
-    "version": ("spec_version",),
-    "results": ("result", "outputs"),
-    "parameters": ("config", "inputs", "query"),
-}
-# Where a field belongs that is written one level too high.
-_DEEPER = {
-    **{name: f"connection.{name}" for name in ("base_url", "auth", "timeout", "retry", "headers", "allowed_hosts")},
-    **{name: f"request.{name}" for name in ("path", "method", "json", "form", "query", "multipart")},
-    "map": "phase.map",
-    "job_id": "create.job_id",
-    "tolerance": "poll.tolerance",
-    "min_interval": "poll.min_interval",
-}
-
-
-def _instead(location: list[Any], allowed: list[str]) -> str:
-    """Return the end of the message about an unknown key: what was probably meant, and which keys are allowed."""
-    name = str(location[-1])
-    if name == "default" and location[:1] == ["inputs"]:
-        given = f"${{{{ inputs.{location[1]} | default(...) }}}}"
-        return (
-            f"; an input has no default: give it an optional type (str?) and write {given}, or make it a config field"
-        )
-    shown = ", ".join(allowed)
-    meant = next((word for word in _SYNONYMS.get(name.lower(), ()) if word in allowed), None)
-    if meant is not None:
-        return f"; did you mean {meant}? allowed: {shown}"
-    where, _, _ = _DEEPER.get(name, "").partition(".")
-    if where in allowed:
-        return f"; did you mean {_DEEPER[name]}? allowed: {shown}"
-    return did_you_mean(name, allowed)
-
-
-def _meant(path: Path) -> str:
-    """Return the required field that an unknown key probably is; "" if it is none."""
-    words = _SYNONYMS.get(str(path[-1]).lower(), ())
-    return next(
-        (word for word in words if word in ("create", "base_url", "job_id", "task_type_name", "spec_version")), ""
-    )
-
-
-def _not_allowed(value: Any, allowed: list[str]) -> str:
-    name = value if isinstance(value, str) else short(value)
-    return f"{short(value)} is not allowed" + did_you_mean(name, allowed)
 
 
 def walk(data: Any, location: list[Any]) -> Path:

@@ -17,7 +17,12 @@ _OPEN_TEMPLATE = re.compile(r"\$\{\{(?!.*\}\})")
 _KEY = re.compile(r"\s*(?:- +)*(?P<key>[\w.*/$-]+|'[^']*'|\"[^\"]*\")\s*:(?=\s|$)")
 _NO_BLANK = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_]\w*):(?P<value>[^\s:/][^:]*)$")
 _FLOW_NO_BLANK = re.compile(r"[{,]\s*(?P<key>[A-Za-z_]\w*):(?=[\"'$\[{])")
-_CURLY = re.compile("[\u2018\u2019\u201c\u201d\u201e\u201f\u00ab\u00bb]")
+_LOOKALIKES = {
+    "\u2018\u2019\u201c\u201d\u201e\u201f\u00ab\u00bb": "{} is not a quote in YAML; write \" or '",
+    "\u00a0\u2007\u202f\u3000": "this blank is not a normal one (it was pasted, maybe); write it anew",
+    "\uff1a": "{} is not a colon in YAML; write :",
+}
+_ODD = re.compile(f"[{''.join(_LOOKALIKES)}]")
 _IN_BRACES = re.compile(r"[{,]\s*[\w-]+:\s+(?P<value>[^\s'\"\[{,][^'\"{},]*?\[[^\]]*\][^'\",}]*)")
 _BLOCK_TEXT = re.compile(r"[|>][+-]?\d?[+-]?\s*(?:#.*)?$")
 
@@ -63,12 +68,15 @@ class _Lines:
     def hint(self) -> Hint:
         shown = self.at(self.line)
         if "\t" in shown[: _indent(shown)] or "'\\t'" in self.words:
-            return self.here(f"{self.words}; indent with spaces, YAML allows no tabs there")
-        checks = (self.quote, self.curly, self.blank, self.first, self.brackets, self.bare, self.rest, self.indentation)
+            return self.here("there is a tab; YAML allows only spaces for indenting")
+        checks = (
+            *(self.quote, self.odd_character, self.blank, self.first, self.brackets, self.bare, self.rest),
+            *(self.indentation, self.item),
+        )
         for check in checks:
             if (found := check()) is not None:
                 return found
-        return self.here(self.words + self.advice())
+        return self.here(self.advice() or _in_plain_words(self.words))
 
     def here(self, message: str) -> Hint:
         return Hint(self.line, self.column, message)
@@ -103,11 +111,13 @@ class _Lines:
                 indent = _indent(shown)
         return False
 
-    def curly(self) -> Hint | None:
+    def odd_character(self) -> Hint | None:
+        """A character that looks like one of YAML's own."""
         for number in dict.fromkeys((self.line, self.opened[0] if self.opened else self.line, self.above(self.line))):
-            found = _CURLY.search(_QUOTED.sub(lambda match: " " * len(match[0]), self.at(number)))
+            found = _ODD.search(_QUOTED.sub(lambda match: " " * len(match[0]), self.at(number)))
             if found is not None:
-                return Hint(number, found.start() + 1, f"{found[0]} is not a quote in YAML; write \" or '")
+                what = next(words for characters, words in _LOOKALIKES.items() if found[0] in characters)
+                return Hint(number, found.start() + 1, what.format(found[0]))
         return None
 
     def blank(self) -> Hint | None:
@@ -147,14 +157,23 @@ class _Lines:
         text = self.at(line).strip()
         if not text or _KEY.match(text) or text.startswith(("- ", "{", "[")) or self.is_in_block_text(line):
             return None
-        return Hint(line, _indent(self.at(line)) + 1, "this is neither `key: value` nor `- item`")
+        given = re.fullmatch(r"([\w-]+)\s*:?=\s*(\S.*)", text)
+        instead = f"; write {given[1]}: {given[2]}" if given is not None else ""
+        return Hint(line, _indent(self.at(line)) + 1, f"this is neither `key: value` nor `- item`{instead}")
 
     def rest(self) -> Hint | None:
         """Something behind the quote that closes a string."""
-        found = re.search(r":\s+(\"[^\"]*\"|'[^']*')\s+(?=[^\s#])", self.at(self.line)[: self.column])
-        if found is None or found.end() + 1 < self.column:
+        found = re.search(r":\s+((?P<mark>[\"'])(?:(?!(?P=mark)).)*(?P=mark))\s*(?=[^\s#,}\]])", self.at(self.line))
+        if found is None or not found.end("mark") < self.column <= found.end() + 1:
             return None
-        return self.here("nothing may follow the quote that closes a string; put quotes around all of it")
+        return self.here(f"the quote {found['mark']} before this closes the string; put other quotes around all of it")
+
+    def item(self) -> Hint | None:
+        """A key where the next item of a list is expected."""
+        if "expected '-' indicator" not in self.words or self.opened is None:
+            return None
+        number, shown = self.opened[0], self.at(self.line).strip()
+        return self.here(f"the list that begins on line {number} goes on here: write - {shown}, or no dash there")
 
     def brackets(self) -> Hint | None:
         if "flow" not in self.words or self.opened is None:
@@ -164,12 +183,12 @@ class _Lines:
         between = shown[column - 1 :] if line != self.line else shown[column - 1 : self.column + 1]
         bare = _QUOTED.sub("", between)
         if "${" in bare or _OPEN_TEMPLATE.search(bare):
-            return self.here(f"{self.words}; {_TEMPLATE}")
+            return self.here(_TEMPLATE)
         found = _IN_BRACES.search(shown, column - 1)
         if found is not None and found.start("value") < self.column:
             value = found["value"].strip()
             if re.fullmatch(r"(?:list|dict)\[.*", value):
-                return self.here(f"{self.words}; {_TYPES}")
+                return self.here(_TYPES)
             return Hint(
                 line, found.start("value") + 1, f"inside {{}} a value with [ needs quotes; write {_quoted(value)}"
             )
@@ -234,16 +253,32 @@ class _Lines:
         shown, before = self.at(self.line), self.at(self.line - 1)
         bare = _QUOTED.sub("", shown[: self.column])
         if "${" in bare or _OPEN_TEMPLATE.search(_QUOTED.sub("", before)):
-            return f"; {_TEMPLATE}"
+            return _TEMPLATE
         if re.search(r"[\[{,:]\s*\w+[\[?]\Z", bare):
-            return f"; {_TYPES}"
+            return _TYPES
         if re.search(r":\s+[^'\"#]*:\s", shown):
-            return "; a string that contains ': ' needs quotes"
+            return "a string that contains ': ' needs quotes"
         return ""
 
 
 _TEMPLATE = "put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them"
 _TYPES = "put quotes around types such as 'list[str]' and 'str?' inside {} and []"
+
+
+# The parser's words, as far as nothing better is known.
+_PLAIN = {
+    "mapping values are not allowed": "there cannot be a key here; if this is one string, put quotes around it",
+    "could not find expected ':'": "a colon is missing after a key, or this line is indented by too little",
+    "did not find expected key": "there must be a key here, indented as the one before",
+    "did not find expected ',' or": "there must be a comma, or the bracket that closes, here",
+    "expected '-' indicator": "there must be the next item of the list here",
+    "did not find expected node content": "there must be a value here",
+    "did not find expected <document start>": "nothing may follow the end of the spec",
+}
+
+
+def _in_plain_words(words: str) -> str:
+    return next((plain for known, plain in _PLAIN.items() if known in words), words)
 
 
 def _quoted(value: str) -> str:

@@ -41,12 +41,13 @@ def _status(value: Any) -> Any:
         return str(value)
     if isinstance(value, str) and re.fullmatch(r"[1-5](xx|\d\d)", value):
         return value
-    raise ValueError(f"{short(value)} is not a valid status; write 404 or 2xx")
+    hundreds = re.fullmatch(r"([1-5])(?:00 ?- ?(?:\1)99|[*.xX]{2})", str(value))
+    raise ValueError(f"{short(value)} is not a valid status; write {f'{hundreds[1]}xx' if hundreds else '404 or 2xx'}")
 
 
 def _success_condition(value: Any) -> Any:
     if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[1-5](xx|\d\d)\s*", value)):
-        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses, such as [2xx, 404]")
+        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses; write [{str(value).strip()}]")
     return value
 
 

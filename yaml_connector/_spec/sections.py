@@ -35,7 +35,8 @@ def _idempotent(value: Any) -> Any:
     try:
         return parse_duration(value)
     except EvaluationError:
-        meant = {"yes": "; write true", "no": "; write false"}.get(str(value).lower(), "")
+        words = {"yes": "; write true", "true": "; write true", "no": "; write false", "false": "; write false"}
+        meant = words.get(str(value).strip(" ,;.").lower(), "")
         raise ValueError(f"must be true, false or a duration such as 24h, not {short(value)}{meant}") from None
 
 
