@@ -52,8 +52,8 @@ class Operation:
         """Schemas of the response's body by media type; None if the model does not know the status."""
         known = self.document.node(self.document.operation(self.path, self.method).get("responses"))
         known = {str(code).upper(): about for code, about in known.items()}
-        others = sorted(known) if 200 <= status < 300 else []  # many a model says 200 for a 201
-        for code in (str(status), f"{status // 100}XX", "DEFAULT", *(code for code in others if code[0] == "2")):
+        others = [code for code in sorted(known) if code[0] == "2" and 200 <= status < 300]  # often 200 stands for 201
+        for code in (str(status), f"{status // 100}XX", *others, "DEFAULT"):
             if code in known:
                 return self._content(self.document.node(known[code]))
         return None

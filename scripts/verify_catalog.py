@@ -140,7 +140,7 @@ class Verifier:
 
     def request(self, operation: Operation, sent: SentRequest) -> None:
         known = operation.query
-        for name in sent.query:
+        for name in dict.fromkeys(name.partition("[")[0] for name in sent.query):  # metadata[team] is one of metadata
             place = f"{operation.name} ?{name}"
             self.found.fields.add(place)
             if name not in known:

@@ -166,6 +166,14 @@ def test_a_state_of_the_model_that_no_rule_maps_is_named(tmp_path: Path) -> None
     assert good
 
 
+def test_a_201_is_held_against_the_200_of_the_model_before_its_default(tmp_path: Path) -> None:
+    model = openapi()
+    error = {"type": "object", "properties": {"message": TEXT}}
+    model["paths"]["/v1/jobs"]["post"]["responses"]["default"] = {"content": {"application/json": {"schema": error}}}
+    _, details, good = verified(tmp_path, model, test=TEST.replace("{json: {id: j1}}", "{status: 201, json: {id: j1}}"))
+    assert good, details
+
+
 def test_calls_of_awss_json_protocol_are_told_apart_by_their_header(tmp_path: Path) -> None:
     """X-Amz-Target names the call: all have the path /."""
     shape = {"type": "structure", "members": {"id": {"shape": "Text"}}}
