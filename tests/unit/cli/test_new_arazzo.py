@@ -362,7 +362,7 @@ def test_an_odd_part_of_a_step_gives_no_traceback(part: str, value: Any) -> None
         ("$statusCode == 200 || $statusCode == 202", "simple", "status == 200 or status == 202"),
         ("$statusCode >= 200 && $statusCode < 300", "simple", "status >= 200 and status < 300"),
         ("$response.body#/a/b == 'x y'", "simple", "body.a.b == 'x y'"),
-        ("$response.body#/items/0/id != null", "simple", "body.items[0].id is not none"),
+        ("$response.body#/items/0/id != null", "simple", "(body.items[0].id | default(none)) is not none"),
         ("($.a == 1 || $.b == true) && !($.c == 'it\\'s')", "jsonpath",
          "(body.a == 1 or body.b == true) and not (body.c == 'it\\'s')"),
         ("$[?(@.state == \"done\")]", "jsonpath", "body.state == 'done'"),

@@ -162,7 +162,7 @@ def _meaning(word: Any, *, last: bool) -> tuple[str, bool]:
     return "SUCCEEDED", True
 
 
-def _styled(words: Iterable[str], like: Sequence[Any]) -> list[str]:
+def styled(words: Iterable[str], like: Sequence[Any]) -> list[str]:
     """Return words in the style of the API's own."""
     texts = [text for text in like if isinstance(text, str) and text]
     if texts and all(text.isupper() for text in texts):
@@ -199,7 +199,7 @@ def _by_words(place: _Place, places: Sequence[_Place]) -> Phases:
         for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
             if phase == "SUCCEEDED" and found.get(phase):
                 continue
-            more = [prefix + word if prefix else word for word in _styled(USUAL[phase], words)]
+            more = [prefix + word if prefix else word for word in styled(USUAL[phase], words)]
             found.setdefault(phase, []).extend(word for word in more if word.lower() not in taken)
         if "SUCCEEDED" not in phases.values():
             questions.append(f"which state means success? The answers have only {', '.join(map(str, words))}")
@@ -263,14 +263,14 @@ def _two_rules(state: _Place, outcome: _Place, phases: dict[Any, str], words: Se
         for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
             how[phase] = [value] if phase == over else []
             if phase != "SUCCEEDED" or over != "SUCCEEDED":
-                how[phase] += [word for word in _styled(USUAL[phase], [value]) if word.lower() != str(value).lower()]
+                how[phase] += [word for word in styled(USUAL[phase], [value]) if word.lower() != str(value).lower()]
     ended = state.values[-1]
     rest: dict[str, list[Any]] = {}
     for word, phase in phases.items():
         rest.setdefault("FAILED" if word == ended else phase, []).append(word)
     taken = {str(word).lower() for word in words}
     for phase in ("FAILED", "ABORTED"):
-        rest.setdefault(phase, []).extend(word for word in _styled(USUAL[phase], words) if word.lower() not in taken)
+        rest.setdefault(phase, []).extend(word for word in styled(USUAL[phase], words) if word.lower() not in taken)
     ordered = {phase: rest[phase] for phase in USUAL if rest.get(phase)}
     ordered |= {phase: listed for phase, listed in rest.items() if phase not in ordered and listed}
     rules = [{"path": outcome.path, "map": how}, {"path": state.path, "map": ordered}]
@@ -296,7 +296,7 @@ def _by_flag(place: _Place, places: Sequence[_Place], over: bool, answers: Seque
         seen_end = phase_of(value) or "SUCCEEDED"
         how: dict[str, list[Any]] = {}
         for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
-            usual = [word for word in _styled(USUAL[phase], [value]) if word.lower() != value.lower()]
+            usual = [word for word in styled(USUAL[phase], [value]) if word.lower() != value.lower()]
             how[phase] = [value, *usual] if phase == seen_end else usual
         how["SUCCEEDED"] = [value] if seen_end == "SUCCEEDED" else how["SUCCEEDED"]
         rules.append({"path": outcome.path, "map": how})

@@ -59,7 +59,7 @@ def recorded(exchange: Exchange, sketch: Sketch) -> dict[str, Any]:
     request: dict[str, Any] = {"method": as_sample(given.get("method", "GET")), "url": url}
     if given.get("query"):
         values = {str(as_sample(key)): as_sample(value) for key, value in given["query"].items()}
-        request["query"] = {key: _query_text(value) for key, value in values.items() if value is not None}
+        request["query"] = {key: _form_value(value) for key, value in values.items() if value is not None}
     headers = {str(name): str(as_sample(value)) for name, value in given.get("headers", {}).items()}
     if headers:
         request["headers"] = headers
@@ -80,12 +80,6 @@ def url_sample(text: Text) -> str:
         else:
             sent += quote(part, safe="/:@!$&'()*+,;=-._~%?#[]")
     return sent
-
-
-def _query_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_query_text(item) for item in value]
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _form_text(body: Any) -> Any:

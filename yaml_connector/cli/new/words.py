@@ -11,11 +11,14 @@ _MEANINGS = {
     "INITIALIZING": "initializing starting preparing provisioning booting configuring",
     "RUNNING": "running in_progress inprogress active processing started executing finalizing cancelling canceling "
     "stopping completing suspended resuming pausing paused working ongoing terminating building rendering training "
-    "retrying generating uploading downloading transcribing",
-    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed jobcomplete ended",
+    "retrying generating uploading downloading transcribing applying planning",
+    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed jobcomplete ended "
+    "succeed converged applied",
     "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
-    "node_fail boot_fail deadline launch_failed startup_failure rejected failing unhealthy",
-    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked interrupted",
+    "node_fail boot_fail deadline launch_failed startup_failure rejected failing unhealthy diverged declined denied "
+    "refused invalid broken dead lost",
+    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked interrupted voided "
+    "withdrawn",
 }
 _PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.split()}
 

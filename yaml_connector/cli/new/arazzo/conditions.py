@@ -29,6 +29,25 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Matches:
+    """A regular expression that the value at a place matches."""
+
+    operand: Operand
+    pattern: str
+
+    @property
+    def words(self) -> list[str]:
+        """Return the words that it is made of: `^(DONE|FINISHED)$` of two."""
+        return re.findall(r"[A-Za-z][A-Za-z_-]*", re.sub(r"\\\\.|\(\?\w+\)|\(\?:", " ", self.pattern))
+
+    @property
+    def example(self) -> str | None:
+        """Return a text that matches, made of its first words; None if none is simply seen."""
+        found = (word for word in self.words if re.search(self.pattern, word))
+        return next(found, None)
+
+
+@dataclass(frozen=True)
 class Group:
     """Conditions joined by `and` or `or`."""
 
@@ -50,7 +69,7 @@ class Truth:
     operand: Operand
 
 
-Condition = Compare | Group | Not | Truth
+Condition = Compare | Matches | Group | Not | Truth
 
 
 class Untranslatable(Exception):
@@ -61,13 +80,16 @@ def jinja(condition: Condition) -> str:
     """Return a condition as the spec has it."""
     if isinstance(condition, Compare):
         value = condition.value
-        if value is None:
-            return f"{condition.operand.expression} {'is' if condition.operator == '==' else 'is not'} none"
+        if value is None:  # what is not there is none, too
+            said = f"({condition.operand.expression} | default(none))"
+            return f"{said} {'is' if condition.operator == '==' else 'is not'} none"
         if isinstance(value, Operand):
             text = value.expression
         else:
-            text = json.dumps(value).replace("true", "true") if not isinstance(value, str) else _quoted(value)
+            text = _quoted(value) if isinstance(value, str) else json.dumps(value)
         return f"{condition.operand.expression} {condition.operator} {text}"
+    if isinstance(condition, Matches):
+        return f"{condition.operand.expression} is not none"
     if isinstance(condition, Truth):
         return condition.operand.expression
     if isinstance(condition, Not):
@@ -104,7 +126,7 @@ def compares(condition: Condition) -> Iterator[Compare]:
 
 def operands(condition: Condition) -> Iterator[Operand]:
     """Yield all that a condition looks at."""
-    if isinstance(condition, Compare | Truth):
+    if isinstance(condition, Compare | Truth | Matches):
         yield condition.operand
     elif isinstance(condition, Group):
         for item in condition.items:
@@ -168,26 +190,43 @@ def parse_condition(text: str, kind: str, context: str, operand: Any) -> Conditi
         raise Untranslatable("XPath has no counterpart")
     if kind == "regex":
         subject = operand(context or "$statusCode")
-        return Compare(Operand(f"({subject.expression} | string | regex({_quoted(text)}, 0))"), "!=", None)
+        return Matches(Operand(f"({subject.expression} | string | regex({_quoted(text)}, 0))", subject.place), text)
     if kind == "jsonpath":
-        text, inner = _without_filter(text.strip())
-        if inner is not None:
-            return Truth(Operand(f"(body | jsonpath({_quoted(inner)}))"))
+        whole = re.fullmatch(r"\$\[\?\s*\(?(.*?)\)?\s*\]", text.strip(), re.DOTALL)
+        if whole and whole[1].count("(") == whole[1].count(")"):  # of an object: `$[?@.a == 'b']` means `$.a == 'b'`
+            text = re.sub(r"@(?=[.\[])", "$", whole[1])
+        elif "[?" in text:
+            return _filtered(text.strip())
     return _Parser(text, kind, operand).parse()
 
 
-def _without_filter(text: str) -> tuple[str, str | None]:
-    """Return what is meant by `$[?@.a == 'b']`, which is `$.a == 'b'`; or, second, a path with a filter inside."""
-    whole = re.fullmatch(r"\$\[\?\s*\(?(.*?)\)?\s*\]", text, re.DOTALL)
-    if whole and whole[1].count("(") == whole[1].count(")"):
-        return re.sub(r"@(?=[.\[])", "$", whole[1]), None
-    if "[?" in text:
-        path = re.fullmatch(r"(?:count|length)\((.*)\)\s*>\s*0", text)
-        bare = path[1] if path else text
-        if re.search(r"\]\s*(==|!=|<|>)", bare):
-            raise Untranslatable("a filter that is compared")
-        return text, re.sub(r"\[\?\s*\(?(.*?)\)?\s*\]", r"[?(\1)]", bare)
-    return text, None
+_FILTER = re.compile(r"\[\?\s*(\((?:[^()]|\([^()]*\))*\)|[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*)\s*\]")
+_COUNTED = re.compile(
+    r"(?:(?:count|length|size)\(\s*(?P<inside>.*)\)|(?P<path>.*)\.(?:length|size)(?:\(\))?)"
+    r"\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<number>\d+)",
+    re.DOTALL,
+)
+
+
+def _filtered(text: str) -> Condition:
+    """Return what a path with a filter inside says: it finds something, or so many."""
+    counted = _COUNTED.fullmatch(text)
+    path = (counted["inside"] or counted["path"]).strip() if counted else text
+    for found in _FILTER.finditer(path):
+        inner = found[1].strip()
+        path = path.replace(found[0], f"[?{inner if inner.startswith('(') else f'({inner})'}]")
+    member = re.fullmatch(r"(.*\[\?.*)\)\]((?:\.\w+)+\s*(?:==|!=|<=|>=|<|>)\s*[^\s()]+)", path, re.DOTALL)
+    if member and counted is None:  # of what is filtered, what is compared is one more condition
+        path = f"{member[1]} && @{member[2]})]"
+    rest = _FILTER.sub("", path)
+    if re.search(r"==|!=|<|>|&&|\|\||\?", rest) or not path.startswith("$"):
+        raise Untranslatable("a filter that is compared")
+    operand = Operand(f"(body | jsonpath({_quoted(path)}))")
+    if counted is None:
+        return Truth(operand)
+    # The filter `jsonpath` gives a list for such a path; without the list that is filtered it gives nothing.
+    length = Operand(f"({operand.expression} | default([]) | length)")
+    return Compare(length, counted["operator"], int(counted["number"]))
 
 
 class _Parser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.conditions import (
@@ -18,7 +17,7 @@ from yaml_connector.cli.new.arazzo.conditions import (
 )
 from yaml_connector.cli.new.arazzo.expressions import source_of
 from yaml_connector.cli.new.arazzo.identity import Identity
-from yaml_connector.cli.new.arazzo.phases import Branch, Rules, phase_of_branch, split_state, values_at
+from yaml_connector.cli.new.arazzo.phases import Branch, Rules, filtered_sample, phase_of_branch, split_state, values_at
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.sketch import Path, Ref, Sketch, Unused
@@ -105,10 +104,7 @@ class Criteria:
                 found = values_at(condition)
                 if found is not None:
                     self.requests.values.setdefault(step.id, {})[found[0]] = found[1][0]
-                filtered = re.search(r"jsonpath\('(\$[^\[]*)\[\?\(@\.(\w+) == \\'([^\\]*)\\'\)\]'\)", jinja(condition))
-                if filtered is not None:
-                    place = f"{filtered[1]}[0].{filtered[2]}"
-                    self.requests.values.setdefault(step.id, {})[place] = filtered[3]
+                self.requests.values.setdefault(step.id, {}).update(filtered_sample(condition) or {})
             return jinja(whole)
         return self._codes(codes, documented, path)
 

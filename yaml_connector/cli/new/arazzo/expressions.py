@@ -18,7 +18,9 @@ _WHOLE = re.compile(rf"\{{?({_BARE})\}}?")
 
 @dataclass(frozen=True)
 class Source:
-    """What an expression names: inputs, a step's output, or a part of the response; with the rest of its path."""
+    """What an expression names: inputs (also the output of another workflow, which is `output`), a step's output, or a
+    part of the response; with the rest of its path.
+    """
 
     kind: str  # inputs, steps, response, status, url, method, other
     name: str = ""
@@ -40,6 +42,8 @@ def source_of(text: str) -> Source:
         return Source("response", "body", path=inside or (f"${rest}" if rest else ""))
     if found := re.match(r"\$inputs\.([\w-]+)(.*)$", head):
         return Source("inputs", found[1], path=inside or (f"${found[2]}" if found[2] else ""))
+    if found := re.match(r"\$workflows\.([\w-]+)\.(?:outputs|inputs)\.([\w-]+)(.*)$", head):
+        return Source("inputs", found[2], found[1], inside or (f"${found[3]}" if found[3] else ""))
     if found := re.match(r"\$steps\.([\w-]+)\.outputs\.([\w-]+)(.*)$", head):
         return Source("steps", found[1], found[2], inside or (f"${found[3]}" if found[3] else ""))
     if re.match(r"\$(url|method)$", head):

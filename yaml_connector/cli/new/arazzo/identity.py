@@ -13,8 +13,10 @@ from yaml_connector.cli.new.openapi.calls import Calls, whole_of
 from yaml_connector.cli.new.sketch import Ref
 
 _TEST_URL = "https://api.test"
-
-
+# Where the API's own words about a job are: at the top, or below a part with such a name.
+_OF_THE_JOB = re.compile(
+    r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
+)
 _MESSAGES = (
     "error_message",
     "errormessage",
@@ -35,7 +37,9 @@ class Identity(Requests):
         poll = self.plan.poll
         if poll is None:
             return
-        parameters = sorted(self.parameters(poll), key=lambda item: item[1] != "path")
+        assert poll.operation is not None
+        path = poll.operation.path  # the last parameter of a path is the job's: /projects/{project}/jobs/{job}
+        parameters = sorted(self.parameters(poll), key=lambda item: (item[1] != "path", -path.find(f"{{{item[0]}}}")))
         values: list[Any] = [value for _, place, value in parameters if place in ("path", "query")]
         body = poll.data.get("requestBody")
         values.append(body.get("payload") if isinstance(body, dict) else None)
@@ -149,7 +153,7 @@ class Identity(Requests):
         document = step.operation.document
         fields: dict[str, str] = {}
         for path, name, about in document.fields(document.response(step.operation.path, step.operation.method)):
-            if not document.kinds(about) & {"object", "array"} and "[" not in path:
+            if not document.kinds(about) & {"object", "array"} and _OF_THE_JOB.match(path):
                 fields.setdefault(name.lower(), path)
         return next((fields[name] for name in _MESSAGES if name in fields), None)
 

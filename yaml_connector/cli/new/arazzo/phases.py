@@ -11,18 +11,28 @@ from yaml_connector.cli.new.arazzo.conditions import (
     Compare,
     Condition,
     Group,
+    Matches,
     Not,
+    Operand,
     compares,
     is_status_only,
     jinja,
     operands,
 )
-from yaml_connector.cli.new.phases import USUAL
+from yaml_connector.cli.new.phases import USUAL, styled
 from yaml_connector.cli.new.words import phase_of, word_set
 
 _NEUTRAL = word_set("terminated ended end completed complete done finished stopped closed exited inactive")
 _OUTCOME = re.compile(r"(?i)^(result|result_?state|result_?status|conclusion|outcome)$")
 _FAILURE = re.compile(r"(?i)fail|error|cancel|abort|reject|expire|timed?_?out")
+# What a branch stands for, and what the word of the state says more exactly.
+_CLEARER = {
+    ("SUCCEEDED", "FAILED"),
+    ("SUCCEEDED", "ABORTED"),
+    ("FAILED", "ABORTED"),
+    ("RUNNING", "QUEUED"),
+    ("RUNNING", "INITIALIZING"),
+}
 ORDER = ("FAILED", "ABORTED", "SUCCEEDED", "QUEUED", "INITIALIZING", "RUNNING")
 
 
@@ -75,6 +85,7 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
     the OpenAPI document lists, `siblings` the fields that may tell how the job ended."""
     tables: dict[str, dict[str, list[Any]]] = {}
     rules: list[dict[str, Any]] = []
+    branches = [_turned(branch, enum) for branch in branches]
     result = Rules(None)
     order: list[str] = []
     for branch in branches:
@@ -94,10 +105,8 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
         for value in values:
             phase = branch.phase
             word = phase_of(str(value)) if isinstance(value, str) else None
-            if phase == "SUCCEEDED" and word in ("FAILED",):
-                phase = word
-            if phase == "RUNNING" and word in ("QUEUED", "INITIALIZING"):
-                phase = word
+            if (phase, word) in _CLEARER and (phase != "SUCCEEDED" or str(value).lower() not in _NEUTRAL):
+                phase = str(word)
             if repr(value) not in known:
                 table.setdefault(phase, []).append(value)
                 known.add(repr(value))
@@ -134,8 +143,23 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
         rules.append({"is": "SUCCEEDED"})
         result.samples.setdefault("SUCCEEDED", (success, {}))
     _fail_question(result, rules, enum)
+    _success_question(result, rules, success)
     result.phase = rules[0] if len(rules) == 1 and "path" in rules[0] else rules
     return result
+
+
+def _turned(branch: Branch, enum: dict[str, list[Any]]) -> Branch:
+    """Return a success of any other state than one as that one, which runs, if a document lists the others."""
+    condition = branch.condition
+    if (
+        isinstance(condition, Compare)
+        and condition.operator == "!="
+        and condition.value is not None
+        and branch.phase == "SUCCEEDED"
+        and enum.get(condition.operand.place)
+    ):
+        return Branch(Compare(condition.operand, "==", condition.value), "RUNNING", branch.name)
+    return branch
 
 
 def _other_way(condition: Condition) -> tuple[str, Any] | None:
@@ -148,8 +172,18 @@ def _other_way(condition: Condition) -> tuple[str, Any] | None:
 
 def _sample(condition: Condition) -> dict[str, Any] | None:
     """Return values that make a comparison of one place with a number or another value true."""
+    if isinstance(condition, Matches):
+        example = condition.example
+        return {condition.operand.place: example} if condition.operand.place and example else None
     found = [item for item in compares(condition) if item.operand.place != "status"]
-    if not found or isinstance(condition, Not) or any(not item.operand.place for item in found):
+    if found and all(item.value == 0 and item.operator == "==" and "[?(" in item.operand.expression for item in found):
+        return {}  # nothing is there that the filter finds
+    filtered = filtered_sample(condition)
+    if filtered is not None:
+        return filtered
+    if not found or isinstance(condition, Not):
+        return None
+    if any(not item.operand.place or isinstance(item.value, Operand) for item in found):
         return None
     values = {}
     for item in found:
@@ -162,6 +196,16 @@ def _sample(condition: Condition) -> dict[str, Any] | None:
             return None
         values[item.operand.place] = value
     return values
+
+
+def filtered_sample(condition: Condition) -> dict[str, Any] | None:
+    """Return a value that a filter `[?(@.name == 'value')]` finds; None if the condition is not only such a filter."""
+    found = re.fullmatch(
+        r"\(+body \| jsonpath\('(\$[^\[]*)\[\?\(@\.(\w+) == \\?['\"]([^\\'\"]*)\\?['\"].*?\)\]'\)\)+"
+        r"( \| default\(\[\]\) \| length\) (>|>=|==) [01])?",
+        jinja(condition),
+    )
+    return {f"{found[1]}[0].{found[2]}": found[3]} if found is not None else None
 
 
 def _complete(
@@ -242,16 +286,29 @@ def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, l
         result.questions.append("neither the workflow nor the OpenAPI document names a failed state: which is it?")
         return
     listed = [value for values in rule["map"].values() for value in values]
-    upper = all(value.isupper() for value in listed if isinstance(value, str))
-    title = all(value[:1].isupper() for value in listed if isinstance(value, str))
     known = {str(value).lower() for value in listed}
     for phase in ("FAILED", "ABORTED"):
-        made = [word.upper() if upper else word.title().replace("_", "") if title else word for word in USUAL[phase]]
-        more = [word for word in made if word.lower() not in known]
+        more = [word for word in styled(USUAL[phase], listed) if word.lower() not in known]
         rule["map"][phase] = [*rule["map"].get(phase, []), *more]
     result.questions.append(
         "the workflow names no failed state; FAILED and ABORTED have the usual words: which has the API?"
     )
+
+
+def _success_question(result: Rules, rules: list[dict[str, Any]], success: int) -> None:
+    """Say what the success is if the workflow only says while what it goes on."""
+    if any(rule.get("is") == "SUCCEEDED" or rule.get("map", {}).get("SUCCEEDED") for rule in rules):
+        return
+    table = next((rule for rule in reversed(rules) if "map" in rule), None)
+    listed = [value for values in table["map"].values() for value in values] if table is not None else []
+    if table is not None and any(isinstance(value, str) for value in listed):
+        table["map"]["SUCCEEDED"] = styled(USUAL["SUCCEEDED"], listed)
+        result.samples.setdefault("SUCCEEDED", (success, {table["path"]: table["map"]["SUCCEEDED"][0]}))
+        result.questions.append("the workflow names no state that is a success; SUCCEEDED has the usual words")
+        return
+    rules.append({"is": "SUCCEEDED"})
+    result.samples.setdefault("SUCCEEDED", (success, {}))
+    result.questions.append("the workflow only says while what it goes on; all else is a success here: is it?")
 
 
 def split_state(conditions: list[Condition]) -> tuple[list[Condition], list[Condition]]:
@@ -264,11 +321,17 @@ def phase_of_branch(condition: Condition | None, name: str, default: str) -> str
     """Return the phase of a branch that ends the loop: a failure if its state or its name says so."""
     found = values_at(condition)
     if found is not None:
-        phases = {phase_of(str(value)) for value in found[1] if str(value).lower() not in _NEUTRAL}
-        if phases and phases <= {"FAILED", "ABORTED"}:
+        phases = {phase_of(str(value)) for value in found[1]}
+        only_neutral = all(str(value).lower() in _NEUTRAL for value in found[1])
+        if phases <= {"FAILED", "ABORTED"} and not only_neutral:
             return "ABORTED" if phases == {"ABORTED"} else "FAILED"
         if phases & {"SUCCEEDED"} or default == "FAILED":
             return default
+    if condition is not None and found is None and not list(compares(condition)):  # a filter, a regular expression
+        words = condition.words if isinstance(condition, Matches) else re.findall(r"'([\w-]+)\\?'", jinja(condition))
+        meant = {phase for word in words if (phase := phase_of(word)) is not None}
+        if meant and meant <= {"FAILED", "ABORTED"}:
+            return "ABORTED" if meant == {"ABORTED"} else "FAILED"
     if re.search(r"(?i)cancel|abort", name):
         return "ABORTED"
     return "FAILED" if _FAILURE.search(name) else default

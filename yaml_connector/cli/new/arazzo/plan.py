@@ -37,9 +37,15 @@ class Step:
         """Return whether the call only reads."""
         return self.operation is not None and self.operation.method in ("get", "head")
 
-    def used(self) -> list[tuple[str, str]]:
-        """Return the outputs of other steps that its request uses: pairs of step and output."""
+    def used(self, *, headers: bool = True) -> list[tuple[str, str]]:
+        """Return the outputs of other steps that its request uses: pairs of step and output.
+
+        Without headers they are what may identify a job, and no token of a login.
+        """
         request = {key: self.data.get(key) for key in ("parameters", "requestBody")}
+        if not headers:
+            listed = [item for item in _list(request["parameters"]) if not isinstance(item, dict) or not _carries(item)]
+            request["parameters"] = listed
         return re.findall(r"\$steps\.([\w-]+)\.outputs\.([\w-]+)", json.dumps(request, default=str))
 
     def repeats(self, action: dict[str, Any]) -> bool:
@@ -53,6 +59,10 @@ class Step:
     def loops(self) -> bool:
         """Return whether an action runs this step again."""
         return any(self.repeats(action) and not _is_after_error(action) for action in [*self.success, *self.failure])
+
+
+def _carries(parameter: dict[str, Any]) -> bool:
+    return parameter.get("in") in ("header", "cookie")
 
 
 def _is_after_error(action: dict[str, Any]) -> bool:
@@ -147,7 +157,7 @@ def plan_of(steps: list[Step]) -> Plan | None:
             for step in steps
             if step.reads
             for source in starts
-            if source.number < step.number and any(used[0] == source.id for used in step.used())
+            if source.number < step.number and any(used[0] == source.id for used in step.used(headers=False))
         ]
         named = [
             pair
@@ -172,7 +182,7 @@ def _is_poll(step: Step, steps: list[Step]) -> bool:
 
 
 def _start_of(poll: Step, steps: list[Step], by_id: dict[str, Step]) -> Step | None:
-    linked = [by_id[name] for name, _ in poll.used() if name in by_id and by_id[name].number < poll.number]
+    linked = [by_id[name] for name, _ in poll.used(headers=False) if name in by_id and by_id[name].number < poll.number]
     own = [step for step in linked if not step.reads and step.operation is not None]
     if own:
         return own[-1]
@@ -210,15 +220,28 @@ def _place_rest(plan: Plan) -> None:
                 plan.result.append(step)
             else:
                 plan.unused.append((step, "it comes after the end of the job"))
-        elif plan.delete is None and (
-            step.operation.method == "delete" or _CANCEL.search(step.id + step.operation.path)
-        ):
+        elif plan.delete is None and _cancels(step, plan.poll):
             plan.delete = step
         elif _reads_by_post(step):
             plan.result.append(step)
         else:
             plan.unused.append((step, "it starts something else after the end of the job"))
     _drop_unknown(plan)
+    if plan.delete is None:  # a cancel that is reached in another way, as when the workflow gives up
+        found = next((pair for pair in plan.unused if _cancels(pair[0], plan.poll)), None)
+        if found is not None:
+            plan.unused.remove(found)
+            plan.delete = found[0]
+
+
+def _cancels(step: Step, poll: Step) -> bool:
+    """Return whether a step ends the job that the poll reads."""
+    return (
+        step.operation is not None
+        and not step.reads
+        and (step.operation.method == "delete" or _CANCEL.search(step.id + step.operation.path) is not None)
+        and bool(set(step.used(headers=False)) & set(poll.used(headers=False)))
+    )
 
 
 def _drop_unknown(plan: Plan) -> None:

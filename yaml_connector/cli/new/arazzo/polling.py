@@ -25,7 +25,8 @@ class Polling(Criteria):
         fields: dict[str, list[Any]] = {}
         for path, _, about in document.fields(schema):
             values = list(values_of(document, about))
-            fields.setdefault(path, values)
+            if not document.kinds(about) & {"object", "array"} and "properties" not in about:
+                fields.setdefault(path, values)
             if values:
                 enums.setdefault(path, values)
         for output, raw in (

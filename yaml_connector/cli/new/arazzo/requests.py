@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from yaml_connector.cli.new.arazzo.conditions import pointer_path
 from yaml_connector.cli.new.arazzo.expressions import sources_in
+from yaml_connector.cli.new.arazzo.login import Login
 from yaml_connector.cli.new.arazzo.plan import Step
-from yaml_connector.cli.new.arazzo.values import Values, field_name
+from yaml_connector.cli.new.arazzo.values import field_name
 from yaml_connector.cli.new.curl.values import is_secret_header, is_secret_name
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
-from yaml_connector.cli.new.sketch import Ref, Text, text_of
+from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
 
 _TEST_URL = "https://api.test"
 
@@ -21,7 +22,7 @@ _TEST_URL = "https://api.test"
 _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "accept-encoding", "content-length"}
 
 
-class Requests(Values):
+class Requests(Login):
     """Makes the connection and the requests of steps."""
 
     def connection(self) -> None:
@@ -84,15 +85,24 @@ class Requests(Values):
             for name, place, value in self.parameters(step):
                 if not isinstance(value, str):
                     continue
-                sources = [source for source in sources_in(value) if source.kind == "inputs"]
+                sources = [source for source in sources_in(value) if source.kind in ("inputs", "steps")]
                 is_key = self._is_scheme(step, name, place)
                 secret = (place == "header" and (name.lower() == "authorization" or is_secret_header(name))) or is_key
                 secret = secret or place == "cookie" or (place == "query" and is_secret_name(name))
-                if not secret or not sources:
+                if not secret:
+                    continue
+                if not sources:
+                    self._constant_auth(name, place, value)
                     continue
                 for source in sources:
+                    if source.kind == "steps":
+                        found = self.login_auth(name, value, source) if place == "header" else None
+                        if found is not None and self.auth_header is None:
+                            self.sketch.spec["connection"]["auth"] = found
+                            self.auth_header = name.lower()
+                        continue
                     self.secret_inputs.setdefault(source.name, field_name(source.name))
-                if place == "header" and self.auth_header is None:
+                if place == "header" and self.auth_header is None and all(item.kind == "inputs" for item in sources):
                     self._write_auth(name, value)
                 elif place == "query" and is_key and "auth" not in self.sketch.spec["connection"]:
                     text = text_of(self.value(value, "connection", step))
@@ -103,6 +113,30 @@ class Requests(Values):
                         "value": text,
                     }
                     self.auth_header = f"?{name}"
+
+    def _constant_auth(self, name: str, place: str, value: str) -> None:
+        """Make a credential that stands in the document a secret; its value is not copied."""
+        if self.auth_header is not None or place not in ("header", "query") or "$" in value:
+            return
+        connection = self.sketch.spec["connection"]
+        word, _, rest = value.strip().partition(" ")
+        if name.lower() == "authorization" and word.lower() == "basic":
+            pair = {key: Text.of(self.secret(key)) for key in ("username", "password")}
+            connection["auth"] = {"type": "basic", **pair}
+        elif place == "header":
+            token = Text.of(f"{word} " if rest else "", self.secret("api_key"))
+            self._write_auth_text(name, token)
+        else:
+            connection["auth"] = {
+                "type": "api_key",
+                "in": place,
+                "name": name,
+                "value": Text.of(self.secret("api_key")),
+            }
+        self.auth_header = name.lower() if place == "header" else f"?{name}"
+        self.sketch.ask(
+            ("connection", "auth"), f"the document has a value of {name}, which is not copied: give the secret"
+        )
 
     def _is_scheme(self, step: Step, name: str, place: str) -> bool:
         assert step.operation is not None
@@ -120,7 +154,9 @@ class Requests(Values):
 
     def _write_auth(self, name: str, value: str) -> None:
         self.auth_header = name.lower()
-        text = text_of(self.value(value, "connection", self.plan.start))
+        self._write_auth_text(name, text_of(self.value(value, "connection", self.plan.start)))
+
+    def _write_auth_text(self, name: str, text: Text) -> None:
         auth: dict[str, Any]
         first = text.parts[0] if text.parts and isinstance(text.parts[0], str) else ""
         if name.lower() == "authorization" and first.strip().lower() == "bearer" and len(text.parts) == 2:
@@ -170,9 +206,9 @@ class Requests(Values):
         cookies = []
         for name, place, value in parameters:
             if place == "header" and name.lower() != self.auth_header:
-                headers[name] = text_of(self._plain(self.value(value, section, step)))
+                headers[name] = self._text(self.value(value, section, step))
             elif place == "cookie":
-                cookies.append((name, text_of(self._plain(self.value(value, section, step)))))
+                cookies.append((name, self._text(self.value(value, section, step))))
         if cookies:
             parts: list[str | Ref | Text] = []
             for name, text in cookies:
@@ -213,7 +249,7 @@ class Requests(Values):
                 continue
             name = piece[1:-1]
             if name in values:
-                parts.append(text_of(self._plain(self.value(values[name], section, step))))
+                parts.append(self._text(self.value(values[name], section, step)))
                 self._require(parts[-1])
                 continue
             self.add_input(name, {"type": "string"}, required=True)
@@ -258,6 +294,15 @@ class Requests(Values):
         """Return a value of a path, query or header: text, also where the document has a number."""
         return json.dumps(value) if isinstance(value, bool | int | float) else value
 
+    def _text(self, value: Any) -> Text:
+        """Return a value of a path, header or form as text: a list with commas."""
+        if isinstance(value, list):
+            parts = [part for item in value for part in (",", self._text(item))]
+            return Text.of(*parts[1:])
+        if value is None or isinstance(value, dict):
+            return Text.of("" if value is None else json.dumps(as_template(value)))
+        return text_of(self._plain(value))
+
     def _body(self, step: Step, section: str, headers: dict[str, Any]) -> dict[str, Any]:
         body = step.data.get("requestBody")
         if not isinstance(body, dict):
@@ -286,7 +331,7 @@ class Requests(Values):
             return {
                 "multipart": value
                 if isinstance(value, Text)
-                else {name: text_of(self._plain(item)) for name, item in value.items()}
+                else {name: self._text(item) for name, item in value.items()}
                 if isinstance(value, dict)
                 else {}
             }

@@ -11,6 +11,7 @@ from yaml_connector.cli.new.arazzo.conditions import pointer_path
 from yaml_connector.cli.new.arazzo.expressions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
+from yaml_connector.cli.new.curl.values import is_secret_name
 from yaml_connector.cli.new.data import data_at
 from yaml_connector.cli.new.openapi.calls import bare
 from yaml_connector.cli.new.sketch import Ref, Sketch
@@ -109,6 +110,11 @@ class Values:
     def ref(self, source: Source, section: str, step: Step) -> Any:
         """Return what an expression becomes; a text with a question if it has no counterpart."""
         if source.kind == "inputs":
+            if source.output:
+                self._ask(
+                    "create" if section == "connection" else section,
+                    f"{source.name} comes from the workflow {source.output}, which is not run here: give it",
+                )
             return self._input(source)
         if source.kind == "steps":
             return self.output_of(source, section, step)
@@ -130,15 +136,14 @@ class Values:
         required = source.name in self.required
         self.add_input(source.name, about, required=required)
         expression = with_path(f"inputs.{field_name(source.name)}", source.path)
-        sample = self.sample(source.name)
         default = about.get("default")
         if default is not None and not source.path and not required:
             expression += f" | default({_literal(default)})"
-        return Ref(expression, sample if not source.path else self._deep(source, sample))
-
-    def _deep(self, source: Source, sample: Any) -> Any:
-        self.sketch.fixture("inputs", field_name(source.name), _merged(sample, source.path, "inner"))
-        return "inner"
+        if source.path:
+            sample = _merged(self.sample(source.name), source.path, "inner")
+            self.sketch.fixture("inputs", field_name(source.name), sample)
+            return Ref(expression, "inner")
+        return Ref(expression, lambda: self.sample(source.name))
 
     def add_input(self, name: str, about: dict[str, Any], *, required: bool) -> None:
         """Declare an input."""
@@ -188,12 +193,19 @@ class Values:
         if step is None or step.operation is None:
             self._ask(section, f"{source.name} is not a step with a call")
             return ""
+        if step is user and section != "outputs":
+            self._ask(section, f"{user.id} needs its own answer")
+            return ""
         if self.id_source is not None and source == self.id_source and section != "create":
             return self._id_ref(user)
         place = self.place.get(step.id)
         if place is None:
             self._ask(section, f"the answer of {source.name} is not there: it does not run before {user.id}")
             return ""
+        return self._saved(step, source, section, place)
+
+    def _saved(self, step: Step, source: Source, section: str, place: str) -> Any:
+        """Return the template for an output of a step, which its section, or the job, is made to keep."""
         name = field_name(
             source.output
             if not source.path
@@ -219,10 +231,17 @@ class Values:
         def sample() -> Any:
             return self.value_at(step, where)
 
-        if place == section or (place == "get" and section in ("result", "outputs")):
+        if place == section or (place in ("get", "result") and section in ("result", "outputs")):
             self.sections[step.id].setdefault("save", {})[name] = extraction
             return Ref(f"steps.{step.name}.saved.{name}", sample)
+        if place == "connection":
+            self.sections[step.id].setdefault("save", {})[name] = extraction
+            return Ref(f"auth.{name}", sample)
         if place == "create":
+            if is_secret_name(name):
+                self._ask(
+                    "create", f"{name} of {step.id} is kept with the job, where others may read it: is it a secret?"
+                )
             self.keep(step, name, extraction)
             return Ref(f"job.{self._job_name(name)}", sample)
         self._ask(section, f"{source.name}.{source.output} is not known here")
