@@ -115,7 +115,7 @@ class Requests(Login):
                     self.auth_header = f"?{name}"
 
     def _constant_auth(self, name: str, place: str, value: str) -> None:
-        """Make a credential that stands in the document a secret; its value is not copied."""
+        """Make a secret of a credential whose value the document has; the value is not copied."""
         if self.auth_header is not None or place not in ("header", "query") or "$" in value:
             return
         connection = self.sketch.spec["connection"]
