@@ -75,23 +75,23 @@ def operations_in(place: Path, name: str) -> dict[str, list[Operation]]:
     """Return the calls of the models of a spec by file: `NAME.json`, `NAME.yaml`, and all in the folder `NAME`."""
     files = [place / f"{name}{ending}" for ending in _ENDINGS]
     files += sorted(path for path in (place / name).rglob("*") if path.name.endswith(_ENDINGS))
-    read = {str(file.relative_to(place)): list(_operations(file)) for file in files if file.is_file()}
+    read = {str(file.relative_to(place)): list(_operations(file, place)) for file in files if file.is_file()}
     return {file: operations for file, operations in read.items() if operations}
 
 
-def _operations(file: Path) -> Iterator[Operation]:
+def _operations(file: Path, place: Path) -> Iterator[Operation]:
     content = file.read_bytes()
     data = parse_data(gzip.decompress(content) if file.suffix == ".gz" else content, str(file))
     data = data if isinstance(data, dict) else {}
     if "swagger" in data:
-        data = _of_swagger(data, str(file))
+        data = _of_swagger(data, file, place)
     elif "discoveryVersion" in data:
         data = _of_discovery(data)
     elif "shapes" in data and "operations" in data:
         data = _of_aws(data)
     if not isinstance(data.get("paths"), dict):
         return
-    document = Document.of(data, str(file))
+    document = Document.of(data, str(file), place)
     for path, item in document.paths.items():
         for method in _METHODS:
             if isinstance(item.get(method), dict):
@@ -105,10 +105,10 @@ def _json(schema: Any) -> Node:
     return {"content": {"application/json": {"schema": schema}}}
 
 
-def _of_swagger(data: Node, file: str) -> Node:
+def _of_swagger(data: Node, file: Path, place: Path) -> Node:
     """Move bodies to where OpenAPI 3 has them; parameters and definitions are read where they are."""
     base = str(data.get("basePath") or "").rstrip("/")
-    document = Document.of(data, file)
+    document = Document.of(data, str(file), place)
     for item in data.get("paths", {}).values():
         shared = item.get("parameters", [])
         for operation in (item[method] for method in _METHODS if method in item):

@@ -23,9 +23,10 @@ Node = dict[str, Any]
 class Document:
     """A document. Every node that it returns is a mapping, whatever the file has in its place."""
 
-    def __init__(self, data: Node, file: str) -> None:
+    def __init__(self, data: Node, file: str, folder: Path | None = None) -> None:
         self.data = data
         self.file = file
+        self._folder = (folder or Path(file).absolute().parent).resolve()  # of files that it may refer to
         self._files: dict[Path, Any] = {Path(file).absolute(): data}
         paths = self.node(data.get("paths"))
         self.paths: dict[str, Node] = {str(path): self.node(item) for path, item in paths.items()}
@@ -46,9 +47,9 @@ class Document:
         return cls(_placed(data, Path(file).absolute()), file)
 
     @classmethod
-    def of(cls, data: Node, file: str) -> Document:
-        """Return a document that is a part of a file."""
-        return cls(_placed(data, Path(file).absolute()), file)
+    def of(cls, data: Node, file: str, folder: Path | None = None) -> Document:
+        """Return a document that is a part of a file; it may refer to files in `folder`, by default the file's own."""
+        return cls(_placed(data, Path(file).absolute()), file, folder)
 
     def node(self, raw: Any, depth: int = 0) -> Node:
         """Return a node with its references followed and `allOf` merged."""
@@ -77,11 +78,10 @@ class Document:
         return target
 
     def _file(self, path: Path) -> Any:
-        """Return the data of a file that the document refers to; None if it is not below the document's folder."""
+        """Return the data of a file that the document refers to; None if it is not in its folder or below."""
         if path not in self._files:
             self._files[path] = None
-            inside = path.resolve().is_relative_to(Path(self.file).absolute().parent.resolve())
-            if inside and path.is_file() and path.stat().st_size <= _LARGEST:
+            if path.resolve().is_relative_to(self._folder) and path.is_file() and path.stat().st_size <= _LARGEST:
                 self._files[path] = _placed(parse_data(path.read_bytes(), str(path)), path)
         return self._files[path]
 
