@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Command
+from tests.support.ports import held_port
 from tests.support.real_processes import script, started
 
 ALICE = ("--secret", "api_key=env:ALICE_KEY")
@@ -175,3 +176,18 @@ def test_ctrl_c_twice_leaves_the_job_and_says_how_to_find_it(tmp_path: Path, env
         process.send(signal.SIGINT)
         assert process.wait() == 1
         assert re.search(r"the job job-\w+ is left running; ask for it with GET http://\S+/jobs/job-", process.output)
+
+
+def test_a_job_that_is_not_submitted_in_time_is_told_so_with_the_reason(command: Command, here: Path) -> None:
+    with held_port() as port:
+        (here / "dead.yaml").write_text(
+            "spec_version: 1\ntask_type_name: dead\n"
+            f"connection: {{base_url: 'http://127.0.0.1:{port}', deadline: 300ms}}\n"
+            "create: {request: POST /jobs, idempotent: true, job_id: $.id}\n",
+            encoding="utf-8",
+        )
+        done = command("run", "dead.yaml", "--timeout", "500ms")
+    assert done.returncode == 1
+    assert "the job takes longer than 500ms" in done.stdout
+    why = r"^Error: not submitted within 500ms: POST \S+ cannot be connected to: connection refused$"
+    assert re.search(why, done.stderr, re.M)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -227,10 +228,16 @@ class InteractiveRun:
                 # Flyte would wait for the next get; somebody at a terminal wants to know that the API is not there
                 failure = TransientError(made.not_submitted, may_have_been_processed=True)
                 self._done("create", {"submitted": False})
-            if not isinstance(failure, TransientError) or attempt == _CREATES or self.interrupts.first.is_set():
-                raise failure
-            self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
-            await clock().sleep(attempt / 2)
+            stop = self.interrupts.first
+            if isinstance(failure, TransientError) and attempt < _CREATES and not stop.is_set():
+                self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), attempt / 2)
+                if not stop.is_set():
+                    continue
+            if self.ended.timed_out:
+                raise YamlConnectorError(f"not submitted within {duration_text(self.timeout or 0.0)}: {failure}")
+            raise failure
         meta = JobMeta.decode(made.encode())
         found: dict[str, Any] = {"job_id": meta.id}
         if meta.create_error is not None:
