@@ -67,7 +67,8 @@ def test_what_differs_from_run_to_run_is_relaxed_and_reported(live: Command, spe
     spec.write_text(text, encoding="utf-8")
     done = live("record", "batch_job.yaml", "--input", "name=fail", *ALICE)
     assert done.returncode == 0, done.stderr
-    change = "json.name accepts any value, because it differed when the test ran"
+    source = "(batch_job.yaml:29: create.request.json.name)"
+    change = f"json.name accepts any value, because it differed when the test ran {source}"
     assert f"relaxed: call 1 (create), request 1: {change}\n" in done.stdout
     assert live("test", "batch_job.yaml").returncode == 0
 

@@ -159,13 +159,33 @@ tests:
     assert "- delete:" in text
 
 
-def test_a_value_that_no_two_runs_have_in_common_names_the_line_of_the_spec(shop: Any, here: Path) -> None:
-    (here / "shop.yaml").write_text(
-        SPEC.replace("json: {order: ", 'json: {at: "${{ now() }}", order: '), encoding="utf-8"
-    )
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("json: {order: ", 'json: {at: "${{ now() }}", order: ', "json.at .*(shop.yaml:9: create.request.json.at)"),
+        (
+            "  request: GET /orders/${{ job.id }}",
+            '  request: {path: "/orders/${{ job.id }}", query: {t: "${{ now() }}"}}',
+            "query.t .*(shop.yaml:13: get.request.query.t)",
+        ),
+        (
+            "  request: GET /orders/${{ job.id }}",
+            "  steps:\n    - request: GET /orders/${{ job.id }}?t=${{ now() }}\n      name: a",
+            "query.t .*(shop.yaml:14: get.steps[0].request)",
+        ),
+        ("  message: $.note", "  message: ${{ now() }}", "message .*(shop.yaml:15: get.message)"),
+    ],
+    ids=["body", "query", "path of a step", "message"],
+)
+def test_a_value_that_no_two_runs_have_in_common_names_the_line_of_the_spec(
+    shop: Any, here: Path, old: str, new: str, told: str
+) -> None:
+    assert SPEC.count(old) == 1
+    (here / "shop.yaml").write_text(SPEC.replace(old, new), encoding="utf-8")
     done = shop(*RECORD)
     assert done.returncode == 0, done.stderr
-    assert "json.at accepts any value, because it differed when the test ran (shop.yaml:9 uses now())" in done.stdout
+    field, _, source = told.partition(" .*")
+    assert f"{field} accepts any value, because it differed when the test ran {source}" in done.stdout
 
 
 def test_a_folder_without_recordings_is_wrong_usage(shop: Any, here: Path) -> None:

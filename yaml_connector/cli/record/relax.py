@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import yaml
 
+from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec.fields import Path
 from yaml_connector.testing.loader import load_tests
 from yaml_connector.testing.runner import Failure, run_tests
 
@@ -56,7 +59,7 @@ def relax(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[st
         if not failures:
             return text, changes, None
         failure = failures[0]
-        cause = _differs_by(tests.loaded)
+        cause = _source(tests.loaded, failure)
         change = _relax(data, failure, short, cause)
         if change is None:
             return text, changes, f"{failure.call}: {failure.what}{cause}"
@@ -64,16 +67,54 @@ def relax(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[st
     return as_yaml(data), changes, failure.what if failure else None
 
 
-_DIFFERS = re.compile(r"\bnow\(\)|\bjob\.created_at\b")  # what no two runs have in common
+_SECTIONS = {"create": ("create", "create.adopt"), "get": ("get", "get.batch", "result", "outputs")}
+_EXPECTED = {"lines": "message"}  # what `expect` names otherwise than the section
 
 
-def _differs_by(loaded: LoadedSpec) -> str:
-    """Return, for the end of a message, the line of the spec that gives each run another value; "" if none does."""
-    for number, line in enumerate(loaded.document.text.splitlines(), 1):
-        found = _DIFFERS.search(line)
-        if found is not None and not line.lstrip().startswith("#"):
-            return f" ({loaded.file}:{number} uses {found[0]})"
-    return ""
+def _source(loaded: LoadedSpec, failure: Failure) -> str:
+    """Return, for the end of a message, the line of the spec that makes what differs; "" if it is not found."""
+    if failure.call is None or not failure.differences:
+        return ""
+    kind = failure.call.partition("(")[2].rstrip(")")
+    parts = _parts(failure.differences[0].field)
+    sections = [tuple(name.split(".")) for name in _SECTIONS.get(kind, (kind,))]
+    if failure.exchange is None:
+        name = str(parts[0])
+        places: list[Path] = [(*section, _EXPECTED.get(name, name)) for section in sections]
+        places += [("outputs", *parts[1:])] if name == "outputs" else []
+    else:
+        requests = [*_requests(loaded.document.data, sections), ("connection",)]
+        places = [(*request, *parts) for request in requests]
+        places += [path[:-1] for path in places]  # what a template makes as a whole
+        if parts[0] in ("path", "url", "query"):
+            places += [(*request, *name) for request in requests for name in (["path"], ["url"], [])]
+    made = next((path for path in places if _is_made(loaded.document.data, path)), None)
+    if made is None:
+        return ""
+    return f" ({loaded.file}:{loaded.document.position(made)[0]}: {show_path(made)})"
+
+
+def _requests(data: Any, sections: Iterable[Path]) -> Iterator[Path]:
+    for section in sections:
+        steps = _value(data, (*section, "steps"))
+        yield from ((*section, "steps", number, "request") for number in range(len(steps or ())))
+        yield (*section, "request")
+
+
+def _value(data: Any, path: Path) -> Any:
+    """Return the value at a path; None if there is none."""
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
+def _is_made(data: Any, path: Path) -> bool:
+    """Tell whether a field is there, and not the same in every run."""
+    value = _value(data, path)
+    return isinstance(value, str) and ("${{" in value or value.startswith("$."))
 
 
 def _relax(data: dict[str, Any], failure: Failure, short: Mapping[str, str], cause: str) -> str | None:
@@ -84,6 +125,8 @@ def _relax(data: dict[str, Any], failure: Failure, short: Mapping[str, str], cau
     call: dict[str, Any] = data["tests"][0]["calls"][number][kind]
     place = call["expect"] if failure.exchange is None else call["exchanges"][failure.exchange - 1]["request"]
     field, recorded = failure.differences[0].field, failure.differences[0].expected
+    if field.startswith("query."):
+        _take_out_of_url(place, field.removeprefix("query."))
     if not _accept_any(place, _parts(field)):
         return None
     part = "expect" if failure.exchange is None else f"request {failure.exchange}"
@@ -94,8 +137,22 @@ def _relax(data: dict[str, Any], failure: Failure, short: Mapping[str, str], cau
     return f"{failure.call}, {part}: {field} accepts any value, because {why}"
 
 
+def _take_out_of_url(request: dict[str, Any], name: str) -> None:
+    """Move a parameter from a recorded URL to the request's `query`, where any value can be accepted."""
+    url, _, query = str(request.get("url")).partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    values = [value for key, value in pairs if key == name]
+    if values:
+        rest = urlencode([pair for pair in pairs if pair[0] != name])
+        request["url"] = f"{url}?{rest}" if rest else url
+        request.setdefault("query", {})[name] = values[0] if len(values) == 1 else values
+
+
 def _parts(field: str) -> list[str | int]:
     """Split `json.items[0]['a b']` into its parts."""
+    kind, _, name = field.partition(".")
+    if kind in ("query", "headers"):
+        return [kind, name]
     parts: list[str | int] = []
     for index, quoted, name in re.findall(r"\[(\d+)\]|\['([^']*)'\]|([\w-]+)", field):
         parts.append(int(index) if index else name or quoted)
