@@ -27,7 +27,7 @@ class ServeOptions:
 _PORT = click.IntRange(0, 65535)
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})  # also without the group
 @click.option("--specs", metavar="PATH", help="A spec or a folder.  [default: YAML_CONNECTOR_PATH or connectors.d]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen. There is no authentication.")
 @click.option("--port", type=_PORT, default=8000, show_default=True, help="The gRPC service's port; 0: any free one.")
