@@ -96,6 +96,37 @@ def answers_of(page: str) -> list[Answer]:
     return found
 
 
+_SHOWN = re.compile(r"^[ \t]*((?:(?:#|//|=>|->|→|>|<|\*)[ \t]*)*)(?=[{\[]|HTTP/)")
+_OF_REQUEST = re.compile(
+    r"(?i)\b(payload|request|body|send|sent|post|input|config)\b(?!.*\b(response|answer|return|reply))"
+)
+
+
+def answers_between(lines: Sequence[tuple[int, str]], commands: Sequence[int]) -> list[tuple[int, Answer]]:
+    """Return the answers that a page shows between its commands, each with the number of the command above it.
+
+    `lines` are the lines beside the commands with their numbers, and `commands` the first lines of the commands.
+    What is called a payload or a request is not an answer.
+    """
+    found: list[tuple[int, Answer]] = []
+    about, until = "", 0
+    for index, (number, line) in enumerate(lines):
+        start = _SHOWN.match(line)
+        above = [at for at, first in enumerate(commands) if first < number]
+        if start is None or number <= until or not above:
+            about = line if line.strip(" `~") else about
+            continue
+        lead = start[1].strip()
+        block = [text for at, text in lines[index:] if not any(number < first <= at for first in commands)]
+        text = "\n".join(re.sub(rf"^[ \t]*(?:{re.escape(lead)})?", "", item) if lead else item for item in block)
+        answers = answers_of(text) if text.lstrip().startswith("HTTP/") else answers_of(text)[:1]
+        if answers and (answers[0].is_json or answers[0].status) and not _OF_REQUEST.search(about):
+            first = answers[0]
+            found.append((above[-1], first))
+            until = number + first.text.count("\n") + len(first.headers) + bool(first.headers)
+    return found
+
+
 def _skip(text: str, position: int) -> int:
     blank = re.compile(r"\s*").match(text, position)
     return blank.end() if blank else position

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.cli.new.curl.answers import Answer, answers_of, assign
+from yaml_connector.cli.new.curl.answers import Answer, answers_between, answers_of, assign
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import CANCEL, last_words
 from yaml_connector.cli.new.curl.page import Page, read_page
@@ -298,8 +298,7 @@ def sketch_of(
     name_placeholders(page)
     if not page.calls:
         raise ConfigError(f"{file}: there is no curl command in it")
-    given = answers_of(answers) if answers else []
-    by_call, roles = _matched(page, given)
+    by_call, roles = _matched(page, answers_of(answers)) if answers else _shown(page)
     if roles is None:
         calls = ", ".join(f"{call.method} (line {call.line})" for call in page.calls[:10])
         raise ConfigError(f"{file}: no command submits a job (a POST, say); it has: {calls}")
@@ -309,6 +308,17 @@ def sketch_of(
         by_call = answers_live(page, roles, folder, tell)
         roles = roles_of(page, by_call) or roles
     return _Builder(page, roles, by_call, file, name).build()
+
+
+def _shown(page: Page) -> tuple[Answers, Roles | None]:
+    """Return the answers that the page itself shows, each below its command, and the roles."""
+    shown = answers_between(page.rest, [call.line for call in page.calls])
+    if len(shown) > 2 and len({number for number, _ in shown}) == 1 < len(page.calls):
+        return _matched(page, [answer for _, answer in shown])  # all of them after all commands
+    by_call: dict[int, list[Answer]] = {}
+    for number, answer in shown:
+        by_call.setdefault(number, []).append(_as_whole(answer, page.calls[number]))
+    return by_call, roles_of(page, by_call)
 
 
 def _matched(page: Page, given: Sequence[Answer]) -> tuple[Answers, Roles | None]:

@@ -39,6 +39,7 @@ class Page:
     calls: list[Call] = field(default_factory=list)
     variables: dict[str, Tokens] = field(default_factory=dict)
     not_used: list[tuple[str, int]] = field(default_factory=list)
+    rest: list[tuple[int, str]] = field(default_factory=list)  # lines beside the commands
 
 
 def read_page(text: str, folder: Path) -> Page:
@@ -55,7 +56,7 @@ class _Reader:
         self.depth = 0
 
     def read(self, text: str) -> Page:
-        pipelines, skipped = commands_of(text)
+        pipelines, skipped = commands_of(text, self.page.rest)
         self.page.not_used += [(f"could not be read as a command: {why}", line) for line, why in skipped]
         for pipeline in pipelines:
             self.run(tuple(pipeline))
@@ -258,7 +259,7 @@ class _Reader:
                 content = self.file(call, "".join(map(str, tokens))[1:] if len(tokens) == 1 else None, request, given)
                 if content is None:
                     return
-                tokens = content if item.kind in ("data-binary", "json") else _without_lines(content)
+                tokens = content
             if "get" in request.flags:
                 for pair in split(tokens, "&"):
                     call.query += self.pairs(pair, encode=False)
@@ -395,8 +396,3 @@ def quoted(tokens: Tokens) -> Tokens:
     from urllib.parse import quote_plus
 
     return tuple(quote_plus(part) if isinstance(part, str) else part for part in tokens)
-
-
-def _without_lines(tokens: Tokens) -> Tokens:
-    """Return the content of `-d @file`: curl leaves out its line ends. JSON means the same with them."""
-    return tokens

@@ -161,11 +161,15 @@ def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[
         if isinstance(part, Named) and part.capture is not None and part.capture.call == producer.number
     }
     own = {key for key, _ in keys_of(producer)}
+    path = "".join(part for part in call.path if isinstance(part, str))
+    whole = [text for text in urls if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", text) and f"/{text}" in path]
     for key, where in keys_of(call):
         kind, text = key
         if kind == "name":
             if text in named:
                 yield key, where
+        elif key not in own and where == "path" and any(name.endswith(f"/{text}") for name in whole):
+            yield key, where  # an id that is a name like `operations/op9`
         elif key not in own and is_token(text):
             in_url = where != "other" and is_id_like(text) and any(ends_with(url, text) for url in urls)
             if (

@@ -38,14 +38,22 @@ _FENCE = re.compile(r"^[ \t]*(```+|~~~+)", re.MULTILINE)
 _CONTINUED = {"\\": re.compile(r"\\[ \t]*$"), "^": re.compile(r"\^[ \t]*$"), "`": re.compile(r"`[ \t]*$")}
 
 
+_INLINE = re.compile(r"(?<![`\w=\"'$])`(?:\$ )?(curl\s[^`]+)`(?!`)")
+
+
 _CARET = re.compile(r"(?:^|\s)\^\"")
 
 
 _MORE_OPTIONS = re.compile(r"^[ \t]*(?:--?[A-Za-z][\w-]*\b|[–—][A-Za-z])")
 
 
-def commands_of(page: str) -> tuple[list[list[Command]], list[tuple[int, str]]]:
-    """Return the pipelines of a page in order, and what was skipped though it looked like one, with its line."""
+def commands_of(
+    page: str, rest: list[tuple[int, str]] | None = None
+) -> tuple[list[list[Command]], list[tuple[int, str]]]:
+    """Return the pipelines of a page in order, and what was skipped though it looked like one, with its line.
+
+    The lines beside the commands are added to `rest`, with their numbers.
+    """
     found: list[list[Command]] = []
     skipped: list[tuple[int, str]] = []
     lines = _code_lines(_cleaned(page))
@@ -54,6 +62,8 @@ def commands_of(page: str) -> tuple[list[list[Command]], list[tuple[int, str]]]:
         number, line, is_code = lines[index]
         start = _start_of(line) if is_code else None
         if start is None:
+            if rest is not None:
+                rest.append((number, line))
             words = "" if line.lstrip().startswith(("```", "~~~")) else line.strip().lstrip("#/*-> ").rstrip(":*")
             about = words if words else about
             index += 1
@@ -102,6 +112,12 @@ def _code_lines(page: str) -> list[tuple[int, str, bool]]:
     found = []
     for number, line in enumerate(lines, 1):
         code = (fenced[number - 1] or not only_fenced) and not _FENCE.match(line)
+        inline = _INLINE.search(line)
+        if inline is not None and not code:
+            found.append((number, line[: inline.start()], False))
+            found.append((number, inline[1], True))
+            continue
+        code = code or re.match(r"(?: {4}|\t)[ \t]*(?:\$ )?curl\s", line) is not None
         bare = _PROMPT.sub("", line)
         if bare == line and has_prompt:
             bare = re.sub(r"^>>? ?", "", line)  # the shell's prompt for more of the same command
