@@ -29,6 +29,7 @@ from yaml_connector.testing.runner import run_tests
 
 CATALOG = Path(__file__).parents[1] / "yaml_connector" / "catalog"
 _STATE_PATH = re.compile(r"\$((?:\.\w+|\[(?:\d+|\*)\])+)")
+_MOST_NODES = 3000
 _KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,),
     "object": (dict,), "array": (list,), "null": (type(None),),
@@ -183,23 +184,30 @@ class Verifier:
     def states(self, loaded: LoadedSpec) -> None:
         """Compare the states of the phase rules with the enum of the field that they are read from."""
         rules = loaded.spec.get.phase if loaded.spec.get else []
+        said = {state_key(word) for rule in rules for word in re.findall(r"'([^']+)'", str(rule.when))}
+        by_path: dict[str, dict[str, Any]] = {}
         for rule in rules:
-            path = _STATE_PATH.fullmatch(str(rule.path))
-            if path is None or rule.map is None:
-                continue
-            mapped = {state_key(state): state for states in rule.map.values() for state in states}
-            enums = [enum for item in self.met.values() if (enum := _enum_at(item, path[1]))]
-            if not enums:
-                continue
-            by_enum = [{state_key(state): state for state in values} for values in enums]
-            enum = max(by_enum, key=lambda known: len(known.keys() & mapped.keys()))  # other calls have other states
-            for key in mapped.keys() - enum.keys():
-                self.found.problems[f"state {mapped[key]}"] = f"not in the model's enum of {rule.path}"
-            missing = sorted(str(enum[key]) for key in enum.keys() - mapped.keys())
-            self.found.states.append(
-                f"{len(mapped.keys() & enum.keys())} of {len(enum)} states of {rule.path} are mapped"
-                + (f"; not: {', '.join(missing)}" if missing else "")
-            )
+            for states in (rule.map or {}).values():
+                by_path.setdefault(str(rule.path), {}).update({state_key(state): state for state in states})
+        for path, mapped in by_path.items():
+            enum = self.enum_of(path, mapped)
+            for key in mapped.keys() - enum.keys() if enum else ():
+                self.found.problems[f"state {mapped[key]}"] = f"not in the model's enum of {path}"
+            missing = sorted(str(enum[key]) for key in enum.keys() - mapped.keys() - said)
+            if enum:
+                shown = f"{len(enum) - len(missing)} of {len(enum)} states of {path} are in the phase rules"
+                self.found.states.append(shown + (f"; not: {', '.join(missing)}" if missing else ""))
+
+    def enum_of(self, path: str, mapped: dict[str, Any]) -> dict[str, Any]:
+        """Return the enum that the states at a path have in the model; of an expression, the enum that is most like
+        them."""
+        simple = _STATE_PATH.fullmatch(path)
+        found = [
+            enum for item in self.met.values() for enum in ([_enum_at(item, simple[1])] if simple else _enums(item))
+        ]
+        enums = [{state_key(state): state for state in values} for values in found]
+        enum = max(enums, key=lambda known: len(known.keys() & mapped.keys()), default={})  # other calls have others
+        return enum if simple or 2 * len(enum.keys() & mapped.keys()) >= len(mapped) else {}
 
 
 def _body(media: str, text: str) -> Any:
@@ -221,6 +229,22 @@ def _enum_at(operation: Operation, path: str) -> list[Any]:
         nodes = [document.node(form.get("properties", {}).get(name) if name else form.get("items")) for form in forms]
     forms = [form for node in nodes for form in operation.document.options(node)]
     return [value for form in forms for value in form.get("enum") or [] if value is not None]
+
+
+def _enums(operation: Operation) -> Iterator[list[Any]]:
+    """Yield the enums in an operation's successful response, outer ones first."""
+    document, seen = operation.document, set[int]()
+    nodes = list((operation.answers(200) or {}).values())
+    while nodes and len(seen) < _MOST_NODES:
+        node = nodes.pop(0)
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.get("enum"):
+            yield [value for value in node["enum"] if value is not None]
+        below = [*document.node(node.get("properties")).values(), node.get("items"), node.get("additionalProperties")]
+        nodes += [form for form in document.options(node) if form is not node]
+        nodes += [document.node(raw) for raw in below if isinstance(raw, dict)]
 
 
 def verify(spec_file: Path, models: Path) -> tuple[list[str], Findings] | None:

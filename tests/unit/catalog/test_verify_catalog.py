@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def verified(folder: Path, model: dict[str, Any], spec: str = SPEC, test: str = 
 def test_all_fields_are_found_in_each_form_of_a_model(model: Any, tmp_path: Path) -> None:
     line, details, good = verified(tmp_path, model())
     assert line == "| tiny | tiny/api.json.gz | 7 | 0 |"
-    assert "3 of 3 states of $.info.state are mapped" in details
+    assert "3 of 3 states of $.info.state are in the phase rules" in details
     assert good
 
 
@@ -162,8 +163,23 @@ def test_what_the_model_does_not_have_is_named_with_its_place(old: str, new: str
 
 def test_a_state_of_the_model_that_no_rule_maps_is_named(tmp_path: Path) -> None:
     _, details, good = verified(tmp_path, openapi(), SPEC.replace("[lost]", "[]"))
-    assert "2 of 3 states of $.info.state are mapped; not: lost" in details
+    assert "2 of 3 states of $.info.state are in the phase rules; not: lost" in details
     assert good
+
+
+def test_states_that_an_expression_reads_are_compared_with_the_enum_that_is_most_like_them(tmp_path: Path) -> None:
+    path = "${{ body.info.state }}"
+    spec = SPEC.replace("path: $.info.state", f'path: "{path}"').replace("[lost]", "[]")
+    _, details, _ = verified(tmp_path, openapi(), spec)
+    assert f"2 of 3 states of {path} are in the phase rules; not: lost" in details
+
+
+def test_a_state_that_only_a_condition_names_counts_as_read(tmp_path: Path) -> None:
+    rule = "path: $.info.state, map: {RUNNING: [on], SUCCEEDED: [done]}"
+    rules = f"phase: [{{{rule}}}, {{when: body.info.state == 'lost', is: FAILED}}]"
+    spec = re.sub(r"phase: \{.*\}", rules, SPEC)
+    _, details, _ = verified(tmp_path, openapi(), spec)
+    assert "3 of 3 states of $.info.state are in the phase rules" in details
 
 
 def test_a_201_is_held_against_the_200_of_the_model_before_its_default(tmp_path: Path) -> None:

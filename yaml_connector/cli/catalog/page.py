@@ -34,14 +34,14 @@ def _plain(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
-def first_sentence(text: str) -> str:
-    """Return the text up to its first full stop that ends a sentence, without it."""
-    return re.split(r"[.;] (?=[A-Z(])|[.;]$", text, maxsplit=1)[0]
+def beginning(text: str) -> str:
+    """Return what a cell shows of a text: up to the first comma, colon, full stop or long bracket."""
+    return re.split(r"[.;:,] | \((?=.{30})|\.$", text, maxsplit=1)[0]
 
 
 _html = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 _markdown = Environment(  # noqa: S701 - it is Markdown: the filter escapes
     loader=_LOADER, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
 )
-_markdown.filters |= {"plain": _plain, "first": first_sentence}
-_html.filters["first"] = first_sentence
+_markdown.filters |= {"plain": _plain, "first": beginning}
+_html.filters["first"] = beginning
