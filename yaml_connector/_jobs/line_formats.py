@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from yaml_connector._expressions.budget import consume_parsing
-from yaml_connector._expressions.json_text import parse_json
+from yaml_connector._expressions.json_text import as_text, parse_json
+from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector.errors import EvaluationError
 
 _SMALL = 8 * 1024  # characters that are parsed without counting
 _PER_STRING = 60  # bytes that a string takes besides its characters
@@ -107,6 +109,24 @@ def json_or_text(text: str) -> Any:
         return parse_json(text)
     except (ValueError, RecursionError):
         return text
+
+
+def without_end(text: str) -> str:
+    """Return a line without its line break."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def time_of(value: Any) -> float | None:
+    """Return a line's time in epoch seconds; None if the value is not a time."""
+    try:
+        return None if value is None else epoch_seconds(value)
+    except EvaluationError:
+        return None
+
+
+def level_of(value: Any) -> str | None:
+    """Return a line's level."""
+    return None if value is None or value == "" else as_text(value)
 
 
 FORMATS: dict[str, type[Any]] = {"text": TextLines, "ndjson": JsonLines, "sse": ServerSentEvents}

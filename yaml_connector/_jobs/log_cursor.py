@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ class LogCursor:
     """How far one source has been read.
 
     `token` is the API's own, `lines` how many lines were returned so far. Of a whole document, `items` is how many were
-    read and `tail` the length of its unfinished last line (-1: it was not returned); with pages, `rest` is that line,
+    read, `first` tells its first line, and `tail` is the length of its unfinished last line (-1: it was not returned);
+    with pages, `rest` is that line,
     `cut` the bytes of a character that is not whole, and `encoding` that of the text, if only its start tells it.
     """
 
@@ -32,6 +34,7 @@ class LogCursor:
     tail: int = -1
     cut: bytes = b""
     encoding: str = ""
+    first: str = ""
 
     @classmethod
     def unpack(cls, data: Any) -> LogCursor:
@@ -48,9 +51,24 @@ class LogCursor:
         numbers = (cursor.lines, cursor.items, cursor.tail + 1 if type(cursor.tail) is int else None)
         if cursor.encoding not in ("", *WIDE):
             raise _invalid_token()
-        if not isinstance(cursor.rest, str) or not all(type(number) is int and number >= 0 for number in numbers):
+        if (
+            not isinstance(cursor.rest, str)
+            or not isinstance(cursor.first, str)
+            or not all(type(number) is int and number >= 0 for number in numbers)
+        ):
             raise _invalid_token()
         return cursor
+
+    def begins_anew(self, first: str, *, is_shorter: bool) -> bool:
+        """Take note of the first line of a document. If it `is_shorter` than what was read of it, and begins otherwise,
+        its file was replaced: it will be read from its start, and this returns True."""
+        mark = hashlib.sha256(first.encode("utf-8", "replace")).hexdigest()[:8]
+        is_replaced = is_shorter and self.first not in ("", mark)
+        if is_replaced:
+            self.items = 0
+        if is_replaced or not self.first:
+            self.first = mark
+        return is_replaced
 
     def pack(self) -> dict[str, Any]:
         """Return what differs from the start, by short names."""
@@ -59,7 +77,7 @@ class LogCursor:
         return packed | {"c": self.cut.hex()} if self.cut else packed
 
 
-_KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "encoding": "e"}
+_KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "encoding": "e", "first": "f"}
 
 
 def encode_token(cursors: dict[str, Any]) -> str:

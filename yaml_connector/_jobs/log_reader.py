@@ -19,12 +19,11 @@ from typing import Any, NamedTuple
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.turns import next_turn
-from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text, level_of, time_of, without_end
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
 from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
@@ -33,6 +32,7 @@ from yaml_connector.errors import CallError, EvaluationError, TransientError
 
 _FEW = 100  # lines that are read at a time, if each is read
 _LONGEST_REST = 8 * 1024  # characters of a line that is cut by the end of a page, and kept in the token
+_START = 200  # characters by which the first line of a document is known again
 _SEEN = 0  # in a token: a source that has no more lines
 
 
@@ -73,12 +73,14 @@ async def read_logs(
         return
     outcome = await run_steps(plan.before, context, scope)
     any_more = has_lines = has_failed = False
+    read: set[str] = set()
     following = dict(cursors)  # an item that is not listed now keeps its place
     for item in await evaluate(context, plan.each, "every", outcome.scope(scope)):
         on_item = scope.with_names(steps=outcome.steps, item=item)
         key = _item_key(plan, on_item)
-        if cursors.get(key) == _SEEN:
+        if key in read or cursors.get(key) == _SEEN:
             continue
+        read.add(key)
         cursor = LogCursor.unpack(cursors.get(key))
         if has_failed:
             following[key] = cursor.pack()
@@ -87,7 +89,7 @@ async def read_logs(
             async for page in reader.read(on_item, cursor):
                 has_lines = has_lines or bool(page.lines)
                 yield page
-        except CallError:
+        except (CallError, EvaluationError):
             if not has_lines:
                 raise
             has_failed = any_more = True  # the lines so far must not come again: the next call starts with this item
@@ -117,10 +119,13 @@ class LogReader:
     """Reads one page of a source. Afterwards, `more` tells whether there are more lines, `skipped` whether the request
     was not made. `is_over`: a source that has nothing new has ended."""
 
-    def __init__(self, plan: LogsPlan, context: CallContext | None = None, *, is_over: bool = True) -> None:
+    def __init__(
+        self, plan: LogsPlan, context: CallContext | None, *, is_over: bool, secrets: frozenset[str] = frozenset()
+    ) -> None:
         self.plan = plan
         self.is_over = is_over
         self.context: CallContext = context  # type: ignore[assignment]  # reading one response needs none
+        self.secrets = secrets if context is None else context.secrets
         self.more = False
         self.skipped = False
         self._rest: Any = None  # the unfinished last line, if it is returned
@@ -207,6 +212,9 @@ class LogReader:
         if plan.reverse:
             items = items[::-1]
         fresh = items[cursor.items :]
+        if plan.next is None and items and self._begins_anew(cursor, items[0], is_shorter=len(items) < cursor.items):
+            self.more = not ends
+            return []
         has_grown = bool(rest) and rest != cursor.rest and cursor.tail != len(rest)
         if again:
             self.more = not ends and (bool(fresh) or has_grown or not self.is_over)
@@ -261,10 +269,18 @@ class LogReader:
             broke_off = True
         rest = decoder.rest
         has_grown = bool(rest) and cursor.tail != len(rest)
+        is_shorter = response.is_whole and lines.skip > 0
+        if lines.first is not None and self._begins_anew(cursor, lines.first, is_shorter=is_shorter):
+            broke_off = True
         self.more = new or broke_off or has_grown or not self.is_over
         if rest and not self.more:
             yield await self._last_page(decoder.finish(), scope, unfinished=plan.each is None)
         cursor.tail = len(rest) if rest and not broke_off else -1
+
+    def _begins_anew(self, cursor: LogCursor, first: Any, *, is_shorter: bool) -> bool:
+        """See LogCursor; tokens hold no trace of a secret, not even as a hash."""
+        start = as_text(first)[:_START]
+        return cursor.begins_anew(redactor_for(self.secrets).redact(start), is_shorter=is_shorter)
 
     async def _last_page(self, rest: Any, scope: Scope, *, unfinished: bool) -> LogPage:
         """Make a page of the line at the end."""
@@ -286,7 +302,7 @@ class LogReader:
             if self.context.remaining() <= 0:
                 raise TransientError("the log was not read before the deadline", may_have_been_processed=False)
             if as_they_are:
-                texts = await self.context.redact_lines([_without_end(as_text(item)) for item in few])
+                texts = await self.context.redact_lines([without_end(as_text(item)) for item in few])
                 lines = [LogLine(text) for text in texts]
             else:
                 try:
@@ -331,9 +347,9 @@ def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
         message = plan.message.first(on_line) if plan.message is not None else None
         lines.append(
             LogLine(
-                _without_end(as_text(item if message is None else message)),
-                _time(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
-                _level(plan.level.first(on_line)) if plan.level is not None else None,
+                without_end(as_text(item if message is None else message)),
+                time_of(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
+                level_of(plan.level.first(on_line)) if plan.level is not None else None,
             )
         )
     return lines
@@ -352,7 +368,7 @@ def _read_parts(
     plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool, secrets: frozenset[str]
 ) -> Iterator[_Part]:
     """Read a page in parts that can be returned at once."""
-    reader = LogReader(plan, is_over=is_over)
+    reader = LogReader(plan, None, is_over=is_over, secrets=secrets)
     redactor = redactor_for(secrets)
     after = copy(cursor)
     items = reader._new_items(scope, after)
@@ -375,18 +391,3 @@ def _read_parts(
     if reader._rest is not None:
         lines = _lines_of(plan, [reader._rest], scope)
         yield part(after, unfinished=reader._unfinished, more=reader.more)
-
-
-def _without_end(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _time(value: Any) -> float | None:
-    try:
-        return None if value is None else epoch_seconds(value)
-    except EvaluationError:
-        return None
-
-
-def _level(value: Any) -> str | None:
-    return None if value is None or value == "" else as_text(value)

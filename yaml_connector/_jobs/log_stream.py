@@ -18,11 +18,12 @@ _QUIET = 1.0  # seconds after which a stream has no more for now
 
 
 class StreamedLines:
-    """The lines of a document that is read as it comes, without the first ones (`skip`). `left` are those that were not
-    yielded yet when it ended, or broke off."""
+    """The lines of a document that is read as it comes, without the first ones (`skip`). `first` is its first line,
+    `left` are those that were not yielded yet when it ended, or broke off."""
 
     def __init__(self, context: CallContext, decoder: LineDecoder, skip: int) -> None:
         self.skip = skip
+        self.first: str | None = None
         self.left: list[str] = []
         self._context = context
         self._decoder = decoder
@@ -34,6 +35,8 @@ class StreamedLines:
         room: Room | None = None
         async for text in response.texts():
             found = self._decoder.feed(text)
+            if self.first is None and found:
+                self.first = found[0]
             if self.skip:
                 self.skip, found = max(0, self.skip - len(found)), found[self.skip :]
                 if not self.skip:

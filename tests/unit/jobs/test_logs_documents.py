@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from tests.support.fake_api import BROKEN, Driver, job, reply, run
+from tests.support.fake_api import BASE, BROKEN, Driver, job, reply, run
 from yaml_connector._http.messages import HttpRequest, HttpResponse, StreamedResponse
 from yaml_connector._jobs.line_formats import FORMATS
 from yaml_connector._jobs.meta import JobMeta
@@ -144,6 +144,41 @@ class TestATextDocument:
 
         found = [line for call in read_all(logs_of(answer, **TEXT, **way)) for line in call]
         assert found == lines_of(text)
+
+
+@WAYS
+class TestAFile:
+    """A document that is shorter than before, such as the log of a container whose file was rotated."""
+
+    def test_that_was_replaced_is_read_from_its_start(self, way: dict[str, Any]) -> None:
+        driver = logs_of([reply(text="1\n2\n3\n"), *[reply(text="4\n5\n")] * 3], **TEXT, **way)
+        assert [line for lines in read_all(driver) for line in lines] == ["1", "2", "3", "4", "5"]
+
+    def test_that_is_not_whole_for_once_is_not_given_again(self, way: dict[str, Any]) -> None:
+        driver = logs_of([*[reply(text=text) for text in ("1\n2\n3\n", "1\n", "", "1\n2\n3\n4\n")]], **TEXT, **way)
+        lines, token = driver.logs()
+        assert lines == ["1", "2", "3"]
+        assert [driver.logs(token or "")[0] for _ in range(3)] == [[], [], ["4"]]
+
+
+def test_a_list_that_was_replaced_is_read_from_its_start() -> None:
+    answers = [{"lines": ["1", "2"]}, *[{"lines": ["3"]}] * 3]
+    assert [line for lines in read_all(logs_of(answers, lines="$.lines[*]")) for line in lines] == ["1", "2", "3"]
+
+
+def test_a_token_does_not_depend_on_a_secret_in_the_log() -> None:
+    """Else who has the token could try passwords."""
+    tokens = set()
+    for password in ("hunter22-hunter22", "other-password"):
+        driver = job(
+            {"GET /logs": reply(text=f"password={password}\n2\n")},
+            environment={"PASSWORD": password},
+            secrets={"password": {"env": "PASSWORD"}},
+            connection={"base_url": BASE, "headers": {"X-Password": "${{ secrets.password }}"}},
+            logs={"request": "GET /logs", **TEXT},
+        )
+        tokens.add(driver.logs()[1])
+    assert len(tokens) == 1
 
 
 def test_where_more_is_false_the_unfinished_line_is_given_too() -> None:

@@ -265,6 +265,17 @@ class TestEach:
         assert (lines, driver.logs(token or "")) == (["a: 1"], ([], token))
         assert driver.logs(token or "")[0] == ["a: 2"]
 
+    def test_item_that_is_listed_twice_is_read_once(self) -> None:
+        assert self.driver(["a", "b", "a"], a={"lines": ["1"]}, b={"lines": ["2"]}).logs()[0] == ["a: 1", "b: 2"]
+
+    def test_item_whose_request_cannot_be_built_does_not_make_the_lines_before_it_come_again(self) -> None:
+        driver = self.driver(lambda request: {"pods": [{"name": "a"}, {}]}, a=[{"lines": ["1"]}, {"lines": ["1", "2"]}])
+        lines, token = driver.logs()
+        more, token = driver.logs(token or "")
+        assert (lines, more) == (["a: 1"], ["a: 2"])
+        with pytest.raises(EvaluationError, match=r"item\.name"):
+            driver.logs(token or "")
+
     @pytest.mark.parametrize("state", ["running", "done"])
     def test_get_is_asked_by_a_process_that_does_not_know_the_job(self, state: str) -> None:
         driver = self.driver(["a"], a={"lines": [], "next": None})
