@@ -115,29 +115,26 @@ def entry(name: str) -> Entry:
     return found[name]
 
 
-def search(words: Iterable[str]) -> list[Entry]:
-    """Return the specs that contain all words; those that have them in name, title or tags come first."""
-    found = [(item, [item.place_of(word) for word in words]) for item in entries()]
-    good = [(sum(filter(None, places)), item) for item, places in found if None not in places]
-    return [item for _, item in sorted(good, key=lambda pair: pair[0])]
-
-
-def closest_entries(words: Iterable[str]) -> list[str]:
-    """Return the names of specs that fit words best which no spec contains together."""
-    words, found = list(words), entries()
-    by_count = [(sum(item.place_of(word) is not None for word in words), item.name) for item in found]
+def search(words: Iterable[str]) -> tuple[list[Entry], list[str]]:
+    """Return the specs that contain all words, those first that have them in name, title or tags; if there are none,
+    the names of those that fit best."""
+    words, all_of_them = list(words), entries()
+    found = [([item.place_of(word) for word in words], item) for item in all_of_them]
+    good = [(sum(filter(None, places)), item) for places, item in found if None not in places]
+    if good:
+        return [item for _, item in sorted(good, key=lambda pair: pair[0])], []
+    by_count = [(len(words) - places.count(None), item.name) for places, item in found]
     most = max(count for count, _ in by_count)
-    if most:
-        return [name for count, name in by_count if count == most][:_CLOSEST]
+    return [], [name for count, name in by_count if count == most][:_CLOSEST] if most else _close(words, all_of_them)
+
+
+def _close(words: list[str], specs: list[Entry]) -> list[str]:
+    """Return the names of specs that have a word which is like one of these."""
     known: dict[str, str] = {}
-    for item in found:
+    for item in specs:
         names = " ".join([*map(str, item.summary.values()), item.head.get("Tags", "")])
         known = {part.casefold(): item.name for part in re.findall(r"[^\W_]+", names)} | known
-    close = [
-        near
-        for word in words
-        for near in difflib.get_close_matches(word.casefold()[:60], known, n=_CLOSEST, cutoff=0.7)
-    ]
+    close = [near for word in words for near in difflib.get_close_matches(word.casefold()[:60], known, _CLOSEST, 0.7)]
     return list(dict.fromkeys(known[near] for near in close))[:_CLOSEST]
 
 

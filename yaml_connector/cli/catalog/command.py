@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from yaml_connector._text import short
-from yaml_connector.catalog import closest_entries, entries, entry
+from yaml_connector.catalog import entries, entry
 from yaml_connector.catalog import search as find
 from yaml_connector.cli._diagnostics import text_width
 from yaml_connector.cli._files import write_scaffold
@@ -83,10 +83,9 @@ def search(ctx: click.Context, words: tuple[str, ...], form: str) -> None:
       yaml-connector catalog search gpu
       yaml-connector catalog search aws sql
     """
-    found = find(words)
+    found, close = find(words)
     _echo([item.summary for item in found], form)
     if not found:
-        close = closest_entries(words)
         told = f"; closest: {', '.join(close)}" if close else "; `yaml-connector catalog list` shows all"
         click.echo(f"no spec of the catalog contains {' and '.join(map(short, words))}{told}", err=True)
         ctx.exit(1)
