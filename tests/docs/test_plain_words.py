@@ -1,4 +1,7 @@
-"""Documentation, schemas and messages are in plain English: patterns that were frequent here before."""
+"""Documentation, schemas, specs and messages are in plain English: patterns that were frequent here before.
+
+What people read (pages, schemas, messages, specs) has more rules than docstrings and comments.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,32 @@ from typing import Any
 import pytest
 
 from tests.docs.test_doc_commands import PAGES
-from tests.support.paths import ROOT
+from tests.support.paths import CATALOG, ROOT
 
 EVERYWHERE = {
     r"(?<![Tt]here )(?:is|are|was|were) no (?!longer\b|more\b)\w+": "X is not a valid Y",
     r"\bfor good\b": "permanently",
-    r"\bpassing (?:failure|error)|\bin passing\b": "transient",
+    r"\b[Pp]assing\b": "transient",
     r"\bsections? \d|\blanguage page\b": "no references to pages outside this repository",
-    r"(?:^|[.;] )Who \w": "name who it is: no sentence begins with `Who`",
+    r"(?:^|[.;] )Who(?:ever)? \w": "name who it is: no sentence begins with `Who`",
     r"\bstands (?:here|there|in|under|beside)\b": "is",
-    r"\b[ai]n? (?:answer|page) of a gateway's\b": "a gateway's page",
-}
-IN_PAGES = EVERYWHERE | {
-    r"\b[Nn]obody\b|\b[Ss]omebody\b|\bWhoever\b": "name who or what it is",
-    r"\ba text\b(?! log| file)": "a string",
+    r"\b(?:an?|any|no|not|one|the) (?:\w+ )?of (?:Flyte|an? \w+)'s(?=$|[,.;:)]|\s(?:and|or|is|are|has|that)\b)": (
+        "a page of a gateway's is a gateway's page"
+    ),
+    r"\b[Gg]ives\b(?! up\b)": "returns, has, makes",
+    r"\bof (?:one's|his|her|somebody's) own\b": "name whose it is",
+    r"(?<!there )\b(?:is|are) none (?:that|of)\b": "is not one of",
+    r"\bsays? nothing of\b": "does not say",
     r"\bfor ever\b": "say what happens in the end",
+}
+FOR_USERS = EVERYWHERE | {
+    r"\b[Nn]obody\b|\b[Ss]omebody\b|\b[Ww]hoever\b": "name who or what it is",
+    r"\b[Aa] text\b(?! log| file| body)": "a string",
+    r"\bstands?\b(?!-| for\b| in for\b)": "is",
+    r"\bhonest\b": "real",
+    r"(?:^|[.:;] |\| )What (?!is\b|are\b|to\b)(?:[\w`'-]+ ){1,9}(?:is|are|has|goes|stays|fails|cannot|may|must)\b": (
+        "name what it is: no sentence has `What ...` as its subject"
+    ),
 }
 MODULES = sorted((ROOT / "yaml_connector").rglob("*.py"))
 
@@ -49,12 +63,16 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
-def texts(module: Path) -> str:
-    """The docstrings and messages of a module, and its comments."""
+def texts(module: Path) -> tuple[str, str]:
+    """What a module says to its users (all strings but docstrings), and to developers: docstrings and comments."""
     source = module.read_text(encoding="utf-8")
-    found = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    nodes = list(ast.walk(ast.parse(source)))
+    docstrings = {
+        node.value.value for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    said = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     comments = re.findall(r"(?:^|\s)#+ (.*)", source)
-    return "\n".join([text for text in found if isinstance(text, str)] + comments)
+    return "\n".join(text for text in said if text not in docstrings), "\n".join([*map(str, docstrings), *comments])
 
 
 def odd(text: str, instead_of: dict[str, str]) -> list[str]:
@@ -68,14 +86,25 @@ def odd(text: str, instead_of: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=lambda page: page.name)
 def test_a_page_is_in_plain_words(page: Path) -> None:
-    assert odd(prose(page), IN_PAGES) == []
+    assert odd(prose(page), FOR_USERS) == []
 
 
 @pytest.mark.parametrize("schema", sorted((ROOT / "schema").glob("*.json")), ids=lambda file: file.name)
 def test_a_schema_is_in_plain_words(schema: Path) -> None:
-    assert odd("\n".join(strings(json.loads(schema.read_text(encoding="utf-8")))), IN_PAGES) == []
+    assert odd("\n".join(strings(json.loads(schema.read_text(encoding="utf-8")))), FOR_USERS) == []
+
+
+def test_the_descriptions_of_specs_are_in_plain_words() -> None:
+    found = {}
+    for file in (*(ROOT / "connectors.d").glob("*.yaml"), *CATALOG.glob("*.yaml")):
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "description:" in line]
+        found[file.name] = odd("\n".join(lines), FOR_USERS)
+    assert {name: places for name, places in found.items() if places} == {}
 
 
 def test_the_texts_of_the_package_are_in_plain_words() -> None:
-    found = {str(module.relative_to(ROOT)): odd(texts(module), EVERYWHERE) for module in MODULES}
+    found = {}
+    for module in MODULES:
+        messages, comments = texts(module)
+        found[str(module.relative_to(ROOT))] = odd(messages, FOR_USERS) + odd(comments, EVERYWHERE)
     assert {name: places for name, places in found.items() if places} == {}

@@ -48,7 +48,7 @@ Growth = Callable[..., int]  # from what a filter or method is given to a size t
 
 class TurnOver(BaseException):
     """The evaluations of this turn of the event loop have had their time: the work is to be done elsewhere. Not an
-    Exception, since it says nothing of the expression."""
+    Exception, since the expression may be right."""
 
 
 class _Budget(threading.local):

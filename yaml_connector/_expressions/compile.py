@@ -247,7 +247,7 @@ def render_value(value: Any, expression: Expression) -> str:
     """A result as text inside a longer string; null is an error that names the expression."""
     value = to_plain(value)
     if value is None:
-        raise EvaluationError(f"{OPEN} {expression.source.strip()} {CLOSE} is null, and stands inside a text")
+        raise EvaluationError(f"{OPEN} {expression.source.strip()} {CLOSE} is null, and there is text around it")
     return as_text(value)
 
 
@@ -274,7 +274,7 @@ def compile_text(text: str, *, answer: bool = False) -> Value:
 
 
 def compile_tree(tree: Any, *, answer: bool = False, leaf: Callable[[str], Value] | None = None) -> Value:
-    """Compile any value: strings, and lists and mappings of them. A key whose template gives null is left out, a
+    """Compile any value: strings, and lists and mappings of them. A key whose template is null is left out, a
     literal null is kept. `leaf` compiles the strings, when not as templates (extractions do)."""
     if isinstance(tree, str):
         return leaf(tree) if leaf else compile_text(tree, answer=answer)
@@ -364,7 +364,7 @@ def _evaluation(read: Callable[[Scope], Any]) -> Callable[[Scope], Any]:
 
 
 def compile_extractions(raw: Any) -> Value:
-    """Compile a mapping of extractions (`save`, `info`), or one template that gives the whole mapping."""
+    """Compile a mapping of extractions (`save`, `info`), or one template for the whole mapping."""
     if isinstance(raw, str):
         return compile_text(raw, answer=True)
 

@@ -169,7 +169,7 @@ def resolve(context: Context, value: Any, base: Any = None) -> str | None:
 def _shell(value: Any) -> str:
     """Return a list of words, or a string, quoted for a POSIX shell."""
     if isinstance(value, Mapping):
-        raise EvaluationError("shell: a list of words or a text is needed, not a mapping")
+        raise EvaluationError("shell: a list of words or a string is needed, not a mapping")
     words = value if isinstance(value, list | tuple) else [value]
     texts = [_comparable(word) for word in words]
     if None in texts:

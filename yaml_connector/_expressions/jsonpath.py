@@ -33,7 +33,7 @@ _RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "st
 
 @dataclass(frozen=True)
 class Path:
-    """A compiled JSONPath: `find` gives all matches in a document, `first` the first one, or None; `many` if it can
+    """A compiled JSONPath: `find` returns all matches in a document, `first` the first one, or None; `many` if it can
     match several places, `counts` if its work counts."""
 
     text: str

@@ -124,12 +124,12 @@ async def _read_whole(
     return whole
 
 
-# by the task that has read it: a call that ends before it claims the room gives it back with its task
+# by the task that has read it: a call that ends before it claims the room frees it with its task
 _unclaimed: WeakKeyDictionary[asyncio.Task[Any], tuple[int, Room]] = WeakKeyDictionary()
 
 
 def claim_room(content: bytes) -> Room | None:
-    """Return the room of a content that this task has just read whole; whoever refers to the content holds it."""
+    """Return the room of a content that this task has just read whole; every reference to the content holds it."""
     if not _unclaimed:
         return None
     identity, room = _unclaimed.pop(_this_task(), (0, None))

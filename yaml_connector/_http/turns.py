@@ -1,4 +1,4 @@
-"""Shares the turns of an event loop: long work is done in parts, and one part in a few turns, whoever it is for.
+"""Shares the turns of an event loop: long work is done in parts, and one part in a few turns, for every caller alike.
 
 So it does not matter to the others how many have long work at the same time. A short call takes some ten turns.
 """

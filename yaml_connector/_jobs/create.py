@@ -321,7 +321,7 @@ class CreateOperation(Resend):
                 raise EvaluationError("create.save must be a mapping")
             if is_deeper(saved, DEEPEST_SAVED):
                 runs = f"the job {identity[:200]} runs: cancel it at the API"
-                raise EvaluationError(f"create.save gives values of more than {DEEPEST_SAVED} levels; {runs}")
+                raise EvaluationError(f"create.save has values of more than {DEEPEST_SAVED} levels; {runs}")
         return SubmittedJob(identity, dict(saved), adopted)
 
     # --- after a failure ----------------------------------------------------------------------------------------------

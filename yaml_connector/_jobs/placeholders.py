@@ -129,7 +129,7 @@ def _put(text: str, old: str, new: str) -> str:
 
 
 def _replaced(value: Any, put: Callable[[str], str]) -> Any:
-    """Return a value with each of its texts, keys included, as `put` gives it."""
+    """Return a value with each of its texts, keys included, as `put` returns it."""
     if isinstance(value, str):
         return put(value)
     if isinstance(value, Mapping):

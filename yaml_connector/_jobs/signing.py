@@ -1,6 +1,6 @@
 """Signs what Flyte keeps of a job, so that the service recognizes what it made itself.
 
-The gRPC port has no authentication: without a signature, whoever reaches it can hand in any bytes as a job. The key is
+The gRPC port has no authentication: without a signature, every caller can hand in any bytes as a job. The key is
 never derived from the secrets of an API: signatures stand in Flyte's log, and would let anybody test guesses.
 """
 

@@ -59,7 +59,7 @@ class Status:
 @dataclass(frozen=True)
 class RulePlan:
     """One phase rule. `states` maps a state, as case-insensitive text, to its phase; `order` is the map's. `json` says
-    whether the rule needs a response that is JSON: otherwise it says nothing of the job."""
+    whether the rule needs a response that is JSON: otherwise it does not say anything about the job."""
 
     path: Extraction | None
     states: Mapping[str, str]

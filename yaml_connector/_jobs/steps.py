@@ -299,7 +299,7 @@ def _cut_short(context: CallContext, page: Response, why: str) -> TransientError
 
 
 async def evaluate(context: CallContext, part: Expression | Extraction | Value, how: str, scope: Scope) -> Any:
-    """Return what a part of a spec gives: by its method `how`, here or elsewhere."""
+    """Return what a part of a spec reads: by its method `how`, here or elsewhere."""
     try:
         return _evaluated(part, how, scope)
     except TurnOver:

@@ -1,7 +1,7 @@
 """Submits jobs: in create, and in later calls of a job whose create has not gone through.
 
 All calls that may submit one job take turns. What another process has done is not known here: it makes the same create
-by the same `task.key`, which gives the same job.
+by the same `task.key`, which makes the same job.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def required_field(path: Path) -> str:
 
 
 def not_allowed(value: Any, allowed: list[str]) -> str:
-    """Return the message about a value that is none of those allowed."""
+    """Return the message about a value that is not allowed."""
     name = value if isinstance(value, str) else short(value)
     meant = _PHASES.get(name.lower(), "")
     if meant in allowed:

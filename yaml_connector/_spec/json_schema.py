@@ -68,7 +68,7 @@ _ANY = ["string", "number", "boolean", "array", "object", "null"]
 def tidy(schema: Any) -> None:
     """What an editor needs to help: no titles that repeat a name, no null defaults, durations and sizes as specs write
     them, no example where there is a default, a type for what may be anything (else a completed name has no colon),
-    names of one's own with their values."""
+    free names with their values."""
     if isinstance(schema, list):
         for value in schema:
             tidy(value)

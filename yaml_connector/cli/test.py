@@ -42,8 +42,8 @@ def test(
     code 1 if a test fails. The report lists the parts of each spec that no test reached.
 
     With --real-sockets, a server on this machine then plays the recorded exchanges of each test, without TLS, and the
-    connector talks to it as it would to the API. Exit code 1 if a call gives anything else than before. What cannot be
-    played is counted and named.
+    connector talks to it as it would to the API. Exit code 1 if a call has another result than before. Exchanges
+    that cannot be played are counted and named.
 
     \b
     Examples:

@@ -98,7 +98,7 @@ def _as_flyte(address: str) -> None:
         asyncio.run(_run(flyte, task, "fail", bob, run="run-2"))
         _title("alice starts a long one, and it is aborted")
         asyncio.run(_run(flyte, task, "sleep-60", alice, run="run-3", abort_after=_ABORT_AFTER))
-        _title("somebody with a wrong key")
+        _title("a user with a wrong key")
         asyncio.run(_run(flyte, task, "world", "not-a-key-at-all", run="run-4"))
 
 

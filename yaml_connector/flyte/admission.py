@@ -1,6 +1,6 @@
 """What a CreateTask may hold, checked before Flyte converts any of it.
 
-Flyte's conversion unpickles some literals, and so runs code of whoever sent them. It looks at the declared type, at the
+Flyte's conversion unpickles some literals, and so runs code of their sender. It looks at the declared type, at the
 literal and at the literal's metadata to decide. So all three are held to what the types of the language give, and
 everything else is refused, for every task type of the process.
 """
@@ -113,7 +113,7 @@ class _Admission:
         if declared.ByteSize() <= 2 and declared.SerializeToString() in _SIMPLE_TYPES:
             return None
         if declared.HasField("metadata") or declared.structure.dataclass_type or declared.structure.tag not in _TAGS:
-            return f"its type is not one of a connector's; {_ADVICE}"
+            return f"it has a type that connectors do not take; {_ADVICE}"
         match declared.WhichOneof("type"):
             case "blob" if declared.blob.format == _PICKLE:
                 return "it is declared as a pickle, which is code"
@@ -129,7 +129,7 @@ class _Admission:
                 return self.of_type(declared.map_value_type, depth + 1)
             case "union_type":
                 return _first(self.of_type(item, depth + 1) for item in declared.union_type.variants)
-        return f"its type is not one of a connector's; {_ADVICE}"
+        return f"it has a type that connectors do not take; {_ADVICE}"
 
     def of_literal(self, literal: Literal, depth: int = 0) -> str | None:
         self._items += 1

@@ -1,4 +1,4 @@
-"""The version of a task's cached results: it changes with everything that decides what the job gives.
+"""The version of a task's cached results: it changes with everything that decides the job's results.
 
 Flyte makes the version of a function's body. A task without a function has the version of nothing, so all of them would
 share their results.

@@ -71,7 +71,7 @@ def secrets_in(spec: ConnectorSpec, config: Any) -> dict[str, str]:
 
 
 def checked_secrets(spec: ConnectorSpec, secrets: Mapping[str, Any]) -> dict[str, str]:
-    """Return the secrets that a task gives, by their names in the spec. Raises ConfigError."""
+    """Return the secrets that a task names, by their names in the spec. Raises ConfigError."""
     if not isinstance(secrets, Mapping):
         raise ConfigError("secrets must be a mapping: names of the spec's secrets to names in Flyte's secret store")
     checked = {}

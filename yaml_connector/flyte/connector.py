@@ -116,7 +116,7 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         *,
         local: bool = False,
     ) -> JobResourceMeta:
-        """Submit the job of a task of Flyte's, or of a `local` run. `inputs` are as expressions see them."""
+        """Submit the job of a Flyte task, or of a `local` run. `inputs` are as expressions see them."""
         try:
             large = task_template.custom.ByteSize() > LARGE
             config = await in_thread(read_config, task_template) if large else read_config(task_template)

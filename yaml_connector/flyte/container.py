@@ -22,11 +22,11 @@ from yaml_connector.flyte.config_class import make_config, secrets_in
 from yaml_connector.flyte.custom import cache_of, custom_of
 
 _REFUSED = {
-    "secrets": "Flyte gives a connector no values of them: declare them in the spec's `secrets`, give their names as "
+    "secrets": "Flyte sends a connector no values of them: declare them in the spec's `secrets`, give their names as "
     "`secrets` of the config, and let the spec's create put them into the container's environment",
-    "pod_template": "its job is not a pod of Flyte's: give image, resources and env_vars to the environment, and the "
-    "rest as fields of the config",
-    "reusable": "its job is not a pod of Flyte's, and runs one attempt: leave it out",
+    "pod_template": "its job is not one of Flyte's pods: give image, resources and env_vars to the environment, and "
+    "the rest as fields of the config",
+    "reusable": "its job is not one of Flyte's pods, and runs one attempt: leave it out",
 }
 
 

@@ -1,7 +1,7 @@
 """File inputs, streamed through Flyte's own file layer: never whole in memory.
 
 In a service, a task's author names the file, and the service's rights read it. So `restrict_files` lets the process
-read object stores alone, and only below the prefixes that its operator gives. A local run reads local files, too.
+read object stores alone, and only below the prefixes that its operator names. A local run reads local files, too.
 """
 
 from __future__ import annotations

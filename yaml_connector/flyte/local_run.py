@@ -180,7 +180,7 @@ class _LocalJob:
             if len(values) == 1:
                 return values[0]
             return values or None
-        message = f"{self.task.name} ended as {status.phase}: {status.message or 'the API gives no reason'}"
+        message = f"{self.task.name} ended as {status.phase}: {status.message or 'the API names no reason'}"
         if status.phase == "RETRYABLE_FAILED":
             raise flyte.errors.RuntimeUserError("RetryableFailed", message)
         raise flyte.errors.NonRecoverableError(message, code=status.phase.title())

@@ -3,7 +3,7 @@
 With a shared task type, all specs have the task type of the variable, and each task names its spec. Later calls find
 the spec by what is kept of the job. So do calls for a task type that this service does not have (any more, or yet): a
 removed spec still serves its jobs. For every other job get answers, since an error of get blinds a job sooner or later,
-and delete fails for a while only, since Flyte would repeat it for ever.
+and delete fails for a while only, since Flyte would repeat it without an end.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def prepare(request: Any) -> AsyncConnector[Any] | None:
     """Put the task type that serves a call into its request, before Flyte looks for it, and return its connector.
     Raises UnknownSpecError.
 
-    Of what the caller gives beside the job, only secrets are left, without those that no spec can have: Flyte passes
+    Of what the caller sends beside the job, only secrets are left, without those that no spec can have: Flyte passes
     them as arguments of these names itself.
     """
     kind = type(request)

@@ -73,7 +73,7 @@ class ServedSpecs:
         """Print a line if jobs are not signed, or if unsigned ones are accepted."""
         if not self._signer.keys:
             click.echo(
-                f"warning: without {KEY_VARIABLE} jobs are not signed: whoever reaches the port can name any job, and "
+                f"warning: without {KEY_VARIABLE} jobs are not signed: every caller of the port can name any job, and "
                 "running jobs follow a changed spec",
                 err=True,
             )

@@ -102,7 +102,7 @@ def regex_of(text: str) -> Pattern | None:
 
 
 def regex_problems(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield each `/.../` in a value that would be a regular expression of Python but is none of RE2's."""
+    """Yield each `/.../` in a value that is a regular expression of Python but not of RE2."""
     if isinstance(value, Mapping | list):
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
             yield from regex_problems(item, (*path, key))

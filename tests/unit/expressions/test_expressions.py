@@ -133,7 +133,7 @@ class TestATemplateInsideAText:
         assert evaluate("<${{ x }}|${{ x | default('') }}>", x=value) == f"<{text}|{text}>"
 
     def test_that_is_null_is_an_error_that_names_it(self, evaluate: Any) -> None:
-        assert problem(evaluate, "a ${{ x }}", x=None) == "${{ x }} is null, and stands inside a text"
+        assert problem(evaluate, "a ${{ x }}", x=None) == "${{ x }} is null, and there is text around it"
         assert "${{ x.y | default(none) }} is null" in problem(evaluate, "a ${{ x.y | default(none) }}", x={})
 
     def test_may_stand_beside_another(self, evaluate: Any) -> None:

@@ -74,7 +74,7 @@ def test_a_key_whose_template_is_null_is_left_out_and_a_literal_null_is_kept() -
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x${{ inputs.n }}", "is null, and stands inside a text"),
+        ("x${{ inputs.n }}", "is null, and there is text around it"),
         ("${{ inputs.nope }}", "'nope' does not exist; there is: n, m"),
         ("${{ inputs.m.keys() }}", "does not exist"),
         ("${{ inputs.n", "has no closing"),

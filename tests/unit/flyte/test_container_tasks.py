@@ -101,9 +101,9 @@ def test_a_local_run_runs_the_function_as_any_other() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"secrets": "token"}, "without secrets: Flyte gives a connector no values of them: declare them"),
-        ({"pod_template": "big"}, "without pod_template: its job is not a pod of Flyte's"),
-        ({"reusable": flyte.ReusePolicy(replicas=2)}, "without reusable: its job is not a pod of Flyte's"),
+        ({"secrets": "token"}, "without secrets: Flyte sends a connector no values of them: declare them"),
+        ({"pod_template": "big"}, "without pod_template: its job is not one of Flyte's pods"),
+        ({"reusable": flyte.ReusePolicy(replicas=2)}, "without reusable: its job is not one of Flyte's pods"),
         ({"image": None}, "train.train needs an image: its spec grid sends it with the job"),
     ],
 )

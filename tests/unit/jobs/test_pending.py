@@ -163,7 +163,7 @@ def test_saved_values_that_are_nested_deeply_fail_the_job_and_raise_nothing(leve
     create = {"request": "POST /jobs", "idempotent": True, "job_id": "$.id", "save": {"deep": "$.deep"}}
     driver = Driver(FakeApi({"POST /jobs": answer}), create=create, get=GET)
     driver.create()
-    message = "create.save gives values of more than 100 levels; the job 7 runs: cancel it at the API"
+    message = "create.save has values of more than 100 levels; the job 7 runs: cancel it at the API"
     assert driver.get().message == message
 
 

@@ -1,4 +1,4 @@
-"""The content of the page of `yaml-connector docs`, for workflow authors; `docs/render.py` gives it its form."""
+"""The content of the page of `yaml-connector docs`, for workflow authors; `docs/render.py` writes it."""
 
 from __future__ import annotations
 

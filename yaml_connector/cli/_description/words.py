@@ -99,7 +99,7 @@ def phase_reasons(spec: ConnectorSpec) -> dict[str, list[str]]:
 
 
 def names_every_state(get: Get) -> bool:
-    """Return whether a rule gives the phase of a state that no other rule names."""
+    """Return whether a rule sets the phase of a state that no other rule names."""
     return any(rule.phase is not None and rule.when is None for rule in get.phase)
 
 
@@ -265,7 +265,7 @@ def _token(auth: AuthModel) -> Iterator[str]:
 
 def _rules(get: Get) -> Iterator[str]:
     """Yield the phase rules in the order in which they are asked."""
-    yield "Its phase is that of the first rule that gives one:"
+    yield "Its phase is that of the first rule that holds:"
     for number, rule in enumerate(get.phase, 1):
         when = f"if {rule.when}, " if rule.when is not None else ""
         if rule.phase is not None:

@@ -66,5 +66,5 @@ def _not_found(value: Any, absent: Absent | None, response: Response, text: str)
         kind = response.headers.get("Content-Type")
         why = f"the response is not JSON{f' (its Content-Type is {kind})' if kind else ''}"
     else:
-        why = str(absent) if absent is not None else f"{text} gives nothing"
+        why = str(absent) if absent is not None else f"{text} has no value"
     return Evaluated(value, found=False, names=absent.names if absent is not None else [], why=why)

@@ -6,7 +6,7 @@ from yaml_connector._spec.phases import PHASES
 from yaml_connector._spec.task_fields import Container, Task
 from yaml_connector.cli.explain.fields import Field
 
-# How each is written, and what it gives; all give null for null.
+# How each is written, and what it returns; all return null for null.
 FILTERS = {
     "json": ("json", "The value as compact JSON text; the order is kept."),
     "fromjson": ("fromjson", "JSON text, parsed."),
@@ -41,7 +41,7 @@ FUNCTIONS = {
 
 
 def named(name: str) -> Field | None:
-    """Return what is known of a phase, a name of `task`, a filter or a function; None if it is none of them."""
+    """Return what is known of a phase, a name of `task`, a filter or a function; None if it is unknown."""
     if name.upper() in PHASES:
         about = PHASES[name.upper()]
         over = "The job is over." if about.terminal else "The job goes on."

@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Ref:
-    """A template expression, and the value that it has in the contract test, or a function that gives it then."""
+    """A template expression, and the value that it has in the contract test, or a function that returns it then."""
 
     expression: str
     sample: Any = "sample"

@@ -46,7 +46,7 @@ def run(
     succeeded.
 
     With --service, the calls go to a running service over gRPC: it sends the requests, with its own secrets where
-    --secret gives none. Its task type must be that of SPEC. This tests a deployment.
+    --secret names none. Its task type must be that of SPEC. This tests a deployment.
 
     Secrets come from --secret, else from the spec's env and file. (`flyte run --local` has no --secret: there, the
     secret alice-api-key of Flyte's store is read from the variable ALICE_API_KEY.)

@@ -144,7 +144,7 @@ class _Connector:
 
     @property
     def options(self) -> str:
-        """Return the annotation of further arguments; a secret may have the name of one of Flyte's."""
+        """Return the annotation of further arguments; a secret may have the name of one of these."""
         hidden = set(self.spec.secrets) & set(TaskOptions.__annotations__)
         return _ANY if hidden else "_t.Unpack[_typed.TaskOptions]"
 

@@ -224,7 +224,7 @@ def _filtered(text: str) -> Condition:
     operand = Operand(f"(body | jsonpath({_quoted(path)}))")
     if counted is None:
         return Truth(operand)
-    # The filter `jsonpath` gives a list for such a path; without the list that is filtered it gives nothing.
+    # The filter `jsonpath` returns a list for such a path; without the list that is filtered it returns nothing.
     length = Operand(f"({operand.expression} | default([]) | length)")
     return Compare(length, counted["operator"], int(counted["number"]))
 

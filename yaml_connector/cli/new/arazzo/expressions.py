@@ -52,7 +52,7 @@ def source_of(text: str) -> Source:
 
 
 def text_of_value(value: str, ref: Callable[[Source], Any]) -> Any:
-    """Return a text with its expressions replaced; `ref` gives what one of them becomes.
+    """Return a text with its expressions replaced; `ref` returns what one of them becomes.
 
     An expression alone keeps its type. Braces are optional: documents leave them out inside text, too.
     """

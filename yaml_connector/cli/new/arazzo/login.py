@@ -20,7 +20,7 @@ class Login(Values):
         raise NotImplementedError
 
     def login_auth(self, header: str, value: str, source: Source) -> dict[str, Any] | None:
-        """Return the auth of a header that carries the output of a step; None if no step before the start gives it."""
+        """Return the auth of a header that carries the output of a step; None if no step before the start has it."""
         step = self.plan.step(source.name)
         if step is None or step not in self.plan.before or step.operation is None or step.used():
             return None

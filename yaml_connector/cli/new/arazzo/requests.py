@@ -253,7 +253,7 @@ class Requests(Login):
                 self._require(parts[-1])
                 continue
             self.add_input(name, {"type": "string"}, required=True)
-            self._ask(section, f"the workflow gives no value for {name} in the path of {step.id}: here it is an input")
+            self._ask(section, f"the workflow has no value for {name} in the path of {step.id}: here it is an input")
             parts.append(Ref(f"inputs.{field_name(name)}", self.sample(name)))
         return Text.of(*parts)
 

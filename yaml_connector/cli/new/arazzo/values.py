@@ -44,7 +44,7 @@ def with_path(expression: str, path: str) -> str:
 
 
 class Values:
-    """Gives every expression its template. `place` has the section of each step, `sections` what was written of it."""
+    """Makes a template of each expression. `place` has the section of each step, `sections` what was written of it."""
 
     def __init__(self, arazzo: Arazzo, workflow: dict[str, Any], plan: Plan, sketch: Sketch) -> None:
         self.arazzo = arazzo

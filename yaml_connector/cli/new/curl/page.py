@@ -362,7 +362,7 @@ def _inside(command: Command) -> list[list[Command]] | None:
 
 
 def _output_name(command: Command) -> str:
-    """Return a name for what another program gives: `$(gcloud auth print-access-token)`, `$(cat token)`."""
+    """Return a name for the output of another program: `$(gcloud auth print-access-token)`, `$(cat token)`."""
     words = [plain(word) or "" for word in command.words]
     text = " ".join(words)
     if re.search(r"(?i)token", text):

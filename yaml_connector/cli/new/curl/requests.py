@@ -160,7 +160,7 @@ class Requests(Job):
             for file in call.missing:
                 self.sketch.ask(
                     (self._section_of(call), "request"),
-                    f"{file} is not there: the task gives its content as the input `file`; or write the body here",
+                    f"{file} is not there: its content is the task's input `file`; or write the body here",
                 )
         if len(request) == 2 and "path" in request:
             return Text.of(f"{request['method']} ", path)

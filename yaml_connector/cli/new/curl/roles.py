@@ -75,7 +75,7 @@ class Roles:
 
 
 def in_login(page: Page, answers: Answers) -> int | None:
-    """Return the call that logs in: its answer gives what later calls send as credentials."""
+    """Return the call that logs in: its answer has what later calls send as credentials."""
     for call in page.calls:
         later = page.calls[call.number + 1 :]
         given = {
@@ -186,7 +186,7 @@ def _create_score(call: Call, rest: Sequence[Call], answers: Answers) -> float:
     others = [other for other in later if other not in reads and any(True for _ in from_answer(other, call, answers))]
     score = 6.0 * bool(reads) + 2.0 * bool([other for other in others if cancels(other)])
     if not reads and others and not all(cancels(other) for other in others):
-        score -= 4  # what it gives is used to submit something else
+        score -= 4  # its result is used to submit something else
     own = {key for key, _ in keys_of(call)}
     if not reads:
         score += 2.0 * any(ids_in(other, own) for other in later if asks(other))
@@ -302,7 +302,7 @@ def _is_linked(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
 
 
 def _needs_read(call: Call, roles: Roles, page: Page, answers: Answers) -> bool:
-    """Return whether a call needs a value that the status answer gives."""
+    """Return whether a call needs a value that the status answer has."""
     sources = [roles.get, *roles.helper]
     return any(True for number in sources if number is not None for _ in from_answer(call, page.calls[number], answers))
 

@@ -43,7 +43,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class FilePart:
-    """A file that is sent: its name, the input that gives it here, and what curl says of it."""
+    """A file that is sent: its name, the input that holds it here, and what curl says of it."""
 
     name: str
     filename: str | None = None

@@ -73,7 +73,7 @@ def identifier(text: str, default: str = "value") -> str:
 
 @dataclass
 class Values:
-    """Gives every value of the commands its place in the spec.
+    """Finds the place in the spec of every value of the commands.
 
     `keys` are what identifies something made by an earlier call, each with its template; `secrets` the literal values
     of credentials, each with its name.
@@ -91,7 +91,7 @@ class Values:
     def secret(
         self, name: str, value: str | None, variable: str | None = None, *, sensitive: bool | None = None
     ) -> Ref:
-        """Return a secret; `value` is its literal, `variable` the variable that gives it."""
+        """Return a secret; `value` is its literal, `variable` the variable that holds it."""
         if value is not None and value in self.secrets:
             name = self.secrets[value]
             return Ref(f"secrets.{name}", f"test-{name}")
