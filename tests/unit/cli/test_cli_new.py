@@ -54,7 +54,7 @@ def test_a_spec_of_the_catalog_is_a_start_too(command: Command) -> None:
 def test_an_openapi_document_gives_the_calls_and_the_phase_map(command: Command) -> None:
     done = command("new", "--from-openapi", RENDERS)
     assert done.returncode == 0, done.stderr
-    assert "decide: get: these states are not mapped and count as RUNNING: ON_HOLD" in done.stdout
+    assert "decide: these states are not mapped and count as RUNNING: ON_HOLD" in done.stdout
     checked(command)
     spec = yaml.safe_load(Path("connectors.d/render_jobs.yaml").read_text(encoding="utf-8"))
     assert spec["connection"]["base_url"] == "${{ env.RENDER_JOBS_URL | default('https://render.acme.com/api/v2') }}"

@@ -88,6 +88,11 @@ def write(sketch: Sketch, folder: Path, *, force: bool, as_json: bool) -> None:
         click.echo(f"{item['file']}:{item['line']}: decide: {item['question']}")
     for item in unused:
         click.echo(f"{item['file']}:{item['line']}: not used: {item['what']}")
+    say_next(spec)
+
+
+def say_next(spec: Path) -> None:
+    """Print what to do with a spec that was written."""
     click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")
 
 

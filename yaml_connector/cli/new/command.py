@@ -12,7 +12,7 @@ import click
 
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option
-from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, contract_text, spec_text
+from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, sketch_of
 from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
@@ -86,12 +86,13 @@ def new(
       yaml-connector new --from catalog slurm
     """
     from yaml_connector._loading.loader import specs_path
+    from yaml_connector.cli.new.checked import say_next, write
 
     target = Path(folder or specs_path())
     if source is not None:
         from yaml_connector.catalog import entry
 
-        _say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
+        say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
     if commands is not None:
         _from_curl(given["name"], commands, answers, attempt, target, force=force, as_json=form == "json")
@@ -113,18 +114,7 @@ def new(
     for name, value in chosen.items():
         if value is not None:
             setattr(draft, name, None if value == "none" and name != "auth" else value)
-    files = {f"{draft.name}.yaml": spec_text(draft), f"{draft.name}.test.yaml": contract_text(draft)}
-    as_json = form == "json"
-    spec = write_scaffold(target, files, force=force, quiet=as_json)
-    if as_json:
-        from yaml_connector.cli.new.checked import result_text
-
-        click.echo(result_text(spec, [target / name for name in files], []))
-        return
-    _say_next(spec)
-    for section, notes in draft.decide.items():
-        for note in notes:
-            click.echo(f"  decide: {section}: {note}")
+    write(sketch_of(draft), target, force=force, as_json=form == "json")
 
 
 def _read(file: str) -> bytes:
@@ -298,7 +288,3 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "delete": check_call_or_none,
     "logs": check_call_or_none,
 }
-
-
-def _say_next(spec: Path) -> None:
-    click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")

@@ -1,23 +1,23 @@
-"""A first spec, as YAML with comments, and its contract test: what `new` writes."""
+"""What is known of an API by its calls: for `new` on a terminal, and for an OpenAPI document."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
+from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, as_template, one_line
 
 # The choices of `new --auth`, each with its model.
 AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
     "none": None,
     **{name.removesuffix("_client_credentials"): kind for name, kind in AUTH_KINDS.items()},
 }
-_TEST_URL = "https://api.test"
+TEST_URL = "https://api.test"
 _STATES: dict[str, list[Any]] = {
     "QUEUED": ["queued"],
     "RUNNING": ["running"],
@@ -25,6 +25,10 @@ _STATES: dict[str, list[Any]] = {
     "FAILED": ["failed"],
     "ABORTED": ["cancelled"],
 }
+_ASKED_AT: dict[str, Path] = {
+    "create": ("create", "job_id"),
+    "get": ("get", "phase"),
+}  # where the questions are written
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,13 @@ class DraftField:
     about: str = ""
     has_default: bool = False
 
-    def text(self) -> str:
-        """Return the field as the spec writes it."""
-        if not self.enum and not self.about and not self.has_default:
-            return plain(self.kind)
-        parts = [f"type: {plain(self.kind)}"]
-        parts += [f"default: {quoted(self.example)}"] if self.has_default else []
-        parts += [f"enum: {flow_list(self.enum)}"] if self.enum else []
-        parts += [f"description: {quoted(self.about)}"] if self.about else []
-        return f"{{{', '.join(parts)}}}"
+    @property
+    def declared(self) -> Any:
+        """Return the field as the spec declares it."""
+        more: dict[str, Any] = {"default": self.example} if self.has_default else {}
+        more |= {"enum": list(self.enum)} if self.enum else {}
+        more |= {"description": self.about} if self.about else {}
+        return {"type": self.kind, **more} if more else self.kind
 
 
 @dataclass
@@ -88,125 +90,136 @@ class Draft:
         names = [name for name in re.findall(r"{(\w+)}", paths) if name != "id"]
         return {name: self.param(name) for name in names} | self.fields
 
-    @property
-    def auth_example(self) -> AuthExample:
-        """Return what is written for the kind of credentials; nothing without credentials."""
-        kind = AUTH_CHOICES[self.auth]
-        return kind.example if kind is not None else AuthExample()
-
-    @property
-    def variable(self) -> str:
-        """Return the environment variable of the base URL."""
-        return _variable(f"{self.name}_URL")
-
     def param(self, name: str) -> DraftField:
         """Return a config field of a path."""
         return self.params.get(name, DraftField("str", f"my-{name}"))
 
-    def example_url(self, call: str) -> str:
-        """Return the URL of a call in the contract test."""
-        path = call.split(" ", 1)[1].replace("{id}", "job-1")
-        return _TEST_URL + re.sub(r"{(\w+)}", lambda found: str(self.param(found[1]).example), path)
+    def call(self, call: str) -> Text:
+        """Return a call, or a path, with templates in place of its `{names}`."""
+        parts: list[str | Ref] = list(re.split(r"{(\w+)}", call))
+        for number in range(1, len(parts), 2):
+            name = str(parts[number])
+            given = Ref(f"config.{name}", self.param(name).example)
+            parts[number] = Ref("job.id", "job-1") if name == "id" else given
+        return Text.of(*parts)
 
     def note(self, section: str, text: str) -> None:
         """Add a comment to decide on."""
-        words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-        self.decide[section].append(words)
+        self.decide[section].append(one_line(text))
 
 
-def spec_text(draft: Draft) -> str:
-    """Return the spec of a draft, as YAML."""
-    return _templates.get_template("spec.yaml.jinja").render(
-        d=draft,
-        auth=draft.auth_example,
-        base_url=f"${{{{ env.{draft.variable} | default('{draft.base_url}') }}}}",
-        hosts=(*draft.auth_example.hosts, *draft.auth_hosts),
+def sketch_of(draft: Draft) -> Sketch:
+    """Return the sketch of a draft: the spec, and a contract test of a success, a failure, a cancel and a log."""
+    sketch = Sketch(draft.name)
+    sketch.head = ["`yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection."]
+    variable = _variable(f"{draft.name}_URL")
+    base_url = Text.of(Ref(f"env.{variable} | default('{draft.base_url}')", TEST_URL))
+    kind = AUTH_CHOICES[draft.auth]
+    example = kind.example if kind is not None else AuthExample()
+    hosts = [*example.hosts, *draft.auth_hosts]
+    sketch.spec = {
+        "spec_version": 1,
+        "task_type_name": draft.name,
+        "name": draft.name.replace("_", " ").capitalize(),
+        "description": draft.description or "Describe here what it runs.",
+        "connection": {"base_url": base_url}
+        | ({"allowed_hosts": hosts} if hosts else {})
+        | ({"headers": draft.headers} if draft.headers else {})
+        | _yaml(example.filled(example.lines, {**draft.auth_values, "base_url": as_template(base_url)}), {}),
+        "secrets": {name: {"env": _variable(f"{draft.name}_{name}")} for name, _ in example.secrets},
+        "config": {name: about.declared for name, about in draft.config.items()},
+        "outputs": {"status": draft.state_path},
+        **_sections(draft),
+    }
+    sketch.spec = {name: section for name, section in sketch.spec.items() if section}
+    sketch.remark(
+        ("connection",), "`check: GET /health`, a request without side effects, is for `yaml-connector check`."
     )
+    sketch.remark(("secrets",), "A secret comes from the task, else from this variable of the connector's environment.")
+    sketch.remark(("config",), "The config of a task, with types; a field without a default is required.")
+    if "idempotent" not in sketch.spec["create"]:
+        sketch.remark(
+            ("create",),
+            "If the API accepts an idempotency key, send `task.key` and set `idempotent: true`: a create whose "
+            "response is lost is then sent again, and there is still only one job.",
+        )
+    for section, notes in draft.decide.items():
+        for note in notes:
+            sketch.ask(_ASKED_AT.get(section, (section,)), note)
+    sketch.fixtures = {
+        "env": {variable: TEST_URL},
+        "secrets": {name: _yaml([f"value: {value}"], {})["value"] for name, value in example.secrets},
+        "config": {name: about.example for name, about in draft.config.items()},
+    }
+    login = _yaml(example.filled(example.login, {**draft.auth_values, "base_url": TEST_URL}), [])
+    _add_tests(sketch, draft, [Exchange(item["request"], item["response"]) for item in login])
+    return sketch
 
 
-def contract_text(draft: Draft) -> str:
-    """Return the contract test of a draft, as YAML: a success, a failure, a cancel and a log."""
-    auth = draft.auth_example
-    body = {name: about.example for name, about in draft.fields.items()}
-    body |= {draft.key_field: "test-key"} if draft.key_field else {}
-    sent = f", headers: {{{plain(draft.key_header)}: test-key}}" if draft.key_header else ""
+def _yaml(lines: list[str], empty: Any) -> Any:
+    """Return lines of YAML as data."""
+    return parse("\n".join(lines).encode(), "").data if lines else empty
+
+
+def _sections(draft: Draft) -> dict[str, Any]:
+    """Return the calls of the spec."""
+    method, _, path = draft.create.partition(" ")
+    request: dict[str, Any] = {"method": method, "path": draft.call(path)}
+    key = Text.of(Ref("task.key", "test-key"))
+    if draft.key_header:
+        request["headers"] = {draft.key_header: key}
+    body = {name: Text.of(Ref(f"config.{name}", about.example)) for name, about in draft.fields.items()}
+    body |= {draft.key_field: key} if draft.key_field else {}
     if body or draft.empty_body:
-        shown = {name: str(value) for name, value in body.items()} if draft.body == "form" else body
-        sent += f", {draft.body}: {quoted(shown)}"
-    submitted = f"json: {quoted(data_with(draft.id_path, 'job-1'))}"
-    if draft.id_path.startswith("${{"):
-        submitted = f'headers: {{Location: "{_TEST_URL}/job-1"}}'
-    lines: list[Any] = ["first", "second"]
-    log = f"text: {quoted('first' + chr(10) + 'second' + chr(10))}"
-    if draft.log_lines is not None:
-        items, message = draft.log_lines
-        given = [data_with(message, line) if message else line for line in lines]
-        log = f"json: {quoted(data_with(items.removesuffix('[*]'), given))}"
-    state = quoted(str(draft.states.get("SUCCEEDED", [""])[0]))
-    return _templates.get_template("contract.test.yaml.jinja").render(
-        d=draft,
-        base_url=_TEST_URL,
-        secrets=auth.secrets,
-        config={name: about.example for name, about in draft.config.items()},
-        ends=[phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states],
-        login=auth.filled(auth.login, {**draft.auth_values, "base_url": _TEST_URL}),
-        sent=sent,
-        submitted=submitted,
-        outputs="" if draft.state_path.endswith("[*]") else f", outputs: {{status: {state}}}",
-        log=log,
-        lines=lines,
+        request[draft.body] = body
+    sections: dict[str, Any] = {
+        "create": {"request": request}
+        | ({"idempotent": True} if draft.key_field or draft.key_header else {})
+        | {"job_id": draft.id_path},
+        "get": {"request": draft.call(draft.get), "phase": {"path": draft.state_path, "map": draft.states}}
+        | ({"message": draft.message_path} if draft.message_path else {}),
+    }
+    if draft.delete:
+        sections["delete"] = {"request": draft.call(draft.delete)}
+    if draft.logs:
+        lines, message = draft.log_lines or (None, None)
+        how = ({"lines": lines} | ({"message": message} if message else {})) if lines else {"format": "text"}
+        sections["logs"] = {"request": draft.call(draft.logs), **how}
+    return sections
+
+
+def _add_tests(sketch: Sketch, draft: Draft, login: list[Exchange]) -> None:
+    def exchange(section: str, **response: Any) -> Exchange:
+        return Exchange(sketch.spec[section]["request"], response)
+
+    def get(phase: str) -> Play:
+        state = draft.states[phase][0]
+        shown = {"outputs": {"status": str(state)}} if not draft.state_path.endswith("[*]") else {}
+        answer = exchange("get", json=data_at({draft.state_path: state}))
+        return Play("get", (answer,), {"phase": phase} | (shown if phase == "SUCCEEDED" else {}))
+
+    given = (
+        {"headers": {"Location": f"{TEST_URL}/job-1"}}
+        if draft.id_path.startswith("${{")
+        else {"json": data_at({draft.id_path: "job-1"})}
     )
-
-
-def quoted(value: Any) -> str:
-    """Return a value as JSON, which is also YAML."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def flow_list(values: Any) -> str:
-    """Return a list as YAML on one line."""
-    return f"[{', '.join(plain(value) for value in values)}]"
-
-
-def plain(value: Any) -> str:
-    """Return a scalar as YAML, without quotes if it needs none."""
-    safe = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]*", value)
-    return str(value) if safe and str(value).lower() not in ("null", "true", "false") else quoted(value)
-
-
-def data_with(path: str, value: Any) -> Any:
-    """Return data in which a path (`$.jobs[0].state[*]`) finds a value."""
-    for part in reversed(re.findall(r"\[(?:\d+|\*)\]|[^.\[\]]+", path.removeprefix("$"))):
-        value = [value] if part.startswith("[") else {part: value}
-    return value
-
-
-def _template(call: str) -> str:
-    """Return a call or a path with templates in place of its `{names}`."""
-    call = call.replace("{id}", "${{ job.id }}")
-    return re.sub(r"(?<![{$]){(\w+)}", r"${{ config.\1 }}", call)
+    create = Play("create", (*login, exchange("create", status=201, **given)), {"job_id": "job-1"})
+    ends = [phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states]
+    running = [get("RUNNING")] if "RUNNING" in draft.states else []
+    for phase in ends:
+        sketch.tests[f"a job that ends as {phase}"] = [create, *running, get(phase)]
+    if not ends:
+        sketch.tests["a job that is submitted"] = [create, get(next(iter(draft.states)))]
+    if draft.delete:
+        sketch.tests["a job is cancelled"] = [create, Play("delete", (exchange("delete"),))]
+    if draft.logs:
+        items, message = draft.log_lines or (None, None)
+        lines: list[Any] = ["first", "second"]
+        rows = [data_at({message: line}) for line in lines] if message else lines
+        log = {"json": data_at({items.removesuffix("[*]"): rows})} if items else {"text": "first\nsecond\n"}
+        sketch.tests["the log of a job is read"] = [create, Play("logs", (exchange("logs", **log),), {"lines": lines})]
 
 
 def _variable(text: str) -> str:
     """Return the name of an environment variable."""
     return re.sub(r"\W", "_", text).upper()
-
-
-_templates = Environment(  # noqa: S701 - the output is YAML; texts go through `quoted` and `plain`
-    loader=PackageLoader("yaml_connector.cli.new"),
-    undefined=StrictUndefined,
-    variable_start_string="<<",
-    variable_end_string=">>",
-    block_start_string="<%",
-    block_end_string="%>",
-    trim_blocks=True,
-    keep_trailing_newline=True,
-)
-_templates.filters |= {
-    "data_with": data_with,
-    "flow_list": flow_list,
-    "plain": plain,
-    "quoted": quoted,
-    "template": _template,
-    "variable": _variable,
-}
