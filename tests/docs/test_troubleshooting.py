@@ -66,18 +66,18 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "unknown key; did you mean ...? allowed: ...": lambda _: validated({"gett": {}}),
     "is required": lambda _: validated({"create": {"request": "POST /jobs"}}),
     "must be a string, not the number ...; put quotes around it": lambda _: validated({"name": 7}),
-    "not YAML: ...; put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them": (
+    "not YAML: put quotes around the template: inside {} and [], and where it contains ': ', YAML needs them": (
         lambda _: validated(with_text("delete: {request: {method: POST, path: ${{ job.id }}}}"))
     ),
-    "not YAML: ...; put quotes around types such as 'list[str]' and 'str?' inside {} and []": (
+    "not YAML: put quotes around types such as 'list[str]' and 'str?' inside {} and []": (
         lambda _: validated("spec_version: 1\ninputs: {names: list[str]}")
     ),
-    "not YAML: ...; indent with spaces, YAML allows no tabs there": (
+    "not YAML: there is a tab; YAML allows only spaces for indenting": (
         lambda _: validated(with_text("delete:\n\trequest: POST /x"))
     ),
     "duplicate key, first defined on line ...": lambda _: validated(with_text("create: {}")),
     "merge keys (<<) are not allowed": lambda _: validated(with_text("inputs: {<<: {}}")),
-    "... cannot be used here; here there is: ...": lambda _: validated({"outputs": {"a": "${{ secrets.a }}"}}),
+    "... cannot be used here; ...": lambda _: validated({"outputs": {"a": "${{ secrets.a }}"}}),
     "there is no ...; did you mean ...? there is: ...": (
         lambda _: validated({"inputs": {"name": "str"}, "outputs": {"a": "${{ inputs.nam }}"}})
     ),
