@@ -39,7 +39,8 @@ def short_name(name: str) -> str:
 
 
 def short(value: Any, length: int = _LONGEST_NAME) -> str:
-    """Return a value as messages quote it: its `repr`, cut to 60 characters, or 120 at most, in bounded time."""
+    """Return a value as messages quote it: its `repr`, with YAML's words for null, true and false, cut to 60
+    characters, or 120 at most, in bounded time."""
     return truncate(_brief.repr(value), length)
 
 
@@ -53,6 +54,14 @@ def single_line(text: str) -> str:
     return " ".join(text.split())
 
 
-_brief = reprlib.Repr()
+class _Brief(reprlib.Repr):
+    def repr_NoneType(self, value: None, level: int) -> str:  # the name that reprlib asks for
+        return "null"
+
+    def repr_bool(self, value: bool, level: int) -> str:
+        return str(value).lower()
+
+
+_brief = _Brief()
 _brief.maxstring = _brief.maxlong = _brief.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
 _brief.maxlist = _brief.maxdict = _brief.maxtuple = _LONGEST_NAME

@@ -47,14 +47,9 @@ def parse_duration(text: Any) -> float:
     """Return the seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d`; raises EvaluationError."""
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        found = f"{_in_yaml(text)} is not a valid duration"
+        found = f"{short(text)} is not a valid duration"
         raise EvaluationError(f"{found}; write it as 500ms, 10s, 5m, 24h or 7d{_meant(text, _DURATION_WORDS)}")
     return float(match[1]) * _UNITS[match[2]]
-
-
-def _in_yaml(value: Any) -> str:
-    """Return a value as YAML writes it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else short(value)
 
 
 def _meant(value: Any, words: Mapping[str, str]) -> str:
@@ -92,7 +87,7 @@ def parse_size(text: Any) -> int:
     """Return the bytes of a size like `512KiB`, `10MiB`; raises EvaluationError."""
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        found = f"{_in_yaml(text)} is not a valid size"
+        found = f"{short(text)} is not a valid size"
         raise EvaluationError(f"{found}; write it as 512KiB or 10MiB{_meant(text, _SIZE_WORDS)}")
     return int(match[1]) * _SIZES[match[2]]
 

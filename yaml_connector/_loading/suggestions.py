@@ -98,7 +98,7 @@ def required_field(path: Path) -> str:
 
 def not_allowed(value: Any, allowed: list[str]) -> str:
     """Return the message about a value that is not allowed."""
-    name = value if isinstance(value, str) else short(value)
+    name = value if isinstance(value, str) else ""
     meant = _PHASES.get(name.lower(), "")
     if meant in allowed:
         return f"{short(value)} is not allowed; did you mean {meant}? allowed: {', '.join(allowed)}"

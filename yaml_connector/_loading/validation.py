@@ -151,7 +151,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
             allowed = tags or list(AUTH_KINDS)
             message = f"is required; allowed: {', '.join(allowed)}"
         else:
-            message = not_allowed(tag, tags)
+            message = not_allowed(value["type"], tags)
     elif kind in _KINDS:
         message = f"must be {_KINDS[kind]}, not {describe(value)}{for_wrong_kind(kind, value, path)}"
     elif kind == "unknown_type":

@@ -47,7 +47,8 @@ def _status(value: Any) -> Any:
 
 def _success_condition(value: Any) -> Any:
     if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[1-5](xx|\d\d)\s*", value)):
-        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses; write [{str(value).strip()}]")
+        instead = "a list such as [2xx, 404]" if isinstance(value, bool) else f"[{str(value).strip()}]"
+        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses; write {instead}")
     return value
 
 

@@ -379,7 +379,8 @@ def test_a_literal_where_only_a_part_of_the_response_makes_sense_is_an_error(
         (["2xx", 404], None),
         ("status == 200 and body.ok", None),
         ("2xx", "get.success: '2xx' is neither a condition nor a list of statuses; write [2xx]"),
-        (200, "get.success: 200 is neither a condition nor a list of statuses"),
+        (200, "get.success: 200 is neither a condition nor a list of statuses; write [200]"),
+        (True, "get.success: true is neither a condition nor a list of statuses; write a list such as [2xx, 404]"),
         ([20], "get.success[0]: 20 is not a valid status"),
         ("status ==", "get.success: syntax error in the expression"),
         ("${{ status == 200 }}", "get.success: a condition is a bare expression"),
@@ -445,3 +446,17 @@ def test_collect_needs_follow() -> None:
     data["get"]["steps"][0]["collect"] = "$.items[*]"
     (found,) = problems(json.dumps(data))
     assert "collect takes something from each page, so it needs follow" in found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delete": {"request": "DELETE /job", "success": True}}, "delete.success: true is neither"),
+        ({"logs": {"request": "GET /logs", "format": None}}, "logs.format: null is not allowed; allowed: json, text"),
+        ({"logs": {"request": "GET /logs", "format": [True]}}, "logs.format: [true] is not allowed; allowed: json"),
+        ({"connection": {"base_url": "https://h.test", "auth": {"type": [None]}}}, "auth.type: [null] is not allowed;"),
+    ],
+)
+def test_values_are_quoted_in_the_words_of_yaml(change: dict[str, Any], said: str) -> None:
+    (problem,) = problems(json.dumps(_everything() | change))
+    assert said in problem
