@@ -39,9 +39,13 @@ def short_name(name: str) -> str:
 
 
 def short(value: Any, length: int = _LONGEST_NAME) -> str:
-    """Return a value as messages quote it: its `repr`, with YAML's words for null, true and false, cut to 60
-    characters, or 120 at most, in bounded time."""
+    """Return a value as messages quote it: its `repr`, cut to 60 characters, or 120 at most, in bounded time."""
     return truncate(_brief.repr(value), length)
+
+
+def short_yaml(value: Any) -> str:
+    """Return a value of a spec as messages quote it: as `short`, with YAML's words for null, true and false."""
+    return truncate(_brief_yaml.repr(value), _LONGEST_NAME)
 
 
 def truncate(text: str, length: int) -> str:
@@ -54,7 +58,7 @@ def single_line(text: str) -> str:
     return " ".join(text.split())
 
 
-class _Brief(reprlib.Repr):
+class _BriefYaml(reprlib.Repr):
     def repr_NoneType(self, value: None, level: int) -> str:  # the name that reprlib asks for
         return "null"
 
@@ -62,6 +66,7 @@ class _Brief(reprlib.Repr):
         return str(value).lower()
 
 
-_brief = _Brief()
-_brief.maxstring = _brief.maxlong = _brief.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
-_brief.maxlist = _brief.maxdict = _brief.maxtuple = _LONGEST_NAME
+_brief, _brief_yaml = reprlib.Repr(), _BriefYaml()
+for _each in (_brief, _brief_yaml):
+    _each.maxstring = _each.maxlong = _each.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
+    _each.maxlist = _each.maxdict = _each.maxtuple = _LONGEST_NAME

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from yaml_connector._expressions.budget import consume_reading
 from yaml_connector._expressions.times import epoch_seconds, rfc3339
-from yaml_connector._text import did_you_mean, short
+from yaml_connector._text import did_you_mean, short, short_yaml
 from yaml_connector.errors import EvaluationError
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
@@ -47,7 +47,7 @@ def parse_duration(text: Any) -> float:
     """Return the seconds of a duration like `500ms`, `10s`, `5m`, `24h`, `7d`; raises EvaluationError."""
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        found = f"{short(text)} is not a valid duration"
+        found = f"{short_yaml(text)} is not a valid duration"
         raise EvaluationError(f"{found}; write it as 500ms, 10s, 5m, 24h or 7d{_meant(text, _DURATION_WORDS)}")
     return float(match[1]) * _UNITS[match[2]]
 
@@ -87,7 +87,7 @@ def parse_size(text: Any) -> int:
     """Return the bytes of a size like `512KiB`, `10MiB`; raises EvaluationError."""
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        found = f"{short(text)} is not a valid size"
+        found = f"{short_yaml(text)} is not a valid size"
         raise EvaluationError(f"{found}; write it as 512KiB or 10MiB{_meant(text, _SIZE_WORDS)}")
     return int(match[1]) * _SIZES[match[2]]
 

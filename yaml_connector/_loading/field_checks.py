@@ -19,7 +19,7 @@ from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
-from yaml_connector._text import short, short_name
+from yaml_connector._text import short, short_name, short_yaml
 from yaml_connector.errors import EvaluationError
 
 _LOOKALIKE = re.compile(
@@ -185,4 +185,4 @@ def _literal(value: Any) -> str:
         instead = "$." + re.sub(r"[./| ]+", ".", value.strip("./ "))
     elif isinstance(value, str) and value.startswith("{{"):
         instead = f"${value}"
-    return f"{short(value)} is the same for every response; to read it from the response, write {instead}"
+    return f"{short_yaml(value)} is the same for every response; to read it from the response, write {instead}"

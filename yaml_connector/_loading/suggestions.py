@@ -8,7 +8,7 @@ from typing import Any
 from yaml_connector._loading.yaml_hints import without_blank
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
-from yaml_connector._text import did_you_mean, short
+from yaml_connector._text import did_you_mean, short_yaml
 
 _LONGEST = 40  # characters of a value that is written anew
 _BOOLEANS = {
@@ -101,8 +101,8 @@ def not_allowed(value: Any, allowed: list[str]) -> str:
     name = value if isinstance(value, str) else ""
     meant = _PHASES.get(name.lower(), "")
     if meant in allowed:
-        return f"{short(value)} is not allowed; did you mean {meant}? allowed: {', '.join(allowed)}"
-    return f"{short(value)} is not allowed" + did_you_mean(name, allowed)
+        return f"{short_yaml(value)} is not allowed; did you mean {meant}? allowed: {', '.join(allowed)}"
+    return f"{short_yaml(value)} is not allowed" + did_you_mean(name, allowed)
 
 
 def for_wrong_kind(kind: str, value: Any, path: Path = ()) -> str:

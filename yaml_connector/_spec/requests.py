@@ -20,7 +20,7 @@ from yaml_connector._spec.fields import (
     TreeMap,
     UrlText,
 )
-from yaml_connector._text import short
+from yaml_connector._text import short, short_yaml
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -48,7 +48,7 @@ def _status(value: Any) -> Any:
 def _success_condition(value: Any) -> Any:
     if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[1-5](xx|\d\d)\s*", value)):
         instead = "a list such as [2xx, 404]" if isinstance(value, bool) else f"[{str(value).strip()}]"
-        raise ValueError(f"{short(value)} is neither a condition nor a list of statuses; write {instead}")
+        raise ValueError(f"{short_yaml(value)} is neither a condition nor a list of statuses; write {instead}")
     return value
 
 

@@ -23,7 +23,7 @@ from yaml_connector._spec.fields import (
 from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
 from yaml_connector._spec.phases import Phase, state_key
 from yaml_connector._spec.requests import Calls, Request, Step, Success
-from yaml_connector._text import short
+from yaml_connector._text import short, short_yaml
 from yaml_connector.errors import EvaluationError
 
 Scalar = str | int | float | bool | None
@@ -37,7 +37,7 @@ def _idempotent(value: Any) -> Any:
     except EvaluationError:
         words = {"yes": "; write true", "true": "; write true", "no": "; write false", "false": "; write false"}
         meant = words.get(str(value).strip(" ,;.").lower(), "")
-        raise ValueError(f"must be true, false or a duration such as 24h, not {short(value)}{meant}") from None
+        raise ValueError(f"must be true, false or a duration such as 24h, not {short_yaml(value)}{meant}") from None
 
 
 Idempotent = Annotated[
