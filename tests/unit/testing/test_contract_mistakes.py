@@ -52,7 +52,7 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ("clock: 1", "calls[0].clock: 1 is not a valid step; write it as +1h or -30m"),
         ("clock: ++1h", "calls[0].clock: '++1h' is not a valid step"),
         ("clock: +9999d", "calls[0].clock: a step may not be longer than 3650d"),
-        ("restart: false", "calls[0].restart: False is not allowed"),
+        ("restart: false", "calls[0].restart: false is not allowed"),
         ("get: {exchanges: [{request: {}}]}", "exchanges[0].request: a recorded request has either url or path"),
         ("get: {exchanges: [{request: {url: 'http://a', path: /b}}]}", "request: a recorded request has either url or"),
         ("get: {exchanges: [{request: {url: a/b}}]}", "exchanges[0].request: 'a/b' is not a whole URL"),
