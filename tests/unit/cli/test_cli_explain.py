@@ -321,3 +321,13 @@ get:
         "$.code is 0, when body.over",
     ):
         assert line in told, told
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("SUCEEDED", "SUCCEEDED"), ("fromjsn", "fromjson"), ("task.attemp", "task.attempt")]
+)
+def test_a_word_that_is_close_to_a_known_one_is_told_that_first(command: Command, word: str, meant: str) -> None:
+    done = command("explain", word)
+    assert done.returncode == 2
+    assert f"Error: '{word}' is not known here; did you mean {meant}?\n" in done.stderr
+    assert "spec_version" not in done.stderr

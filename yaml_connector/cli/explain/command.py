@@ -64,8 +64,8 @@ def _named(what: str, tests: bool) -> Field | LoadedSpec:
         message, places, other = no_field.message, paths_of(what), closest(what, all_names())
         if places:
             message = f"there is no field {what!r} at the top; did you mean {' or '.join(places)}?"
-        elif other is not None:
-            message += f"\n  did you mean {other}?"
+        elif other is not None and "did you mean" not in message:
+            message = f"{what!r} is not known here; did you mean {other}?"
         try:
             return resolve(what)
         except ConfigError as no_spec:

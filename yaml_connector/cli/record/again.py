@@ -72,7 +72,9 @@ def record_again(paths: Sequence[str], secrets: tuple[str, ...], *, yes: bool) -
             else:
                 good = False
     if not count:
-        raise click.UsageError(f"no test there was made by `record`: no file begins with {MARK}")
+        raise click.UsageError(
+            f"no test there was made by `record`: no file begins with {MARK.partition('`')[0].strip()!r}"
+        )
     return good
 
 
