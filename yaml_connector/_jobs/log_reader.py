@@ -193,7 +193,11 @@ class LogReader:
         """Return the items of this page that were not returned yet, and move the cursor."""
         plan = self.plan
         is_text = plan.format != "json" and plan.lines is None
-        cut, encoding = scope.response.decode_after(cursor.cut, cursor.encoding) if is_text else (b"", "")
+        # A page that says there is nothing to read (a 404, a 416 of a range) is lines of its own, of which none is new.
+        is_part = plan.next is None or scope.response.status // 100 == 2
+        cut, encoding = (cursor.cut, cursor.encoding) if is_text else (b"", "")
+        if is_text and is_part:
+            cut, encoding = scope.response.decode_after(cut, encoding)
         following = None if plan.next is None else plan.next.first(scope)
         ends = plan.more is not None and not plan.more.evaluate(scope)
         # what has no next page is read again: the whole document, or the last page of an item
@@ -205,7 +209,9 @@ class LogReader:
             rest = ""
         else:
             decoder = FORMATS[plan.format]()
-            items = decoder.feed(cursor.rest + str(scope.response.text))
+            items = decoder.feed(cursor.rest + str(scope.response.text) if is_part else f"{scope.response.text}\n")
+            if not is_part:
+                decoder.feed(cursor.rest)
             rest = decoder.rest
             if len(rest) > _LONGEST_REST and not again:
                 self._rest, self._unfinished, rest = decoder.finish(), False, ""
@@ -216,13 +222,14 @@ class LogReader:
             self.more = not ends
             return []
         has_grown = bool(rest) and rest != cursor.rest and cursor.tail != len(rest)
+        count = len(fresh) if is_part else 0
         if again:
-            self.more = not ends and (bool(fresh) or has_grown or not self.is_over)
+            self.more = not ends and (count > 0 or has_grown or not self.is_over)
             cursor.tail = len(rest) if rest else -1
             if not plan.starts_after_lines:
-                cursor.items += len(fresh)
+                cursor.items += count
         else:
-            is_new = following != cursor.token or bool(fresh) or rest != cursor.rest or cut != cursor.cut
+            is_new = following != cursor.token or count > 0 or rest != cursor.rest or cut != cursor.cut
             self.more = not ends and following is not None and (is_new or not self.is_over)
             if self.more:
                 cursor.token, cursor.rest, cursor.cut, cursor.items, cursor.tail = following, rest, cut, 0, -1

@@ -555,3 +555,18 @@ def test_a_token_does_not_choose_an_encoding(encoding: Any) -> None:
     token = base64.urlsafe_b64encode(json.dumps({"": {"e": encoding}}).encode()).decode()
     with pytest.raises(EvaluationError, match="invalid log token"):
         logs_of({"GET /jobs/7/logs": {"lines": []}}, **PAGED).logs(token)
+
+
+@pytest.mark.parametrize("status", [404, 416])
+def test_a_page_that_says_there_is_nothing_to_read_is_no_part_of_the_log(status: int) -> None:
+    """Its text ends without a line break: it is not the start of a line that comes later."""
+    driver = logs_of(
+        [reply(status, text="no log yet"), reply(text="one\ntw"), reply(text="o\n"), reply(status, text="no more")],
+        request={"path": "/jobs/${{ job.id }}/logs", "query": {"from": "${{ page.token | default(0, true) }}"}},
+        success=["2xx", status],
+        format="text",
+        keep="status == 200",
+        next="${{ (page.token | int) + (size if status == 200 else 0) }}",
+    )
+    assert everything(driver) == ["one", "two"]
+    assert [call[-1] for call in driver.api.calls] == ["0", "0", "6", "8"]
