@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -321,16 +319,6 @@ def test_schemas_that_hold_themselves_are_no_trap(command: Command) -> None:
         drafted(command, simple(answers(schema), answers(schema), components={"schemas": schemas}))
 
 
-@pytest.mark.slow
-def test_a_big_document_is_read_in_bounded_time(command: Command) -> None:
-    wide = {"type": "object", "properties": {f"field_{n}": {"$ref": "#/components/schemas/Wide"} for n in range(200)}}
-    paths: dict[str, Any] = {}
-    for number in range(400):
-        paths[f"/things{number}/jobs"] = {"post": answers({"$ref": "#/components/schemas/Wide"})}
-        paths[f"/things{number}/jobs/{{id}}"] = {"get": answers({"$ref": "#/components/schemas/Wide"})}
-    drafted(command, document(paths, components={"schemas": {"Wide": wide}}))
-
-
 @pytest.mark.parametrize("seed", range(25))
 def test_a_damaged_document_gives_a_draft_or_a_message(command: Command, seed: int) -> None:
     chance = random.Random(seed)
@@ -395,29 +383,3 @@ def test_json_has_the_files_and_the_questions_with_their_lines(command: Command)
     lines = Path("out/mine.yaml").read_text(encoding="utf-8").splitlines()
     assert found["decide"]
     assert all(lines[item["line"] - 1].strip() == f"# DECIDE: {item['question']}" for item in found["decide"])
-
-
-class _Documents(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        content = json.dumps(simple()).encode() if self.path == "/api.json" else b""
-        self.send_response(200 if content else 404)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-def test_a_document_at_a_url_is_read(command: Command) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Documents)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}"
-        done = command("new", "mine", "--from-openapi", f"{url}/api.json")
-        assert done.returncode == 0, done.stderr
-        done = command("new", "mine", "--from-openapi", f"{url}/none")
-        assert (done.returncode, f"{url}/none cannot be read" in done.stderr) == (1, True)
-    finally:
-        server.shutdown()
-        server.server_close()

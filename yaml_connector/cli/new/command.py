@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, sketch_of
 from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
+_LONGEST_READ = 60  # seconds, of a document at a URL
 _LARGEST_DOCUMENT = 64 * 2**20
 
 
@@ -129,7 +131,8 @@ def _fetched(url: str) -> bytes:
     """Return the content of a URL; raise ConfigError if it cannot be had, or is too long."""
     import httpx
 
-    content = b""
+    content = bytearray()
+    until = time.monotonic() + _LONGEST_READ
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=20) as response:
             response.raise_for_status()
@@ -137,9 +140,11 @@ def _fetched(url: str) -> bytes:
                 content += chunk
                 if len(content) > _LARGEST_DOCUMENT:
                     raise ConfigError(f"{url} is longer than {_LARGEST_DOCUMENT // 2**20} MiB")
+                if time.monotonic() > until:
+                    raise ConfigError(f"{url} took longer than {_LONGEST_READ} s")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigError(f"{url} cannot be read: {error or type(error).__name__}") from None
-    return content
+    return bytes(content)
 
 
 def _from_curl(

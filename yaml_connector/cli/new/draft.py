@@ -10,7 +10,7 @@ from typing import Any
 from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
 from yaml_connector.cli.new.data import data_at
-from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, as_template, one_line
+from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, Unused, as_template, one_line
 
 # The choices of `new --auth`, each with its model.
 AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
@@ -81,6 +81,7 @@ class Draft:
     key_field: str | None = None
     key_header: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    not_used: list[Unused] = field(default_factory=list)
     decide: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -110,7 +111,7 @@ class Draft:
 
 def sketch_of(draft: Draft) -> Sketch:
     """Return the sketch of a draft: the spec, and a contract test of a success, a failure, a cancel and a log."""
-    sketch = Sketch(draft.name)
+    sketch = Sketch(draft.name, not_used=draft.not_used)
     sketch.head = ["`yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection."]
     variable = _variable(f"{draft.name}_URL")
     base_url = Text.of(Ref(f"env.{variable} | default('{draft.base_url}')", TEST_URL))

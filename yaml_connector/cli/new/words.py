@@ -15,8 +15,8 @@ _MEANINGS = {
     "SUCCEEDED": "succeeded success successful completed complete done finished ok passed jobcomplete ended "
     "succeed converged applied",
     "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
-    "node_fail boot_fail deadline launch_failed startup_failure rejected failing unhealthy diverged declined denied "
-    "refused invalid broken dead lost",
+    "node_fail preempted boot_fail deadline launch_failed startup_failure rejected failing unhealthy diverged declined "
+    "denied refused invalid broken dead lost",
     "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked interrupted voided "
     "withdrawn",
 }
@@ -31,4 +31,7 @@ def word_set(text: str) -> frozenset[str]:
 def phase_of(word: str) -> str | None:
     """Return the phase that an API's word for a state may mean."""
     snake = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word)).lower()
-    return _PHASE.get(snake) or _PHASE.get(snake.rpartition("state_")[2]) or _PHASE.get(snake.rpartition("status_")[2])
+    known = _PHASE.get(snake) or _PHASE.get(snake.rpartition("state_")[2]) or _PHASE.get(snake.rpartition("status_")[2])
+    if known is None and re.fullmatch(r"(?!not?_)\w+_(errors?|failed|failure|timed_?out|timeout|exceeded)", snake):
+        return "FAILED"
+    return "RUNNING" if known is None and re.fullmatch(r"cancel\w*_requested", snake) else known

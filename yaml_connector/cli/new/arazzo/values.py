@@ -13,7 +13,7 @@ from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.curl.values import is_secret_name
 from yaml_connector.cli.new.data import data_at
-from yaml_connector.cli.new.openapi.calls import bare
+from yaml_connector.cli.new.openapi.document import bare
 from yaml_connector.cli.new.sketch import Ref, Sketch
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}

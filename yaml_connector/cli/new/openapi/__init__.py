@@ -9,6 +9,7 @@ from yaml_connector.cli.new.draft import Draft
 from yaml_connector.cli.new.openapi.calls import find_calls
 from yaml_connector.cli.new.openapi.document import Document
 from yaml_connector.cli.new.openapi.proposal import draft_from
+from yaml_connector.cli.new.sketch import Unused
 
 
 def draft_of(content: bytes, file: str, name: str | None, create: str | None = None, get: str | None = None) -> Draft:
@@ -18,4 +19,7 @@ def draft_of(content: bytes, file: str, name: str | None, create: str | None = N
     """
     document = Document.read(content, file)
     chosen, others = find_calls(document, create, get)
-    return draft_from(document, chosen, others, name)
+    draft = draft_from(document, chosen, others, name)
+    told = "the reference to {}: there is no such file in the folder of the document, and nothing is fetched"
+    draft.not_used = [Unused(told.format(name), file, 1) for name in sorted(document.not_read)]
+    return draft

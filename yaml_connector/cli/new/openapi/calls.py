@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from os.path import commonpath
 
 from yaml_connector._text import did_you_mean
-from yaml_connector.cli.new.openapi.document import Document
+from yaml_connector.cli.new.openapi.document import Document, bare
 from yaml_connector.cli.new.openapi.states import states_of
 from yaml_connector.errors import ConfigError
 
 _JOBS = ("job", "run", "task", "batch", "execution", "workflow", "query", "statement", "build", "pipeline", "operation")
+_RESULTS = ("task", "generation", "prediction", "request", "transcript", "export", "import", "report")
 _SUBMIT = ("submit", "start", "create", "new", "run", "launch", "execute", "trigger", "dispatch", "invoke")
 _CANCEL = ("cancel", "stop", "terminate", "abort", "kill")
 _LOGS = ("logs", "log", "stdout", "output")
 _MOST_LISTED = 40
+_MOST_LOOSE = 500  # calls that may submit what another call reads
 _CLOSE, _LEAST = 4, 3  # other calls are named if their score is this close to the best, and at least this
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The paths of a job's calls in the document; `delete` with its method, the others are a POST and GETs."""
+    """The paths of a job's calls in the document; `delete` with its method, the others are a POST and GETs.
+
+    `is_loose`: nothing but its name says that the GET reads what the POST submits.
+    """
 
     create: str
     get: str
     delete: tuple[str, str] | None = None
     logs: str | None = None
+    is_loose: bool = False
 
 
 def find_calls(document: Document, create: str | None, get: str | None) -> tuple[Calls, list[str]]:
@@ -40,10 +45,17 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     asked = _named(document, get, "get", "--get") if get else None
     if wanted and asked:
         return whole_of(document, wanted, asked), []
-    pairs = {pair for pair in _pairs(document) if wanted in (None, pair[0]) and asked in (None, pair[1])}
+
+    def fitting(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        return {pair for pair in pairs if wanted in (None, pair[0]) and asked in (None, pair[1])}
+
+    tight = fitting(_pairs(document))
+    pairs = tight or fitting(_loose_pairs(document))
     known: dict[str, bool] = {}
     scored = sorted((-_score(document, *pair, known), len(pair[0]), *pair) for pair in pairs)
-    if not scored:
+    creates = {pair[0] for pair in pairs}
+    unclear = len(creates) > 1 and not wanted and not any(_is_of_a_job(document, path, known) for _, path in pairs)
+    if not scored or unclear:
         if create:
             raise ConfigError(
                 f"{document.file}: no call reads the job that {create} submits; name it with --get. "
@@ -57,7 +69,7 @@ def find_calls(document: Document, create: str | None, get: str | None) -> tuple
     worst = min(best + _CLOSE, -_LEAST)
     close = [other for score, _, other, _ in scored[1:] if score <= worst and other != path]
     others = [] if wanted else list(dict.fromkeys(f"POST {other}" for other in close))
-    return whole_of(document, path, ask), others
+    return replace(whole_of(document, path, ask), is_loose=not tight), others
 
 
 def _calls_of(document: Document) -> str:
@@ -81,12 +93,6 @@ def _named(document: Document, call: str, method: str, option: str) -> str:
     raise ConfigError(f"{document.file} has no call {call} ({option}){did_you_mean(call, calls)}")
 
 
-@lru_cache(maxsize=10_000)
-def bare(path: str) -> str:
-    """Return a path without the names of its parameters and without a trailing slash."""
-    return re.sub(r"\{[^}]*\}", "{}", path).rstrip("/")
-
-
 def _pairs(document: Document) -> set[tuple[str, str]]:
     """Return the pairs of a call that may submit a job and one that may read it."""
     by_stem: dict[str, list[str]] = defaultdict(list)
@@ -107,27 +113,48 @@ def _pairs(document: Document) -> set[tuple[str, str]]:
             found |= {(path, asked) for asked in by_stem[stem]}
         same = by_name.get(document.response_name(path, "post") or "", [])
         if same:
-            asked = max(same, key=lambda other: len(commonpath([bare(path), bare(other)])))
+            asked = max(same[:_MOST_LISTED], key=lambda other: len(commonpath([bare(path), bare(other)])))
             noun = _word(bare(asked).removesuffix("/{}").rpartition("/")[2])
             if _word(last) == noun or _word(last) in _SUBMIT:
                 found.add((path, asked))
     return found
 
 
+def _loose_pairs(document: Document) -> set[tuple[str, str]]:
+    """Return the pairs of any POST and a GET that reads a task, a generation or the like by its id."""
+    asked = [
+        path
+        for path in document.paths
+        if re.search(r"/\{[^}/]+\}/?$", path)
+        and document.has(path, "get")
+        and any(word in _noun(path) for word in (*_JOBS, *_RESULTS))
+    ]
+    verbs = {other for path in asked for other in document.below(path)}
+    posts = [path for path in document.paths if document.has(path, "post") and not path.rstrip("/").endswith("}")]
+    posts = posts[:_MOST_LOOSE]
+    return {(path, other) for path in posts if path not in verbs for other in asked[:_MOST_LISTED]}
+
+
+def _noun(path: str) -> str:
+    return bare(path).removesuffix("/{}").rpartition("/")[2].lower()
+
+
+def _is_of_a_job(document: Document, asked: str, known: dict[str, bool]) -> bool:
+    """Return whether a GET reads a job, as far as its name or its states say."""
+    is_named = any(word in _noun(asked) for word in (*_JOBS, *_RESULTS))
+    return is_named or known[document.response_name(asked, "get") or asked]
+
+
 def _score(document: Document, path: str, asked: str, known: dict[str, bool]) -> int:
     """Return how much two calls look like those of a job. `known` caches which responses, by name, have states."""
-    noun = bare(asked).removesuffix("/{}").rpartition("/")[2].lower()
+    noun = _noun(asked)
     response = document.response_name(asked, "get")
     if (response or asked) not in known:
         known[response or asked] = states_of(document, asked) is not None
     score = 3 * any(word in noun for word in _JOBS) + 2 * known[response or asked]
     score += 2 * (response is not None and response == document.response_name(path, "post"))
-    below = {_word(bare(other).removeprefix(bare(asked))) for other in _below(document, asked)}
+    below = {_word(bare(other).removeprefix(bare(asked))) for other in document.below(asked)}
     return score + 2 * bool(below & set(_CANCEL)) - bare(path).count("{")
-
-
-def _below(document: Document, asked: str) -> list[str]:
-    return [path for path in document.paths if re.match(re.escape(bare(asked)) + r"[/:][^/{}]+$", bare(path))]
 
 
 def _word(segment: str) -> str:
@@ -139,7 +166,7 @@ def whole_of(document: Document, path: str, asked: str) -> Calls:
     """Return these two calls with those that cancel the job and read its log."""
     delete: tuple[str, str] | None = None
     logs: str | None = None
-    for other in _below(document, asked):
+    for other in document.below(asked):
         tail = bare(other).removeprefix(bare(asked)).strip("/:").lower()
         method = next((method for method in ("post", "put", "delete") if document.has(other, method)), None)
         if tail.startswith(_CANCEL) and method and delete is None:

@@ -13,7 +13,9 @@ from yaml_connector.errors import ConfigError
 
 _LARGEST = 64 * 2**20
 _MOST_REFERENCES = 20  # in a row
-_DEEPEST_MERGE = 8
+_MOST_MERGES = 500  # parts of `allOf` that one node is made of
+_DEEPEST = 200  # of YAML
+_MOST_NODES = 3_000_000  # of YAML, once aliases are expanded
 _DEEPEST_FIELD = 4
 _MOST_FIELDS = 500  # of one response; outer fields come first
 
@@ -28,6 +30,8 @@ class Document:
         self.file = file
         self._folder = (folder or Path(file).absolute().parent).resolve()  # of files that it may refer to
         self._files: dict[Path, Any] = {Path(file).absolute(): data}
+        self._below: dict[str, list[str]] | None = None
+        self.not_read: set[str] = set()  # references that were not followed
         paths = self.node(data.get("paths"))
         self.paths: dict[str, Node] = {str(path): self.node(item) for path, item in paths.items()}
 
@@ -51,8 +55,8 @@ class Document:
         """Return a document that is a part of a file; it may refer to files in `folder`, by default the file's own."""
         return cls(_placed(data, Path(file).absolute()), file, folder)
 
-    def node(self, raw: Any, depth: int = 0) -> Node:
-        """Return a node with its references followed and `allOf` merged."""
+    def node(self, raw: Any, merges: list[int] | None = None) -> Node:
+        """Return a node with its references followed and `allOf` merged, as far as `merges` (one number) allows."""
         for _ in range(_MOST_REFERENCES):
             if not isinstance(raw, dict) or "$ref" not in raw:
                 break
@@ -60,10 +64,13 @@ class Document:
         if not isinstance(raw, dict):
             return {}
         parts = raw.get("allOf")
-        if not isinstance(parts, list) or depth > _DEEPEST_MERGE:
+        if not isinstance(parts, list):
             return raw
+        merges = merges if merges is not None else [_MOST_MERGES]
         merged: Node = {}
-        for part in [*(self.node(part, depth + 1) for part in parts), {**raw, "allOf": None}]:
+        for given in [*parts, {**raw, "allOf": None}]:
+            merges[0] -= 1
+            part = self.node(given, merges) if merges[0] > 0 else {}
             properties = {**_mapping(merged.get("properties")), **_mapping(part.get("properties"))}
             required = [*_list(merged.get("required")), *_list(part.get("required"))]
             merged = {**merged, **part, "properties": properties, "required": required}
@@ -81,9 +88,26 @@ class Document:
         """Return the data of a file that the document refers to; None if it is not in its folder or below."""
         if path not in self._files:
             self._files[path] = None
-            if path.resolve().is_relative_to(self._folder) and path.is_file() and path.stat().st_size <= _LARGEST:
-                self._files[path] = _placed(parse_data(path.read_bytes(), str(path)), path)
+            try:
+                inside = path.resolve().is_relative_to(self._folder) and path.is_file()
+                content = path.read_bytes() if inside and path.stat().st_size <= _LARGEST else None
+            except (OSError, ValueError):  # not the name of a file
+                content = None
+            if content is None:
+                self.not_read.add(str(path).removeprefix(f"{self._folder}/"))
+            else:
+                self._files[path] = _placed(parse_data(content, str(path)), path)
         return self._files[path]
+
+    def below(self, path: str) -> list[str]:
+        """Return the paths that are a path and one more word: `/jobs/{id}/cancel`, `/jobs/{id}:cancel`."""
+        if self._below is None:
+            self._below = {}
+            for known in self.paths:
+                above, word = re.fullmatch(r"(.*?)([/:][^/:{}]+)?", bare(known), re.DOTALL).groups()  # type: ignore[union-attr]
+                if word:
+                    self._below.setdefault(above, []).append(known)
+        return self._below.get(bare(path), [])
 
     def has(self, path: str, method: str) -> bool:
         """Return whether there is such a call."""
@@ -174,6 +198,12 @@ class Document:
         return found - {"null"}
 
 
+@lru_cache(maxsize=100_000)
+def bare(path: str) -> str:
+    """Return a path without the names of its parameters and without a trailing slash."""
+    return re.sub(r"\{[^}]*\}", "{}", path).rstrip("/")
+
+
 def parse_data(content: bytes, file: str) -> Any:
     """Return JSON or YAML as data; raise ConfigError if it is neither."""
     try:
@@ -185,9 +215,38 @@ def parse_data(content: bytes, file: str) -> Any:
     import yaml
 
     try:
+        _check_size(content, file)
         return yaml.load(content, Loader=_loader())  # noqa: S506 - a safe loader
+    except ConfigError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+
+
+def _check_size(content: bytes, file: str) -> None:
+    """Raise ConfigError for YAML that is nested too deeply, or too large once its aliases are expanded."""
+    import yaml
+
+    depth, count = 0, 0
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []  # the anchor of each node that is not over, and the count at its start
+    for event in yaml.parse(content, Loader=_loader()):
+        count += 1
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ConfigError(f"{file} has an alias *{event.anchor} of a part that it is in, or of none")
+            count += sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, count))
+            depth = max(depth, len(open_))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, start = open_.pop()
+            sizes |= {anchor: count - start} if anchor else {}
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor:
+            sizes[event.anchor] = 1
+        if depth > _DEEPEST or count > _MOST_NODES:
+            what = "nested too deeply" if depth > _DEEPEST else "too large once its aliases are expanded"
+            raise ConfigError(f"{file} is {what}")
 
 
 @lru_cache(maxsize=1)

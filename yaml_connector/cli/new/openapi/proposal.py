@@ -7,9 +7,9 @@ from typing import Any
 
 from yaml_connector._spec import PHASES
 from yaml_connector.cli.new.draft import Draft, DraftField
-from yaml_connector.cli.new.openapi.calls import Calls, bare
+from yaml_connector.cli.new.openapi.calls import Calls
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
-from yaml_connector.cli.new.openapi.document import Document, Node
+from yaml_connector.cli.new.openapi.document import Document, Node, bare
 from yaml_connector.cli.new.openapi.states import state_place, states_of
 from yaml_connector.cli.new.words import phase_of
 
@@ -41,6 +41,8 @@ def draft_from(document: Document, calls: Calls, others: list[str], name: str | 
     if others:
         more = ", ..." if len(others) > _MOST_NAMES else ""
         draft.note("create", f"other calls that may submit a job (--create): {', '.join(others[:_MOST_NAMES])}{more}")
+    if calls.is_loose:
+        draft.note("get", f"does GET {calls.get} read what POST {calls.create} submits? Only its name says so")
     _set_id(draft, document, calls)
     _set_states(draft, document, calls.get)
     _set_body(draft, document, calls.create)
