@@ -26,7 +26,8 @@ from yaml_connector._http.messages import DerivedResponse, Response
 from yaml_connector._http.request_template import RequestPlan, compile_request
 from yaml_connector._http.response_policy import SUCCESS, SuccessCriteria, compile_success
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector.errors import CallError, PermanentError, TransientError
+from yaml_connector._text import short
+from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 
 @dataclass(frozen=True)
@@ -249,10 +250,8 @@ async def _run_step(
     if step.collect is not None:
         response = await _collect(step, context, scope, response, until)
     elif step.follow is not None and step.follow_request is not None:
-        while (
-            link := await evaluate(context, step.follow, "first", scope.with_response(response))
-        ) is not None and link != "":
-            url = outcome.cursor = resolve_url(response.url, str(link))
+        while (url := await _following(step.follow, context, scope.with_response(response))) is not None:
+            outcome.cursor = url
             if clock().monotonic() >= until:
                 break
             seen = scope.with_names(follow_url=url).with_response(response)
@@ -280,16 +279,27 @@ async def _collect(step: StepPlan, context: CallContext, scope: Scope, page: Res
         size += page.size
         if size > largest:
             raise _cut_short(context, page, f"its pages have more than {largest / 2**20:.3g} MiB (max_response)")
-        link = await evaluate(context, step.follow, "first", seen)
-        if link is None or link == "":
+        url = await _following(step.follow, context, seen)
+        if url is None:
             return DerivedResponse(page, items)
         if clock().monotonic() >= until:
             raise _cut_short(context, page, f"there are pages left after {step.follow_for:g} s (follow_for)")
-        following = scope.with_names(follow_url=resolve_url(page.url, str(link))).with_response(page)
+        following = scope.with_names(follow_url=url).with_response(page)
         try:
             page = await client.send(context, step.follow_request, following, step.criteria)
         except PermanentError as failure:
             raise TransientError(str(failure), may_have_been_processed=False, status=failure.status) from None
+
+
+async def _following(follow: Extraction, context: CallContext, scope: Scope) -> str | None:
+    """Return the URL of the page after the response of a scope; None if that is the last one. Raises EvaluationError if
+    it is not a URL."""
+    link = await evaluate(context, follow, "first", scope)
+    if link is None or link == "" or link is False:
+        return None
+    if not isinstance(link, str):
+        raise EvaluationError(f"follow gives {short(link)} ({follow.text}), which is not a URL")
+    return resolve_url(scope.response.url, link)
 
 
 def _cut_short(context: CallContext, page: Response, why: str) -> TransientError:

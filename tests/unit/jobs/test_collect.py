@@ -36,6 +36,24 @@ def test_one_page_is_a_list_too() -> None:
     assert job({"GET /jobs": page(7, following="")}, get=GET).get().info == {"all": [7]}
 
 
+@pytest.mark.parametrize("collect", ["$.jobs[*]", None])
+@pytest.mark.parametrize("end", [None, "", False])
+def test_the_last_page_has_no_next_one(end: Any, collect: str | None) -> None:
+    section = {**GET, "phase": {"is": "RUNNING"}, "message": None, "info": None} | {"collect": collect}
+    driver = job({"GET /jobs": page(1) | {"next": end}}, get={k: v for k, v in section.items() if v is not None})
+    assert driver.get().message is None
+    assert driver.api.calls == ["GET /jobs"]
+
+
+@pytest.mark.parametrize("following", [True, 5, ["/p2"], {"href": "/p2"}])
+def test_what_is_not_a_url_is_not_followed(following: Any) -> None:
+    driver = job({"GET /jobs": page(1) | {"next": following}}, get=GET)
+    status = driver.get()
+    assert status.phase == "RUNNING"
+    assert "($.next), which is not a URL" in (status.message or "")
+    assert driver.api.calls == ["GET /jobs"]
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
