@@ -332,10 +332,8 @@ class LogReader:
 
 
 def _that_fit(items: list[Any], most: int) -> list[Any]:
-    """Return the first items, as many as have so many characters; one at least."""
-    if not isinstance(items[0], str):
-        return items
-    sizes = accumulate(map(len, items))
+    """Return the first items, as many as have so many characters; one at least. Only texts count."""
+    sizes = accumulate(len(item) if isinstance(item, str) else 0 for item in items)
     return items[: max(1, bisect_right(list(sizes), most))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -37,6 +38,10 @@ _LONGEST = (
 )
 _LARGEST_INFO = 64 * 1024  # characters, as JSON
 _MOST_INFO = 2_000  # values: Flyte takes 10 us for each
+# A URL that a browser would run as a script: it skips what stands before and between these letters.
+_SCRIPT = re.compile(
+    "|".join(r"[\x00-\x20]*" + r"[\t\r\n]*".join(name) for name in ("javascript:", "vbscript:", "data:")), re.IGNORECASE
+)
 _WORK = 10_000_000  # nanoseconds that all links without a response may take
 _WITHOUT_RESPONSE = frozenset({"job", "inputs", "config", "task", "base_url"})
 
@@ -293,7 +298,7 @@ def _read_links(links: Iterable[LinkPlan], scope: Scope) -> list[tuple[str, str]
             if link.when is not None and not link.when.evaluate(scope):
                 continue
             url = link.url.first(scope)
-            if url and len(url := as_text(url)) <= _LONGEST:  # one that is cut leads nowhere
+            if url and len(url := as_text(url)) <= _LONGEST and not _SCRIPT.match(url):  # cut, it would lead nowhere
                 found.setdefault(as_text(link.name.evaluate(scope))[:_LONGEST], url)
         except EvaluationError as problem:
             metrics.logger.debug("a link of get has no value: %s", problem)

@@ -247,6 +247,22 @@ class TestLinks:
     def test_of_the_job_alone_show_from_the_start_and_while_it_is_unreadable(self) -> None:
         assert get_of(reply(500), links=self.LINKS).links == [("Console", "https://ui.test/7")]
 
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "javascript:alert(1)",
+            " JavaScript:x",
+            "java\nscript:x",
+            "\x01javascript:x",
+            "data:text/html,x",
+            "VBScript:x",
+        ],
+    )
+    def test_that_would_run_a_script_is_left_out(self, url: str) -> None:
+        body = {"state": "running", "n": 1, "link": url}
+        links = [{"name": "L", "url": "$.link"}, {"name": "M", "url": "https://m.test/${{ body.link }}"}]
+        assert [name for name, _ in get_of(body, links=links).links] == ["M"]
+
 
 def test_without_a_get_section_the_job_has_succeeded_at_once() -> None:
     driver = job({}, get=None)

@@ -161,6 +161,14 @@ class TestAFile:
         assert [driver.logs(token or "")[0] for _ in range(3)] == [[], [], ["4"]]
 
 
+@pytest.mark.parametrize("first", ["text", 5, None, [1], {"a": 1}])
+def test_a_list_may_hold_anything(first: Any) -> None:
+    rest = ["text", 5, None, [1], {"m": "object"}, True, 1.5]
+    lines = read_all(logs_of({"lines": [first, *rest]}, lines="$.lines", message="$.m"))[0]
+    assert lines[1:] == ["text", "5", "null", "[1]", "object", "true", "1.5"]
+    assert read_all(logs_of({"lines": [first, *rest]}, lines="$.lines"))[0][1:4] == ["text", "5", "null"]
+
+
 def test_a_list_that_was_replaced_is_read_from_its_start() -> None:
     answers = [{"lines": ["1", "2"]}, *[{"lines": ["3"]}] * 3]
     assert [line for lines in read_all(logs_of(answers, lines="$.lines[*]")) for line in lines] == ["1", "2", "3"]
