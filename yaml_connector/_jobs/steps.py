@@ -298,7 +298,7 @@ async def _following(follow: Extraction, context: CallContext, scope: Scope) -> 
     if link is None or link == "" or link is False:
         return None
     if not isinstance(link, str):
-        raise EvaluationError(f"follow gives {short(link)} ({follow.text}), which is not a URL")
+        raise EvaluationError(f"follow ({follow.text}) is {short(link)}, which is not a URL")
     return resolve_url(scope.response.url, link)
 
 

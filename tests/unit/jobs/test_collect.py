@@ -50,7 +50,7 @@ def test_what_is_not_a_url_is_not_followed(following: Any) -> None:
     driver = job({"GET /jobs": page(1) | {"next": following}}, get=GET)
     status = driver.get()
     assert status.phase == "RUNNING"
-    assert "($.next), which is not a URL" in (status.message or "")
+    assert "follow ($.next) is" in (status.message or "")
     assert driver.api.calls == ["GET /jobs"]
 
 
