@@ -49,8 +49,12 @@ def test_a_header_that_carries_a_key_is_masked_whoever_wrote_it(command: Command
     assert dry(command, here, "--input", "name=abc")["requests"][0]["headers"]["X-Api-Key"] == "***"
 
 
-def test_a_look_up_comes_first_and_is_told_from_the_create(command: Command, here: Path) -> None:
-    found = dry(command, here, "--input", "name=x", adopt={"request": "GET /jobs/${{ task.key }}", "job_id": "$.id"})
+LOOK_UPS = ("GET /jobs/${{ task.key }}", {"path": "/jobs", "query": {"name": "${{ task.key }}"}})
+
+
+@pytest.mark.parametrize("look_up", LOOK_UPS, ids=["short", "with_query"])
+def test_a_look_up_comes_first_and_is_told_from_the_create(command: Command, here: Path, look_up: Any) -> None:
+    found = dry(command, here, "--input", "name=x", adopt={"request": look_up, "job_id": "$.id"})
     assert [request["method"] for request in found["requests"]] == ["GET", "POST"]
     assert "the first looks up the job; the second is sent if there is none" in found["notes"]
     assert "looks up" not in " ".join(dry(command, here, "--input", "name=x")["notes"])

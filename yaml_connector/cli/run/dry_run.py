@@ -62,7 +62,7 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
     preview = Preview()
     spec = loaded.spec
     connection = spec.connection.model_copy(update={"auth": None})
-    for adopt in dict.fromkeys((spec.create.adopt, None)):
+    for adopt in (None,) if spec.create.adopt is None else (spec.create.adopt, None):
         create = spec.create.model_copy(update={"adopt": adopt})
         part = spec.model_copy(update={"connection": connection, "create": create})
         recorder = Recorder(spec, values.secrets)
