@@ -116,6 +116,10 @@ def for_wrong_kind(kind: str, value: Any, path: Path = ()) -> str:
         return "; put quotes around it"
     if kind == "list_type" and isinstance(value, str | int | float) and len(str(value)) <= _LONGEST:
         return f"; write [{', '.join(_items(value))}]"
+    if kind == "list_type" and isinstance(value, dict):
+        return "; write - before its first key"
+    if kind.startswith("model_") and path[-1:] == ("response",) and isinstance(value, int):
+        return f"; write {{status: {value}}}"
     if kind == "bool_type" and (meant := boolean(value)):
         return f"; write {meant}"
     if kind.startswith("model_") and len(path) == 2 and path[0] == "secrets" and isinstance(value, str):

@@ -40,6 +40,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Hint:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
+    line = min(line, text.count("\n") + 1)  # at the end of the file the parser counts one more
     words = " ".join(part for part in (error.context, error.problem) if part)
     hint = _Lines(lines, line, column, words, error).hint()
     return hint._replace(message=f"not YAML: {hint.message}")
@@ -170,9 +171,12 @@ class _Lines:
 
     def item(self) -> Hint | None:
         """A key where the next item of a list is expected."""
+        shown = self.at(self.line).strip()
+        if "did not find expected key" in self.words and shown.startswith("- "):
+            return self.here("there cannot be an item of a list here: take the dash off, or indent it below its key")
         if "expected '-' indicator" not in self.words or self.opened is None:
             return None
-        number, shown = self.opened[0], self.at(self.line).strip()
+        number = self.opened[0]
         return self.here(f"the list that begins on line {number} goes on here: write - {shown}, or no dash there")
 
     def brackets(self) -> Hint | None:
@@ -193,6 +197,8 @@ class _Lines:
                 line, found.start("value") + 1, f"inside {{}} a value with [ needs quotes; write {_quoted(value)}"
             )
         bracket = shown[column - 1 : column]
+        if bracket not in ("[", "{"):
+            return None
         if line < self.line or self.at(self.line)[self.column - 1 : self.column] in ("]", "}", ""):
             return Hint(line, column, f"the {bracket} that opens here is not closed")
         return self.flow_blank(self.line)
@@ -272,6 +278,14 @@ _PLAIN = {
     "did not find expected key": "there must be a key here, indented as the one before",
     "did not find expected ',' or": "there must be a comma, or the bracket that closes, here",
     "expected '-' indicator": "there must be the next item of the list here",
+    "scanning a block scalar": "| and > begin several lines of text: nothing may follow them on their own line",
+    "scanning a directive": "a line may not begin with %",
+    "scanning a tag": "a string that begins with ! needs quotes",
+    "scanning a plain scalar": "a string that contains a colon needs quotes here",
+    "scanning an anchor": "a string that begins with & needs quotes",
+    "scanning an alias": "a string that begins with * needs quotes",
+    "mapping keys are not allowed": "a string that begins with ? needs quotes",
+    "block sequence entries are not allowed": "there cannot be an item of a list here; a string with - needs quotes",
     "did not find expected node content": "there must be a value here",
     "did not find expected <document start>": "nothing may follow the end of the spec",
 }
