@@ -14,6 +14,7 @@ import click
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, sketch_of
+from yaml_connector.cli.new.sketch import Sketch
 from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
@@ -96,11 +97,14 @@ def new(
 
         say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
         return
-    if commands is not None:
-        _from_curl(given["name"], commands, answers, attempt, target, force=force, as_json=form == "json")
-        return
-    if arazzo is not None:
-        _from_arazzo(given["name"], arazzo, workflow, target, force=force, as_json=form == "json")
+    file = commands or arazzo
+    if file is not None:
+        if given["name"] is None:
+            raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-... FILE")
+        with _never_a_traceback(file):
+            read = _from_curl if commands is not None else _from_arazzo
+            sketch = read(given["name"], file, answers=answers, attempt=attempt, workflow=workflow)
+            write(sketch, target, force=force, as_json=form == "json")
         return
     if document is not None:
         from yaml_connector.cli.new.openapi import draft_of
@@ -147,34 +151,20 @@ def _fetched(url: str) -> bytes:
     return bytes(content)
 
 
-def _from_curl(
-    name: str | None, file: str, answers: str | None, attempt: bool, target: Path, *, force: bool, as_json: bool
-) -> None:
-    from yaml_connector.cli.new.checked import write
+def _from_curl(name: str, file: str, *, answers: str | None, attempt: bool, **_: object) -> Sketch:
     from yaml_connector.cli.new.curl.build import sketch_of
 
-    if name is None:
-        raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-curl FILE")
     text = read_source(file)
     given = read_source(answers) if answers is not None else None
     folder = Path() if file == "-" else Path(file).parent
-    with _never_a_traceback(file):
-        tell = (lambda request: click.echo(f"sent {request}", err=True)) if attempt else None
-        sketch = sketch_of(text, file, name, folder, given, tell)
-        write(sketch, target, force=force, as_json=as_json)
+    tell = (lambda request: click.echo(f"sent {request}", err=True)) if attempt else None
+    return sketch_of(text, file, name, folder, given, tell)
 
 
-def _from_arazzo(
-    name: str | None, file: str, workflow: str | None, target: Path, *, force: bool, as_json: bool
-) -> None:
+def _from_arazzo(name: str, file: str, *, workflow: str | None, **_: object) -> Sketch:
     from yaml_connector.cli.new.arazzo.translate import sketch_of
-    from yaml_connector.cli.new.checked import write
 
-    if name is None:
-        raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-arazzo FILE")
-    content = _read(file)
-    with _never_a_traceback(file):
-        write(sketch_of(content, file, name, workflow), target, force=force, as_json=as_json)
+    return sketch_of(_read(file), file, name, workflow)
 
 
 @contextmanager

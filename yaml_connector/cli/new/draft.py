@@ -10,14 +10,24 @@ from typing import Any
 from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
 from yaml_connector.cli.new.data import data_at
-from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, Unused, as_template, one_line
+from yaml_connector.cli.new.sketch import (
+    TEST_URL,
+    Exchange,
+    Path,
+    Play,
+    Ref,
+    Sketch,
+    Text,
+    Unused,
+    as_template,
+    one_line,
+)
 
 # The choices of `new --auth`, each with its model.
 AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
     "none": None,
     **{name.removesuffix("_client_credentials"): kind for name, kind in AUTH_KINDS.items()},
 }
-TEST_URL = "https://api.test"
 _STATES: dict[str, list[Any]] = {
     "QUEUED": ["queued"],
     "RUNNING": ["running"],
@@ -112,17 +122,13 @@ class Draft:
 def sketch_of(draft: Draft) -> Sketch:
     """Return the sketch of a draft: the spec, and a contract test of a success, a failure, a cancel and a log."""
     sketch = Sketch(draft.name, not_used=draft.not_used)
-    sketch.head = ["`yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection."]
-    variable = _variable(f"{draft.name}_URL")
-    base_url = Text.of(Ref(f"env.{variable} | default('{draft.base_url}')", TEST_URL))
+    head = "`yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection."
+    sketch.begin(head, draft.description)
+    base_url = sketch.base_url(draft.base_url)
     kind = AUTH_CHOICES[draft.auth]
     example = kind.example if kind is not None else AuthExample()
     hosts = [*example.hosts, *draft.auth_hosts]
-    sketch.spec = {
-        "spec_version": 1,
-        "task_type_name": draft.name,
-        "name": draft.name.replace("_", " ").capitalize(),
-        "description": draft.description or "Describe here what it runs.",
+    sketch.spec |= {
         "connection": {"base_url": base_url}
         | ({"allowed_hosts": hosts} if hosts else {})
         | ({"headers": draft.headers} if draft.headers else {})
@@ -132,7 +138,7 @@ def sketch_of(draft: Draft) -> Sketch:
         "outputs": {"status": draft.state_path},
         **_sections(draft),
     }
-    sketch.spec = {name: section for name, section in sketch.spec.items() if section}
+    sketch.finish()
     sketch.remark(
         ("connection",), "`check: GET /health`, a request without side effects, is for `yaml-connector check`."
     )
@@ -147,8 +153,7 @@ def sketch_of(draft: Draft) -> Sketch:
     for section, notes in draft.decide.items():
         for note in notes:
             sketch.ask(_ASKED_AT.get(section, (section,)), note)
-    sketch.fixtures = {
-        "env": {variable: TEST_URL},
+    sketch.fixtures |= {
         "secrets": {name: _yaml([f"value: {value}"], {})["value"] for name, value in example.secrets},
         "config": {name: about.example for name, about in draft.config.items()},
     }

@@ -5,6 +5,7 @@ Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from yaml_connector._expressions.json_text import as_text
 
 Path = tuple[str | int, ...]
+TEST_URL = "https://api.test"
+_SECTIONS = ("connection", "secrets", "config", "inputs", "outputs", "create", "get", "result", "delete", "logs")
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,28 @@ class Sketch:
     tests: dict[str, list[Play]] = field(default_factory=dict)
     not_used: list[Unused] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def begin(self, head: str, description: str) -> None:
+        """Write the beginning of the spec, with sections that may stay empty."""
+        self.head = [head]
+        self.spec = {
+            "spec_version": 1,
+            "task_type_name": self.name,
+            "name": self.name.replace("_", " ").capitalize(),
+            "description": " ".join(description.replace("${{", "{{").split())[:200] or "Describe here what it runs.",
+            **{section: {} for section in ("connection", "secrets", "config", "inputs", "outputs")},
+        }
+
+    def finish(self) -> None:
+        """Put the sections of the spec in their order, and leave out those that are empty."""
+        filled = [pair for pair in self.spec.items() if pair[1]]
+        self.spec = dict(sorted(filled, key=lambda pair: _SECTIONS.index(pair[0]) if pair[0] in _SECTIONS else -1))
+
+    def base_url(self, url: str) -> Text:
+        """Return a base URL: a variable of the connector's environment, with a default."""
+        variable = re.sub(r"\W", "_", f"{self.name}_URL").upper()
+        self.fixture("env", variable, TEST_URL)
+        return Text.of(Ref(f"env.{variable} | default('{url}')", TEST_URL))
 
     def ask(self, path: Path, question: str) -> None:
         """Add a question about the field at a path."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.conditions import (
+    Compare,
     Condition,
     Operand,
     Untranslatable,
@@ -34,7 +35,6 @@ class Criteria:
         self.sketch = Sketch(name)
         self.requests = Identity(arazzo, self.data, plan, self.sketch)
         self.rules: Rules | None = None
-        self.facts: dict[str, tuple[int, dict[str, Any]]] = {}  # by step: status and values of a good answer
 
     def _criteria(self, step: Step) -> list[Condition]:
         """Return the success criteria of a step; what cannot be said is a question."""
@@ -86,7 +86,6 @@ class Criteria:
         status, state = split_state(self._criteria(step))
         codes = [item.value for condition in status for item in compares(condition) if item.operator == "=="]
         usual = codes[0] if codes and isinstance(codes[0], int) else 200
-        self.facts[step.id] = (usual, {})
         self.requests.usual[step.id] = usual
         documented = self.requests.statuses(step)
         path: Path = (
@@ -157,8 +156,6 @@ class Criteria:
             assert branch.condition is not None
             items = [item for item in compares(branch.condition) if item.operand.place != "status"]
             if len(items) == 1 and items[0].operator == "!=" and items[0].value is not None:
-                from yaml_connector.cli.new.arazzo.conditions import Compare
-
                 return [Branch(Compare(items[0].operand, "==", items[0].value), "SUCCEEDED")]
         return []
 

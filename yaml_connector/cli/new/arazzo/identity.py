@@ -10,23 +10,7 @@ from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.requests import Requests
 from yaml_connector.cli.new.arazzo.values import field_name
 from yaml_connector.cli.new.openapi.calls import Calls, whole_of
-from yaml_connector.cli.new.sketch import Ref
-
-_TEST_URL = "https://api.test"
-# Where the API's own words about a job are: at the top, or below a part with such a name.
-_OF_THE_JOB = re.compile(
-    r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
-)
-_MESSAGES = (
-    "error_message",
-    "errormessage",
-    "message",
-    "failure_reason",
-    "error",
-    "detail",
-    "statusmessage",
-    "state_message",
-)
+from yaml_connector.cli.new.sketch import TEST_URL, Ref
 
 
 class Identity(Requests):
@@ -83,7 +67,7 @@ class Identity(Requests):
         self.id_sample = 101 if self._is_number(step, where) else "job-1"
         place = where if where.startswith(("$", "header:")) else "$.id"
         self.values.setdefault(step.id, {})[place] = (
-            self.id_sample if not where.startswith("header:") else f"{_TEST_URL}/{self.id_sample}"
+            self.id_sample if not where.startswith("header:") else f"{TEST_URL}/{self.id_sample}"
         )
 
     def _id_from_input(self, poll: Step, parameters: list[tuple[str, str, Any]]) -> None:
@@ -146,16 +130,6 @@ class Identity(Requests):
         assert step.operation is not None
         responses = step.operation.document.node(step.operation.node.get("responses"))
         return [int(code) for code in map(str, responses) if re.fullmatch(r"2\d\d", code)]
-
-    def messages(self, step: Step) -> str | None:
-        """Return where the answer of the poll has the API's own words."""
-        assert step.operation is not None
-        document = step.operation.document
-        fields: dict[str, str] = {}
-        for path, name, about in document.fields(document.response(step.operation.path, step.operation.method)):
-            if not document.kinds(about) & {"object", "array"} and _OF_THE_JOB.match(path):
-                fields.setdefault(name.lower(), path)
-        return next((fields[name] for name in _MESSAGES if name in fields), None)
 
     def cancel_call(self) -> str | None:
         """Return the call that the OpenAPI document has to cancel the job, if it has one."""

@@ -16,8 +16,8 @@ from yaml_connector.cli.new.words import phase_of
 class Polling(Criteria):
     """Reads the states of the OpenAPI document, and how often is polled."""
 
-    def _schema_states(self, poll: Step) -> tuple[str, dict[str, list[Any]], dict[str, list[Any]]]:
-        """Return the place of the state as the OpenAPI document has it, the enums by path, and all other fields."""
+    def _schema_states(self, poll: Step) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+        """Return what the OpenAPI document has: the enums by path, and all other fields."""
         assert poll.operation is not None
         document = poll.operation.document
         schema = document.response(poll.operation.path, poll.operation.method)
@@ -25,20 +25,17 @@ class Polling(Criteria):
         fields: dict[str, list[Any]] = {}
         for path, _, about in document.fields(schema):
             values = list(values_of(document, about))
-            if not document.kinds(about) & {"object", "array"} and "properties" not in about:
+            if document.is_scalar(about):
                 fields.setdefault(path, values)
             if values:
                 enums.setdefault(path, values)
-        for output, raw in (
-            (poll.data.get("outputs") or {}).items() if isinstance(poll.data.get("outputs"), dict) else ()
-        ):
-            source = source_of(raw) if isinstance(raw, str) else None
-            if source is not None and source.kind == "response" and source.name == "body" and source.path:
+        outputs = poll.data["outputs"]
+        for source in (source_of(raw) for raw in outputs.values() if isinstance(raw, str)):
+            if source.kind == "response" and source.name == "body" and source.path:
                 fields.setdefault(source.path, [])
-            del output
-        return "", enums, fields
+        return enums, fields
 
-    def _from_schema(self, poll: Step, place: str, enum: dict[str, list[Any]]) -> Rules:
+    def _from_schema(self, poll: Step) -> Rules:
         """Return rules for a poll whose workflow names no state: from the OpenAPI document, else the usual words."""
         assert poll.operation is not None
         document, path = poll.operation.document, poll.operation.path
@@ -58,7 +55,9 @@ class Polling(Criteria):
                     {"path": where, "map": table},
                     [f"the workflow names no state; is this what the states mean? {told}"],
                 )
-                rules.samples = {phase: (self.facts[poll.id][0], {where: values[0]}) for phase, values in table.items()}
+                rules.samples = {
+                    phase: (self.requests.usual[poll.id], {where: values[0]}) for phase, values in table.items()
+                }
                 for wanted in ("SUCCEEDED", "FAILED"):
                     if wanted not in table:
                         rules.questions.append(f"no state means {wanted}: which does?")
@@ -70,7 +69,9 @@ class Polling(Criteria):
 
         usual = guessed(where)
         question = f"the workflow and the OpenAPI document name no states: {where} is a guess, and so are the words"
-        samples = {phase: (self.facts[poll.id][0], {where: words[0]}) for phase, words in usual.rules[0]["map"].items()}
+        samples = {
+            phase: (self.requests.usual[poll.id], {where: words[0]}) for phase, words in usual.rules[0]["map"].items()
+        }
         return Rules(usual.phase, [question], samples)
 
     def _state_output(self, poll: Step) -> str | None:

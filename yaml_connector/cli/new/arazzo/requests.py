@@ -13,11 +13,8 @@ from yaml_connector.cli.new.arazzo.login import Login
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.values import field_name
 from yaml_connector.cli.new.curl.values import is_secret_header, is_secret_name
-from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
+from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, server_of
 from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
-
-_TEST_URL = "https://api.test"
-
 
 _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "accept-encoding", "content-length"}
 
@@ -30,49 +27,46 @@ class Requests(Login):
         operation = self.plan.start.operation
         assert operation is not None
         self.base, notes = server_of(operation.document, operation.node, operation.document.paths.get(operation.path))
-        variable = re.sub(r"\W", "_", f"{self.sketch.name}_URL").upper()
         connection = self.sketch.spec["connection"]
-        connection["base_url"] = Text.of(Ref(f"env.{variable} | default('{self.base}')", _TEST_URL))
-        self.sketch.fixture("env", variable, _TEST_URL)
+        connection["base_url"] = self.sketch.base_url(self.base)
         for note in notes:
             self.sketch.ask(("connection", "base_url"), note)
         self._auth()
         if "auth" not in connection:
             found = credentials_of(operation.document, operation.path, self.base, operation.method)
             if found.auth != "none":
-                self._auth_of_document(found.auth, found.values, list(found.notes), found.hosts)
+                self._auth_of_document(found)
 
-    def _auth_of_document(self, kind: str, values: dict[str, str], notes: list[str], hosts: tuple[str, ...]) -> None:
+    def _auth_of_document(self, found: Credentials) -> None:
         """Write the credentials that the OpenAPI document names and the workflow leaves out."""
-        connection = self.sketch.spec["connection"]
-        if kind == "bearer":
-            connection["auth"] = {"type": "bearer", "token": Text.of(self.secret("api_key"))}
-        elif urlsplit(self.base).netloc.endswith("amazonaws.com"):
-            names = urlsplit(self.base).netloc.split(".")
+        notes = list(found.notes)
+        names = urlsplit(self.base).netloc.split(".")
+        if found.auth != "bearer" and names[-2:] == ["amazonaws", "com"]:
             keys = {key: Text.of(self.secret(key)) for key in ("access_key_id", "secret_access_key")}
             region = names[1] if len(names) > 3 else "us-east-1"
-            connection["auth"] = {"type": "aws_sigv4", "service": names[0], "region": region, **keys}
+            auth = {"type": "aws_sigv4", "service": names[0], "region": region, **keys}
             notes = [f"the document describes AWS's signature; is the region {region} right?"]
-        elif kind == "basic":
-            connection["auth"] = {
-                "type": "basic",
-                "username": Text.of(self.secret("username")),
-                "password": Text.of(self.secret("password")),
-            }
-        elif kind == "api_key":
-            place, name = values.get("in", "header"), values.get("name", "X-API-Key")
-            connection["auth"] = {
-                "type": "api_key",
-                "in": place,
-                "name": name,
-                "value": Text.of(self.secret("api_key")),
-            }
         else:
-            connection["auth"] = {"type": "bearer", "token": Text.of(self.secret("api_key"))}
-            notes = [f"the document has {kind}; here a token is given (yaml-connector explain connection.auth)", *notes]
-        del hosts
+            auth = self._auth_of_kind(
+                found.auth, found.values.get("in", "header"), found.values.get("name", "X-API-Key")
+            )
+            if found.auth not in ("bearer", "basic", "api_key"):
+                told = f"the document has {found.auth}; here a token is given (yaml-connector explain connection.auth)"
+                notes.insert(0, told)
+        self.sketch.spec["connection"]["auth"] = auth
         for note in ["the workflow sends no credentials; these are of the OpenAPI document", *notes]:
             self.sketch.ask(("connection", "auth"), note)
+
+    def _auth_of_kind(self, kind: str, place: str = "header", name: str = "") -> dict[str, Any]:
+        """Return auth of a simple kind, with secrets of the usual names."""
+        if kind == "basic":
+            return {"type": "basic", **{key: Text.of(self.secret(key)) for key in ("username", "password")}}
+        value = Text.of(self.secret("api_key"))
+        return (
+            {"type": "api_key", "in": place, "name": name, "value": value}
+            if kind == "api_key"
+            else {"type": "bearer", "token": value}
+        )
 
     def _steps(self) -> list[Step]:
         plan = self.plan
@@ -121,18 +115,11 @@ class Requests(Login):
         connection = self.sketch.spec["connection"]
         word, _, rest = value.strip().partition(" ")
         if name.lower() == "authorization" and word.lower() == "basic":
-            pair = {key: Text.of(self.secret(key)) for key in ("username", "password")}
-            connection["auth"] = {"type": "basic", **pair}
+            connection["auth"] = self._auth_of_kind("basic")
         elif place == "header":
-            token = Text.of(f"{word} " if rest else "", self.secret("api_key"))
-            self._write_auth_text(name, token)
+            self._write_auth_text(name, Text.of(f"{word} " if rest else "", self.secret("api_key")))
         else:
-            connection["auth"] = {
-                "type": "api_key",
-                "in": place,
-                "name": name,
-                "value": Text.of(self.secret("api_key")),
-            }
+            connection["auth"] = self._auth_of_kind("api_key", place, name)
         self.auth_header = name.lower() if place == "header" else f"?{name}"
         self.sketch.ask(
             ("connection", "auth"), f"the document has a value of {name}, which is not copied: give the secret"

@@ -12,6 +12,7 @@ from yaml_connector.cli.new.arazzo.polling import Polling
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.arazzo.values import field_name
 from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.openapi.states import message_place
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Sketch, Unused
 
 
@@ -28,20 +29,8 @@ class _Translation(Polling):
     def run(self) -> Sketch:
         sketch = self.sketch
         title = str(self.data.get("summary") or self.data.get("workflowId") or sketch.name)
-        sketch.head = [
-            f"Made from the workflow {self.data.get('workflowId')} of {self.arazzo.file.rpartition('/')[2]}."
-        ]
-        sketch.spec = {
-            "spec_version": 1,
-            "task_type_name": sketch.name,
-            "name": sketch.name.replace("_", " ").capitalize(),
-            "description": " ".join(title.split())[:200],
-            "connection": {},
-            "secrets": {},
-            "config": {},
-            "inputs": {},
-            "outputs": {},
-        }
+        workflow = self.data.get("workflowId")
+        sketch.begin(f"Made from the workflow {workflow} of {self.arazzo.file.rpartition('/')[2]}.", title)
         self.requests.connection()
         self.requests.find_id()
         self._create()
@@ -51,12 +40,7 @@ class _Translation(Polling):
         self._outputs()
         self._unused()
         self._tests()
-        for section in ("secrets", "config", "inputs", "outputs"):
-            if not sketch.spec[section]:
-                del sketch.spec[section]
-        order = ["spec_version", "task_type_name", "name", "description", "connection", "secrets", "config", "inputs",
-                 "outputs", "create", "get", "result", "delete"]  # fmt: skip
-        sketch.spec = {key: sketch.spec[key] for key in order if key in sketch.spec}
+        sketch.finish()
         return sketch
 
     def _section(self, steps: list[Step], section: str) -> dict[str, Any]:
@@ -109,22 +93,23 @@ class _Translation(Polling):
             return
         section = self.sketch.spec["get"] = self._section([poll], "get")
         branches = self._branches(poll)
-        place, enum, siblings = self._schema_states(poll)
+        enum, siblings = self._schema_states(poll)
         has_state = any(branch.condition is not None for branch in branches)
         if not has_state and poll.loops and self._waits_for_404(poll):
             branches = [Branch(None, "SUCCEEDED")]
-            self.rules = Rules([{"is": "SUCCEEDED"}], [], {"SUCCEEDED": (self.facts[poll.id][0], {})})
+            self.rules = Rules([{"is": "SUCCEEDED"}], [], {"SUCCEEDED": (self.requests.usual[poll.id], {})})
             self.rules.questions.append("the job is over once it is found: is that what is meant?")
         elif not has_state:
-            self.rules = self._from_schema(poll, place, enum)
+            self.rules = self._from_schema(poll)
         else:
-            self.rules = rules_of(branches, self.facts[poll.id][0], enum, siblings)
+            self.rules = rules_of(branches, self.requests.usual[poll.id], enum, siblings)
         section["phase"] = self.rules.phase
         for question in self.rules.questions:
             self.sketch.ask(("get", "phase"), question)
-        messages = self.requests.messages(poll)
-        if messages:
-            section["message"] = messages
+        assert poll.operation is not None
+        message = message_place(poll.operation.document, poll.operation.path, poll.operation.method)
+        if message is not None:
+            section["message"] = message
         self._poll_settings(poll, section)
 
     def _result(self) -> None:
@@ -200,7 +185,7 @@ class _Translation(Polling):
 
     def _exchange(self, step: Step, status: int | None = None, values: dict[str, Any] | None = None) -> Exchange:
         """Return the call of a step with an answer that has what the spec reads of it."""
-        code = status or self.facts.get(step.id, (200, {}))[0]
+        code = status or self.requests.usual.get(step.id, 200)
         response: dict[str, Any] = {"status": code} if code != 200 else {}
         found = {**self.requests.answer_values(step), **(values or {})}
         plain = {path: value for path, value in found.items() if path.startswith("$") and path != "$"}

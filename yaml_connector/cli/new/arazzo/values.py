@@ -13,7 +13,7 @@ from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.curl.values import is_secret_name
 from yaml_connector.cli.new.data import data_at
-from yaml_connector.cli.new.openapi.document import bare
+from yaml_connector.cli.new.openapi.states import id_place
 from yaml_connector.cli.new.sketch import Ref, Sketch
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
@@ -261,18 +261,9 @@ class Values:
         kept[self._job_name(name)] = f"${{{{ steps.{step.name}.saved.{name} }}}}"
 
     def _id_field(self, step: Step, names: list[str], below: str = "$") -> str:
-        assert step.operation is not None
-        document = step.operation.document
-        noun = bare(step.operation.path).rstrip("/{}").rpartition("/")[2].removesuffix("s")
-        words = [*names, f"{noun}_id", f"{noun}id", "id", "uuid", "uid", "name", "key"]
-        wanted = [re.sub(r"[^a-z0-9]", "", word.lower()) for word in words]
-        fields = [
-            (path, re.sub(r"[^a-z0-9]", "", name.lower()))
-            for path, name, about in document.fields(document.response(step.operation.path, step.operation.method))
-            if not document.kinds(about) & {"object", "array"} and "properties" not in about
-        ]
-        fields = [(path, name) for path, name in fields if path.startswith(f"{below}.")]
-        return next((path for name in wanted for path, known in fields if known == name), f"{below}.id")
+        call = step.operation
+        assert call is not None
+        return id_place(call.document, call.path, call.method, names, below) or f"{below}.id"
 
     def _is_object(self, step: Step, path: str = "$") -> bool:
         """Return whether an answer (or the value at a path in it) is an object, as far as the document says."""

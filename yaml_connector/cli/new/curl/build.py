@@ -34,14 +34,8 @@ class _Builder(Trials):
     """Makes the sketch."""
 
     def build(self) -> Sketch:
-        spec = self.sketch.spec
-        spec |= {"spec_version": 1, "task_type_name": self.sketch.name}
-        spec["name"] = self.sketch.name.replace("_", " ").capitalize()
-        spec["description"] = "Describe here what it runs."
-        self.sketch.head = [
-            f"Made from the curl commands of {Path(self.file).name if self.file != '-' else 'the standard input'}."
-        ]
-        spec |= {"connection": {}, "secrets": {}, "config": {}, "inputs": {}, "outputs": {}}
+        file = Path(self.file).name if self.file != "-" else "the standard input"
+        self.sketch.begin(f"Made from the curl commands of {file}.", "")
         login = self.page.calls[self.roles.login] if self.roles.login is not None else None
         self.credentials.find(login, self.answers.get(self.roles.login, ()) if self.roles.login is not None else ())
         self._connection()
@@ -55,9 +49,7 @@ class _Builder(Trials):
         self._finish()
         self._tests()
         self._not_used()
-        for section in ("secrets", "config", "inputs", "outputs"):
-            if not self.sketch.spec[section]:
-                del self.sketch.spec[section]
+        self.sketch.finish()
         return self.sketch
 
     def _get(self) -> None:

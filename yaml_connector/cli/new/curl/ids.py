@@ -236,8 +236,6 @@ class Ids(Requests):
                 and key not in self.values.keys
                 and not any(key[1] == value for value in self.values.secrets)
             ):
-                if any(key[1] in (value.expression for value in self.values.keys.values()) for _ in ()):
-                    continue
                 from yaml_connector.cli.new.curl.values import is_secret_name
 
                 named = next((name for name, tokens in call.query if tokens == (key[1],)), "")

@@ -21,11 +21,8 @@ class Login(Ids):
         auth = self.credentials.auth
         if login is None or auth is None or auth.get("type") != "token":
             return
-        before = len(self.hosts)
-        login.headers = [(name, value) for name, value in login.headers if name.lower() != "authorization" or True]
         request = self._login_request(login)
         auth["request"] = request
-        del before
         response: dict[str, Any] = {}
         token = str(auth["token"])
         if token.startswith("$."):

@@ -86,9 +86,7 @@ class Requests(Job):
         if not named:
             text = "".join(map(str, tokens))
             url = text if "://" in text else f"http://{text}"
-            variable = re.sub(r"\W", "_", f"{self.sketch.name}_URL").upper()
-            self.sketch.fixture("env", variable, TEST_HOST)
-            return Text.of(Ref(f"env.{variable} | default('{quoted(url.rstrip('/'))}')", TEST_HOST))
+            return self.sketch.base_url(quoted(url.rstrip("/")))
         parts: list[str | Ref] = []
         whole = len(tokens) == 1
         if isinstance(tokens[0], str) and "://" not in tokens[0]:

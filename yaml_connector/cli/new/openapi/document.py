@@ -188,6 +188,10 @@ class Document:
                         below.append((f"{where}.{name}", about))
             level = below
 
+    def is_scalar(self, schema: Node) -> bool:
+        """Return whether a schema is not of an object or a list, as far as it says."""
+        return not self.kinds(schema) & {"object", "array"} and "properties" not in schema
+
     def kinds(self, schema: Node) -> set[str]:
         """Return the JSON types that a schema allows, without null."""
         found: set[str] = set()

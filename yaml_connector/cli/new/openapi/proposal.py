@@ -10,7 +10,7 @@ from yaml_connector.cli.new.draft import Draft, DraftField
 from yaml_connector.cli.new.openapi.calls import Calls
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
 from yaml_connector.cli.new.openapi.document import Document, Node, bare
-from yaml_connector.cli.new.openapi.states import state_place, states_of
+from yaml_connector.cli.new.openapi.states import id_place, message_place, state_place, states_of
 from yaml_connector.cli.new.words import phase_of
 
 _KINDS: dict[str, tuple[str, Any]] = {
@@ -19,7 +19,6 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "number": ("float", 1.5),
     "boolean": ("bool", True),
 }
-_MESSAGES = ("message", "error_message", "errormessage", "detail", "reason", "status_message", "state_message")
 _KEYS = re.compile(r"(x-)?idempotency[-_]?key|idempotency[-_]?token|client[-_]?token|requestId", re.IGNORECASE)
 _MOST_NAMES = 20  # listed in a comment
 _LONGEST_ABOUT = 90  # characters of a field's description
@@ -53,14 +52,10 @@ def draft_from(document: Document, calls: Calls, others: list[str], name: str | 
 def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
     param = calls.get.rpartition("{")[2].partition("}")[0]
     noun = bare(calls.get).removesuffix("/{}").rpartition("/")[2].removesuffix("s")
-    wanted = [param, "id", "uuid", f"{noun}_id", f"{noun}id", "name"]
-    schema = document.response(calls.create, "post")
-    fields = [(path, name.lower()) for path, name, about in document.fields(schema) if _is_scalar(document, about)]
-    for name in wanted:
-        for path, found in fields:
-            if found == name.lower():
-                draft.id_path = path
-                return
+    place = id_place(document, calls.create, "post", [param, "id", "uuid", f"{noun}_id", f"{noun}id"])
+    if place is not None:
+        draft.id_path = place
+        return
     for answer in document.responses(calls.create, "post"):
         headers = {str(name).lower(): str(name) for name in document.node(answer.get("headers"))}
         if "location" in headers:
@@ -70,17 +65,8 @@ def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
     draft.note("create", "where does the response have the job's id? The document shows none")
 
 
-def _is_scalar(document: Document, about: Node) -> bool:
-    return not document.kinds(about) & {"object", "array"} and "properties" not in about
-
-
 def _set_states(draft: Draft, document: Document, asked: str) -> None:
-    fields = {
-        name.lower(): path
-        for path, name, about in reversed(list(document.fields(document.response(asked, "get"))))
-        if _is_scalar(document, about)
-    }
-    draft.message_path = next((fields[name] for name in _MESSAGES if name in fields), None)
+    draft.message_path = message_place(document, asked)
     found = states_of(document, asked)
     if found is None:
         draft.state_path = state_place(document, asked)

@@ -5,8 +5,43 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from yaml_connector.cli.new.openapi.document import Document, Node
+from yaml_connector.cli.new.openapi.document import Document, Node, bare
 from yaml_connector.cli.new.words import phase_of
+
+_MESSAGES = """error_message errormessage message failure_reason error detail reason status_message statusmessage
+state_message""".split()  # noqa: SIM905 - as a list it takes a line for each
+# Where the API's own words about a job are: at the top, or below a part with such a name.
+_OF_THE_JOB = re.compile(
+    r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
+)
+
+
+def scalars_of(document: Document, path: str, method: str) -> list[tuple[str, str]]:
+    """Return the path and the name, in lower case, of each scalar in the response of a call, outer ones first."""
+    found = document.fields(document.response(path, method))
+    return [(where, name.lower()) for where, name, about in found if document.is_scalar(about)]
+
+
+def message_place(document: Document, path: str, method: str = "get") -> str | None:
+    """Return where the response of a call has the API's own words for how the job is doing."""
+    fields: dict[str, str] = {}
+    for where, name in scalars_of(document, path, method):
+        if _OF_THE_JOB.match(where):
+            fields.setdefault(name, where)
+    return next((fields[name] for name in _MESSAGES if name in fields), None)
+
+
+def id_place(document: Document, path: str, method: str, names: list[str], below: str = "$") -> str | None:
+    """Return where the response of a call has an id: a field with one of the names, or one that such a call has."""
+    noun = bare(path).rstrip("/{}").rpartition("/")[2].removesuffix("s")
+    words = [*names, f"{noun}_id", f"{noun}id", "id", "uuid", "uid", "name", "key"]
+    fields = [(where, _plain(name)) for where, name in scalars_of(document, path, method)]
+    fields = [(where, name) for where, name in fields if where.startswith(f"{below}.")]
+    return next((where for word in words for where, name in fields if name == _plain(word)), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | None:
@@ -29,7 +64,8 @@ def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | No
 def state_place(document: Document, asked: str) -> str:
     """Guess the path of the state if the document lists no values: the outermost field with a suitable name."""
     for path, name, about in document.fields(document.response(asked, "get")):
-        if name.lower() in ("status", "state", "phase") and not document.kinds(about) & {"object", "array", "boolean"}:
+        is_named = name.lower() in ("status", "state", "phase")
+        if is_named and document.is_scalar(about) and "boolean" not in document.kinds(about):
             return path
     return "$.status"
 
