@@ -48,6 +48,7 @@ class Replicas:
     def __init__(self, tmp_path: Path, api: RealApi) -> None:
         self.states: dict[str, str] = {}
         self.created: list[Any] = []
+        self.is_away = False  # the API takes no new jobs
         self.case = f"replicas-{tmp_path.name}"
         api.case(self.case, self._answer)
         self.folders = [tmp_path / name / "connectors.d" for name in ("here", "there")]
@@ -59,6 +60,8 @@ class Replicas:
             self.write(folder, "alpha")
 
     def _answer(self, received: Received) -> Any:
+        if received.method == "POST" and self.is_away:
+            return 503
         if received.method == "POST":
             self.created.append(received.json)
             job = f"j{len(self.created)}"
@@ -172,11 +175,18 @@ def test_a_removed_spec_serves_what_it_signed_until_the_restart(replicas: Replic
         here = replicas.sides[0]
         alpha = task_from_spec(replicas.folders[1] / "alpha.yaml")
         job = here.create(alpha, "removed", name="x")
+        replicas.is_away = True
+        waiting, cancelled = (here.create(alpha, run, name="x") for run in ("waiting", "cancelled"))
         replicas.write(replicas.folders[0], "beta")
         (replicas.folders[0] / "alpha.yaml").unlink()
         replicas.reload(0, "reloaded: removed: alpha (0)")
         assert list(here.connectors()) == ["beta"]
         assert here.get(job).message == ""
+        assert here.get(waiting).message.startswith("not submitted yet")
+        here.delete(cancelled)
+        assert state(here.get(cancelled)) == "ABORTED"
+        replicas.is_away = False
+        assert state(here.get(waiting)) == "RUNNING"
         forged = Job(alpha, JobMeta("alpha", id="j1", created_at=1.0).encode(), Connection())
         assert "this service has no spec alpha" in here.get(forged).message
         with pytest.raises(grpc.RpcError, match="this service has no spec alpha in version 0; nothing was sent"):
@@ -187,8 +197,9 @@ def test_a_removed_spec_serves_what_it_signed_until_the_restart(replicas: Replic
         assert here.get(job).message == ""
         (replicas.folders[0] / "alpha.yaml").unlink()
     with running(replicas, api, 1):
-        assert "unreadable since" in replicas.next.get(job).message
-        assert "this service has no spec alpha" in replicas.next.get(job).message
+        for kept in (job, waiting, cancelled):
+            assert "unreadable since" in replicas.next.get(kept).message
+            assert "this service has no spec alpha" in replicas.next.get(kept).message
 
 
 def test_with_a_shared_type_every_spec_is_served_by_both_under_one_name(
