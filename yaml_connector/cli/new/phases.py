@@ -121,7 +121,7 @@ def _score(place: _Place, hint: str | None) -> float:
     numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     if not texts and not numbers:
         return -1
-    known = [value for value in texts if phase_of(value) is not None]
+    known = [value for value in texts if phase_of(value) is not None or value.lower().endswith("ing")]
     score = 4.0 if name in ("status", "state", "phase") else 3.0
     score += 3 * len(known) / len(values) - 2 * bool(numbers)
     score += 2 * (len(set(map(str, values))) > 1) + 0.5 * len(set(map(str, values)))

@@ -66,6 +66,8 @@ class _Builder(Trials):
         section = self.sketch.spec["get"] = self._steps(calls, "get", links)
         self.get_calls = calls
         self._check_ids(call, "get")
+        if self.roles.is_unlinked:
+            self.sketch.ask(("get",), "nothing in this call names the job: does it read this one, whatever else runs?")
         hint = next((found.path for number in same if (found := self.page.calls[number].hint) is not None), None)
         phases = phases_from(self.states, hint) if self.states else None
         if phases is None and self.states:

@@ -55,6 +55,7 @@ class Roles:
     result: int | None = None
     helper: list[int] = field(default_factory=list)  # reads between create and another call
     job_key: Key | None = None
+    is_unlinked: bool = False  # nothing in the status call names the job
 
     def of(self, page: Page) -> list[str | None]:
         """Return the role of every call; repeated calls have the role of the first."""
@@ -250,6 +251,9 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
     firsts = [call for call in later if next(other for other in later if other.key == call.key) is call]
     reads = [call for call in firsts if asks(call) and not cancels(call)]
     linked = [call for call in reads if _is_linked(call, roles, page, answers)]
+    if not linked:
+        linked = [call for call in reads if last_words(call) & STATUS or _has_state(call, answers)]
+        roles.is_unlinked = bool(linked)
     scores = {call.number: _get_score(call, repeated[call.key], answers) for call in linked}
     if scores and max(scores.values()) > -4:
         best = max(scores.values())
@@ -279,12 +283,14 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
         roles.delete = stops[0].number
 
 
+def _has_state(call: Call, answers: Answers) -> bool:
+    return any(_STATED.search(path) for item in answers.get(call.number, ()) for path, _ in item.values())
+
+
 def _follow_to_state(roles: Roles, page: Page, reads: Sequence[Call], answers: Answers) -> None:
     """Take a later read for the status, if the answer of the first has no state and the later one needs it: a queue's
     item names the build, and the build has the state."""
-    if roles.get is None or any(
-        _STATED.search(path) for item in answers.get(roles.get, ()) for path, _ in item.values()
-    ):
+    if roles.get is None or _has_state(page.calls[roles.get], answers):
         return
     for call in reads:
         words = last_words(call)

@@ -113,7 +113,7 @@ def _code_lines(page: str) -> list[tuple[int, str, bool]]:
     for number, line in enumerate(lines, 1):
         code = (fenced[number - 1] or not only_fenced) and not _FENCE.match(line)
         inline = _INLINE.search(line)
-        if inline is not None and not code:
+        if inline is not None and not fenced[number - 1]:
             found.append((number, line[: inline.start()], False))
             found.append((number, inline[1], True))
             continue
