@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Protocol
 
 from yaml_connector._expressions.budget import consume_parsing
@@ -114,6 +115,18 @@ def json_or_text(text: str) -> Any:
 def without_end(text: str) -> str:
     """Return a line without its line break."""
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def line_text(value: Any) -> str:
+    """Return a line as text, without its line break. JSON that holds NaN is written as most libraries write it; what
+    cannot be written does not keep the other lines back."""
+    try:
+        return without_end(as_text(value))
+    except EvaluationError:
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError):
+            return "(a line that cannot be written as JSON)"
 
 
 def time_of(value: Any) -> float | None:

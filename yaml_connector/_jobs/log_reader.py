@@ -17,13 +17,12 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.turns import next_turn
-from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text, level_of, time_of, without_end
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text, level_of, line_text, time_of
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
 from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
@@ -286,7 +285,7 @@ class LogReader:
 
     def _begins_anew(self, cursor: LogCursor, first: Any, *, is_shorter: bool) -> bool:
         """See LogCursor; tokens hold no trace of a secret, not even as a hash."""
-        start = as_text(first)[:_START]
+        start = line_text(first)[:_START]
         return cursor.begins_anew(redactor_for(self.secrets).redact(start), is_shorter=is_shorter)
 
     async def _last_page(self, rest: Any, scope: Scope, *, unfinished: bool) -> LogPage:
@@ -309,7 +308,7 @@ class LogReader:
             if self.context.remaining() <= 0:
                 raise TransientError("the log was not read before the deadline", may_have_been_processed=False)
             if as_they_are:
-                texts = await self.context.redact_lines([without_end(as_text(item)) for item in few])
+                texts = await self.context.redact_lines([line_text(item) for item in few])
                 lines = [LogLine(text) for text in texts]
             else:
                 try:
@@ -352,7 +351,7 @@ def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
         message = plan.message.first(on_line) if plan.message is not None else None
         lines.append(
             LogLine(
-                without_end(as_text(item if message is None else message)),
+                line_text(item if message is None else message),
                 time_of(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
                 level_of(plan.level.first(on_line)) if plan.level is not None else None,
             )

@@ -161,6 +161,19 @@ class TestAFile:
         assert [driver.logs(token or "")[0] for _ in range(3)] == [[], [], ["4"]]
 
 
+@pytest.mark.parametrize("line", ['{"step":1,"loss":NaN}', '{"loss":-Infinity,"m":null}', "NaN"])
+def test_a_line_may_hold_what_json_has_not(line: str) -> None:
+    """Python's own library writes it, and so do the logs of many trainings."""
+    assert logs_of(reply(text=f"{line}\nnext\n"), format="ndjson").logs()[0] == [line, "next"]
+    assert logs_of(reply(text=f'{{"lines": [{line}, "next"]}}'), lines="$.lines").logs()[0] == [line, "next"]
+    assert logs_of(reply(text=f"{line}\nnext\n"), format="ndjson", message="$.m").logs()[0] == [line, "next"]
+
+
+def test_a_line_that_cannot_be_written_does_not_keep_the_others_back() -> None:
+    text = '{"lines": ["one", ' + "[" * 900 + "]" * 900 + ', "two"]}'
+    assert logs_of(reply(text=text), lines="$.lines").logs()[0][::2] == ["one", "two"]
+
+
 @pytest.mark.parametrize("first", ["text", 5, None, [1], {"a": 1}])
 def test_a_list_may_hold_anything(first: Any) -> None:
     rest = ["text", 5, None, [1], {"m": "object"}, True, 1.5]
