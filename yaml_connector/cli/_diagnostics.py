@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,6 +96,19 @@ def _columns(text: str) -> int:
 def printable(text: str) -> str:
     """Return the text with terminal control characters replaced by spaces."""
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+def json_of(data: Any) -> str:
+    """Return data as JSON for people and programs. NaN and infinity, which JSON does not have, are written as text."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, default=str, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return json.dumps(data) if isinstance(data, float) and not isfinite(data) else data
 
 
 def problem_data(problem: Diagnostic) -> dict[str, Any]:

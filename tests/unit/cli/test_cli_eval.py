@@ -121,6 +121,11 @@ def test_options_replace_what_the_head_says(evaluated: Any) -> None:
     assert json.loads(done.stdout) == [404, "c"]
 
 
+def test_what_json_does_not_have_is_text(evaluated: Any) -> None:
+    done = evaluated("$", "--json", answer='{"loss": NaN, "most": [-Infinity]}')
+    assert json.loads(done.stdout, parse_constant=pytest.fail)["value"] == {"loss": "NaN", "most": ["-Infinity"]}
+
+
 def test_a_compressed_body_is_unpacked(evaluated: Any) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
     done = evaluated("$.state", answer=head + gzip.compress(b'{"state": "packed"}'))

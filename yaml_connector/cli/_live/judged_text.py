@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from yaml_connector._spec import PHASES
-from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._diagnostics import json_of, printable
 from yaml_connector.cli._live.one_call import Judged
 from yaml_connector.cli._live.recorder import Recorder
 
@@ -23,7 +23,7 @@ def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool 
                 click.echo(printable(line), err=form == "json")
     data = recorder.redact_tree(judged.data())
     if form == "json":
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        click.echo(json_of(data))
         return
     if not verbose:
         for exchange in data["exchanges"]:

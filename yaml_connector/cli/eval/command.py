@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._diagnostics import json_of, printable
 from yaml_connector.cli._options import JobOptions, format_option, job_options
 
 _SECTIONS = ["create", "get", "result", "delete", "logs"]
@@ -93,7 +91,7 @@ def _evaluate(expression: str, response: object, form: str) -> int:
     except EvaluationError as problem:
         raise click.UsageError(f"{expression!r} is not a valid expression: {problem}") from None
     data = {"value": result.value, "found": result.found, "names": result.names}
-    click.echo(json.dumps(data if form == "json" else result.value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json_of(data if form == "json" else result.value))
     if result.why is not None:
         click.echo(printable(result.why), err=True)
     return 0 if result.found else 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._diagnostics import json_of, printable
 from yaml_connector.cli._options import (
     JobOptions,
     create_values,
@@ -73,7 +72,7 @@ def run(
         from yaml_connector.cli.run.dry_run import preview_create
 
         preview = asyncio.run(preview_create(loaded, values))
-        click.echo(json.dumps(preview.data(), indent=2, ensure_ascii=False) if as_json else printable(preview.text()))
+        click.echo(json_of(preview.data()) if as_json else printable(preview.text()))
         ctx.exit(0 if preview.problem is None else 1)
 
     async def drive() -> tuple[Ended, JobDriver]:
@@ -89,7 +88,7 @@ def run(
 
     ended, client = asyncio.run(drive())
     if as_json:
-        click.echo(json.dumps(end_data(ended, client), indent=2, ensure_ascii=False))
+        click.echo(json_of(end_data(ended, client)))
     else:
         echo_outputs(ended, client)
     ctx.exit(0 if ended.is_success else 1)
