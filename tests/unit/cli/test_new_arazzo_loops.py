@@ -210,3 +210,12 @@ def test_a_header_of_any_value_is_sent_as_text(command: Command, value: Any) -> 
     asks["parameters"].append({"name": "X-Mode", "in": "header", "value": value})
     spec, _ = imported(command, document(start(), asks))
     assert isinstance(spec["get"]["request"]["headers"]["X-Mode"], str)
+
+
+def test_actions_of_the_workflow_count_for_a_poll_without_its_own(command: Command) -> None:
+    data = document(start(), poll(successCriteria=[OK, *body("$.state == 'succeeded'")]))
+    data["workflows"][0]["failureActions"] = [{"reference": "$components.failureActions.wait"}]
+    data["components"] = {"failureActions": {"wait": RETRY}}
+    spec, _ = imported(command, data)
+    assert spec["get"]["poll"]["min_interval"] == "5s"
+    assert spec["get"]["phase"]["map"]["SUCCEEDED"] == ["succeeded"]

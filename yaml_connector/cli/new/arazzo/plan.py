@@ -99,13 +99,14 @@ def steps_of(arazzo: Arazzo, workflow: dict[str, Any]) -> list[Step]:
             continue
         data = {**data, **{key: _list(data.get(key)) for key in ("parameters", "successCriteria")}}
         data["outputs"] = data["outputs"] if isinstance(data.get("outputs"), dict) else {}
-        own = {key: [arazzo.component(item) for item in _list(data.get(key))] for key in ("onSuccess", "onFailure")}
-        step_id = str(data.get("stepId") or f"step{number + 1}")
-        found.append(
-            Step(
-                number, step_id, data, arazzo.operation(data), _mappings(own["onSuccess"]), _mappings(own["onFailure"])
-            )
-        )
+        step = Step(number, str(data.get("stepId") or f"step{number + 1}"), data, arazzo.operation(data), [], [])
+        for actions, own, shared in (
+            (step.success, "onSuccess", "successActions"),
+            (step.failure, "onFailure", "failureActions"),
+        ):
+            given = _list(data.get(own)) or (_list(workflow.get(shared)) if step.reads else [])
+            actions += _mappings([arazzo.component(item) for item in given])
+        found.append(step)
     return found
 
 

@@ -187,7 +187,7 @@ class _Translation(Polling):
         """Return the call of a step with an answer that has what the spec reads of it."""
         code = status or self.requests.usual.get(step.id, 200)
         response: dict[str, Any] = {"status": code} if code != 200 else {}
-        found = {**self.requests.answer_values(step), **(values or {})}
+        found = {**self.requests.values.get(step.id, {}), **(values or {})}
         plain = {path: value for path, value in found.items() if path.startswith("$") and path != "$"}
         if plain or code not in (204, 202):
             response["json"] = data_at(plain) if plain else self.requests.answer(step)

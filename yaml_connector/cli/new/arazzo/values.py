@@ -57,16 +57,15 @@ class Values:
         self.id_questions: list[str] = []
         self.id_sample: Any = "job-1"
         self.id_extraction = "$.id"
-        self.saves: dict[str, Any] = {}
         self.values: dict[str, dict[str, Any]] = {}  # by step: the path in its answer, and the value that a test has
         self.decided: dict[tuple[str, str], str] = {}  # what is meant by an output that is a whole answer
         self.usual: dict[str, int] = {}  # by step: the status of a good answer
         self.auth_header: str | None = None
         self.secret_inputs: dict[str, str] = {}
         inputs = arazzo.component(workflow.get("inputs"))
-        self.inputs: dict[str, Any] = inputs if isinstance(inputs, dict) else {}
-        properties = self.inputs.get("properties")
-        required = self.inputs.get("required")
+        inputs = inputs if isinstance(inputs, dict) else {}
+        properties = inputs.get("properties")
+        required = inputs.get("required")
         self.required = list(map(str, required)) if isinstance(required, list) else []
         self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
         self.base = ""
@@ -323,10 +322,6 @@ class Values:
             else:
                 value = value.get(name or quoted) if isinstance(value, dict) else None
         return value
-
-    def answer_values(self, step: Step) -> dict[str, Any]:
-        """Return what the answer of a step must have for what the spec reads of it."""
-        return self.values.get(step.id, {})
 
 
 def input_type(about: dict[str, Any]) -> str:

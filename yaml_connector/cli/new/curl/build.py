@@ -64,7 +64,6 @@ class _Builder(Trials):
         self.states = [answer for number in same for answer in self.answers.get(number, ())]
         calls, links = self._with_helpers(call)
         section = self.sketch.spec["get"] = self._steps(calls, "get", links)
-        self.get_calls = calls
         self._check_ids(call, "get")
         if self.roles.is_unlinked:
             self.sketch.ask(("get",), "nothing in this call names the job: does it read this one, whatever else runs?")
@@ -155,7 +154,6 @@ class _Builder(Trials):
                 "the list of the first answer may have several items, or none: only the first is cancelled",
             )
         self.sketch.spec["delete"] = self._steps(calls, "delete", links)
-        self.delete_calls = calls
         self._check_ids(call, "delete")
         if (
             call.method != "DELETE"

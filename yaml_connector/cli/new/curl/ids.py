@@ -51,7 +51,6 @@ class Ids(Requests):
                             f"where does the answer have {key[1]}? {path} is a guess",
                         )
         section = self.sketch.spec["create"] = self._steps([*calls, self.create], "create", links)
-        self.create_links = links
         if any(name.lower().endswith(("idempotency-key", "idempotency-token")) for name, _ in self.create.headers):
             section["idempotent"] = True
         self._job_id(section)
