@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -420,20 +420,28 @@ def test_a_name_that_resolves_to_a_metadata_address_is_refused(address: str) -> 
 
 
 def test_a_pool_that_is_full_surely_sent_nothing() -> None:
-    async def slow(request: web.Request) -> web.Response:
-        await asyncio.sleep(0.6)
-        return web.Response()
-
     async def main() -> None:
-        async with serving(slow) as url:
+        arrived, over = asyncio.Event(), asyncio.Event()
+
+        async def hangs(request: web.Request) -> web.Response:
+            arrived.set()
+            await over.wait()
+            return web.Response()
+
+        async with serving(hangs) as url:
             transport = AiohttpTransport(max_connections=1)
-            sender = Sender(transport, base_url=url, clock=Clock(), retry={"max_attempts": 1}, timeout="300ms")
-            found = await asyncio.gather(*(sender.send_now("POST /") for _ in range(3)), return_exceptions=True)
-            assert sorted(error.may_have_been_processed for error in found if isinstance(error, TransientError)) == [
-                False,
-                False,
-                True,
-            ]
+
+            def send(timeout: str) -> Coroutine[Any, Any, Any]:
+                retry = {"max_attempts": 1}
+                sender = Sender(transport, base_url=url, clock=Clock(), retry=retry, timeout=timeout)
+                return sender.send_now("POST /")
+
+            first = asyncio.create_task(send("60s"))
+            await arrived.wait()
+            found = await asyncio.gather(send("2s"), send("2s"), return_exceptions=True)
+            assert [getattr(error, "may_have_been_processed", error) for error in found] == [False, False]
+            over.set()
+            await first
             await transport.close()
 
     run(main())
