@@ -219,3 +219,17 @@ def test_actions_of_the_workflow_count_for_a_poll_without_its_own(command: Comma
     spec, _ = imported(command, data)
     assert spec["get"]["poll"]["min_interval"] == "5s"
     assert spec["get"]["phase"]["map"]["SUCCEEDED"] == ["succeeded"]
+
+
+def test_an_id_of_every_item_of_a_list_is_the_first_one_and_marked(command: Command) -> None:
+    spec, done = imported(command, document(start(outputs={"renderId": "$response.body.items[*].id"}), poll()))
+    assert spec["create"]["job_id"] == "$.items[0].id"
+    assert "here it is the first" in decided(done)
+
+
+def test_a_spec_whose_generated_test_fails_is_written_with_a_smaller_test_and_marked(command: Command) -> None:
+    criteria = [{"condition": "$statusCode == 201"}, *body("$.parts[?(@.size > 3)]")]
+    _, done = imported(command, document(start(successCriteria=criteria), poll()))
+    assert "the contract test could not show all of it" in decided(done)
+    assert command("validate", "connectors.d").returncode == 0
+    assert command("test", "connectors.d").returncode == 0

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli.new.render import contract_text, decide_lines, spec_text
-from yaml_connector.cli.new.sketch import Sketch, Unused
+from yaml_connector.cli.new.sketch import Play, Sketch, Unused
 from yaml_connector.errors import ConfigError
 
 
@@ -24,12 +25,14 @@ def files_of(sketch: Sketch) -> dict[str, str]:
     """
     files = _texts(sketch)
     problems = problems_of(files)
-    while problems and (failed := [name for name in sketch.tests if any(_of(name, text) for text in problems)]):
-        for name in failed:  # the spec is sound: its test is cut to what it can show
-            why = next(text for text in problems if _of(name, text))
-            sketch.tests[name] = sketch.tests[name][:-1]
-            sketch.ask(("create",), f"the contract test could not show all of it; is this right? {why[:300]}")
-        sketch.tests = {name: plays for name, plays in sketch.tests.items() if plays}
+    if problems and sketch.tests and all(problem.startswith("test ") for problem in problems):
+        sketch.ask(("create",), f"the contract test could not show all of it; is this right? {problems[0][:300]}")
+    while failed := [name for name in sketch.tests if any(f"test {name!r}: " in problem for problem in problems)]:
+        shorter = {name: _shorter(sketch.tests[name]) for name in failed}  # the spec is sound, as far as is known
+        kept = {name: plays for name, plays in sketch.tests.items() if name not in failed}
+        refused = [plays for plays in shorter.values() if plays and "phase" in plays[0].expect]
+        kept |= {name: plays for name, plays in shorter.items() if plays and plays not in refused}
+        sketch.tests = kept or ({"a job that is refused": refused[0]} if refused else {})
         files = _texts(sketch)
         problems = problems_of(files)
     if problems:
@@ -42,8 +45,15 @@ def _texts(sketch: Sketch) -> dict[str, str]:
     return files | ({f"{sketch.name}.test.yaml": contract_text(sketch)} if sketch.tests else {})
 
 
-def _of(test: str, problem: str) -> bool:
-    return f"test {test!r}: " in problem
+def _shorter(plays: list[Play]) -> list[Play]:
+    """Return the calls of a test without the last; of a create alone, one whose last request is refused."""
+    if len(plays) > 1:
+        return plays[:-1]
+    count = len(plays[0].exchanges) - ("phase" in plays[0].expect)
+    if plays[0].kind != "create" or count < 1:
+        return []
+    *before, last = plays[0].exchanges[:count]
+    return [Play("create", (*before, replace(last, response={"status": 400})), {"phase": "FAILED"})]
 
 
 def problems_of(files: Mapping[str, str]) -> list[str]:

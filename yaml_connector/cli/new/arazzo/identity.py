@@ -38,6 +38,11 @@ class Identity(Requests):
             self.id_source = None
             return
         self.id_extraction, where = self.extraction(step, self.id_source.output, self.id_source.path)
+        if where.startswith("$") and "[*]" in where:
+            self.id_extraction = where = where.replace("[*]", "[0]")
+            self.id_questions.append(
+                f"job_id: the workflow takes all items; here it is the first, {where}: is it right?"
+            )
         if where == "$" and self._is_object(step):
             param = next((name for name, _, value in parameters if sources_in(value) == [self.id_source]), "id")
             self.id_extraction = self._id_field(step, [self.id_source.output, param])
