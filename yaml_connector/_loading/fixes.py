@@ -15,6 +15,7 @@ from yaml_connector.errors import Diagnostic
 _MOST = 100  # changes of one file
 _CLEARLY = 0.1  # by which the closest name must be closer than the next
 _CLOSE = 0.6
+_END_OF_VALUE = re.compile(r"\s*(?:[,}\]#\n]|\Z)")
 _NOT_YAML = "not YAML: "
 _CLOSING = {"\u201c": "\u201d\u201c", "\u2018": "\u2019\u2018", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
 
@@ -133,6 +134,18 @@ def _instead(match: re.Match[str], text: str, start: int, problem: Diagnostic) -
     yield from _replace(text, start, text[start : token.end].strip("\"'"), match["meant"])
 
 
+def _whole(match: re.Match[str], text: str, start: int, problem: Diagnostic) -> Iterator[_Edit]:
+    """Change a string as a whole, with its quotes, if all of it is on one line."""
+    for quote in ("", '"', "'"):
+        end = start + len(match["old"]) + 2 * len(quote)
+        if text[start:end] == f"{quote}{match['old']}{quote}" and _END_OF_VALUE.match(text, end):
+            yield _Edit(start, end, match["meant"])
+
+
+def _rest_of_line(match: re.Match[str], text: str, start: int, problem: Diagnostic) -> Iterator[_Edit]:
+    yield _Edit(start, _line_end(text, start), match["meant"])
+
+
 def _template(match: re.Match[str], text: str, start: int, problem: Diagnostic) -> Iterator[_Edit]:
     old, meant = match["old"], match["meant"]
     at = text.find(old, start)
@@ -209,11 +222,14 @@ def _in_quotes(value: str) -> str:
 _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str, int, Diagnostic], Iterator[_Edit]]]] = [
     (re.compile(r"^unknown key; did you mean (?P<meant>[\w.]+)\? allowed"), _closest),
     (re.compile(r"is not allowed; did you mean (?P<meant>[\w.]+)\? allowed"), _closest),
-    (re.compile(r"^must be .*; write (?P<meant>\[.*\]|true|false)$"), _instead),
+    (re.compile(r"^must be .*, not (?:the string )?'(?P<old>.*)'; write (?P<meant>\[.*\]|true|false)$"), _whole),
+    (re.compile(r"^must be .*, not the (?:number|boolean) .*; write (?P<meant>\[.*\])$"), _instead),
+    (re.compile(r"nor `- item`; write (?P<meant>.*)$"), _rest_of_line),
     (re.compile(r"is not a valid size; .*did you mean (?P<meant>\w+)\?$"), _instead),
     (re.compile(r"to read it from the response, write (?P<meant>\$\.[^\s,]+)$"), _instead),
+    (re.compile(r"^'(?P<old>.* \| .*)' is the same .*, write (?P<meant>\$\.[^\s,]+)$"), _whole),
     (re.compile(r"is a URL; write the host alone: (?P<meant>\S+)$"), _instead),
-    (re.compile(r"^'(?P<old>.*)' is (?:sent|shown) as it is written; (?P<meant>\$\{\{ .* \}\}) was meant$"), _template),
+    (re.compile(r"^'(?P<old>.*)' is sent as it is written; (?P<meant>\$\{\{ .* \}\}) was meant$"), _template),
     (re.compile(r"a blank is missing after the colon"), _blank),
     (re.compile(r"needs quotes; write (?P<meant>'.*'|\".*\")$"), _quote),
     (re.compile(r"is not a quote in YAML"), _curly),
