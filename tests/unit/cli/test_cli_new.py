@@ -97,7 +97,7 @@ def test_a_document_that_is_none_is_told_without_a_traceback(command: Command, c
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["my job", "--base-url", "https://a.b"], "'my job' is not a valid name"),
+        (["my job", "--base-url", "https://a.b"], "write 'my_job'"),
         (["job", "--base-url", "a.b"], "'a.b' is not a base URL"),
         ([], "give NAME and --base-url (on a terminal they are asked for)"),
         (["job"], "give --base-url (on a terminal"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from yaml_connector._text import short
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, sketch_of
@@ -236,7 +237,10 @@ def _asked(given: Mapping[str, str | None]) -> dict[str, str | None]:
 def check_name(text: str) -> str:
     """Return a task type name that can also be a file name; raise click.UsageError for another text."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text.strip()):
-        raise click.UsageError(f"{text!r} is not a valid name: use letters, digits and _, starting with a letter")
+        near = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_0123456789")
+        instead = f"; write {short(near)}" if near else ""
+        allowed = "letters, digits and _, starting with a letter"
+        raise click.UsageError(f"{text!r} is not a valid name: use {allowed}{instead}")
     return text.strip()
 
 
