@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from yaml_connector._text import did_you_mean
+from yaml_connector._text import closest, short
 from yaml_connector.errors import ConfigError
 
 # What runs a job: the words of `# Kind:`.
@@ -111,7 +111,9 @@ def entry(name: str) -> Entry:
     """Return one spec of the catalog; raise ConfigError that names the closest one."""
     found = {item.name: item for item in entries()}
     if name not in found:
-        raise ConfigError(f"the catalog has no spec {name!r}{did_you_mean(name, found, what='it has')}")
+        guess = closest(name, found)
+        told = f"did you mean {guess}?" if guess else "`yaml-connector catalog list` shows all"
+        raise ConfigError(f"the catalog has no spec {short(name)}; {told}")
     return found[name]
 
 

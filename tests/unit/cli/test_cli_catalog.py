@@ -159,3 +159,26 @@ def test_all_commands_are_there_as_a_plugin_of_flytes_own_command(tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert "slurm" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("slurmm", "the catalog has no spec 'slurmm'; did you mean slurm?"),
+        ("../../etc/passwd", "the catalog has no spec '../../etc/passwd'; `yaml-connector catalog list` shows all"),
+        ("\x1b[31m", "the catalog has no spec '\\x1b[31m'; `yaml-connector catalog list` shows all"),
+        ("q" * 10_000, f"the catalog has no spec '{'q' * 20}"),
+    ],
+)
+def test_an_unknown_name_has_one_short_error(name: str, told: str, command: Command) -> None:
+    for verb in ("show", "add"):
+        done = command("catalog", verb, name)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert len(done.stderr) < 200
+
+
+def test_the_files_of_a_copy_are_told_as_json(command: Command) -> None:
+    done = command("catalog", "add", "slurm", "--to", "specs", "--json")
+    assert json.loads(done.stdout) == {"files": ["specs/slurm.test.yaml", "specs/slurm.yaml"]}
+    assert Path("specs/slurm.yaml").is_file()

@@ -109,7 +109,8 @@ def show(name: str, test: bool) -> None:
 @click.argument("name")
 @click.option("--to", "folder", metavar="FOLDER", help="Default: YAML_CONNECTOR_PATH, else connectors.d.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
-def add(name: str, folder: str | None, force: bool) -> None:
+@format_option
+def add(name: str, folder: str | None, force: bool, form: str) -> None:
     """Copy a spec and its contract test into a folder.
 
     \b
@@ -118,4 +119,7 @@ def add(name: str, folder: str | None, force: bool) -> None:
     """
     from yaml_connector._loading.loader import specs_path
 
-    write_scaffold(Path(folder or specs_path()), entry(name).contents(), force=force)
+    target, contents = Path(folder or specs_path()), entry(name).contents()
+    write_scaffold(target, contents, force=force, quiet=form == "json")
+    if form == "json":
+        click.echo(json.dumps({"files": [str(target / file) for file in contents]}, indent=2, ensure_ascii=False))
