@@ -143,3 +143,17 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set() ['yaml_connector.cli', 'yaml_connector.cli.main']\n"
+
+
+@pytest.mark.slow
+def test_a_closed_standard_input_or_output_is_an_empty_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" new a_job <&- >&-', COMMAND],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(tmp_path),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "give --base-url" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,11 @@ def test_a_document_that_is_none_is_told_without_a_traceback(command: Command, c
         ),
         (["job", "--base-url", "https://a.b", "--logs", "GET /{job-id}"], "or the name of a config field"),
         (["job", "--base-url", "https://a.b", "--create", "/jobs"], "write it as a method and a path"),
+        (["job", "--from-curl", "a", "--from-openapi", "b"], "give only one of --from-openapi and --from-curl"),
+        (["job", "--from", "catalog", "slurm", "--from-arazzo", "b"], "give only one of --from and --from-arazzo"),
+        (["job", "--base-url", "https://a.b", "--answers", "a"], "--answers goes with --from-curl, which is not given"),
+        (["job", "--from-arazzo", "b", "--try"], "--try goes with --from-curl, which is not given"),
+        (["job", "--from-openapi", "b", "--workflow", "w"], "--workflow goes with --from-arazzo, which is not given"),
     ],
 )
 def test_wrong_usage_says_what_is_right(command: Command, arguments: list[str], told: str) -> None:
@@ -124,3 +130,22 @@ def test_files_that_are_there_are_not_written_over(command: Command) -> None:
     assert again.returncode == 1
     assert "connectors.d/job.yaml, connectors.d/job.test.yaml already exists" in again.stderr
     assert command(*arguments, "--force").returncode == 0
+
+
+def test_what_cannot_be_written_is_named_and_not_what_was_read(command: Command, tmp_path: Path) -> None:
+    commands = tmp_path / "commands.txt"
+    commands.write_text("curl -X POST https://a.test/jobs\ncurl https://a.test/jobs/7\n")
+    folder = tmp_path / "a_file"
+    folder.write_text("")
+    done = command("new", "job", "--from-curl", str(commands), "--to", str(folder))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {folder}: File exists\n"
+
+
+def test_a_copy_of_the_catalog_is_told_as_json(command: Command) -> None:
+    done = command("new", "--from", "catalog", "slurm", "--to", "specs", "--json")
+    assert json.loads(done.stdout) == {
+        "files": ["specs/slurm.test.yaml", "specs/slurm.yaml"],
+        "decide": [],
+        "not_used": [],
+    }

@@ -90,13 +90,23 @@ def new(
       yaml-connector new --from catalog slurm
     """
     from yaml_connector._loading.loader import specs_path
-    from yaml_connector.cli.new.checked import say_next, write
+    from yaml_connector.cli.new.checked import result_text, say_next, write
 
+    _check_sources(
+        {"--from": source, "--from-openapi": document, "--from-curl": commands, "--from-arazzo": arazzo},
+        {"--answers": (answers, "--from-curl"), "--try": (attempt or None, "--from-curl")}
+        | {"--workflow": (workflow, "--from-arazzo")},
+    )
     target = Path(folder or specs_path())
     if source is not None:
         from yaml_connector.catalog import entry
 
-        say_next(write_scaffold(target, entry(source[1]).contents(), force=force))
+        files = entry(source[1]).contents()
+        spec = write_scaffold(target, files, force=force, quiet=form == "json")
+        if form == "json":
+            click.echo(result_text(spec, [target / name for name in files], []))
+        else:
+            say_next(spec)
         return
     file = commands or arazzo
     if file is not None:
@@ -122,6 +132,19 @@ def new(
         if value is not None:
             setattr(draft, name, None if value == "none" and name != "auth" else value)
     write(sketch_of(draft), target, force=force, as_json=form == "json")
+
+
+def _check_sources(sources: Mapping[str, object], extras: Mapping[str, tuple[object, str]]) -> None:
+    """Raise click.UsageError if there is more than one source, or an option of a source that is not there.
+
+    `extras` maps such an option to its value and its source.
+    """
+    given = [option for option, value in sources.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"give only one of {' and '.join(given)}")
+    for option, (value, source) in extras.items():
+        if value is not None and source not in given:
+            raise click.UsageError(f"{option} goes with {source}, which is not given")
 
 
 def _read(file: str) -> bytes:
@@ -170,10 +193,13 @@ def _from_arazzo(name: str, file: str, *, workflow: str | None, **_: object) -> 
 
 @contextmanager
 def _never_a_traceback(file: str) -> Iterator[None]:
-    """Turn what an odd source makes of the code here into an error that a person can read."""
+    """Turn what an odd source makes of the code here into an error that a person can read.
+
+    An OSError is about the file that it names, such as one that cannot be written.
+    """
     try:
         yield
-    except (YamlConnectorError, click.ClickException, click.exceptions.Exit):
+    except (YamlConnectorError, OSError, click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
         raise ConfigError(
