@@ -50,6 +50,7 @@ def test_a_spec_has_no_warnings_but_of_a_create_that_cannot_be_made_safe(spec: L
     assert [str(warning) for warning in spec.warnings if "neither idempotent nor adopt" not in warning.message] == []
 
 
+@pytest.mark.slow
 @every_catalog_spec
 def test_the_contract_tests_of_the_catalog_pass(spec: LoadedSpec) -> None:
     run(spec)

@@ -123,6 +123,7 @@ def test_the_page_has_no_path_of_the_machine_that_made_it(here: Path, tmp_path_f
     assert str(file.parent) not in text
 
 
+@pytest.mark.slow
 def test_every_connector_is_in_the_contents_and_has_all_sections(page: Parsed, specs: list[LoadedSpec]) -> None:
     titles = [item.spec.title for item in specs]
     assert len(page.all("article")) == len(specs) > 30
