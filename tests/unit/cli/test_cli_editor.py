@@ -72,6 +72,7 @@ def test_the_fields_of_a_section_are_offered_with_their_defaults_and_explained(e
         "not_found_grace": "not_found_grace: ${1:1m}",
         "tolerance": "tolerance: ${1:10m}",
         "give_up": "give_up: ",
+        "timeout": "timeout: ",
     }
     file, mark, _ = opened(editor, text)
     documented = editor.completions(file, mark)["tolerance"]["documentation"]
@@ -105,11 +106,11 @@ def test_a_field_that_may_hold_anything_is_inserted_with_an_example(editor: Edit
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("  idempotent@: true", "The API makes one job of the same create sent twice. Default: false"),
-        ("  job_id@: $.id", "Becomes \\`job.id\\`, a string."),
-        ("    map@:\n", "A phase to the states that mean it."),
+        ("  idempotent@: true", "The API deduplicates repeated create requests"),
+        ("  job_id@: $.id", "kept as the string \\`job.id\\`."),
+        ("    map@:\n", "For each phase, the states of the API that mean it."),
         ("      ABORTED@: [cancelled]", "The job was cancelled."),
-        ("  api_key@: {env", "A secret: its value comes from the task"),
+        ("  api_key@: {env", "A secret. Its value comes from the task"),
         ("delete@:", "Cancel the job."),
     ],
     ids=["idempotent", "job_id", "map", "ABORTED", "secret", "delete"],
@@ -155,6 +156,6 @@ def test_contract_tests_are_completed_explained_and_checked_too(editor: Editor) 
     offers = offered(editor, start + "          exchanges:\n            - request: GET /jobs\n              @", name)
     assert {"response", "repeat"} <= offers.keys()
     assert "timeout" in offered(editor, start + "          exchanges:\n            - response: {fault: @}", name)
-    assert "So many times. Default: 1" in shown(
+    assert "How often the request is sent. Default: 1" in shown(
         editor, start + "          exchanges:\n            - request: GET /jobs\n              repeat@: 2", name
     )
