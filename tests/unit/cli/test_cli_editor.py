@@ -76,7 +76,7 @@ def test_the_fields_of_a_section_are_offered_with_their_defaults_and_explained(e
     }
     file, mark, _ = opened(editor, text)
     documented = editor.completions(file, mark)["tolerance"]["documentation"]
-    assert documented == "How long a job may be unreadable. Default: 10m"
+    assert documented == "How long a job may stay unreadable before it is given up. Default: 10m"
 
 
 @pytest.mark.parametrize(
