@@ -50,6 +50,12 @@ def test_a_spec_has_no_warnings_but_of_a_create_that_cannot_be_made_safe(spec: L
     assert [str(warning) for warning in spec.warnings if "neither idempotent nor adopt" not in warning.message] == []
 
 
+@every_catalog_spec
+def test_what_is_an_error_is_one_where_the_field_that_is_asked_for_is_missing_too(spec: LoadedSpec) -> None:
+    # A comparison with a missing field is false, `!=` too: `not body.code == 'x'` says what is meant.
+    assert re.findall(r"\berror: .* != .*", Path(spec.file).read_text(encoding="utf-8")) == []
+
+
 @pytest.mark.slow
 @every_catalog_spec
 def test_the_contract_tests_of_the_catalog_pass(spec: LoadedSpec) -> None:
