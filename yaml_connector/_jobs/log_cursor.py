@@ -22,9 +22,9 @@ class LogCursor:
     """How far one source has been read.
 
     `token` is the API's own, `lines` how many lines were returned so far. Of a whole document, `items` is how many were
-    read, `first` tells its first line, and `tail` is the length of its unfinished last line (-1: it was not returned);
-    with pages, `rest` is that line,
-    `cut` the bytes of a character that is not whole, and `encoding` that of the text, if only its start tells it.
+    read, `first` tells its first line, and `tail` is the length of its unfinished last line (-1: it was not returned).
+    With pages, `rest` is that line, `cut` the bytes of a character that is not whole, and `encoding` that of the text,
+    if only its start tells it.
     """
 
     token: Any = None

@@ -27,6 +27,15 @@ KINDS = {
     "training": "training of models",
     "workflow": "an orchestrator or pipeline service",
 }
+# What a spec may support: what that means, and the field that shows it.
+SUPPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "logs": ("the job's log is read", ("logs",)),
+    "cancel": ("an abort cancels the job at the API", ("delete",)),
+    "idempotent": ("the API deduplicates a create that is sent again", ("create", "idempotent")),
+    "adopt": ("a job of an earlier try is looked for before one is made", ("create", "adopt")),
+    "batch": ("many jobs are asked about in one request", ("get", "batch")),
+    "container": ("decorated Python functions run there", ("runs",)),
+}
 _HEAD_LINE = re.compile(
     r"^(Kind|Version|Documentation|Read in|Ran against|Tags|Create again|After the end|Page): (.*)$"
 )
@@ -62,14 +71,6 @@ class Entry:
 
         data = parse(self.text.encode(), self.name).data
         auth = _at(data, "connection", "auth")
-        supported = {
-            "logs": _at(data, "logs"),
-            "cancel": _at(data, "delete"),
-            "idempotent": _at(data, "create", "idempotent"),
-            "adopt": _at(data, "create", "adopt"),
-            "batch": _at(data, "get", "batch"),
-            "container": _at(data, "runs") == "container",
-        }
         return {
             "name": self.name,
             "task_type": _at(data, "task_type_name") or self.name,
@@ -77,7 +78,7 @@ class Entry:
             "description": " ".join(str(_at(data, "description") or "").split()),
             "kind": self.head.get("Kind", ""),
             "auth": auth.get("type") if isinstance(auth, dict) else "none",
-            "supports": [name for name, value in supported.items() if value],
+            "supports": [name for name, (_, field) in SUPPORTS.items() if _at(data, *field)],
             "version": self.head.get("Version", ""),
             "documentation": _url_in(self.head.get("Documentation", "")),
             "ran_against": self.head.get("Ran against"),

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from yaml_connector._text import short
-from yaml_connector.catalog import entries, entry
+from yaml_connector.catalog import SUPPORTS, entries, entry
 from yaml_connector.catalog import search as find
 from yaml_connector.cli._diagnostics import text_width
 from yaml_connector.cli._files import write_scaffold
@@ -43,23 +43,21 @@ def _echo(found: list[dict[str, Any]], form: str) -> None:
             click.echo(textwrap.fill(part, columns, initial_indent=start, subsequent_indent=indent))
 
 
-@catalog.command("list")
+_COLUMNS = "\n".join(f"{name:<11} {about}" for name, (about, _) in SUPPORTS.items())
+_LIST_HELP = f"""List all specs of the catalog, each with its kind, its auth, and what it supports.
+
+\b
+{_COLUMNS}
+
+\b
+Example:
+  yaml-connector catalog list
+"""
+
+
+@catalog.command("list", help=_LIST_HELP)
 @formats("markdown", "html", note="; markdown and html are a page with a table of all specs")
 def list_all(form: str) -> None:
-    """List all specs of the catalog, each with its kind, its auth, and what it supports.
-
-    \b
-    logs        the job's log is read
-    cancel      an abort cancels the job at the API
-    idempotent  the API deduplicates a create that is sent again
-    adopt       a job of an earlier try is looked for before one is made
-    batch       many jobs are asked about in one request
-    container   decorated Python functions run there
-
-    \b
-    Example:
-      yaml-connector catalog list
-    """
     found = [item.summary for item in entries()]
     if form in ("markdown", "html"):
         from yaml_connector.cli.catalog.page import page

@@ -8,11 +8,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from yaml_connector.catalog import KINDS
+from yaml_connector.catalog import KINDS, SUPPORTS
 
 _LOADER = PackageLoader("yaml_connector.cli.catalog")
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~]")
-COLUMNS = ("logs", "cancel", "idempotent", "adopt", "batch", "container")
 
 
 def page(specs: Sequence[dict[str, Any]], form: str) -> str:
@@ -23,7 +22,7 @@ def page(specs: Sequence[dict[str, Any]], form: str) -> str:
         .get_template(f"catalog.{form}.jinja")
         .render(
             specs=sorted(specs, key=lambda item: (item["kind"], item["name"])),
-            columns=COLUMNS,
+            columns={name: about for name, (about, _) in SUPPORTS.items()},
             kinds={kind: about for kind, about in KINDS.items() if kind in kinds},
             real=sum(item["ran_against"] is not None for item in specs),
         )

@@ -21,6 +21,7 @@ from yaml_connector.cli.new.sketch import (
     Unused,
     as_template,
     one_line,
+    variable_name,
 )
 
 # The choices of `new --auth`, each with its model.
@@ -133,7 +134,7 @@ def sketch_of(draft: Draft) -> Sketch:
         | ({"allowed_hosts": hosts} if hosts else {})
         | ({"headers": draft.headers} if draft.headers else {})
         | _yaml(example.filled(example.lines, {**draft.auth_values, "base_url": as_template(base_url)}), {}),
-        "secrets": {name: {"env": _variable(f"{draft.name}_{name}")} for name, _ in example.secrets},
+        "secrets": {name: {"env": variable_name(f"{draft.name}_{name}")} for name, _ in example.secrets},
         "config": {name: about.declared for name, about in draft.config.items()},
         "outputs": {"status": draft.state_path},
         **_sections(draft),
@@ -224,8 +225,3 @@ def _add_tests(sketch: Sketch, draft: Draft, login: list[Exchange]) -> None:
         rows = [data_at({message: line}) for line in lines] if message else lines
         log = {"json": data_at({items.removesuffix("[*]"): rows})} if items else {"text": "first\nsecond\n"}
         sketch.tests["the log of a job is read"] = [create, Play("logs", (exchange("logs", **log),), {"lines": lines})]
-
-
-def _variable(text: str) -> str:
-    """Return the name of an environment variable."""
-    return re.sub(r"\W", "_", text).upper()

@@ -17,6 +17,11 @@ TEST_URL = "https://api.test"
 _SECTIONS = ("connection", "secrets", "config", "inputs", "outputs", "create", "get", "result", "delete", "logs")
 
 
+def variable_name(text: str) -> str:
+    """Return a text as the name of an environment variable."""
+    return re.sub(r"\W", "_", text).upper()
+
+
 @dataclass(frozen=True)
 class Ref:
     """A template expression, and the value that it has in the contract test, or a function that returns it then."""
@@ -169,9 +174,9 @@ class Sketch:
 
     def base_url(self, url: str) -> Text:
         """Return a base URL: a variable of the connector's environment, with a default."""
-        variable = re.sub(r"\W", "_", f"{self.name}_URL").upper()
-        self.fixture("env", variable, TEST_URL)
-        return Text.of(Ref(f"env.{variable} | default('{url}')", TEST_URL))
+        name = variable_name(f"{self.name}_URL")
+        self.fixture("env", name, TEST_URL)
+        return Text.of(Ref(f"env.{name} | default('{url}')", TEST_URL))
 
     def ask(self, path: Path, question: str) -> None:
         """Add a question about the field at a path."""

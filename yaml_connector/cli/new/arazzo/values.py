@@ -14,7 +14,7 @@ from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.curl.values import is_secret_name
 from yaml_connector.cli.new.data import data_at
 from yaml_connector.cli.new.openapi.states import id_place
-from yaml_connector.cli.new.sketch import Ref, Sketch
+from yaml_connector.cli.new.sketch import Ref, Sketch, variable_name
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
@@ -76,7 +76,7 @@ class Values:
         section = self.sketch.spec["secrets"]
         if name not in section:
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{self.sketch.name}_{name}")
-            section[name] = {"env": re.sub(r"\W", "_", words).upper()}
+            section[name] = {"env": variable_name(words)}
             if not required:
                 section[name]["required"] = False
             self.sketch.fixture("secrets", name, f"test-{name}")

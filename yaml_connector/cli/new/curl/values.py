@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
-from yaml_connector.cli.new.sketch import Ref, Sketch, Text, literal
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, literal, variable_name
 from yaml_connector.cli.new.words import word_set
 
 _SECRET_NAME = re.compile(
@@ -109,7 +109,7 @@ class Values:
             name = base
             while name in section:
                 name, number = f"{base}_{number}", number + 1
-            section[name] = {"env": env or re.sub(r"\W", "_", f"{self.sketch.name}_{name}").upper()}
+            section[name] = {"env": env or variable_name(f"{self.sketch.name}_{name}")}
             if sensitive is not None:
                 section[name]["sensitive"] = sensitive
         if value is not None:
