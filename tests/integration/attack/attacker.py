@@ -14,24 +14,16 @@ from typing import Any
 import grpc
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
 from flyteidl2.core.interface_pb2 import Variable, VariableEntry
-from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.tasks_pb2 import TaskTemplate
-from flyteidl2.core.types_pb2 import LiteralType, SimpleType, TypeStructure
+from flyteidl2.core.types_pb2 import LiteralType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
+from tests.integration.attack.values import STRING, Typed, string
 from yaml_connector.flyte.service_client import ServiceClient, ServiceJob, attempt_of, phase_of
 
-STRING = LiteralType(simple=SimpleType.STRING)
-JSON = LiteralType(simple=SimpleType.STRUCT, structure=TypeStructure(tag="yaml_connector.Json"))
 TIMEOUT = 20.0  # seconds that the attacker waits for an answer: longer than Flyte, to see what takes longer
 NAME_OF_A_TASK = "hostile"
-Typed = tuple[LiteralType, Literal]
-
-
-def string(value: str) -> Literal:
-    """A string as Flyte sends it."""
-    return Literal(scalar=Scalar(primitive=Primitive(string_value=value)))
 
 
 @dataclass

@@ -33,9 +33,8 @@ from google.protobuf.message import DecodeError, Message
 
 from tests.integration.attack import hostile_specs
 from tests.integration.attack.attack import hostile_backend
-from tests.integration.attack.attacker import JSON, STRING, string
-from tests.integration.attack.cases import FILE, file_of, json_input
 from tests.integration.attack.secrets_planted import API_KEY, OTHER, PEM, SIGNING_KEY
+from tests.integration.attack.values import FILE, JSON, STRING, file_of, json_input, string
 from tests.integration.fuzz import mutate
 from tests.support.serving import serving
 from yaml_connector._jobs.signing import Signer
