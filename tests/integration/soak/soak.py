@@ -30,6 +30,7 @@ from tests.support.replicas import Replica, client_of
 from yaml_connector import task_from_spec
 
 AT_ONCE = 100
+RECONNECTED = 0.5  # seconds: the longest wait of the client before it dials a replica again, and some more
 SPEED = 30.0  # of the executor's own times: a tick takes a second
 EXECUTOR = ExecutorSettings(deleted_after=450.0)  # 15 real seconds after the end: later than what was read is trusted
 PHASES = {"RETRYABLE_FAILED": ["preempted"], **GET["phase"]["map"]}
@@ -95,8 +96,9 @@ class Run:
         await running
 
     async def kill_again_and_again(self, kills: int) -> None:
+        """Kill the replicas in turn, never both at once: the client is connected to the other one again by then."""
         for number in range(kills):
-            await asyncio.sleep(random.uniform(0.0, 1.5))
+            await asyncio.sleep(random.uniform(RECONNECTED, 1.5))
             await self.replicas[number % len(self.replicas)].kill()
             if (number + 1) % 10 == 0:
                 print(f"  {number + 1} kills, {sum(a.phase != 'QUEUED' for a in self.actions)} jobs seen", flush=True)
