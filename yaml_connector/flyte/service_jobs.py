@@ -31,10 +31,13 @@ _ANY = parse_type("any")
 class ServiceJobClient:
     """Drives one job by the service at an address, HOST:PORT, or https://HOST:PORT over TLS.
 
-    Raises PermanentError if no service answers there.
+    Raises PermanentError if no service answers there within 10 s, or `patience` seconds if that is less.
     """
 
-    def __init__(self, address: str, loaded: LoadedSpec, values: CreateValues) -> None:
+    def __init__(
+        self, address: str, loaded: LoadedSpec, values: CreateValues, *, patience: float | None = None
+    ) -> None:
+        patience = _PATIENCE if patience is None else min(patience, _PATIENCE)
         self.spec = loaded.spec
         self._task = _task(loaded, values)
         self._failures = 0
@@ -51,11 +54,11 @@ class ServiceJobClient:
                 where,
                 credentials=grpc.ssl_channel_credentials() if secure == "https" else None,
                 context=self._context,
-                patience=_PATIENCE,
+                patience=patience,
             )
         except grpc.FutureTimeoutError:
             ways = "write HOST:PORT, or https://HOST:PORT for TLS"
-            message = f"no connector service answers at {address} within {_PATIENCE:g} s; {ways}"
+            message = f"no connector service answers at {address} within {patience:g} s; {ways}"
             raise PermanentError(message) from None
 
     async def close(self) -> None:

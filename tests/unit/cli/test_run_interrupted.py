@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -31,13 +32,14 @@ delete:
 
 
 class Backend(ThreadingHTTPServer):
-    """One job that runs until it is deleted. `hangs`: the method whose answer never comes, until `free` is set."""
+    """One job that runs until it is deleted. `hangs`: the method whose answer never comes, until `free` is set, or the
+    method `frees_on` is asked for."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.hangs = ""
+        self.hangs = self.frees_on = ""
         self.asked: list[str] = []
         self.free = threading.Event()
 
@@ -47,6 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.server.asked.append(self.command)
+        if self.command == self.server.frees_on:
+            self.server.hangs = ""
         if self.command == self.server.hangs:
             self.server.free.wait(60)
         state = "cancelled" if "DELETE" in self.server.asked and self.server.hangs != "LATER" else "running"
@@ -63,14 +67,21 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def backend() -> Iterator[Backend]:
+@contextmanager
+def serving() -> Iterator[Backend]:
+    """A backend on a port of its own."""
     server = Backend()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.free.set()
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with serving() as server:
+        yield server
 
 
 def running(backend: Backend, folder: Path) -> Terminal:
@@ -121,7 +132,10 @@ def test_twice_leaves_at_once_whatever_call_hangs(backend: Backend, tmp_path: Pa
         assert terminal.end() == 1
         assert "Traceback" not in terminal.text
     if hangs == "POST":
-        found = r"Error: it is unknown whether the job was submitted: look for one of the key run-\w+"
+        found = (
+            r"Error: it is unknown whether the job was submitted: POST \S+/jobs was not answered\s+run it again with "
+        )
+        found += r"--task key=run-\w+: that finds the job, or submits it"
     else:
         found = r"the job j-1 is left running" + (r"; ask for it with GET \S+/jobs/j-1" if hangs == "DELETE" else "")
     assert re.search(found, terminal.text), terminal.text

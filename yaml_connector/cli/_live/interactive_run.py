@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -21,8 +23,9 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector.cli._live.recorder import RecordedExchange
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
 
-_CANCELLED_WITHIN = 30.0  # seconds that a job which took too long has to end
+_CANCELLED_WITHIN = 10.0  # seconds that a job which took too long has to end
 _CREATES = 3  # Flyte tries a create again that may work the next time
+_LONGEST_PAUSE = 3.0  # seconds between two creates
 T = TypeVar("T")
 
 
@@ -109,15 +112,26 @@ class Interrupts:
 
     def _interrupt(self, *_: object) -> None:
         self._count += 1
-        self._loop.call_soon_threadsafe((self.first if self._count == 1 else self.second).set)
+        is_first = self._count == 1 and not self.first.is_set()
+        self._loop.call_soon_threadsafe((self.first if is_first else self.second).set)
+
+
+class NotSubmittedError(YamlConnectorError):
+    """The job was not submitted, or it is unknown whether it was (`may_exist`). `timed_out`: not within the timeout."""
+
+    def __init__(self, message: str, *, may_exist: bool, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.may_exist = may_exist
+        self.timed_out = timed_out
 
 
 class InteractiveRun:
-    """One job of one connector. A job that takes longer than `timeout` seconds is cancelled, as at Ctrl-C, and left if
-    that takes too long, too.
+    """One job of one connector. After `timeout` seconds, a call that is under way is given up and the job is cancelled;
+    a job that has not ended 10 s later is left.
 
-    `tell` shows a text, which is redacted; its kind is submitted, phase, info, link, log, note or wire. `remember` is
-    given each call that was made; then the log is not read on after the job's end.
+    `name` is what the user calls the spec, `options` are those for later calls on the job. `tell` shows a text, which
+    is redacted; its kind is submitted, phase, info, link, log, note or wire. `remember` is given each call that was
+    made; then the log is not read on after the job's end.
     """
 
     def __init__(
@@ -126,6 +140,8 @@ class InteractiveRun:
         values: CreateValues,
         tell: Callable[[str, str], None],
         *,
+        name: str = "",
+        options: Sequence[str] = (),
         verbose: bool = False,
         timeout: float | None = None,
         remember: Callable[[CallRecord], None] | None = None,
@@ -133,41 +149,46 @@ class InteractiveRun:
         self.connector = connector
         self.values = values
         self.tell = tell
+        self.name = name or connector.spec.task_type_name
+        self.options = options
         self.verbose = verbose
         self.timeout = timeout
         self.remember = remember
         self.began = clock().monotonic()
         self.interrupts = Interrupts()
+        self.expired = asyncio.Event()
+        self.submitting: list[RecordedExchange] = []
+        self.failure: CallError | None = None
         self.ended = Ended()
         self.last_get = ""
 
     async def run(self) -> Ended:
-        """Submit the job and follow it to its end. Raises CallError if it could not be submitted."""
+        """Submit the job and follow it to its end. Raises NotSubmittedError or CallError if it is not submitted."""
         with self.interrupts:
-            waiting = self._after(self.timeout, self._time_out)
+            waiting = [
+                self._after(self.timeout, self._time_out),
+                self._after(self.timeout and self.timeout + _CANCELLED_WITHIN, self.interrupts.second.set),
+            ]
             try:
-                meta = await self._unless_left(self._create())
+                meta = await self._until(self._create(), self.interrupts.second, self.expired)
                 if meta is None:
-                    key = self.values.task.get("key")
-                    raise YamlConnectorError(
-                        f"it is unknown whether the job was submitted: look for one of the key {key}"
-                    )
-                return await self._unless_left(self._follow(meta)) or self._left(meta)
+                    raise self._not_submitted()
+                return await self._until(self._follow(meta), self.interrupts.second) or self._left(meta)
             finally:
-                waiting.cancel()
+                for handle in waiting:
+                    handle.cancel()
                 await self.connector.close()
 
-    async def _unless_left(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return the result of the work, or None if a second Ctrl-C came first: then it is given up, whatever it waits
-        for."""
-        doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(self.interrupts.second.wait())
+    async def _until(self, work: Coroutine[Any, Any, T], *events: asyncio.Event) -> T | None:
+        """Return the result of the work, or None if an event came first: then it is given up, whatever it waits for."""
+        doing, *others = [asyncio.ensure_future(each) for each in (work, *(event.wait() for event in events))]
         try:
-            await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([doing, *others], return_when=asyncio.FIRST_COMPLETED)
             return doing.result() if doing.done() else None
         finally:
-            for task in (doing, leaving):
+            for task in (doing, *others):
                 task.cancel()
-            await asyncio.gather(doing, leaving, return_exceptions=True)
+            await asyncio.gather(doing, *others, return_exceptions=True)
 
     def _after(self, seconds: float | None, act: Callable[[], None]) -> asyncio.Handle:
         """Act after a time; None is never."""
@@ -178,10 +199,12 @@ class InteractiveRun:
         return handle
 
     def _time_out(self) -> None:
-        assert self.timeout is not None
-        self.ended.timed_out = True
-        self._tell("note", f"the job takes longer than {duration_text(self.timeout)}")
         self.interrupts.first.set()
+        if self.timeout is not None and not self.ended.status.is_terminal:  # of an ended job, the log is still read
+            self.ended.timed_out = True
+            self.expired.set()
+            if self.ended.meta.id:
+                self._tell("note", f"the job takes longer than {duration_text(self.timeout)}")
 
     def _elapsed(self) -> float:
         return clock().monotonic() - self.began
@@ -204,6 +227,8 @@ class InteractiveRun:
     ) -> None:
         """End a call: show its exchanges if that is wanted, and hand it to `remember`."""
         exchanges = self.connector.take()
+        if kind == "create":
+            self.submitting += exchanges
         if kind == "get" and exchanges:
             self.last_get = f"{exchanges[-1].request.method} {exchanges[-1].request.url}"
         if self.verbose:
@@ -216,29 +241,32 @@ class InteractiveRun:
     # --- create -----------------------------------------------------------------------------------------------------
 
     async def _create(self) -> JobMeta:
-        for attempt in range(1, _CREATES + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 made = await self.connector.create(self.values)
             except CallError as error:
                 failure = error
                 self._done("create", error=str(failure))
+                tries_on = isinstance(failure, TransientError) and attempt < _CREATES
             else:
                 if not made.not_submitted:
                     break
                 # Flyte would wait for the next get; somebody at a terminal wants to know that the API is not there
                 failure = TransientError(made.not_submitted, may_have_been_processed=True)
                 self._done("create", {"submitted": False})
+                tries_on = attempt < _CREATES or self.timeout is not None
             stop = self.interrupts.first
-            if isinstance(failure, TransientError) and attempt < _CREATES and not stop.is_set():
-                self._tell("note", f"not submitted, tried again in {attempt / 2:g} s: {failure}")
+            self.failure = failure
+            if tries_on and not stop.is_set():
+                pause = min(attempt / 2, _LONGEST_PAUSE)
+                self._tell("note", f"not submitted, tried again in {pause:g} s: {failure}")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), attempt / 2)
-                if not stop.is_set():
-                    continue
-            if self.ended.timed_out:
-                raise YamlConnectorError(f"not submitted within {duration_text(self.timeout or 0.0)}: {failure}")
-            raise failure
-        meta = JobMeta.decode(made.encode())
+                    await asyncio.wait_for(stop.wait(), pause)
+            if not tries_on or stop.is_set():
+                raise self._not_submitted() if self.ended.timed_out else failure
+        meta = self.ended.meta = JobMeta.decode(made.encode())
         found: dict[str, Any] = {"job_id": meta.id}
         if meta.create_error is not None:
             found = {"phase": "FAILED", "message": meta.create_error}
@@ -246,6 +274,30 @@ class InteractiveRun:
         if meta.create_error is None:
             self._tell("submitted", f"{'taken over' if meta.adopted else 'submitted'} as {meta.id}")
         return meta
+
+    def _not_submitted(self) -> NotSubmittedError:
+        """Return the error of a create that was given up: what was tried, the last error, and what to do."""
+        self._done("create")
+        sent, key = self.submitting, self.values.task.get("key")
+        open_call = next((f"{e.request.method} {e.request.url}" for e in reversed(sent) if e.is_open), None)
+        within = "" if self.timeout is None or not self.ended.timed_out else f" within {duration_text(self.timeout)}"
+        if sent and not any(exchange.may_submit for exchange in sent):
+            reason = str(self.failure or next((e.failure for e in reversed(sent) if e.failure), None) or "no response")
+            if open_call is not None:
+                reason = f"{open_call} was not answered"
+            tried = f"{len(sent)} request{'' if len(sent) == 1 else 's'}"
+            text = f"not submitted{within}, after {tried}: {reason}"
+            return NotSubmittedError(self.connector.redact(text), may_exist=False, timed_out=bool(within))
+        reason = f"{open_call or 'create'} was not answered{within}"
+        lines = [f"it is unknown whether the job was submitted: {reason}"]
+        if self.failure is not None:
+            lines.append(f"the try before failed: {self.failure}")
+        create = self.connector.spec.create
+        if create.idempotent_for or create.adopt is not None:
+            lines.append(f"run it again with --task key={key}: that finds the job, or submits it")
+        else:
+            lines.append(f"look for it at the API before you run it again; its task.key is {key}")
+        return NotSubmittedError(self.connector.redact("\n  ".join(lines)), may_exist=True, timed_out=bool(within))
 
     # --- following ----------------------------------------------------------------------------------------------------
 
@@ -260,17 +312,12 @@ class InteractiveRun:
             min_interval=get.poll.min_interval if get else 0.0,
             settle=settle,
         )
-        await follower.follow(stop=self.interrupts.first)
+        await self._until(follower.follow(stop=self.interrupts.first), self.expired)
         if not self.ended.status.is_terminal:
             self.ended.cancelled = await self._cancel(meta)
             if not self.ended.cancelled:
                 return None
-            enough = asyncio.Event()
-            waiting = self._after(_CANCELLED_WITHIN if self.ended.timed_out else None, enough.set)
-            await follower.follow(stop=enough)
-            waiting.cancel()
-            if not self.ended.status.is_terminal:
-                return None
+            await follower.follow()
         return self._ended(meta)
 
     async def _get(self, meta: JobMeta) -> Status:
@@ -317,10 +364,25 @@ class InteractiveRun:
         self._done("delete")
 
     def _left(self, meta: JobMeta) -> Ended:
+        status = self.ended.status
+        if status.is_terminal:
+            self._tell("phase", status.phase + (f": {status.message}" if status.message else ""))
+            self._tell("note", "the rest of its log is not read")
+            return self._ended(meta)
         where = f"; ask for it with {self.last_get}" if self.last_get else ""
         asked = "was asked to stop, and is left" if self.ended.cancelled else "is left running"
         self._tell("note", f"the job {meta.id} {asked}{where}")
+        for label, kind in (("follow it", "get"), ("cancel it", "delete")):
+            if getattr(self.connector.spec, kind) is not None:
+                self._tell("note", f"{label}: {self._command(kind, meta)}")
         return self._ended(meta, left=True)
+
+    def _command(self, kind: str, meta: JobMeta) -> str:
+        """Return the command for a call on the job."""
+        words = ["yaml-connector", "call", kind, self.name, "--job-id", meta.id]
+        for name, value in meta.saved.items():
+            words += ["--saved", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        return shlex.join([*words, *self.options])
 
     def _ended(self, meta: JobMeta, *, left: bool = False) -> Ended:
         self.ended.meta, self.ended.seconds, self.ended.left = meta, self._elapsed(), left

@@ -21,16 +21,26 @@ _CREDENTIAL_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token", "x-api-key"}
 )
 _SHORTEST_CREDENTIAL = 12  # characters of a word in a credential header that counts as a secret
+_DID_NOT_ARRIVE = (425, 429, 503)  # responses to a create that say that there is no job
 _LONGEST_BODY = 2000  # characters that are shown
 
 
 @dataclass(frozen=True)
 class RecordedExchange:
-    """One request as it was sent, and its response, or the failure in its place."""
+    """One request as it was sent, and its response, or the failure in its place.
+
+    `may_submit` tells whether it may have submitted the job, whatever came of it.
+    """
 
     request: HttpRequest
     response: Response | None
     failure: TransientError | None
+    may_submit: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the request was given up before there was a response."""
+        return self.response is None and self.failure is None
 
 
 class Recorder(Events):
@@ -42,11 +52,15 @@ class Recorder(Events):
         own = masked_headers(spec)
         self._credential_headers = _CREDENTIAL_HEADERS | {name.lower() for name in own}
         self._exchanges: list[RecordedExchange] = []
+        self._section = ""
         self.secrets = frozenset(sensitive_values(spec, secrets or {}).values())
         """Every secret that is known so far: given, read, or fetched."""
 
     def secret(self, value: str) -> None:
         self.secrets |= {value}
+
+    def section(self, name: str) -> None:
+        self._section = name
 
     def exchange(
         self,
@@ -56,7 +70,10 @@ class Recorder(Events):
         seconds: float,
         login: bool,
     ) -> None:
-        self._exchanges.append(RecordedExchange(request, response, failure))
+        is_write = self._section == "create" and not login and request.method not in ("GET", "HEAD")
+        arrived = failure is None or failure.may_have_been_processed
+        may_submit = is_write and arrived and (response is None or response.status not in _DID_NOT_ARRIVE)
+        self._exchanges.append(RecordedExchange(request, response, failure, may_submit))
         for name, value in request.headers.items():
             if self.is_credential(name):
                 self.secrets |= {part for part in value.split() if len(part) >= _SHORTEST_CREDENTIAL}

@@ -11,7 +11,8 @@ import click
 from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._spec import PHASES
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._live.interactive_run import Ended, JobDriver
+from yaml_connector.cli._live.interactive_run import Ended, JobDriver, NotSubmittedError
+from yaml_connector.errors import YamlConnectorError
 
 _LABELS = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}
 
@@ -55,6 +56,13 @@ def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:
     }
     redacted: dict[str, Any] = client.redact_tree(data)
     return redacted
+
+
+def failure_data(error: YamlConnectorError) -> dict[str, Any]:
+    """Return the end of a run without a job as JSON can hold it. `submitted` is left out if it is unknown."""
+    submitting = error if isinstance(error, NotSubmittedError) else None
+    known = {} if submitting is not None and submitting.may_exist else {"submitted": False}
+    return {"error": str(error), **known, "timed_out": submitting is not None and submitting.timed_out}
 
 
 def echo_outputs(ended: Ended, client: JobDriver) -> None:

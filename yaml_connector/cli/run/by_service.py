@@ -9,8 +9,10 @@ from yaml_connector.flyte.service_jobs import ServiceJobClient
 
 
 class RecordedServiceJob(Recorder, ServiceJobClient):
-    """A job of the service at an address. Raises CallError if none answers there."""
+    """A job of the service at an address. Raises CallError if none answers there within `patience` seconds."""
 
-    def __init__(self, address: str, loaded: LoadedSpec, values: CreateValues) -> None:
+    def __init__(
+        self, address: str, loaded: LoadedSpec, values: CreateValues, *, patience: float | None = None
+    ) -> None:
         Recorder.__init__(self, loaded.spec, values.secrets)
-        ServiceJobClient.__init__(self, address, loaded, values)
+        ServiceJobClient.__init__(self, address, loaded, values, patience=patience)

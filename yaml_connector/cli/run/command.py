@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.argument("spec", metavar="SPEC")
 @job_options
 @click.option("--service", metavar="HOST:PORT", help="Run the job through this connector service, as Flyte does.")
-@click.option("--timeout", metavar="DURATION", help="Cancel a job that takes longer: 10m.")
+@click.option(
+    "--timeout", metavar="DURATION", help="Cancel a job that takes longer: 10m. The command ends at most 10 s after it."
+)
 @click.option("--dry-run", is_flag=True, help="Show the create request that would be sent, and send nothing.")
 @verbose_option
 @format_option
@@ -60,7 +62,8 @@ def run(
     from yaml_connector._loading.loader import resolve
     from yaml_connector.cli._live.interactive_run import InteractiveRun
     from yaml_connector.cli._live.recorder import RecordingJobClient
-    from yaml_connector.cli._live.timeline import Timeline, echo_outputs, end_data
+    from yaml_connector.cli._live.timeline import Timeline, echo_outputs, end_data, failure_data
+    from yaml_connector.errors import YamlConnectorError
 
     loaded = resolve(spec)
     if service is not None and (dry_run or verbose):
@@ -80,13 +83,20 @@ def run(
         if service is not None:
             from yaml_connector.cli.run.by_service import RecordedServiceJob
 
-            client = RecordedServiceJob(service, loaded, values)
+            client = RecordedServiceJob(service, loaded, values, patience=limit)
         else:
             client = RecordingJobClient(loaded, values.secrets)
-        running = InteractiveRun(client, values, Timeline(quiet=as_json).tell, verbose=verbose, timeout=limit)
+        options = [f"--config={text}" for text in job.config] + [f"--secret={text}" for text in job.secrets]
+        tell = Timeline(quiet=as_json).tell
+        running = InteractiveRun(client, values, tell, name=spec, options=options, verbose=verbose, timeout=limit)
         return await running.run(), client
 
-    ended, client = asyncio.run(drive())
+    try:
+        ended, client = asyncio.run(drive())
+    except YamlConnectorError as error:
+        if as_json:
+            click.echo(json_of(failure_data(error)))
+        raise
     if as_json:
         click.echo(json_of(end_data(ended, client)))
     else:
