@@ -92,18 +92,18 @@ class UsageErrors:
     """Collects what is missing or wrong on a command line, so that one message names all of it."""
 
     def __init__(self) -> None:
-        self._messages: list[str] = []
+        self.messages: list[str] = []
 
     def add(self, *messages: str) -> None:
         """Add messages."""
-        self._messages += messages
+        self.messages += messages
 
     def raise_if_any(self) -> None:
         """Raise click.UsageError with a line for each message, if there are any."""
-        if len(self._messages) > 1:
-            self._messages.insert(0, f"{len(self._messages)} things are missing or wrong")
-        if self._messages:
-            raise click.UsageError("\n  ".join(self._messages))
+        if len(self.messages) > 1:
+            self.messages.insert(0, f"{len(self.messages)} things are missing or wrong")
+        if self.messages:
+            raise click.UsageError("\n  ".join(self.messages))
 
 
 def create_values(spec: ConnectorSpec, job: JobOptions, *, needs_secrets: bool = True) -> CreateValues:

@@ -90,3 +90,12 @@ def test_a_container_without_a_command_is_wrong_usage_that_says_what_to_do(comma
     done = dry_container(command, here)
     assert done.returncode == 2
     assert "dry runs containers: run a function with `flyte run`, or give a command here, --task" in done.stderr
+
+
+def test_a_missing_secret_is_said_first_with_what_to_add_to_the_command(command: Command, here: Path) -> None:
+    spec = {**SPEC, "secrets": {"key": {"env": "DRY_KEY"}}}
+    (here / "dry.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    done = command("run", "dry.yaml", "--dry-run", "--input", "name=x")
+    assert done.returncode == 1
+    problem = "problem: the secret 'key' is missing: --secret key=env:VARIABLE, or set DRY_KEY"
+    assert done.stdout.splitlines() == [problem, "", "(nothing was sent)"]

@@ -29,7 +29,7 @@ def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool 
         for exchange in data["exchanges"]:
             outcome = exchange.get("failure") or exchange["status"]
             click.echo(printable(f"{exchange['method']} {exchange['url']} -> {outcome}"))
-    for line in data["lines"] or ():
+    for line in data.get("lines") or ():
         click.echo(printable(f"| {line}"))
     for label, text in _rows(data):
         colour = PHASES[text].colour if label == "phase" else "red" if label == "error" else None
@@ -41,15 +41,15 @@ def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool 
 
 def _rows(data: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what there is to say, each with its label."""
-    rows = [(name, data[name]) for name in ("job_id", "phase", "rule")]
-    if data["message"] != data["error"]:
-        rows.append(("message", data["message"]))
+    rows = [(name, data.get(name)) for name in ("job_id", "phase", "rule")]
+    if data.get("message") != data["error"]:
+        rows.append(("message", data.get("message")))
     for name in ("saved", "info", "outputs"):
         rows += [
-            (name, f"{key} = {json.dumps(value, ensure_ascii=False)}") for key, value in (data[name] or {}).items()
+            (name, f"{key} = {json.dumps(value, ensure_ascii=False)}") for key, value in (data.get(name) or {}).items()
         ]
-    rows += [("link", f"{link['name']}: {link['url']}") for link in data["links"] or ()]
-    if data["lines"] is not None and data["error"] is None:
+    rows += [("link", f"{link['name']}: {link['url']}") for link in data.get("links") or ()]
+    if "lines" in data and data["error"] is None:
         rows.append(("next", data["next"] or "none: there is no more for now"))
     rows.append(("error", data["error"]))
     return [(label, str(text)) for label, text in rows if text is not None]

@@ -16,7 +16,8 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector.cli._live.recorder import RecordedExchange, RecordingJobClient
 from yaml_connector.errors import YamlConnectorError
 
-KINDS = ("get", "result", "delete", "logs")
+_STATUS = ("phase", "rule", "message", "info", "links", "outputs")
+_FIELDS = {"create": ("job_id", "saved"), "get": _STATUS, "result": _STATUS, "delete": (), "logs": ("lines", "next")}
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Judged:
     `rule` is the path of the phase rule that held. `error` says why the call failed, or why the phase is not known.
     """
 
+    kind: str
     exchanges: list[RecordedExchange] = field(default_factory=list)
     job_id: str | None = None
     saved: dict[str, Any] | None = None
@@ -40,8 +42,11 @@ class Judged:
     error: str | None = None
 
     def data(self) -> dict[str, Any]:
-        """Return it as JSON can hold it, with its secrets."""
-        return {**vars(self), "exchanges": [_exchange_data(exchange) for exchange in self.exchanges]}
+        """Return it as JSON can hold it, with its secrets: what a call of this kind has, and what else there is."""
+        always = (*_FIELDS[self.kind], "error")
+        found = {name: value for name, value in vars(self).items() if name in always or value is not None}
+        del found["kind"]
+        return found | {"exchanges": [_exchange_data(exchange) for exchange in self.exchanges]}
 
 
 def _exchange_data(exchange: RecordedExchange) -> dict[str, Any]:
@@ -83,7 +88,7 @@ async def make_call(
     whose time is over, and no question before a delete."""
     state = client.cache.get(meta)
     state.expires, state.grace_from, state.alive_at = inf, -inf, clock().monotonic()
-    judged = Judged()
+    judged = Judged(kind)
     try:
         if kind == "delete":
             await client.delete(meta, secrets)
@@ -115,7 +120,7 @@ async def _get(client: JudgingJobClient, meta: JobMeta, secrets: Mapping[str, st
 
 async def make_create(client: JudgingJobClient, values: CreateValues) -> Judged:
     """Create a job. A failed create is an `error`, never an exception."""
-    judged = Judged()
+    judged = Judged("create")
     try:
         meta = await client.create(values)
     except YamlConnectorError as error:

@@ -16,7 +16,10 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector.cli._live.recorder import Recorder, masked_headers
+from yaml_connector.cli._options import UsageErrors, require_secrets
 from yaml_connector.errors import YamlConnectorError
+
+_NOTHING_SENT = "nothing was sent"
 
 
 @dataclass
@@ -32,15 +35,14 @@ class Preview:
         return {"requests": self.requests, "notes": self.notes, "problem": self.problem}
 
     def text(self) -> str:
-        """Return the preview as text."""
-        lines = []
+        """Return the preview as text, the problem first."""
+        lines = [f"problem: {self.problem}", ""] if self.problem else []
         for request in self.requests:
             lines.append(f"{request['method']} {request['url']}")
             lines += [f"{name}: {value}" for name, value in request["headers"].items()]
             lines += ["", request["body"]] if request["body"] else []
             lines.append("")
         lines += [f"({note})" for note in self.notes]
-        lines += [f"problem: {self.problem}"] if self.problem else []
         return "\n".join(lines).rstrip("\n")
 
 
@@ -61,6 +63,10 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
     """Build the first request of `adopt`, if the spec has it, and of create. Nothing is sent, also no login."""
     preview = Preview()
     spec = loaded.spec
+    errors = UsageErrors()
+    require_secrets(spec, values.secrets, errors)
+    if errors.messages:
+        return Preview(notes=[_NOTHING_SENT], problem="; ".join(errors.messages))
     connection = spec.connection.model_copy(update={"auth": None})
     for adopt in (None,) if spec.create.adopt is None else (spec.create.adopt, None):
         create = spec.create.model_copy(update={"adopt": adopt})
@@ -83,7 +89,7 @@ async def preview_create(loaded: LoadedSpec, values: CreateValues) -> Preview:
     auth = spec.connection.auth
     if auth is not None and auth.login_request is not None:
         preview.notes.append(f"a token is fetched first: {auth.login_request}")
-    preview.notes.append("nothing was sent")
+    preview.notes.append(_NOTHING_SENT)
     return preview
 
 
