@@ -102,18 +102,27 @@ def regex_of(text: str) -> Pattern | None:
 
 
 def regex_problems(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield each `/.../` in a value that is a regular expression of Python but not of RE2."""
+    """Yield each `/.../` in a value that is not a valid regular expression."""
     if isinstance(value, Mapping | list):
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
             yield from regex_problems(item, (*path, key))
     elif isinstance(value, str) and len(value) > 2 and value[0] == value[-1] == "/" and regex_of(value) is None:
         try:
-            re.compile(value[1:-1])
             compile_regex(value[1:-1])
-        except (re.error, RecursionError, OverflowError):
-            return  # just a text
         except EvaluationError as problem:
-            yield path, str(problem)
+            literal = plain_strings(value).replace("'", "''")
+            yield path, f"{problem}; for the text itself, write '{literal}'"
+
+
+def plain_strings(value: Any) -> Any:
+    """Return data in which a string like `/.../` is a regular expression that matches this string alone."""
+    if isinstance(value, Mapping):
+        return {key: plain_strings(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain_strings(item) for item in value]
+    if isinstance(value, str) and len(value) > 2 and value[0] == value[-1] == "/":
+        return f"/^{re.escape(value)}$/"
+    return value
 
 
 def show(value: Any, other: Any = None) -> str:

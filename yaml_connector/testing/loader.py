@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,10 +117,22 @@ def _same_name(file: str) -> list[str]:
     return [f"{stem}.yaml", f"{stem}.yml"]
 
 
+# in a path that begins and ends with a slash: what a URL never holds as it is sent, or hardly ever
+_LIKE_A_REGEX = re.compile(r"[\[\]\\^|{}]|\.[*+?]|\$/\Z")
+
+
 def _wrong_patterns(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        if key in ("expect", "request"):
+        if key == "expect":
             yield from regex_problems(item, (*path, key))
+        elif key == "request":
+            fields = item if isinstance(item, dict) else {}
+            body = {name: part for name, part in fields.items() if name not in ("url", "path")}
+            yield from regex_problems(body, (*path, key))
+            target = fields.get("path") if fields else str(item).partition(" ")[2].strip()
+            if isinstance(target, str) and target[:1] == target[-1:] == "/" and _LIKE_A_REGEX.search(target):
+                where = (*path, key, "path") if fields else (*path, key)
+                yield where, f"a path is compared as it was sent: {target} is not a regular expression here"
         elif key not in ("response", "secrets", "inputs", "config"):
             yield from _wrong_patterns(item, (*path, key))
 

@@ -47,6 +47,14 @@ def test_a_recorded_success_passes_right_away(live: Command, spec: Path) -> None
     assert gets[-1] == {"phase": "SUCCEEDED", "message": None, "outputs": {"result": "Hello, ops!"}}
 
 
+def test_a_text_between_slashes_is_recorded_as_itself(live: Command, spec: Path) -> None:
+    done = live("record", "batch_job.yaml", "--input", "name=/fail[/", *ALICE)
+    assert done.returncode == 0, done.stderr
+    exchange = render_value(spec)["tests"][0]["calls"][0]["create"]["exchanges"][0]
+    assert exchange["request"]["json"]["name"] == r"/^/fail\[/$/"
+    assert "relaxed" not in done.stdout
+
+
 def test_a_recorded_failure_passes_too_and_may_have_a_name(live: Command, spec: Path) -> None:
     done = live("record", "batch_job.yaml", "--input", "name=fail", *ALICE, "--name", "an empty table fails the job")
     assert done.returncode == 0

@@ -44,6 +44,17 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ),
         ("create: {expect: {error: '/(/'}}", "create.expect.error: '(' is not a valid regular expression: missing )"),
         (
+            "get: {expect: {message: '/[/'}}",
+            "get.expect.message: '[' is not a valid regular expression: missing ]: [; for the text itself, write "
+            r"'/^/\[/$/'",
+        ),
+        ("get: {exchanges: [{request: {path: /a, json: {b: ['/(/']}}}]}", "request.json.b[0]: '(' is not a valid"),
+        (
+            "get: {exchanges: [{request: {path: '/[/'}}]}",
+            "request.path: a path is compared as it was sent: /[/ is not a regular expression here",
+        ),
+        ("get: {exchanges: [{request: GET /jobs/.*/}]}", "request: a path is compared as it was sent: /jobs/.*/ is"),
+        (
             "{get: {}, after: 1s}",
             "tests[0].calls[0]: a call is one of create, get, logs, delete, after, clock, restart",
         ),

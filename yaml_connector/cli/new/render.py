@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, as_sample, as_template, text_of
+from yaml_connector.testing.compare import plain_strings
 
 _WIDTH = 100  # of a mapping or list on one line
 _COMMENT_WIDTH = 116
@@ -66,7 +67,7 @@ def recorded(exchange: Exchange, sketch: Sketch) -> dict[str, Any]:
     for kind in ("json", "form", "text"):
         if kind in given:
             body = as_sample(given[kind])
-            request[kind] = _plain_strings(_form_text(body) if kind == "form" else body)
+            request[kind] = plain_strings(_form_text(body) if kind == "form" else body)
     return {"request": request} | ({"response": exchange.response} if exchange.response else {})
 
 
@@ -93,17 +94,6 @@ def _form_value(value: Any) -> Any:
     if isinstance(value, list):
         return [_form_value(item) for item in value]
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _plain_strings(value: Any) -> Any:
-    """Return data in which a string like `/.../` is not a regular expression for the test."""
-    if isinstance(value, dict):
-        return {key: _plain_strings(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain_strings(item) for item in value]
-    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == "/":
-        return f"/^{re.escape(value)}$/"
-    return value
 
 
 class _Writer:

@@ -18,6 +18,7 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.cli._live.interactive_run import CallRecord
 from yaml_connector.cli._live.recorder import RecordedExchange, Recorder
+from yaml_connector.testing.compare import plain_strings
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _SHORTEST = 4  # characters of a secret that is replaced in text; shorter ones occur in too many words
@@ -173,7 +174,7 @@ def recorded_calls(scrub: Scrubber, records: list[CallRecord]) -> Iterable[dict[
             body["exchanges"] = [_exchange(scrub, exchange) for exchange in record.exchanges]
         elif record.kind == "get" and "get" in before:
             continue  # answered from the cache
-        expect = scrub.tree(record.found)
+        expect = plain_strings(scrub.tree(record.found))
         if record.error is not None:
             expect = {"error": re.escape(scrub.text(record.error))[:80].rstrip("\\")}
         if expect:
@@ -200,7 +201,7 @@ def _exchange(scrub: Scrubber, exchange: RecordedExchange) -> dict[str, Any]:
     headers = {}
     for name, value in exchange.request.headers.items():
         if name.lower() not in _OMITTED_REQUEST_HEADERS and (text := scrub.header(name, value)) is not None:
-            headers[name] = text
+            headers[name] = plain_strings(text)
     if headers:
         request["headers"] = headers
     content = exchange.request.body
@@ -221,12 +222,12 @@ def _body(scrub: Scrubber, content: bytes, kind: str) -> dict[str, Any]:
     text = content.decode("utf-8", "replace")
     if "json" in kind:
         try:
-            return {"json": scrub.tree(json.loads(text))}
+            return {"json": plain_strings(scrub.tree(json.loads(text)))}
         except ValueError:
             pass
     if "multipart" in kind:
         return {}  # the boundary differs from run to run
-    return {"text": scrub.text(text)}
+    return {"text": plain_strings(scrub.text(text))}
 
 
 def _response(scrub: Scrubber, exchange: RecordedExchange) -> dict[str, Any]:
