@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from jinja2.exceptions import UndefinedError
@@ -31,6 +32,10 @@ def _values_in(text: str) -> int:
     return 1 + text.count(",") + text.count("[") + text.count("{")
 
 
+parse_usual_json = partial(from_json, cache_strings="keys")  # values may be secrets
+"""Parse JSON, but for what `parse_json` leaves to the standard library. Raises ValueError."""
+
+
 def parse_json(data: bytes | str) -> Any:
     """Parse JSON; integers of any size stay exact.
 
@@ -38,7 +43,7 @@ def parse_json(data: bytes | str) -> Any:
     what pydantic's parser refuses: a lone surrogate, UTF-16, a byte order mark, more than 200 levels.
     """
     try:
-        return from_json(data, cache_strings="keys")  # values may be secrets
+        return parse_usual_json(data)
     except ValueError:
         return json.loads(data)
 

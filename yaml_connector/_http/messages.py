@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import DECODED, consume_parsing, consume_reading
-from yaml_connector._expressions.json_text import parse_json, to_json
+from yaml_connector._expressions.json_text import parse_json, parse_usual_json, to_json
 from yaml_connector._expressions.scope import UNDEFINED
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.memory import SMALL, claim_room, read_whole
@@ -122,15 +122,20 @@ class Response(Mapping[str, Any]):
         if len(self.content) > _SMALL:
             consume_parsing(self.content)
         try:
-            self.body = parse_json(self.content)
+            self.body = parse_usual_json(self.content)
         except ValueError:
-            self.body = self._json_of_charset()
-        except RecursionError:
-            self.body = UNDEFINED
+            self.body = self._unusual_json()
         return self.body
 
-    def _json_of_charset(self) -> Any:
-        """Parse JSON in an encoding that it must not have, if the headers name that."""
+    def _unusual_json(self) -> Any:
+        """Parse JSON that the fast parser refuses, and JSON in an encoding that it must not have, if the headers name
+        that."""
+        try:
+            return parse_json(self.content)
+        except RecursionError:
+            return UNDEFINED
+        except ValueError:
+            pass
         if encoding_of(self.headers, self.content[:4]) == "utf-8":
             return UNDEFINED
         try:

@@ -18,7 +18,14 @@ from flyte._internal.runtime.task_serde import get_proto_task
 from flyte.connectors import AsyncConnector, ConnectorRegistry
 from flyte.connectors import utils as _connector_utils
 from flyte.connectors._connector import ConnectorRegistryKey, FlyteConnectorNotFound, get_resource_proto
-from flyte.connectors._server import AsyncConnectorService, ConnectorMetadataService, record_connector_metrics
+from flyte.connectors._server import (
+    AsyncConnectorService,
+    ConnectorMetadataService,
+    _handle_exception,
+    input_literal_size,
+    request_latency,
+    request_success_count,
+)
 
 
 def in_progress_display() -> bool:
@@ -57,6 +64,26 @@ def find_connector(task_type: str, version: int) -> AsyncConnector[Any] | None:
     return ConnectorRegistry._REGISTRY.get(ConnectorRegistryKey(task_type, version))
 
 
+class CallMeter:
+    """Flyte's own metrics of one operation (`create`, `get`, `delete`) of a task type.
+
+    They are looked up once: with each call, as Flyte does it, that takes longer than all counting.
+    """
+
+    def __init__(self, task_type: str, operation: str) -> None:
+        self._of = (task_type, operation)
+        self.took = request_latency.labels(task_type=task_type, operation=operation).observe
+        self.succeeded = request_success_count.labels(task_type=task_type, operation=operation).inc
+
+    def took_inputs(self, size: int) -> None:
+        """Note how many bytes the inputs of a create have."""
+        input_literal_size.labels(task_type=self._of[0]).observe(size)
+
+    def failed(self, error: Exception, context: Any) -> None:
+        """Count a call that failed, and put its error into gRPC's context."""
+        _handle_exception(error, context, *self._of)
+
+
 def remove_connector(task_type: str, version: int) -> None:
     """Unregister the connector of a task type and version: later calls for it are answered with NOT_FOUND."""
     _unlist(task_type, version)
@@ -75,6 +102,7 @@ def _unlist(task_type: str, version: int) -> None:
 
 __all__ = [
     "AsyncConnectorService",  # the servicer that looks up the connector and converts literals
+    "CallMeter",
     "ConnectorMetadataService",  # the servicer that lists the connectors
     "FlyteConnectorNotFound",  # raised for a task type that no connector is registered for
     "VersionParameters",  # what a cache policy is called with
@@ -88,7 +116,6 @@ __all__ = [
     "load_outputs",  # what a container left, from storage
     "put_connector",
     "put_unlisted_connector",
-    "record_connector_metrics",  # counts and times a call, and makes its errors those of gRPC
     "remove_connector",
     "show_links",
     "upload_inputs",  # the literals that a container reads, to storage

@@ -21,6 +21,7 @@ from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl2.core.interface_pb2 import VariableMap
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
+from google.protobuf.json_format import ParseDict
 
 from yaml_connector._expressions.json_text import has_more_values, parse_json
 from yaml_connector._http.transport import Transport
@@ -34,7 +35,6 @@ from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector.errors import ConfigError, EvaluationError
-from yaml_connector.flyte._internals import get_resource_proto
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.literals import LARGEST_OUTPUTS, TOO_LARGE, OutputValue, kind_of_literal, plain_input
@@ -140,7 +140,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """Return how the job is doing. Never raises."""
-        job = await self._job(resource_meta)
+        kept = resource_meta
+        job = self.jobs.decode(kept.data) if kept.job is None and len(kept.data) <= LARGE else await self._job(kept)
         status = await self.jobs.get(job, self.secrets_in(kwargs) if kwargs else kwargs)
         return await resource_of(status) if status.outputs else resource(status, {})
 
@@ -275,7 +276,7 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         links = [(name, uri) for name, uri in links if len(name) + len(uri) <= _LONGEST_LINK]
     return Resource(
         phase=_PHASES[status.phase],
-        message=utf8(message),
+        message=None if message is None else utf8(message),
         # Without the two flags the UI may hide a link until the task runs; Flyte's own log links have them, too.
         log_links=[TaskLog(name=utf8(name), uri=utf8(uri), ready=True, ShowWhilePending=True) for name, uri in links]
         if links
@@ -287,9 +288,12 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
 
 async def message_of(resource: Resource) -> ResourceMessage:
     """Return what Flyte makes of a Resource, without its own conversion of the outputs: they are literals already."""
-    message = await get_resource_proto(replace(resource, outputs=None) if resource.outputs else resource)
-    for name, output in (resource.outputs or {}).items():
-        message.outputs.literals.add(name=name).value.CopyFrom(await output.literal())
+    message = ResourceMessage(phase=resource.phase, message=resource.message, log_links=resource.log_links)
+    if resource.custom_info:
+        ParseDict(resource.custom_info, message.custom_info)
+    if resource.outputs:
+        for name, output in resource.outputs.items():
+            message.outputs.literals.add(name=name).value.CopyFrom(await output.literal())
     return message
 
 

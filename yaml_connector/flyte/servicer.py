@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import wraps
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from functools import lru_cache, wraps
+from time import perf_counter
 from traceback import clear_frames, format_tb
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
 from flyteidl2.connector.connector_pb2 import (
     CreateTaskRequest,
     CreateTaskResponse,
+    DeleteTaskRequest,
+    DeleteTaskResponse,
     GetTaskRequest,
     GetTaskResponse,
 )
@@ -27,12 +30,14 @@ from flyteidl2.core.types_pb2 import LiteralType
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
-from yaml_connector.flyte._internals import AsyncConnectorService, FlyteConnectorNotFound, record_connector_metrics
+from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, message_of
 from yaml_connector.flyte.routing import JobRouter, UnknownSpecError, drop_inputs_of_container, prepare
 
 logger = logging.getLogger("yaml_connector")
+
+T = TypeVar("T")
 
 _LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
 _WORKER_MODULES = ("yaml_connector._jobs.client", "jsonpath_ng.ext.parser", "jsonpath_ng.ext.filter")
@@ -71,15 +76,21 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             keep_turns_short(_WORKER_MODULES)
             try:
                 declared = None
-                if type(request) is CreateTaskRequest:
+                kind = type(request)
+                if kind is CreateTaskRequest:
                     drop_inputs_of_container(request)
                     large = request.ByteSize() > LARGE
                     declared = await in_thread(check_request, request) if large else check_request(request)
                 connector = prepare(request)
                 if declared is not None and isinstance(connector, YamlConnector):
-                    answer = await _create(self, request, context, connector, declared)
-                elif type(request) is GetTaskRequest and isinstance(connector, YamlConnector | JobRouter):
-                    answer = await _get(self, request, context, connector)
+                    meter = _meter(connector.task_type_name, "create")
+                    meter.took_inputs(request.inputs.ByteSize())
+                    answer = await _measured(meter, context, _create(request, connector, declared))
+                elif kind is GetTaskRequest and isinstance(connector, YamlConnector | JobRouter):
+                    answer = await _measured(_meter(connector.task_type_name, "get"), context, _get(request, connector))
+                elif kind is DeleteTaskRequest and isinstance(connector, YamlConnector | JobRouter):
+                    meter = _meter(connector.task_type_name, "delete")
+                    answer = await _measured(meter, context, _delete(request, connector))
                 else:
                     answer = await method(self, request, context)
             except (Exception, TurnOver) as error:
@@ -93,13 +104,25 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-@record_connector_metrics
+_meter = lru_cache(maxsize=4096)(CallMeter)  # for task types that are registered
+
+
+async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what a call returns; None for an error, which is in the context then. Counts and times it."""
+    began = perf_counter()
+    try:
+        answer = await work
+    except Exception as error:
+        meter.failed(error, context)
+        return None
+    finally:
+        meter.took(perf_counter() - began)
+    meter.succeeded()
+    return answer
+
+
 async def _create(
-    service: Any,
-    request: CreateTaskRequest,
-    context: Any,
-    connector: YamlConnector,
-    declared: Mapping[str, LiteralType],
+    request: CreateTaskRequest, connector: YamlConnector, declared: Mapping[str, LiteralType]
 ) -> CreateTaskResponse:
     """Do as Flyte's CreateTask does, but for its conversion of the inputs. `declared` are their types."""
     large = request.inputs.ByteSize() > LARGE
@@ -111,13 +134,16 @@ async def _create(
     return CreateTaskResponse(resource_meta=meta.encode())
 
 
-@record_connector_metrics
-async def _get(
-    service: Any, request: GetTaskRequest, context: Any, connector: YamlConnector | JobRouter
-) -> GetTaskResponse:
+async def _get(request: GetTaskRequest, connector: YamlConnector | JobRouter) -> GetTaskResponse:
     """Do as Flyte's GetTask does, but for its conversion of the outputs."""
     kept = JobResourceMeta(request.resource_meta)
     return GetTaskResponse(resource=await message_of(await connector.get(kept, **request.connection.secrets)))
+
+
+async def _delete(request: DeleteTaskRequest, connector: YamlConnector | JobRouter) -> DeleteTaskResponse:
+    """Do as Flyte's DeleteTask does."""
+    await connector.delete(JobResourceMeta(request.resource_meta), **request.connection.secrets)
+    return DeleteTaskResponse()
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver) -> NoReturn:
