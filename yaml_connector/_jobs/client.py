@@ -139,7 +139,7 @@ class JobClient:
             secrets = self.plan.secrets.values(values.secrets, scope)
             context = self._contexts.open("create", self.plan, config, secrets, meta.name)
         except (EvaluationError, ConfigError) as problem:
-            known = frozenset(sensitive_values(self.spec, {**values.secrets, **secrets}).values())
+            known = frozenset(sensitive_values(self.plan.secrets.sensitive, {**values.secrets, **secrets}).values())
             meta.create_error = redactor_for(known).redact(str(problem)[:_SPARE])
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)

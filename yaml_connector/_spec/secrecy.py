@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Set
 
-from yaml_connector._spec.fields import Model, names_in
+from yaml_connector._expressions.compile import compile_field
+from yaml_connector._spec.fields import Path, slots
 from yaml_connector._spec.sections import ConnectorSpec
 
 SHORTEST_HELD = 8  # characters of a secret that an output may not hold
 _IDENTIFIERS = frozenset({"username", "client_id", "access_key_id", "key_id"})  # fields of `auth`
+_AUTH: tuple[Path, ...] = (("connection", "auth"), ("connection", "auth", "jwt"))
 
 
 def sensitive_secrets(spec: ConnectorSpec) -> frozenset[str]:
@@ -17,13 +18,14 @@ def sensitive_secrets(spec: ConnectorSpec) -> frozenset[str]:
     name of an account in `auth`."""
     if not spec.secrets:
         return frozenset()
-    auth = spec.connection.auth
-    used = _names(spec)
-    if auth is not None:
-        connection = spec.connection.model_copy(update={"auth": _without_identifiers(auth)})
-        elsewhere = _names(spec.model_copy(update={"connection": connection}))
-    else:
-        elsewhere = used
+    used, elsewhere = set[str](), set[str]()  # the latter: not only as the name of an account
+    for path, mark, value in slots(spec):
+        for name in compile_field(mark.kind, value).names if mark is not None else ():
+            if name[0] == "secrets":
+                names = {str(name[1])} if len(name) > 1 else set(spec.secrets)  # or all of them, as a whole
+                used |= names
+                if not (path[-1] in _IDENTIFIERS and path[:-1] in _AUTH):
+                    elsewhere |= names
     return frozenset(
         name
         for name, secret in spec.secrets.items()
@@ -31,31 +33,11 @@ def sensitive_secrets(spec: ConnectorSpec) -> frozenset[str]:
     )
 
 
-def sensitive_values(spec: ConnectorSpec, values: Mapping[str, str | None]) -> dict[str, str]:
-    """Return those of the values of secrets that are sensitive, as they are used."""
-    names = sensitive_secrets(spec)
+def sensitive_values(names: Set[str], values: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the values of the sensitive secrets, whose names are given, as they are used."""
     return {name: one_value(value) for name, value in values.items() if value and name in names}
 
 
 def one_value(text: str) -> str:
     """Return the value of a secret, without one line break at its end: files and stores add it."""
     return text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
-
-
-def _names(spec: ConnectorSpec) -> set[str]:
-    """Return the names of the secrets that a spec uses; all of them if it uses them as a whole."""
-    found: set[str] = set()
-    for name in names_in(spec):
-        if name[0] == "secrets":
-            found |= {str(name[1])} if len(name) > 1 else set(spec.secrets)
-    return found
-
-
-def _without_identifiers(model: Any) -> Any:
-    given = {name: getattr(model, name) for name in model.model_fields_set}
-    update = {
-        name: None if name in _IDENTIFIERS else _without_identifiers(value)
-        for name, value in given.items()
-        if name in _IDENTIFIERS or (isinstance(value, Model) and name == "jwt")
-    }
-    return model.model_copy(update=update)

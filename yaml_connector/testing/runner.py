@@ -25,7 +25,7 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import read_links
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import Path
-from yaml_connector._spec.secrecy import sensitive_secrets, sensitive_values
+from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector.errors import Diagnostic, YamlConnectorError
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference, differences
@@ -235,8 +235,8 @@ class _Run:
         return Redactor(self.known)
 
     def known_secrets(self, given: Fixtures) -> Iterator[str]:
-        yield from sensitive_values(self.spec.spec, self.secrets).values()
-        names = sensitive_secrets(self.spec.spec)
+        names = self.connector.plan.secrets.sensitive
+        yield from sensitive_values(names, self.secrets).values()
         for name, secret in self.spec.spec.secrets.items():
             if name in names and secret.env is not None and secret.env in given.env:
                 yield given.env[secret.env]

@@ -8,6 +8,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from functools import cache
 from time import monotonic
 
 import pytest
@@ -18,9 +19,6 @@ from tests.support.fake_api import loaded
 from yaml_connector.errors import CallError
 
 MIB = 2**20
-BOMB = gzip.compress(b"x" * (50 * MIB), 9)
-WORDS = gzip.compress(b"word " * (10 * MIB), 9)
-MESSAGE = gzip.compress(json.dumps({"message": "y" * (50 * MIB)}).encode(), 9)
 
 Play = Callable[[Wire], Awaitable[None]]
 
@@ -47,10 +45,14 @@ def endless(status: int) -> Play:
     return play
 
 
-def zipped(content: bytes) -> Callable[[int], Play]:
+def zipped(make: Callable[[], bytes]) -> Callable[[int], Play]:
+    content = cache(lambda: gzip.compress(make(), 9))
+
     def answer(status: int) -> Play:
+        sent = content()
+
         async def play(wire: Wire) -> None:
-            await wire.send(status, {"Content-Encoding": "gzip", "Content-Type": "application/json"}, content)
+            await wire.send(status, {"Content-Encoding": "gzip", "Content-Type": "application/json"}, sent)
 
         return play
 
@@ -60,9 +62,9 @@ def zipped(content: bytes) -> Callable[[int], Play]:
 BODIES = {
     "50 MiB": plain,
     "endless": endless,
-    "bomb": zipped(BOMB),
-    "bomb of words": zipped(WORDS),
-    "bomb in JSON": zipped(MESSAGE),
+    "bomb": zipped(lambda: b"x" * (50 * MIB)),
+    "bomb of words": zipped(lambda: b"word " * (10 * MIB)),
+    "bomb in JSON": zipped(lambda: json.dumps({"message": "y" * (50 * MIB)}).encode()),
 }
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,17 @@ def rows(count: int) -> list[dict[str, Any]]:
     return [{"id": number, "name": f"row-{number}"} for number in range(count)]
 
 
-BODIES = {
-    "small": {"state": "running", "rows": rows(5)},
-    "large": {"state": "done", "rows": rows(60_000), "wanted": [5]},
-    "slow": {"state": "running", "rows": rows(5_000), "wanted": list(range(20_000, 25_000))},
-    "giant": {"state": "done", "rows": [[] for _ in range(2_500_000)]},
-}
-ENCODED = {kind: json.dumps(body).encode() for kind, body in BODIES.items()}
+@cache
+def body(kind: str) -> bytes:
+    """The response for a job of a kind; made at its first use, since the largest takes long."""
+    if kind == "giant":
+        return b'{"state": "done", "rows": [' + b"[]," * 2_499_999 + b"[]]}"
+    bodies = {
+        "small": {"state": "running", "rows": rows(5)},
+        "large": {"state": "done", "rows": rows(60_000), "wanted": [5]},
+        "slow": {"state": "running", "rows": rows(5_000), "wanted": list(range(20_000, 25_000))},
+    }
+    return json.dumps(bodies[kind]).encode()
 
 
 def answers(received: Received) -> Any:
@@ -68,7 +73,7 @@ def answers(received: Received) -> Any:
         large = {"padding": "x" * 2_000_000} if kind == "large" else {}
         return {"id": f"{kind}-{time.monotonic_ns()}", "kind": kind} | large
     kind = received.parts[1].partition("-")[0]
-    return web.Response(body=ENCODED[kind], content_type="application/json")
+    return web.Response(body=body(kind), content_type="application/json")
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import grpc
@@ -34,19 +35,20 @@ logs: {{request: "GET /jobs/${{{{ job.id }}}}/logs", format: {format}, max_time:
 """
 FORMATS = ("text", "ndjson", "sse")
 NUMBERED = 120_000
-CONTENTS = {
-    "empty": b"\n" * 4_000_000,
-    "heads": b"\n".join([SECRET[:12].encode() * 40] * 2000),
-    "numbered": "".join(f"line {number}\n" for number in range(NUMBERED)).encode(),
-    "line": "é".encode() * 1_000_000 + SECRET.encode() + b"\nshort\n",
+CONTENTS: dict[str, Callable[[], bytes]] = {
+    "empty": lambda: b"\n" * 4_000_000,
+    "heads": lambda: b"\n".join([SECRET[:12].encode() * 40] * 2000),
+    "numbered": lambda: "".join(f"line {number}\n" for number in range(NUMBERED)).encode(),
+    "line": lambda: "é".encode() * 1_000_000 + SECRET.encode() + b"\nshort\n",
 }
+content = cache(lambda kind: CONTENTS[kind]())
 
 
 def answers(received: Received) -> Any:
     if received.method == "POST":
         return {"id": received.json["kind"]}
     if received.parts[-1] == "logs":
-        return web.Response(body=CONTENTS[received.parts[1]], content_type="text/plain", charset="utf-8")
+        return web.Response(body=content(received.parts[1]), content_type="text/plain", charset="utf-8")
     return {"state": "running"}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.own_specs import calls, contract_tests, exchanges, spec_files, spec_of, texts
 from tests.support.paths import CATALOG, CORNERS, ROOT
-from tests.unit.catalog.catalog_files import calls, contract_tests, exchanges, specs, texts
 from yaml_connector._expressions.value_types import parse_duration
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES
@@ -22,12 +22,19 @@ from yaml_connector.testing.runner import FileResult, run_tests
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
-def by_name(folder: Path) -> list[Any]:
-    return [pytest.param(spec, id=Path(spec.file).stem) for spec in specs(folder)]
+def of(*folders: Path) -> pytest.MarkDecorator:
+    """Run a test with each spec of some folders."""
+    files = [file for folder in folders for file in spec_files(folder)]
+    return pytest.mark.parametrize("spec", files, ids=lambda file: file.stem, indirect=True)
 
 
-every_catalog_spec = pytest.mark.parametrize("spec", by_name(CATALOG))
-every_corner = pytest.mark.parametrize("spec", by_name(CORNERS))
+every_catalog_spec, every_corner = of(CATALOG), of(CORNERS)
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest) -> LoadedSpec:
+    """The spec of the file that a test runs with: loaded for the first test, and not while tests are collected."""
+    return spec_of(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +52,7 @@ def run(spec: LoadedSpec) -> FileResult:
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [*by_name(CATALOG), *by_name(CORNERS)])
+@of(CATALOG, CORNERS)
 def test_a_spec_has_no_warnings_but_of_a_create_that_cannot_be_made_safe(spec: LoadedSpec) -> None:
     assert [str(warning) for warning in spec.warnings if "neither idempotent nor adopt" not in warning.message] == []
 
@@ -166,7 +173,7 @@ def test_no_test_file_holds_a_private_key(spec: LoadedSpec) -> None:
 
 
 def test_the_specs_that_the_pages_name_are_there() -> None:
-    names = {Path(spec.file).stem for spec in specs(CATALOG)}
+    names = {file.stem for file in spec_files(CATALOG)}
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]:
         text = page.read_text(encoding="utf-8")
         named = re.findall(r"(?:(?<!unit/)catalog/|catalog add |catalog show |--from catalog )([a-z]\w*)", text)

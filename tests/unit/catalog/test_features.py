@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from tests.unit.catalog.catalog_files import all_specs, calls, contract_tests, exchanges, texts
+from tests.support.own_specs import all_specs, calls, contract_tests, exchanges, texts
 from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_extractions, compile_tree
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS
 from yaml_connector._expressions.jsonpath import compile_path

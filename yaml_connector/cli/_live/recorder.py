@@ -14,7 +14,7 @@ from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.secrecy import sensitive_values
+from yaml_connector._spec.secrecy import sensitive_secrets, sensitive_values
 from yaml_connector.errors import TransientError
 
 _CREDENTIAL_HEADERS = frozenset(
@@ -53,7 +53,7 @@ class Recorder(Events):
         self._credential_headers = _CREDENTIAL_HEADERS | {name.lower() for name in own}
         self._exchanges: list[RecordedExchange] = []
         self._section = ""
-        self.secrets = frozenset(sensitive_values(spec, secrets or {}).values())
+        self.secrets = frozenset(sensitive_values(sensitive_secrets(spec), secrets or {}).values())
         """Every secret that is known so far: given, read, or fetched."""
 
     def secret(self, value: str) -> None:

@@ -1,4 +1,4 @@
-"""The specs of this repository with their contract tests, as the tests of this folder look at them."""
+"""The specs of this repository with their contract tests, each loaded once in a process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import CATALOG, CORNERS, ROOT
-from yaml_connector._loading.loader import LoadedSpec, load_all, read_file
+from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file
 from yaml_connector.testing.loader import LoadedTests, load_tests
 from yaml_connector.testing.model import Call, Test
 from yaml_connector.testing.recorded import RecordedExchange
@@ -16,12 +16,21 @@ from yaml_connector.testing.recorded import RecordedExchange
 FOLDERS = (ROOT / "connectors.d", CATALOG, CORNERS)
 
 
-@cache
-def specs(folder: Path) -> tuple[LoadedSpec, ...]:
-    """All specs of a folder; they must be good ones."""
-    loaded, problems = load_all([str(folder)])
-    assert [str(problem) for problem in problems if problem.severity == "error"] == []
-    return tuple(loaded)
+def spec_files(folder: Path) -> list[Path]:
+    """The spec files of a folder."""
+    return sorted(file for file in folder.glob("*.yaml") if not is_test_file(file.name))
+
+
+def spec_of(file: Path) -> LoadedSpec:
+    """The spec of a file, which must be a good one, and have contract tests beside it."""
+    found = contract_tests(str(file)).loaded
+    assert found is not None
+    return found
+
+
+def specs(folder: Path) -> list[LoadedSpec]:
+    """All specs of a folder."""
+    return [spec_of(file) for file in spec_files(folder)]
 
 
 @cache
@@ -31,7 +40,6 @@ def contract_tests(spec_file: str) -> LoadedTests:
     loaded, problems = load_tests(read_file(file), file)
     assert [str(problem) for problem in problems] == []
     assert loaded is not None
-    assert loaded.loaded is not None
     return loaded
 
 
