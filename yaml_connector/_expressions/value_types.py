@@ -92,12 +92,16 @@ def parse_size(text: Any) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
-@lru_cache(maxsize=1024)
 def parse_type(text: str) -> ValueType:
     """Parse a type as a spec writes it; raises EvaluationError with the closest valid one."""
     stripped = text.strip()
     if len(stripped) > _LONGEST_TYPE:
         raise EvaluationError(f"there is no type of more than {_LONGEST_TYPE} characters")
+    return _parsed(stripped)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(stripped: str) -> ValueType:
     if stripped.endswith("?"):
         inner = parse_type(stripped[:-1])
         return ValueType(inner.name, inner.item, optional=True)

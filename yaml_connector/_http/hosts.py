@@ -20,6 +20,7 @@ from yaml_connector.errors import EvaluationError
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LONGEST_URL = 64 * 1024  # characters; servers take less
 USUAL_URL = 1024  # characters: a longer one is not remembered
+_LONGEST_HOST = 1024  # characters, before it is encoded
 _QUOTED = 100  # nanoseconds of a character
 _ILLEGAL = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -110,7 +111,6 @@ def quoted(text: str, safe: str = "") -> str:
     return quote(text, safe=safe)
 
 
-@lru_cache(maxsize=4096)
 def normal_host(host: str) -> str:
     """Return a host name in lower case, without a trailing dot, IDN encoded; an address in its canonical form.
 
@@ -118,6 +118,13 @@ def normal_host(host: str) -> str:
     """
     if not host:
         raise EvaluationError("the URL has no host")
+    if len(host) > _LONGEST_HOST:
+        raise EvaluationError(f"{host[:80]!r}... is not a valid host name: it has {len(host)} characters")
+    return _normal_host(host)
+
+
+@lru_cache(maxsize=4096)
+def _normal_host(host: str) -> str:
     if ":" in host:
         try:
             address = ipaddress.IPv6Address(host)
@@ -164,7 +171,6 @@ class HostPattern:
         return f"{host}:{self.port}" if self.port is not None else host
 
 
-@lru_cache(maxsize=4096)
 def parse_pattern(text: str) -> HostPattern:
     """Parse a host pattern; raises EvaluationError."""
     match = re.fullmatch(r"(\*\.)?(\[[^\]]+\]|[^:/@\s]+)(?::(\d{1,5}))?", text.strip())

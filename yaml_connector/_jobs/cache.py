@@ -49,8 +49,10 @@ class JobState:
 
     @property
     def size(self) -> int:
-        """The characters of what may be large: its secrets, where it is read on, and its last status."""
+        """The characters of what may be large: its secrets, where it is read on, its last status, and what is known of
+        a job that was not submitted at once."""
         size = sum(map(len, self.secrets.values())) + len(self.cursor or "")
+        size += sum(known.size for known in (self.submission, self.submitted) if known is not None)
         if self.status is not None:
             size += len(self.status.message or "") + sum(len(name) + len(url) for name, url in self.status.links)
             size += len(repr(self.status.info)) if self.status.info else 0
@@ -88,8 +90,15 @@ class JobCache:
             self._jobs.move_to_end(key)
         return job
 
+    def keep_secrets(self, job: JobState, secrets: Mapping[str, str] | None) -> None:
+        """Remember a task's secrets, if a call brings some."""
+        if secrets and secrets != job.secrets:
+            job.secrets = dict(secrets)
+            self.weigh(job)
+
     def weigh(self, job: JobState) -> None:
-        """Note what a job holds now. If all jobs hold too much, those that were weighed longest ago forget it."""
+        """Note what a job holds now. If all jobs hold too much, those that were weighed longest ago forget it; one that
+        was not submitted at once is then known as little as after a restart."""
         size = job.size
         self._size += size - self._sizes.pop(job, 0)
         if size:
@@ -98,6 +107,7 @@ class JobCache:
             other, size = self._sizes.popitem(last=False)
             self._size -= size
             other.secrets, other.cursor, other.status = {}, None, None
+            other.submission, other.submitted = None, None
 
     def job_ended(self, job: JobState, now: float) -> None:
         """Note that a job is over, and drop the secrets of those that ended an hour ago."""

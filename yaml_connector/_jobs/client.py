@@ -179,7 +179,7 @@ class JobClient:
             return Status("FAILED", str(problem))
         state = self.cache.get(meta)
         if secrets:
-            state.secrets = dict(secrets)
+            self.cache.keep_secrets(state, secrets)
         now = state.seen = clock().monotonic()
         deadline = None
         if meta.pending is not None:
@@ -206,11 +206,11 @@ class JobClient:
             state.next_poll = 0.0
         # it may be large, so it is kept no longer than needed
         state.status = status if state.next_poll and clock().monotonic() < state.next_poll else None
-        if state.status is not None or state.secrets or state.cursor is not None:
-            self.cache.weigh(state)
         return self._told(meta, state, status)
 
     def _told(self, meta: JobMeta, state: JobState, status: Status) -> Status:
+        if state.status or state.secrets or state.cursor or state.submission or state.submitted:
+            self.cache.weigh(state)
         if status.phase != state.phase:
             call_log.phase_changed(self._task_type, meta, state, status.phase)
         if status.phase in TERMINAL_PHASES:  # forget what only a running job needs
@@ -309,9 +309,9 @@ class JobClient:
     async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None:
         """Cancel the job. Raises CallError or EvaluationError if that failed."""
         plan = self.plan
-        state = (self.foreign if meta.is_foreign else self.cache).get(meta)
-        if secrets:
-            state.secrets = dict(secrets)
+        cache = self.foreign if meta.is_foreign else self.cache
+        state = cache.get(meta)
+        cache.keep_secrets(state, secrets)
         try:
             if not _has_job(meta):
                 return
@@ -336,6 +336,7 @@ class JobClient:
             submitted = state.submitted or await self._submitter.find(
                 meta, state, until, may_create=may_create and plan.delete is not None
             )
+            self.cache.weigh(state)
             if submitted is None:
                 return
             meta = submitted

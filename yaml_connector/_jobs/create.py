@@ -93,6 +93,14 @@ class Submission:
     is_cancelled: bool = False
 
     @property
+    def size(self) -> int:
+        """The characters of what it holds, about."""
+        size = len(self.error or "")
+        for response in self.outcome.steps.values():
+            size += response.size if response else 0  # a skipped step has none
+        return size
+
+    @property
     def may_exist(self) -> bool:
         """Tell whether the job may have been submitted, as far as this process knows."""
         return self.may_have_arrived or not self.is_own

@@ -88,6 +88,11 @@ class JobMeta:
         return (self.verified, self.digest, self.id, self.created_at, self.name)
 
     @property
+    def size(self) -> int:
+        """The characters of its values, about."""
+        return len(repr((self.id, self.saved, self.inputs, self.config, self.task, self.snapshot)))
+
+    @property
     def surely_fits(self) -> bool:
         """Tell whether a job holds so little that Flyte can keep it, without encoding it: see `unfit`."""
         if self.inputs or self.config or self.task or self.saved or self.pending or len(self.id) > LARGEST // 4:

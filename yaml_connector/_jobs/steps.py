@@ -74,6 +74,10 @@ class EachResponse:
         self.saved = {key: [response.saved.get(key) for response in responses] for key in keys}
 
     @property
+    def size(self) -> int:
+        return sum(response.size for response in self.responses)
+
+    @property
     def body(self) -> list[Any]:
         return [response.body if response.is_json else None for response in self.responses]
 
