@@ -28,7 +28,8 @@ _JUDGING = ("error_message", "retry_after", "retry_if", "retry_statuses", "spec"
 
 
 class CallContext:
-    """What the requests of one connector call share. Its attributes are set once, here, but `secrets` and `not_before`.
+    """What the requests of one connector call share. Its attributes are set once, here, but `secrets`, `not_before` and
+    `withholds`.
 
     `deadline` is the time of the clock's `monotonic` when the call must be over (given: in how many seconds; default:
     the connection's). `about` says in log lines which job this is for. `coalesces`: a request may take the
@@ -36,7 +37,8 @@ class CallContext:
     request is sent at most (default: as the connection's `retry` says). `not_before` is when the API may be asked
     again, as the responses of this call said (of `monotonic`; 0: at any time). `secrets` are all values that are
     masked, `sensitive` those of them that the spec names, by name (given: the names of the secrets that are masked;
-    default: all).
+    default: all). `withholds`: a caller may have chosen where in the job's values secrets are, so no public host gets a
+    request with one.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class CallContext:
         "scope",
         "secrets",
         "sensitive",
+        "withholds",
     )
 
     def __init__(
@@ -85,6 +88,7 @@ class CallContext:
                 events.secret(secret)
         self.coalesces = coalesces
         self.not_before = 0.0
+        self.withholds = False
 
     def fork(self, listener: Events) -> CallContext:
         """Return a context for a request that serves several calls: with this call's values and deadline, and secrets

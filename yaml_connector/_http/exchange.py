@@ -180,6 +180,8 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
     else:
         url, origin, credentialed = _checked(context, request.url)
     sent = HttpRequest(request.method, url, dict(request.headers), request.body)
+    if not credentialed and context.withholds:
+        await _check_withheld(context, sent)
     if credentialed and not anonymous:
         if origin == endpoint.target.origin:
             if connection.headers is not None:
@@ -197,6 +199,15 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
     if connection.limiter is not None:
         context.events.rate_limited(await connection.limiter.wait(context.deadline))
     return sent
+
+
+async def _check_withheld(context: CallContext, sent: HttpRequest) -> None:
+    """Raise EvaluationError if a request to a public host holds the value of a secret."""
+    body = sent.body.decode("utf-8", "replace") if isinstance(sent.body, bytes) else ""
+    texts = [sent.url, *sent.headers.values(), body]
+    if await context.redact_lines(texts) != texts:
+        message = context.describe(sent, "was not sent: it holds the value of a secret, and public_hosts get none")
+        raise EvaluationError(message)
 
 
 def _checked(context: CallContext, url: str) -> tuple[str, str, bool]:

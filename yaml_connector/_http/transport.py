@@ -25,6 +25,7 @@ from yaml_connector._http.text_encoding import Headers
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.unpacking import ACCEPTED, pieces, without_encoding
 from yaml_connector._http.wire_limits import LONGEST_HEADER, MOST_HEADERS, bound_what_arrives
+from yaml_connector._text import single_line
 from yaml_connector.errors import EvaluationError
 
 _READ_AT_ONCE = 64 * 1024  # bytes of a response; twice as many wait to be read
@@ -222,8 +223,10 @@ def _reason(error: BaseException) -> str:
         return "the port does not speak TLS; if it speaks plain HTTP, write http:// in base_url"
     if isinstance(cause, OSError) and cause.errno in _PLAIN_REASONS:
         return _PLAIN_REASONS[cause.errno]
+    if isinstance(cause, aiohttp.ClientResponseError):  # its own text looks like an answer with the status 400
+        return f"its answer is not valid HTTP: {single_line(cause.message)}"[:200]
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join(str(text).split())[:200]
+    return single_line(str(text))[:200]
 
 
 class _GuardedResolver(AbstractResolver):

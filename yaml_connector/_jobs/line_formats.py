@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from yaml_connector._expressions.budget import consume_parsing
 from yaml_connector._expressions.json_text import as_text, parse_json
 from yaml_connector._expressions.times import epoch_seconds
+from yaml_connector._text import truncate
 from yaml_connector.errors import EvaluationError
 
 _SMALL = 8 * 1024  # characters that are parsed without counting
+_LONGEST_LEVEL = 100  # characters
 _PER_STRING = 60  # bytes that a string takes besides its characters
 
 
@@ -137,9 +140,13 @@ def time_of(value: Any) -> float | None:
         return None
 
 
-def level_of(value: Any) -> str | None:
-    """Return a line's level."""
-    return None if value is None or value == "" else as_text(value)
+def level_of(value: Any, redact: Callable[[str], str]) -> str | None:
+    """Return a line's level: a short word, without secrets."""
+    return (
+        None
+        if value is None or value == ""
+        else truncate(redact(as_text(value)[: _LONGEST_LEVEL * 20]), _LONGEST_LEVEL)
+    )
 
 
 FORMATS: dict[str, type[Any]] = {"text": TextLines, "ndjson": JsonLines, "sse": ServerSentEvents}

@@ -11,9 +11,13 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from yaml_connector._http.context import CallContext
 from yaml_connector._http.text_encoding import WIDE
+from yaml_connector._jobs.meta import check_holders
+from yaml_connector._jobs.placeholders import fill_in, hold
 from yaml_connector.errors import EvaluationError
 
+_HOLDERS = "***"  # in a token, beside the cursors: the place holders in them
 LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
 
 
@@ -80,8 +84,12 @@ class LogCursor:
 _KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "encoding": "e", "first": "f"}
 
 
-def encode_token(cursors: dict[str, Any]) -> str:
-    """Return the token for packed cursors by source. Raises EvaluationError if it is too long for Flyte."""
+async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
+    """Return the token for packed cursors by source, without the call's secrets: an API's own token may hold one, or
+    the start of a line. Raises EvaluationError if it is too long for Flyte."""
+    cursors, holders = await hold(cursors, context)
+    if holders:
+        cursors = cursors | {_HOLDERS: holders}
     text = json.dumps(cursors, separators=(",", ":"), ensure_ascii=False)
     token = (
         base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
@@ -94,8 +102,9 @@ def encode_token(cursors: dict[str, Any]) -> str:
     return token
 
 
-def decode_token(token: str) -> dict[str, Any]:
-    """Return the packed cursors by source. Raises EvaluationError for a token that no connector returned."""
+def decode_token(token: str, context: CallContext) -> dict[str, Any]:
+    """Return the packed cursors by source. Raises EvaluationError for a token that no connector returned, or that held
+    another secret than the call's."""
     if not token:
         return {}
     cursors = None
@@ -104,7 +113,15 @@ def decode_token(token: str) -> dict[str, Any]:
             cursors = from_json(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), cache_strings="keys")
     if not isinstance(cursors, dict):
         raise _invalid_token()
-    return cursors
+    holders = cursors.pop(_HOLDERS, None)
+    if holders is None:
+        return cursors
+    try:
+        check_holders(holders)
+    except (TypeError, AttributeError):
+        raise _invalid_token() from None
+    context.withholds = True  # nothing proves that a token was made here
+    return dict(fill_in(holders, cursors, context.sensitive, "the log was read; read it from the start"))
 
 
 def _invalid_token() -> EvaluationError:

@@ -62,13 +62,13 @@ async def read_logs(
     `is_over`: the job has ended. Until then an item of `each` that is quiet is asked again, so there is a next token.
     Raises CallError or EvaluationError.
     """
-    cursors = decode_token(token)
+    cursors = decode_token(token, context)
     reader = LogReader(plan, context, is_over=is_over)
     if plan.before is None or plan.each is None:
         cursor = LogCursor.unpack(cursors.get(""))
         async for page in reader.read(scope, cursor):
             yield page
-        yield LogPage(token=encode_token({"": cursor.pack()}) if reader.more else None, last=True)
+        yield LogPage(token=await encode_token({"": cursor.pack()}, context) if reader.more else None, last=True)
         return
     outcome = await run_steps(plan.before, context, scope)
     any_more = has_lines = has_failed = False
@@ -98,7 +98,7 @@ async def read_logs(
         following[key] = cursor.pack() if reader.more or reader.skipped else _SEEN
     if not is_over:
         any_more = any_more or any(place != _SEEN for place in following.values())
-    yield LogPage(token=encode_token(following) if any_more else None, last=True)
+    yield LogPage(token=await encode_token(following, context) if any_more else None, last=True)
 
 
 def _item_key(plan: LogsPlan, scope: Scope) -> str:
@@ -312,9 +312,9 @@ class LogReader:
                 lines = [LogLine(text) for text in texts]
             else:
                 try:
-                    made = _lines_of(plan, few, scope)
+                    made = _lines_of(plan, few, scope, self.secrets)
                 except TurnOver:
-                    made = await self.context.read_elsewhere(_lines_of, plan, few, scope)
+                    made = await self.context.read_elsewhere(_lines_of, plan, few, scope, self.secrets)
                 lines += made
                 size += sum(len(line.message) for line in made)
                 if size < most and len(lines) < PAGE and start < len(items):
@@ -340,9 +340,10 @@ def _with_texts(lines: list[LogLine], texts: list[str]) -> list[LogLine]:
     return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
 
 
-def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
-    """Make lines of items, without those that are not kept; nothing is redacted."""
+def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope, secrets: frozenset[str]) -> list[LogLine]:
+    """Make lines of items, without those that are not kept; their messages are not redacted."""
     lines = []
+    redact = redactor_for(secrets).redact
     on_line = scope.with_names(line=None)
     for item in map(json_or_text, items) if plan.parses_items else items:
         on_line.line = item
@@ -353,7 +354,7 @@ def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope) -> list[LogLine]:
             LogLine(
                 line_text(item if message is None else message),
                 time_of(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
-                level_of(plan.level.first(on_line)) if plan.level is not None else None,
+                level_of(plan.level.first(on_line), redact) if plan.level is not None else None,
             )
         )
     return lines
@@ -385,7 +386,7 @@ def _read_parts(
         )
 
     for number, item in enumerate(items, 1):
-        found = _lines_of(plan, [item], scope)
+        found = _lines_of(plan, [item], scope, secrets)
         size += sum(len(line.message) for line in found)
         lines += found
         if size >= PART or len(lines) >= PAGE:
@@ -393,5 +394,5 @@ def _read_parts(
             lines, size = [], 0
     yield part(after, more=reader.more)
     if reader._rest is not None:
-        lines = _lines_of(plan, [reader._rest], scope)
+        lines = _lines_of(plan, [reader._rest], scope, secrets)
         yield part(after, unfinished=reader._unfinished, more=reader.more)

@@ -141,9 +141,8 @@ class JobMeta:
             for name in meta.asked:
                 if type(name) is not str:
                     raise TypeError("asked")
-            for holder, place in meta.holders.items():
-                if len(holder) > _LONGEST_IN_KEY or len(place) != 3 or any(type(part) is not str for part in place):
-                    raise TypeError("holders")
+            if meta.holders:
+                check_holders(meta.holders)
             if meta.pending is not None:
                 check_pending(meta.pending)
             for output, kind in meta.outputs:
@@ -205,6 +204,13 @@ def is_deeper(value: Any, levels: int) -> bool:
 def json_to_keep(kept: dict[str, Any]) -> bytes:
     """Write JSON, with whatever strings and numbers are in it. Raises TypeError, ValueError or RecursionError."""
     return write_json(kept) or _COMPACT(kept).encode()
+
+
+def check_holders(holders: dict[str, Any]) -> None:
+    """Raise TypeError if these are not what `_jobs/placeholders.py` makes."""
+    for holder, place in holders.items():
+        if len(holder) > _LONGEST_IN_KEY or len(place) != 3 or any(type(part) is not str for part in place):
+            raise TypeError("holders")
 
 
 def check_pending(pending: dict[str, Any]) -> None:

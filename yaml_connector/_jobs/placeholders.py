@@ -1,8 +1,12 @@
-"""Keeps a job's id and what create saved exactly, but without the secrets in them: place holders stand in their place.
+"""Keeps a job's id, what create saved, and the token of a log exactly, but without the secrets in them: place holders
+stand in their place.
 
 Later calls fill them in again. Flyte logs what is kept of a job, so beside a place holder stand only 16 bits of a slow
-hash of the value: enough to notice another secret, too few to confirm a guess. A process has one salt for all jobs that
-it creates, so a service computes the hash once for each secret, not for each job.
+hash of the value: enough to notice another secret, too few to confirm a guess. A process has one salt for all place
+holders that it makes, so a service computes the hash once for each secret, not for each job. Nobody may name another
+salt for each place holder: each hash would hold up the others.
+
+16 bits are found by trying, and the bytes of a job may be the caller's: see `CallContext.withholds`.
 """
 
 from __future__ import annotations
@@ -21,8 +25,10 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
 from yaml_connector._http.worker import in_thread
 from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
+OF_A_JOB = "the job was created, whose id or saved values hold it; give the old value until the job is over"
 _LARGE = 2**16  # characters
 _SALT = secrets.token_hex(8)
 _HOLDER = re.compile(f"{re.escape(MASK)}([0-9a-f]{{16}})-[0-9a-f]{{16}}{re.escape(MASK)}")
@@ -33,6 +39,7 @@ _WRITTEN: dict[str, Callable[[str], str]] = {
     "form": lambda value: quote_plus(value, errors="surrogatepass"),
     "json": lambda value: json.dumps(value)[1:-1],
     "base64": lambda value: base64.b64encode(value.encode("utf-8", "surrogatepass")).decode(),
+    "hex": lambda value: value.encode("utf-8", "surrogatepass").hex(),
 }
 
 
@@ -41,52 +48,68 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
     thread.
 
     What cannot be filled in again is masked in saved values: a token, which is another by the next call, and a secret
-    in an encoding that is not one of `_WRITTEN`.
+    in an encoding that is not one of `_WRITTEN`. An id with such a secret cannot be kept, and the job fails.
     """
-    texts = list(texts_in([meta.id, meta.saved]))
-    if sum(map(len, texts)) > _LARGE:
-        await in_thread(_take_out, meta, context, texts)
-    else:
-        _take_out(meta, context, texts)
-
-
-def _take_out(meta: JobMeta, context: CallContext, texts: list[str]) -> None:
-    kept: Any = [meta.id, meta.saved]
-    size = sum(map(len, texts))
+    size = sum(map(len, texts_in([meta.id, meta.saved])))
     if size > LARGEST:  # searching it would take long, and it cannot be kept anyway
         meta.id, meta.saved = context.truncate(meta.id, 200), {}
         meta.create_error = f"{too_large(size)}; the job {meta.id} runs: cancel it at the API"
         return
-    redact = redactor_for(context.secrets).redact
-    if all(redact(text) == text for text in texts):
-        return
-    for name, value in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
+    identity = meta.id
+    (meta.id, meta.saved), meta.holders = await hold([meta.id, meta.saved], context)
+    if MASK in _HOLDER.sub("", meta.id) and MASK not in identity:
+        meta.create_error = (
+            f"the job's id holds the value of a secret in an encoding that cannot be kept: {meta.id[:200]}; the job "
+            "runs: cancel it at the API"
+        )
+
+
+async def hold(value: Any, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
+    """Return a value with place holders where the call's secrets are in its texts, and the place holders; if the value
+    is long, made in another thread. What cannot be filled in again is masked."""
+    texts = list(texts_in(value))
+    if sum(map(len, texts)) > _LARGE:
+        return await in_thread(_held, value, context, texts)
+    return _held(value, context, texts)
+
+
+def _held(value: Any, context: CallContext, texts: list[str]) -> tuple[Any, dict[str, list[str]]]:
+    redactor = redactor_for(context.secrets)
+    holders: dict[str, list[str]] = {}
+    if not any(map(redactor.holds, texts)):
+        return value, holders
+    for name, secret in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
         for how, write in _WRITTEN.items():
-            written = write(value) if len(value) >= SHORTEST else ""
-            if written and any(written in text for text in texts_in(kept)):
+            written = write(secret) if len(secret) >= SHORTEST else ""
+            if written and any(written in text for text in texts_in(value)):
                 holder = f"{MASK}{_SALT}-{secrets.token_hex(8)}{MASK}"
-                kept = _replaced(kept, partial(_put, old=written, new=holder))
-                meta.holders[holder] = [name, how, _check(value, _SALT)]
-    meta.id, meta.saved = kept[0], context.redact_tree(kept[1])
+                value = _replaced(value, partial(_put, old=written, new=holder))
+                holders[holder] = [name, how, hash_of_secret(secret, _SALT)]
+    return _replaced(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
 
 
-def fill_in(meta: JobMeta, job: dict[str, Any], values: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return the values of `job.*` with those of the secrets in their places.
+def fill_in(holders: Mapping[str, Any], value: Any, values: Mapping[str, str | None], what: str) -> Any:
+    """Return a value with those of the secrets (`values`) in the places of its holders.
 
-    Raises EvaluationError if a secret is another than when the job was created, or if the values are longer than any
-    that are kept: the bytes of a job can be forged to name one place holder again and again.
+    Raises EvaluationError if a secret is another than when `what` was made, or if the result is longer than any that is
+    kept: the bytes of a job can be forged to name one place holder again and again.
     """
     written: dict[str, str] = {}
     forms: dict[tuple[str, str], str] = {}
-    for holder, (name, how, check) in meta.holders.items():
-        value, salt = values.get(name), _HOLDER.fullmatch(holder)
-        if value is None or salt is None or how not in _WRITTEN or _check(value, salt[1]) != check:
-            raise EvaluationError(
-                f"the secret {name!r} is another than when the job was created, whose id or saved values hold it; give "
-                "the old value until the job is over"
-            )
+    salts: set[str] = set()
+    for holder, (name, how, check) in holders.items():
+        secret, found = values.get(name), _HOLDER.fullmatch(holder)
+        salts |= {"" if found is None else found[1]}
+        if (
+            secret is None
+            or found is None
+            or how not in _WRITTEN
+            or len(salts) > 1
+            or hash_of_secret(secret, found[1]) != check
+        ):
+            raise EvaluationError(f"the secret {short(name)} is another than when {what}")
         if (name, how) not in forms:
-            forms[name, how] = _WRITTEN[how](value)
+            forms[name, how] = _WRITTEN[how](secret)
         written[holder] = forms[name, how]
     room = LARGEST
 
@@ -95,14 +118,15 @@ def fill_in(meta: JobMeta, job: dict[str, Any], values: Mapping[str, str | None]
         text = written.get(found[0], found[0])
         room -= len(text)
         if room < 0:
-            raise EvaluationError(f"the secrets in the job's id and saved values have more than {LARGEST} characters")
+            raise EvaluationError(f"the secrets in what was kept have more than {LARGEST} characters")
         return text
 
-    return dict(_replaced(job, partial(_HOLDER.sub, value_of)))
+    return _replaced(value, partial(_HOLDER.sub, value_of))
 
 
 @lru_cache(maxsize=256)
-def _check(value: str, salt: str) -> str:
+def hash_of_secret(value: str, salt: str) -> str:
+    """Return 16 bits of a slow hash of a secret's value (3 ms)."""
     data = value.encode("utf-8", "surrogatepass")
     return hashlib.scrypt(data, salt=salt.encode(), n=2**10, r=8, p=1, dklen=2).hex()
 

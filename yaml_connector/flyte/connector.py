@@ -24,6 +24,7 @@ from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 from google.protobuf.json_format import ParseDict
 
 from yaml_connector._expressions.json_text import has_more_values, parse_json
+from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
 from yaml_connector._http.worker import LARGE, in_thread
@@ -34,6 +35,8 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec.secrecy import sensitive_values
+from yaml_connector._spec.task_values import check_inputs
 from yaml_connector.errors import ConfigError, EvaluationError
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
@@ -92,7 +95,6 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             container_files=FlyteContainerFiles(),
             signer=signer,
         )
-        self._left_out = {name: None for name, field in (spec.inputs or {}).items() if field.type.optional}
 
     async def create(
         self,
@@ -120,12 +122,15 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         try:
             large = task_template.custom.ByteSize() > LARGE
             config = await in_thread(read_config, task_template) if large else read_config(task_template)
+            nested = any(isinstance(value, list | dict) for value in inputs.values())
+            given = await in_thread(self._checked, inputs) if nested else self._checked(inputs)
         except ConfigError as error:  # no retry mends it, so it is not raised
-            failed = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
+            words = redactor_for(frozenset(sensitive_values(self.loaded.spec, secrets).values())).redact(str(error))
+            failed = JobMeta(self.task_type_name, self.task_type_version, create_error=words)
             return JobResourceMeta(self.jobs.encode(failed))
         declared = task_template.interface.outputs
         values = CreateValues(
-            inputs={**self._left_out, **inputs},
+            inputs=given,
             config=config,
             task=TaskContext(task_template, output_prefix, task_execution_metadata),
             secrets=secrets,
@@ -137,6 +142,14 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
             meta = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
         return JobResourceMeta(self.jobs.encode(meta))
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs by the types of the spec: whoever made the task's template may declare others. Raises
+        ConfigError."""
+        inputs, problems = check_inputs(self.loaded.spec, given)
+        if problems:
+            raise ConfigError(f"{'; '.join(problems.values())}; nothing was submitted")
+        return inputs
 
     async def get(self, resource_meta: JobResourceMeta, **kwargs: Any) -> Resource:
         """Return how the job is doing. Never raises."""

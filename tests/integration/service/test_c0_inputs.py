@@ -153,3 +153,28 @@ def test_a_config_that_cannot_be_read_fails_the_job_for_good(calls: FlyteSide, a
     resource = calls.get(calls.create(Foreign("foreign"), "foreign", case="none"))
     assert state(resource) == "FAILED"
     assert "the task's config cannot be read" in resource.message
+
+
+@pytest.mark.parametrize(
+    ("name", "annotation", "value", "wrong"),
+    [
+        ("id", Json, {"$ne": None}, "the input 'id': {'$ne': None} is not a valid str"),
+        ("id", list[str], ["a"], "the input 'id': ['a'] is not a valid str"),
+        ("id", int, 5, "the input 'id': 5 is not a valid str"),
+        ("case", str | None, None, "the input 'case': null is not a valid str"),
+        ("admin", bool, True, "scripted has no input 'admin'"),
+    ],
+    ids=str,
+)
+def test_a_template_that_declares_other_inputs_than_the_spec_fails_the_job_and_nothing_is_sent(
+    calls: FlyteSide, api: RealApi, task: Make, name: str, annotation: Any, value: Any, wrong: str
+) -> None:
+    api.case("declared", lambda received: {"id": "1", "state": "running"})
+    other = task("any_inputs", inputs={"case": str, name: annotation})
+    other.task_type = "scripted"
+    job = calls.create(other, "declared", **{"case": "declared", name: value})
+    resource = calls.get(job)
+    assert state(resource) == "FAILED"
+    assert resource.message.startswith(wrong)
+    assert resource.message.endswith("; nothing was submitted")
+    assert api.received("declared") == []

@@ -1,15 +1,22 @@
-"""What Flyte keeps of a job is exact, and holds no secret."""
+"""What Flyte keeps of a job, and the token of a log, are exact and hold no secret."""
 
 from __future__ import annotations
 
 import base64
+import json
+import time
 import tracemalloc
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.support.fake_api import Driver, FakeApi
+from tests.support.fake_api import Driver, FakeApi, job, reply
+from tests.support.paged_logs import PAGED
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.placeholders import hash_of_secret
+from yaml_connector._jobs.signing import UNSIGNED
+from yaml_connector.errors import EvaluationError
 
 SECRET = "planted/secret value"
 SECTIONS: dict[str, Any] = {
@@ -99,3 +106,153 @@ def test_an_id_that_cannot_be_kept_fails_the_job_with_its_beginning_and_no_secre
     assert (status.message or "").startswith("what is kept of the job has 2000026 bytes, and 1048576 are the most")
     assert "the job ***-777" in (status.message or "")
     assert len(driver.kept) < 1000
+
+
+def test_an_id_with_a_secret_in_hexadecimal_digits_is_there_in_later_calls_and_not_kept() -> None:
+    driver = Driver(FakeApi({"POST /jobs": {"id": SECRET.encode().hex(), "urls": ["x"]}, "GET /state": {}}), **SECTIONS)
+    driver.create(secrets={"key": SECRET})
+    assert SECRET.encode().hex().encode() not in driver.kept
+    driver.get(secrets={"key": SECRET})
+    assert driver.api.sent[-1].url.params["id"] == SECRET.encode().hex()
+
+
+def test_an_id_with_a_secret_in_an_encoding_that_cannot_be_kept_fails_the_job_and_says_so() -> None:
+    encoded = SECRET.encode().hex().upper()
+    driver = Driver(FakeApi({"POST /jobs": {"id": f"7-{encoded}", "urls": []}}), **SECTIONS)
+    driver.create(secrets={"key": SECRET})
+    status = driver.get(secrets={"key": SECRET})
+    assert status.phase == "FAILED"
+    assert "the job's id holds the value of a secret in an encoding that cannot be kept: 7-***; the job runs" in (
+        status.message or ""
+    )
+    assert encoded.encode() not in driver.kept
+
+
+def forged_holder(salt: str, secret: str) -> dict[str, list[str]]:
+    """A place holder as a caller can make it, who knows the secret or has tried all checks."""
+    return {f"***{salt}-{salt}***": ["key", "plain", hash_of_secret.__wrapped__(secret, salt)]}
+
+
+def test_a_forged_job_cannot_have_a_hash_computed_for_each_of_its_place_holders() -> None:
+    driver = created()
+    meta = driver.connector.decode(driver.kept)
+    for number in range(3):
+        meta.holders |= forged_holder(f"{number:016x}", SECRET)
+    meta.holders |= {f"***{number:016x}-0***": ["key", "plain", "0000"] for number in range(3, 5000)}
+    driver.kept = driver.connector.encode(meta)
+    began = time.process_time()
+    assert "the secret 'key' is another than when the job was created" in (
+        driver.get(secrets={"key": SECRET}).message or ""
+    )
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("place", ["url", "header", "body"])
+def test_a_forged_job_cannot_have_a_secret_sent_to_a_public_host(place: str) -> None:
+    public = {"url": "${{ job.urls[0] }}"}
+    if place == "header":
+        public |= {"headers": {"X-From": "${{ job.id }}"}}
+    if place == "body":
+        public |= {"method": "POST", "json": {"id": "${{ job.id }}"}}
+    sections = SECTIONS | {
+        "connection": {"base_url": "https://api.test", "public_hosts": ["*.store.test"]},
+        "get": {**SECTIONS["get"], "request": public},
+    }
+    api = FakeApi({f"{method} https://mine.store.test/x": {"state": "running"} for method in ("GET", "POST")})
+    driver = Driver(api, signer=UNSIGNED, **sections)
+    holders = forged_holder("0" * 16, SECRET)
+    [holder] = holders
+    url = "https://mine.store.test/x"
+    meta = JobMeta("batch_job", id="7", saved={"urls": [url], "n": 1}, holders=holders)
+    driver.kept = meta.encode()
+    assert driver.get(secrets={"key": SECRET}).phase == "RUNNING"
+    assert driver.api.sent.pop().url.host == "mine.store.test"
+    if place == "url":
+        meta.saved["urls"] = [f"{url}?k={holder}"]
+    else:
+        meta.id = holder
+    driver.kept = meta.encode()
+    assert "it holds the value of a secret, and public_hosts get none" in (
+        driver.get(secrets={"key": SECRET}).message or ""
+    )
+    assert driver.api.sent == []
+
+
+# --- log tokens -------------------------------------------------------------------------------------------------------
+
+
+def logs(answers: list[Any], **fields: Any) -> Driver:
+    return job(
+        {"GET /jobs/7/logs": answers},
+        secrets={"key": {"env": "KEY"}},
+        environment={"KEY": SECRET},
+        logs={**PAGED, **fields},
+    )
+
+
+def shown(token: str | None) -> str:
+    """What stands in a token."""
+    assert token is not None
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+
+
+@pytest.mark.parametrize("cursor", [f"https://api.test/next?key={SECRET}", {"k": [quote(SECRET, safe="")]}])
+def test_the_secret_in_an_apis_cursor_is_sent_back_and_not_in_the_token_that_flyte_sees(cursor: Any) -> None:
+    driver = logs([{"lines": ["a"], "next": cursor}, {"lines": ["b"], "next": None}])
+    lines, token = driver.logs()
+    assert lines == ["a"]
+    assert SECRET not in shown(token)
+    assert quote(SECRET, safe="") not in shown(token)
+    assert driver.logs(token or "") == (["b"], None)
+    sent = driver.api.sent[-1].url.params["cursor"]
+    assert sent == (cursor if isinstance(cursor, str) else json.dumps(cursor, separators=(",", ":")))
+
+
+def test_the_secret_in_the_start_of_a_line_is_masked_with_the_rest_of_it_and_not_in_the_token() -> None:
+    def page(text: str, following: str) -> Any:
+        return reply(200, text=text, headers={"X-Next": following} if following else {})
+
+    answers = [page(f"one\ntwo {SECRET}", "2"), page(" three\n", "")]
+    driver = logs(answers, format="text", lines=None, next="${{ headers['x-next'] }}")
+    lines, token = driver.logs()
+    assert lines == ["one"]
+    assert SECRET not in shown(token)
+    assert driver.logs(token or "") == (["two *** three"], None)
+
+
+def test_a_token_with_another_secret_is_refused_and_says_why() -> None:
+    driver = logs([{"lines": ["a"], "next": SECRET}])
+    _, token = driver.logs()
+    driver.environment["KEY"] = "rotated-value"
+    driver.use(driver.data)
+    with pytest.raises(EvaluationError, match="the secret 'key' is another than when the log was read; read it from"):
+        driver.logs(token or "")
+
+
+@pytest.mark.parametrize(
+    "holders", [1, "a", [1], {"a": 1}, {"a": ["key", "plain", 3]}, {"a" * 300: ["key", "plain", ""]}]
+)
+def test_a_token_with_other_place_holders_is_not_valid(holders: Any) -> None:
+    token = base64.urlsafe_b64encode(json.dumps({"": {"t": "x"}, "***": holders}).encode()).decode()
+    with pytest.raises(EvaluationError, match="invalid log token"):
+        logs([{"lines": ["a"], "next": None}]).logs(token)
+
+
+def test_a_forged_token_cannot_have_a_secret_sent_to_a_public_host() -> None:
+    driver = logs(
+        [],
+        request={"url": "${{ page.token or 'https://api.test/jobs/7/logs' }}"},
+    )
+    driver.use(driver.data | {"connection": {"base_url": "https://api.test", "public_hosts": ["*.store.test"]}})
+    holders = forged_holder("0" * 16, SECRET)
+    cursors = {"": {"t": f"https://mine.store.test/{next(iter(holders))}"}, "***": holders}
+    with pytest.raises(EvaluationError, match="it holds the value of a secret, and public_hosts get none"):
+        driver.logs(base64.urlsafe_b64encode(json.dumps(cursors).encode()).decode())
+    assert driver.api.sent == []
+
+
+def test_the_level_of_a_line_is_short_and_without_secrets() -> None:
+    lines = [{"text": "a", "level": f"WARN {SECRET}"}, {"text": "b", "level": "x" * 1000}]
+    driver = logs([{"lines": lines, "next": None}], message="$.text", level="$.level")
+    levels = [line.level for line in driver.log_lines()[0]]
+    assert levels == ["WARN ***", "x" * 97 + "..."]

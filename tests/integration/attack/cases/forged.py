@@ -15,6 +15,7 @@ from tests.integration.attack.attacker import Attacker, forged
 from tests.integration.attack.cases.base import MB, Attack, case, once
 from tests.integration.attack.secrets_planted import SIGNING_KEY
 from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.placeholders import hash_of_secret
 from yaml_connector._jobs.signing import Signer
 
 
@@ -120,6 +121,19 @@ def with_token(attacker: Attacker) -> None:
 cached_tokens = once(tokens)
 
 
+@once
+def place_holders() -> str:
+    """A token that wants a slow hash for each of many place holders, all of the secret that the attacker sends."""
+    salts = [f"{number:016x}" for number in range(300)]
+    holders = {f"***{salt}-{salt}***": ["api_key", "plain", hash_of_secret("mine", salt)] for salt in salts}
+    return base64.urlsafe_b64encode(json.dumps({"***": holders}).encode()).decode()
+
+
+def with_place_holders(attacker: Attacker) -> None:
+    """Read the log of an honest job with a secret of the attacker's own, from such a token on."""
+    attacker.logs(attacker.create("plain", "quiet-1", secrets={"api_key": "mine"}), place_holders())
+
+
 def _unknown_type(attacker: Attacker) -> None:
     attacker.get(forged("nosuch" + os.urandom(20).hex() + "x" * random.choice((1, 1000, 100_000)), b"{}"))
 
@@ -127,4 +141,5 @@ def _unknown_type(attacker: Attacker) -> None:
 case("forged metas", each("plain", metas, "get", "delete", "logs"))
 case("large metas", each("plain", large_metas, "get", "delete", "logs"))
 case("forged tokens", with_token)
+case("place holders", with_place_holders)
 case("made-up task types", _unknown_type)
