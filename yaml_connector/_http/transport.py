@@ -30,6 +30,8 @@ from yaml_connector.errors import EvaluationError
 
 _READ_AT_ONCE = 64 * 1024  # bytes of a response; twice as many wait to be read
 
+_NO_TYPE = ("Content-Type",)  # aiohttp makes up none: a request without a body, or of no known type, has none
+
 Fetched = tuple[int, Headers, bytes | None]
 
 
@@ -84,7 +86,6 @@ class AiohttpTransport(Transport):
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # see `unpacking`
             headers={"Accept-Encoding": ACCEPTED},
-            skip_auto_headers=("Content-Type",),  # a request without a body has no type
             read_bufsize=_READ_AT_ONCE,
             max_line_size=LONGEST_HEADER,
             max_field_size=LONGEST_HEADER,
@@ -103,6 +104,7 @@ class AiohttpTransport(Transport):
             _url(request.url) if len(request.url) <= USUAL_URL else _url.__wrapped__(request.url),
             headers=request.headers,
             data=body,
+            skip_auto_headers=None if body is None and request.method == "GET" else _NO_TYPE,
             allow_redirects=False,
             timeout=_timeout(timeout),
             middlewares=_SENT_ONCE if request.method in ("PUT", "DELETE") else None,
