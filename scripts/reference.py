@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from yaml_connector._expressions.value_types import ValueType
+from yaml_connector._expressions.value_types import SCALARS, ValueType
 from yaml_connector._spec import PHASES, auth, connection, interface, requests, sections, task_fields
 from yaml_connector._spec.fields import Model, Slot
 from yaml_connector.cli.explain.fields import Field, field_of
@@ -31,6 +31,7 @@ _TEMPLATES = {
     "names with mapping or string or string": "names with mapping or template",
 }
 _SHORTER = {
+    f"{' | '.join(SCALARS)} or string": "type",
     " | ".join(PHASES): "phase",
     "string or whole number or number or true or false": "plain value",
 }

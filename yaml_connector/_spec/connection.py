@@ -12,7 +12,7 @@ from yaml_connector._spec.requests import Request
 
 
 class Retry(Model):
-    """How a failed request is retried, with full jitter, and how the wait that the API asks for is found."""
+    """How a failed request is retried (delays are random), and where the API says how long to wait."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100, description="The number of attempts, including the first.")] = 3
     initial_delay: Annotated[
@@ -25,8 +25,9 @@ class Retry(Model):
     retry_after: Annotated[
         Extract,
         Field(
-            description="How long to wait, where the API does not say it in `Retry-After` (which counts if this is "
-            "null): seconds, epoch seconds, or a time. It is read from every response.",
+            description="How long to wait, if the API does not say it in `Retry-After`: seconds, epoch "
+            "seconds, or a time. It is read from every response; if it is null, `Retry-After` "
+            "counts.",
             examples=["${{ headers['x-ratelimit-reset'] if headers['x-ratelimit-remaining'] == '0' }}"],
         ),
     ] = None
@@ -78,8 +79,7 @@ class Connection(Model):
     retry: Annotated[
         Retry,
         Field(
-            description="How a failed request is retried, with full jitter, and how the wait that the API asks for "
-            "is found."
+            description="How a failed request is retried (delays are random), and where the API says how long to wait."
         ),
     ] = Field(default_factory=Retry)
     retry_if: Annotated[
@@ -104,8 +104,8 @@ class Connection(Model):
     proxy: Annotated[
         Text | None,
         Field(
-            description="The URL of the proxy for every request, or `none`. Default: what `HTTPS_PROXY`, `HTTP_PROXY` "
-            "and `NO_PROXY` of the connector's environment say. It can use `env`.",
+            description="The URL of the proxy for every request, or `none`. Default: as `HTTPS_PROXY`, "
+            "`HTTP_PROXY` and `NO_PROXY` in the connector's environment say. It can use `env`.",
             examples=["http://proxy.acme.com:3128", "none"],
         ),
     ] = None

@@ -64,7 +64,7 @@ class Secret(Model):
         Text | None, Field(description="A file that holds the value. It is read again when it changes.")
     ] = None
     description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
-    required: Annotated[bool, Field(description="If false, the secret may be missing, and is null then.")] = True
+    required: Annotated[bool, Field(description="If false, the secret may be missing; it is then null.")] = True
     sensitive: Annotated[
         bool | None,
         Field(

@@ -141,8 +141,8 @@ class Request(Model):
     decode: Annotated[
         Literal["gzip"] | None,
         Field(
-            description="A response with a status of 2xx that begins as gzip is unpacked, such as a stored log; any "
-            "other is taken as it is."
+            description="Unpack a 2xx response whose body is a gzip file, such as a stored log. Any other "
+            "body is read as it is."
         ),
     ] = None
 
@@ -220,7 +220,7 @@ class Step(Model):
     collect: Annotated[
         ReadExtract,
         Field(
-            description="With `follow`: what to take from each page. The step's body is the list of all of it.",
+            description="With `follow`: what to read from each page. The step's body is then the list of all matches.",
             examples=["$.items[*]"],
         ),
     ] = None

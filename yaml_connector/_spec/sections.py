@@ -76,8 +76,8 @@ class Create(Calls):
     idempotent: Annotated[
         Idempotent,
         Field(
-            description="The API deduplicates repeated create requests, so that it is safe to send one again: for so "
-            "long, or for 24h if true.",
+            description="The API deduplicates repeated create requests, so it is safe to send one again: "
+            "for this long, or for 24h if true.",
         ),
     ] = False
     adopt: Annotated[Adopt | None, Field(description="Look for an existing job before submitting one.")] = None
@@ -91,8 +91,8 @@ class Create(Calls):
     tolerance: Annotated[
         Duration,
         Field(
-            description="How long get tries to submit a job whose create is repeatable (`idempotent` or `adopt`) and "
-            "has not gone through."
+            description="How long get goes on trying to submit a job, if its create is repeatable "
+            "(`idempotent` or `adopt`)."
         ),
     ] = 600.0
 
@@ -179,8 +179,9 @@ class Poll(Model):
     timeout: Annotated[
         DurationText | None,
         Field(
-            description="The longest life of a job, counted from create. A job that is not over by then is cancelled "
-            "and given up. A template over `config` returns such a duration or seconds; null: no limit.",
+            description="The time limit of a job, counted from create. A job that has not ended by then is "
+            "cancelled and given up. A duration, or a template over `config` that returns one, or "
+            "seconds; null: no limit.",
             examples=["2h", "${{ config.hours * 3600 }}"],
         ),
     ] = None
@@ -206,7 +207,8 @@ class Get(Calls):
         list[Rule],
         Field(
             min_length=1,
-            description="How the state is mapped to a phase: one rule, or a list of which the first that holds counts.",
+            description="How the state is mapped to a phase: one rule, or a list of rules, of which the first "
+            "that holds counts.",
         ),
     ]
     message: Annotated[
@@ -214,7 +216,10 @@ class Get(Calls):
     ] = None
     info: Annotated[
         ExtractMap | None,
-        Field(description="Values that Flyte keeps as custom info; numbers that a double cannot hold are text."),
+        Field(
+            description="Values that Flyte keeps as the task's custom info. Numbers that a double cannot hold "
+            "are strings."
+        ),
     ] = None
     links: Annotated[list[Link], Field(description="Links that Flyte's UI shows.")] = Field(default_factory=list)
     poll: Annotated[
@@ -248,16 +253,13 @@ class Delete(Calls):
     always: Annotated[
         bool,
         Field(
-            description="If true, the requests are sent even for a job that is over, and without asking get first: for "
-            "a phase rule that ends a job which still runs."
+            description="If true, the requests are sent even if the job is over, and without asking get "
+            "first. For a phase rule that fails a job that still runs."
         ),
     ] = False
     tolerance: Annotated[
         Duration,
-        Field(
-            description="How long a delete that fails is reported to Flyte as failed, so that Flyte repeats it. Then "
-            "it counts as done."
-        ),
+        Field(description="How long a delete that fails is repeated. After that it counts as done."),
     ] = 600.0
 
 
@@ -282,21 +284,24 @@ class Logs(Calls):
     next: Annotated[
         ReadExtract,
         Field(
-            description="The token of the next page, which it sees as `page.token`. Null on the last page; under "
-            "`each`, that page is read again.",
+            description="The token of the next page, whose request sees it as `page.token`. Null on the last "
+            "page; under `each`, the last page is read again.",
             examples=["$.next"],
         ),
     ] = None
     more: Annotated[
-        Condition, Field(description="If this condition is false, this page is the last; under `each`, of its item.")
+        Condition,
+        Field(
+            description="If this condition is false, this page is the last one; under `each`, the last one of its item."
+        ),
     ] = True
     reverse: Annotated[bool, Field(description="If true, the API returns the newest line first.")] = False
     max_time: Annotated[Duration, Field(description="How long a stream that stays open is read in one call.")] = 5.0
     settle: Annotated[
         Duration,
         Field(
-            description="Local runs and `run` read on after the end of the job until nothing new came for so long, "
-            "at most 30 s."
+            description="After the end of the job, local runs and `run` read its log until nothing new has "
+            "come for this long, at most 30 s."
         ),
     ] = 3.0
 

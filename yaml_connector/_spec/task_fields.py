@@ -31,7 +31,7 @@ def whole_number(value: float) -> float:
 class Resources(Model):
     """What the container asks for; what it does not ask for is undefined."""
 
-    cpu: Annotated[int | float | None, Field(gt=0, description="How many cores; may be a fraction.")] = None
+    cpu: Annotated[int | float | None, Field(gt=0, description="How many cores. It can be a fraction.")] = None
     memory: Annotated[int | None, Field(ge=1, description="Bytes of memory.")] = None
     gpu: Annotated[int | None, Field(ge=1, description="How many GPUs.")] = None
     gpu_type: Annotated[str | None, Field(description="The kind of GPU, such as `nvidia-tesla-a100`.")] = None
@@ -84,7 +84,7 @@ class Task(Model):
     timeout: Annotated[
         Annotated[Duration, AfterValidator(whole_number)] | None,
         Local(None),
-        Field(description="The `timeout` of the task, its longest time in RUNNING, in seconds; null: there is none."),
+        Field(description="The `timeout` of the task: the longest time in RUNNING, in seconds; null: there is none."),
     ] = None
     key: Annotated[
         str,

@@ -114,18 +114,21 @@ Exchanges = Annotated[
 ]
 
 
+EXPECT = Field(description="The result that the call must have. Only the fields that are given are compared.")
+
+
 class CreateCall(Model):
     """A call of create."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[CreateExpect, BeforeValidator(empty)] = Field(default_factory=CreateExpect)
+    expect: Annotated[CreateExpect, BeforeValidator(empty), EXPECT] = Field(default_factory=CreateExpect)
 
 
 class GetCall(Model):
     """A call of get."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[GetExpect, BeforeValidator(empty)] = Field(default_factory=GetExpect)
+    expect: Annotated[GetExpect, BeforeValidator(empty), EXPECT] = Field(default_factory=GetExpect)
 
 
 class LogsCall(Model):
@@ -135,14 +138,14 @@ class LogsCall(Model):
         str | None, Field(description='Default: the token that the last call returned; "": from the start.')
     ] = None
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[LogsExpect, BeforeValidator(empty)] = Field(default_factory=LogsExpect)
+    expect: Annotated[LogsExpect, BeforeValidator(empty), EXPECT] = Field(default_factory=LogsExpect)
 
 
 class DeleteCall(Model):
     """A call of delete."""
 
     exchanges: Exchanges = Field(default_factory=list)
-    expect: Annotated[DeleteExpect, BeforeValidator(empty)] = Field(default_factory=DeleteExpect)
+    expect: Annotated[DeleteExpect, BeforeValidator(empty), EXPECT] = Field(default_factory=DeleteExpect)
 
 
 class Generate(Model):
@@ -165,7 +168,7 @@ class Call(Model):
     after: Annotated[Duration, Field(description="Let this much time pass.")] = 0.0
     clock: Annotated[ClockStep, Field(description="Set the wall clock forward or backward; no time passes.")] = 0.0
     restart: Annotated[
-        Literal[True], Field(description="Restart the connector, which loses all that it has cached.")
+        Literal[True], Field(description="Restart the connector: it forgets what it has remembered.")
     ] = True
     secrets: Annotated[
         dict[str, str | Generate | None],
@@ -219,7 +222,7 @@ class Fields(Model):
     ] = Field(default_factory=dict)
     env: Annotated[
         dict[str, str | None],
-        Field(description="All environment variables of the connector; null: this one is not set."),
+        Field(description="The environment variables of the connector, all of them; null: this one is not set."),
     ] = Field(default_factory=dict)
     outputs: Annotated[
         dict[str, str], Field(description="The outputs that the task declares; default: the spec's.")

@@ -119,8 +119,8 @@ class RecordedResponse(Model):
     fault: Annotated[
         Literal["timeout", "refused", "reset", "truncated", "not_http"] | None,
         Field(
-            description="A failure in place of a response; `truncated`: the head and half of the body, `not_http`: "
-            "something that is not HTTP."
+            description="A failure in place of a response. `truncated`: the head and half of the body; "
+            "`not_http`: bytes that are not HTTP."
         ),
     ] = None
 
