@@ -84,18 +84,22 @@ class Page:
 
 
 @asynccontextmanager
-async def browser_page() -> AsyncIterator[Page]:
-    """A page of a new browser, which ends with it."""
-    with _browser() as port:
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                pages = [item for item in await answer.json() if item["type"] == "page"]
-            async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+async def browser_page(port: int) -> AsyncIterator[Page]:
+    """A new page of the browser that listens on a port, closed at the end."""
+    tools = f"http://127.0.0.1:{port}/json"
+    async with aiohttp.ClientSession() as session:
+        async with session.put(f"{tools}/new?about:blank") as answer:
+            made = await answer.json()
+        try:
+            async with session.ws_connect(made["webSocketDebuggerUrl"], max_msg_size=0) as socket:
                 yield Page(socket)
+        finally:
+            async with session.get(f"{tools}/close/{made['id']}") as answer:
+                await answer.read()
 
 
 @contextmanager
-def _browser() -> Iterator[int]:
+def browser() -> Iterator[int]:
     """A browser without a window; gives the port that it listens on."""
     assert PROGRAM is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]

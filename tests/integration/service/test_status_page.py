@@ -18,6 +18,8 @@ from tests.support.real_api import RealApi, Received
 from tests.support.serving import Serving, serving
 from yaml_connector import task_from_spec
 
+Shown = tuple[Serving, list[dict[str, Any]]]
+
 SPEC = """
 spec_version: 1
 task_type_name: {name}
@@ -56,7 +58,7 @@ def answers(received: Received) -> Any:
 
 
 @contextmanager
-def with_jobs(folder: Path, api: RealApi, *jobs: str) -> Iterator[tuple[Serving, list[dict[str, Any]]]]:
+def with_jobs(folder: Path, api: RealApi, *jobs: str) -> Iterator[Shown]:
     """A service that follows these jobs, asked for once each, and what its page says of its specs in JSON."""
     api.case("status", answers)
     specs = folder / "connectors.d"
@@ -70,6 +72,13 @@ def with_jobs(folder: Path, api: RealApi, *jobs: str) -> Iterator[tuple[Serving,
         for job in jobs:
             calls.get(calls.create(task_from_spec(specs / "first.yaml"), job, id=job))
         yield service, json.loads(fetch(service, Accept="application/json")[2])["specs"]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory, api: RealApi) -> Iterator[Shown]:
+    """A service with a job of every kind, for the tests that only look at its page."""
+    with with_jobs(tmp_path_factory.mktemp("shown"), api, "running", "over", "odd", "broken", "later") as found:
+        yield found
 
 
 def fetch(service: Serving, path: str = "/status", **headers: str) -> tuple[int, http.client.HTTPMessage, str]:
@@ -94,39 +103,39 @@ class Tags(HTMLParser):
         self.seen.add(tag)
 
 
-def test_the_page_tells_of_specs_and_of_the_jobs_that_are_followed(tmp_path: Path, api: RealApi) -> None:
-    with with_jobs(tmp_path, api, "running", "over", "odd", "broken", "later") as (service, (first, second)):
-        assert (first["task_type"], first["version"], len(first["digest"]), first["removed"]) == ("first", 0, 12, False)
-        assert first["file"].endswith("first.yaml")
-        assert first["followed"] == 4, "the job that is over is not followed"
-        assert first["troubles"] == {"unreadable": 1, "not submitted": 1, "unknown state": 1}
-        jobs = {job["id"] or "later": job for job in first["jobs"]}
-        assert jobs["running"]["phase"] == "RUNNING"
-        assert jobs["running"]["trouble"] is None
-        assert "answered 500" in jobs["broken"]["problem"]
-        assert jobs["broken"]["trouble_seconds"] >= 0
-        assert "503" in jobs["later"]["problem"]
-        assert jobs["later"]["key"]
-        assert f"odd {SCRIPT}" in jobs["odd"]["problem"]
-        assert first["jobs"][-1]["id"] == "running", "those in trouble come first"
-        assert (second["followed"], second["jobs"]) == (0, [])
+def test_the_page_tells_of_specs_and_of_the_jobs_that_are_followed(shown: Shown) -> None:
+    service, (first, second) = shown
+    assert (first["task_type"], first["version"], len(first["digest"]), first["removed"]) == ("first", 0, 12, False)
+    assert first["file"].endswith("first.yaml")
+    assert first["followed"] == 4, "the job that is over is not followed"
+    assert first["troubles"] == {"unreadable": 1, "not submitted": 1, "unknown state": 1}
+    jobs = {job["id"] or "later": job for job in first["jobs"]}
+    assert jobs["running"]["phase"] == "RUNNING"
+    assert jobs["running"]["trouble"] is None
+    assert "answered 500" in jobs["broken"]["problem"]
+    assert jobs["broken"]["trouble_seconds"] >= 0
+    assert "503" in jobs["later"]["problem"]
+    assert jobs["later"]["key"]
+    assert f"odd {SCRIPT}" in jobs["odd"]["problem"]
+    assert first["jobs"][-1]["id"] == "running", "those in trouble come first"
+    assert (second["followed"], second["jobs"]) == (0, [])
 
-        status, headers, text = fetch(service, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
-        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-        assert "4 jobs" in text
-        assert "unknown state" in text
+    status, headers, text = fetch(service, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "4 jobs" in text
+    assert "unknown state" in text
 
 
-def test_what_a_backend_says_stays_text(tmp_path: Path, api: RealApi) -> None:
-    with with_jobs(tmp_path, api, "odd") as (service, _):
-        _, headers, text = fetch(service)
-        assert "script" not in Tags(text).seen
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-        policy = headers["Content-Security-Policy"]
-        assert policy.startswith("default-src 'none'; style-src 'sha256-")
-        assert "script-src" not in policy
-        assert "unsafe" not in policy
-        assert headers["X-Content-Type-Options"] == "nosniff"
+def test_what_a_backend_says_stays_text(shown: Shown) -> None:
+    service, _ = shown
+    _, headers, text = fetch(service)
+    assert "script" not in Tags(text).seen
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_no_secret_is_on_the_page(tmp_path: Path, api: RealApi) -> None:
@@ -171,15 +180,13 @@ def test_a_removed_spec_is_marked(tmp_path: Path, api: RealApi) -> None:
         ("127.0.0.1.evil.example", 403),
     ],
 )
-def test_another_site_cannot_read_the_page_through_a_browser(
-    tmp_path: Path, api: RealApi, host: str, status: int
-) -> None:
-    with with_jobs(tmp_path, api) as (service, _):
-        assert fetch(service, Host=host)[0] == status
-        assert fetch(service, "/healthz", Host=host)[0] == 200, "health checks name any host"
+def test_another_site_cannot_read_the_page_through_a_browser(shown: Shown, host: str, status: int) -> None:
+    service, _ = shown
+    assert fetch(service, Host=host)[0] == status
+    assert fetch(service, "/healthz", Host=host)[0] == 200, "health checks name any host"
 
 
-def test_the_root_leads_to_the_page(tmp_path: Path, api: RealApi) -> None:
-    with with_jobs(tmp_path, api) as (service, _):
-        status, headers, _ = fetch(service, "/")
-        assert (status, headers["Location"]) == (302, "/status")
+def test_the_root_leads_to_the_page(shown: Shown) -> None:
+    service, _ = shown
+    status, headers, _ = fetch(service, "/")
+    assert (status, headers["Location"]) == (302, "/status")

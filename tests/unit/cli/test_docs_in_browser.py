@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.browser import PROGRAM, Page, browser_page
-from tests.support.paths import CATALOG, CORNERS, ROOT
-from yaml_connector._loading.loader import load, load_text
+from tests.support.browser import PROGRAM, Page, browser, browser_page
+from tests.support.own_specs import all_specs
+from yaml_connector._loading.loader import load_text
 from yaml_connector.cli._description.page import connectors
 from yaml_connector.cli.docs.render import html_text
 
@@ -18,6 +18,8 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(PROGRAM is None, reason="needs Chromium (apt-get install chromium)"),
 ]
+
+Look = Callable[..., Any]
 
 LONG = f"""
 spec_version: 1
@@ -69,31 +71,30 @@ PALE_TEXTS = """
 """
 
 
-def look(tmp_path: Path, **how: Any) -> Any:
-    """Open the page of all specs of this repository, and one of endless words, and give what `see` finds."""
-    see = how.pop("see")
-    folders = [ROOT / "connectors.d", CATALOG, CORNERS]
+@pytest.fixture(scope="module")
+def look(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Look]:
+    """Opens the page of all specs of this repository, and one of endless words, and gives what `see` finds. All tests
+    have one browser; each has a page of its own."""
     long, problems = load_text(LONG.encode(), "connectors.d/" + "file" * 60 + ".yaml")
     assert long is not None, problems
-    file = tmp_path / "connectors.html"
-    file.write_text(
-        html_text(connectors([long, *(item for folder in folders for item in load(folder))])), encoding="utf-8"
-    )
+    file = tmp_path_factory.mktemp("docs") / "connectors.html"
+    file.write_text(html_text(connectors([long, *all_specs()])), encoding="utf-8")
 
-    async def visit() -> Any:
-        async with browser_page() as page:
+    async def visit(port: int, see: Callable[[Page], Awaitable[Any]], **how: Any) -> Any:
+        async with browser_page(port) as page:
             await page.open(file.as_uri(), **how)
             found = await see(page)
             assert page.requests == [file.as_uri()]
             assert page.complaints == []
             return found
 
-    return asyncio.run(visit())
+    with browser() as port:
+        yield lambda **how: asyncio.run(visit(port, **how))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 700, 1200])
-def test_the_page_fits_every_window_and_all_of_it_can_be_read(tmp_path: Path, width: int, dark: bool) -> None:
+def test_the_page_fits_every_window_and_all_of_it_can_be_read(look: Look, width: int, dark: bool) -> None:
     async def see(page: Page) -> Any:
         widths = await page.value("[document.documentElement.scrollWidth, document.body.scrollWidth]")
         picture = await page.screenshot()
@@ -104,19 +105,19 @@ def test_the_page_fits_every_window_and_all_of_it_can_be_read(tmp_path: Path, wi
             await page.value("getComputedStyle(document.body).backgroundColor"),
         )
 
-    widths, picture, pale, paper = look(tmp_path, width=width, dark=dark, see=see)
+    widths, picture, pale, paper = look(width=width, dark=dark, see=see)
     assert widths == [width, width]
     assert pale == []
     assert paper == ("rgb(17, 21, 27)" if dark else "rgb(255, 255, 255)")
     assert len(picture) > 10_000
 
 
-def test_on_a_phone_a_table_is_still_a_table_to_a_screen_reader(tmp_path: Path) -> None:
+def test_on_a_phone_a_table_is_still_a_table_to_a_screen_reader(look: Look) -> None:
     async def see(page: Page) -> Any:
         tree = (await page.send("Accessibility.getFullAXTree"))["nodes"]
         return [(node["role"]["value"], node.get("name", {}).get("value")) for node in tree if not node["ignored"]]
 
-    nodes = look(tmp_path, width=390, see=see)
+    nodes = look(width=390, see=see)
     roles = {role for role, _ in nodes}
     assert {"table", "row", "columnheader", "rowheader", "cell", "navigation", "main", "article"} <= roles
     assert ("table", "Config") in nodes
@@ -124,7 +125,7 @@ def test_on_a_phone_a_table_is_still_a_table_to_a_screen_reader(tmp_path: Path) 
     assert ("image", words) in nodes
 
 
-def test_python_is_copied_with_one_click(tmp_path: Path) -> None:
+def test_python_is_copied_with_one_click(look: Look) -> None:
     async def see(page: Page) -> Any:
         await page.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
         await page.value("document.querySelector('#batch_job .copy').click()")
@@ -133,7 +134,7 @@ def test_python_is_copied_with_one_click(tmp_path: Path) -> None:
         )
         return await page.value(said), await page.value("getSelection().toString()")
 
-    said, selected = look(tmp_path, width=1200, see=see)
+    said, selected = look(width=1200, see=see)
     assert said == "Copied" or (said == "Selected" and selected.startswith("import flyte\n"))
 
 
@@ -150,7 +151,7 @@ LISTED = (
 )
 
 
-def test_the_search_leaves_the_connectors_that_have_every_word(tmp_path: Path) -> None:
+def test_the_search_leaves_the_connectors_that_have_every_word(look: Look) -> None:
     async def see(page: Page) -> Any:
         await page.value(f"{TYPE}('Trino DISPATCHING')")
         found = (
@@ -171,7 +172,7 @@ def test_the_search_leaves_the_connectors_that_have_every_word(tmp_path: Path) -
             await page.value("document.querySelectorAll('article').length"),
         )
 
-    (shown, listed, said), nothing, again, all_of_them = look(tmp_path, width=1200, see=see)
+    (shown, listed, said), nothing, again, all_of_them = look(width=1200, see=see)
     assert "trino" in shown
     assert "batch_job" not in shown
     assert len(listed) == len(shown) < 5
@@ -180,7 +181,7 @@ def test_the_search_leaves_the_connectors_that_have_every_word(tmp_path: Path) -
     assert again == all_of_them
 
 
-def test_a_link_to_a_connector_that_the_search_hides_ends_the_search(tmp_path: Path) -> None:
+def test_a_link_to_a_connector_that_the_search_hides_ends_the_search(look: Look) -> None:
     async def see(page: Page) -> Any:
         await page.value(f"{TYPE}('trino')")
         await page.value(
@@ -189,22 +190,22 @@ def test_a_link_to_a_connector_that_the_search_hides_ends_the_search(tmp_path: P
         top = await page.value("Math.abs(document.querySelector('#batch_job').getBoundingClientRect().top)")
         return await page.value("document.querySelector('nav input').value"), await page.value(SHOWN), top
 
-    value, shown, top = look(tmp_path, width=1200, see=see)
+    value, shown, top = look(width=1200, see=see)
     assert (value, "batch_job" in shown) == ("", True)
     assert top < 100
 
 
-def test_without_scripts_all_can_be_read_and_nothing_is_dead(tmp_path: Path) -> None:
+def test_without_scripts_all_can_be_read_and_nothing_is_dead(look: Look) -> None:
     async def see(page: Page) -> Any:
         return await page.value(SHOWN), await page.value("document.querySelectorAll('input, button').length")
 
-    with_scripts, _ = look(tmp_path, width=1200, see=see)
-    shown, dead = look(tmp_path, width=1200, scripts=False, see=see)
+    with_scripts, _ = look(width=1200, see=see)
+    shown, dead = look(width=1200, scripts=False, see=see)
     assert shown == with_scripts
     assert dead == 0
 
 
-def test_on_paper_there_are_no_buttons_and_no_dark_page(tmp_path: Path) -> None:
+def test_on_paper_there_are_no_buttons_and_no_dark_page(look: Look) -> None:
     async def see(page: Page) -> Any:
         shown = await page.value(
             "[...document.querySelectorAll('.copy, .search')].filter((item) => item.checkVisibility()).length"
@@ -213,4 +214,4 @@ def test_on_paper_there_are_no_buttons_and_no_dark_page(tmp_path: Path) -> None:
         printed = await page.send("Page.printToPDF")
         return shown, paper, await page.value(PALE_TEXTS), printed["data"][:8]
 
-    assert look(tmp_path, width=800, dark=True, media="print", see=see) == (0, "rgb(255, 255, 255)", [], "JVBERi0x")
+    assert look(width=800, dark=True, media="print", see=see) == (0, "rgb(255, 255, 255)", [], "JVBERi0x")
