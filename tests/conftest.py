@@ -20,6 +20,8 @@ settings.register_profile("quick", deadline=None, derandomize=True, max_examples
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("suite")
 
+gc.disable()  # until all is collected: importing and collecting leave next to nothing to free
+
 # A shell that runs the tests in the background ignores SIGINT, and every process that they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +43,7 @@ def pytest_collection_finish() -> None:
     """Hide what was collected from the garbage collector, whose full runs would go through all of it each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 _running: list[pytest.Item] = []  # the quick test that runs, if one does
