@@ -125,7 +125,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             nested = any(isinstance(value, list | dict) for value in inputs.values())
             given = await in_thread(self._checked, inputs) if nested else self._checked(inputs)
         except ConfigError as error:  # no retry mends it, so it is not raised
-            words = redactor_for(frozenset(sensitive_values(self.loaded.spec, secrets).values())).redact(str(error))
+            known = sensitive_values(self.jobs.plan.secrets.sensitive, secrets)
+            words = redactor_for(frozenset(known.values())).redact(str(error))
             failed = JobMeta(self.task_type_name, self.task_type_version, create_error=words)
             return JobResourceMeta(self.jobs.encode(failed))
         declared = task_template.interface.outputs
