@@ -32,6 +32,7 @@ _MOST_JSON_ITEMS = 50_000
 _LARGEST_JSON = 2**20  # bytes of all JSON values: unpacking them holds up everybody
 _LARGEST_STRUCT = 256 * 1024  # bytes
 _LARGEST_OUTPUTS = 256 * 1024  # bytes that declare them
+_LARGEST_IDENTITY = 256 * 1024  # bytes of an attempt's names, labels and annotations
 _MOST_COMPARED = 100_000  # values with types: each value of a union with each of its types
 _VALUES: dict[int, frozenset[str]] = {
     SimpleType.NONE: frozenset({"none_type"}),
@@ -64,6 +65,12 @@ def check_request(request: CreateTaskRequest) -> dict[str, LiteralType]:
     size = request.template.interface.outputs.ByteSize()
     if size > _LARGEST_OUTPUTS:
         raise RefusedInputError(f"the task's outputs are declared by {size} bytes, and {_LARGEST_OUTPUTS} are the most")
+    size = request.task_execution_metadata.ByteSize()
+    if size > _LARGEST_IDENTITY:
+        raise RefusedInputError(
+            f"the names, labels and annotations of the task's execution have {size} bytes, and {_LARGEST_IDENTITY} are "
+            "the most"
+        )
     admission = _Admission()
     declared: dict[str, LiteralType] = {}
     for entry in request.template.interface.inputs.variables:

@@ -59,19 +59,20 @@ def reference_to(task_type: str, version: int) -> str:
     return f"{task_type}:{version}" if version else task_type
 
 
-def drop_inputs_of_container(request: CreateTaskRequest) -> None:
+def drop_inputs_of_container(request: CreateTaskRequest) -> bool:
     """Drop the inputs of a task whose container reads them itself: they may be of any type, and nobody converts them.
-
-    The task is of a spec with `runs: container`.
+    Returns whether the task is of a spec with `runs: container`.
     """
     template = request.template
     key: tuple[str, int] | None = (template.type, template.task_type_version)
     if template.type == shared_type():
         key = _named_spec(template)
     connector = registry.find(*key) if key is not None else None
-    if connector is not None and connector.loaded.spec.runs is not None:
-        request.ClearField("inputs")
-        template.interface.ClearField("inputs")
+    if connector is None or connector.loaded.spec.runs is None:
+        return False
+    request.ClearField("inputs")
+    template.interface.ClearField("inputs")
+    return True
 
 
 def _named_spec(template: TaskTemplate) -> tuple[str, int] | None:

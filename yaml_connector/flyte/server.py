@@ -20,7 +20,6 @@ import grpc.aio
 from aiohttp import web
 from flyteidl2.connector import service_pb2
 from flyteidl2.connector.service_pb2_grpc import (
-    add_AsyncConnectorServiceServicer_to_server,
     add_ConnectorMetadataServiceServicer_to_server,
 )
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -32,6 +31,7 @@ from yaml_connector._loading.loader import gc_disabled, spec_files
 from yaml_connector._loading.watch import stamps
 from yaml_connector.flyte._internals import ConnectorMetadataService, load_installed_connectors
 from yaml_connector.flyte.connector import YamlConnector
+from yaml_connector.flyte.large_requests import handlers_of
 from yaml_connector.flyte.serve import ServeOptions
 from yaml_connector.flyte.served_specs import ServedSpecs, SpecsRejectedError, log_to_stderr
 from yaml_connector.flyte.servicer import GuardedConnectorService
@@ -102,7 +102,7 @@ class ConnectorServer:
         credentials = _credentials(options.tls_cert, options.tls_key)
         # without reuse of ports, two services on one port would share its calls, and nobody would notice
         server = grpc.aio.server(ThreadPoolExecutor(_WORKERS), options=[("grpc.so_reuseport", 0)])
-        add_AsyncConnectorServiceServicer_to_server(GuardedConnectorService(), server)
+        server.add_generic_rpc_handlers((handlers_of(GuardedConnectorService()),))
         add_ConnectorMetadataServiceServicer_to_server(ConnectorMetadataService(), server)
         checks = health.aio.HealthServicer()
         for service in (*service_pb2.DESCRIPTOR.services_by_name.values(), None):

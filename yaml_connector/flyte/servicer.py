@@ -26,6 +26,7 @@ from flyteidl2.connector.connector_pb2 import (
     GetTaskResponse,
 )
 from flyteidl2.core.types_pb2 import LiteralType
+from google.protobuf.message import DecodeError, Message
 
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
@@ -33,6 +34,7 @@ from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, message_of
+from yaml_connector.flyte.large_requests import REQUESTS, read_large
 from yaml_connector.flyte.routing import JobRouter, UnknownSpecError, drop_inputs_of_container, prepare
 
 logger = logging.getLogger("yaml_connector")
@@ -41,7 +43,6 @@ T = TypeVar("T")
 
 _LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
 _WORKER_MODULES = ("yaml_connector._jobs.client", "jsonpath_ng.ext.parser", "jsonpath_ng.ext.filter")
-_CALLS = ("CreateTask", "GetTask", "DeleteTask", "GetTaskLogs", "GetTaskMetrics")
 
 
 def guard(service: type[AsyncConnectorService]) -> None:
@@ -49,23 +50,26 @@ def guard(service: type[AsyncConnectorService]) -> None:
 
     `c0` has imported its class before it imports any module of ours, so the class itself is changed.
     """
-    for name in _CALLS:
+    for name, message in REQUESTS.items():
         method = getattr(service, name)
         if not hasattr(method, "guarded"):
-            setattr(service, name, _guarded(method))
+            setattr(service, name, _guarded(method, message))
 
 
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(method):
 
         @wraps(method)
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             keep_turns_short(_WORKER_MODULES)
             try:
+                if type(request) is bytes:
+                    request = (await read_large(message, request))[0]
                 prepare(request)
-                async for message in method(self, request, context):
-                    yield message
+                async for part in method(self, request, context):
+                    yield part
             except (Exception, TurnOver) as error:
+                del request  # as in `_abort`
                 await _abort(context, error)
 
         guarded: Callable[..., Any] = stream
@@ -74,7 +78,12 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
+            room = None  # that the request takes until the call is over
             try:
+                if type(request) is bytes and len(request) <= LARGE:  # bytes: of `serve`
+                    request = message.FromString(request)
+                elif type(request) is bytes:
+                    request, room = await read_large(message, request)
                 declared = None
                 kind = type(request)
                 if kind is CreateTaskRequest:
@@ -94,6 +103,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
                 else:
                     answer = await method(self, request, context)
             except (Exception, TurnOver) as error:
+                del request, room  # as in `_abort`
                 await _abort(context, error)
             if answer is None:  # Flyte's servicer has put an error into the context
                 context.set_details(_cut(str(context.details())))
@@ -153,7 +163,7 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver)
         code = grpc.StatusCode.NOT_FOUND
     elif isinstance(error, NotImplementedError):
         code, words = grpc.StatusCode.UNIMPLEMENTED, "the connector does not offer this call"
-    elif isinstance(error, RefusedInputError):
+    elif isinstance(error, RefusedInputError | DecodeError):
         code = grpc.StatusCode.INVALID_ARGUMENT
     elif isinstance(error, TransientError):
         code = grpc.StatusCode.UNAVAILABLE

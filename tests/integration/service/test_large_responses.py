@@ -13,11 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 from aiohttp import web
+from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.connector.service_pb2_grpc import AsyncConnectorServiceStub
+from flyteidl2.core.literals_pb2 import Literal, LiteralCollection, Primitive, Scalar
+from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
-from tests.support.flyte_side import FlyteSide, outputs_of, state
+from tests.support.flyte_side import FlyteSide, outputs_of, state, template_of
 from tests.support.real_api import RealApi, Received
 from tests.support.serving import Serving, serving
 from yaml_connector import task_from_spec
@@ -139,6 +144,27 @@ def test_the_service_ends_while_a_response_is_being_read_and_leaves_no_process(t
         assert serving_.process.wait(15) == 0
         _, alive = psutil.wait_procs(family, 5)
         assert not alive
+
+
+def test_a_request_that_would_take_long_to_parse_is_refused_with_words(service: Any) -> None:
+    _, calls, task = service
+    one = Literal(scalar=Scalar(primitive=Primitive(integer=1)))
+    many = NamedLiteral(name="kind", value=Literal(collection=LiteralCollection(literals=[one] * 300_000)))
+    request = CreateTaskRequest(template=template_of(task), inputs=Inputs(literals=[many]))
+    for _ in range(10):  # a call that fails gives back its room
+        with pytest.raises(grpc.RpcError, match="more than 60000 parts") as caught:
+            AsyncConnectorServiceStub(calls.channel).CreateTask(request)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("call", ["CreateTask", "GetTask", "DeleteTask"])
+@pytest.mark.parametrize("content", [b"\xff\xff", b"\xff" * 100_000])
+def test_bytes_that_are_not_a_request_are_refused_with_words(service: Any, call: str, content: bytes) -> None:
+    _, calls, _ = service
+    send = calls.channel.unary_unary(f"/flyteidl2.connector.AsyncConnectorService/{call}")
+    with pytest.raises(grpc.RpcError, match="Error parsing message") as caught:
+        send(content)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def _seconds(calls: FlyteSide, job: Any) -> float:
