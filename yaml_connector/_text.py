@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 _LONGEST_NAME = 60  # characters of a name or value in a message
+_SHORTEST = 3  # characters of a name that may be the beginning of another
 _MOST_COMPARED = 100  # names that an unknown one is compared with: comparing is slow
 
 
@@ -20,7 +21,10 @@ def closest(name: str, allowed: Iterable[str]) -> str | None:
     compared = islice(allowed, _MOST_COMPARED)
     names = {candidate.casefold(): candidate for candidate in compared if len(candidate) <= _LONGEST_NAME}
     found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
-    return names[found[0]] if found else None
+    if found:
+        return names[found[0]]
+    longer = [candidate for candidate in names if len(wanted) >= _SHORTEST and candidate.startswith(wanted)]
+    return names[longer[0]] if len(longer) == 1 else None
 
 
 def did_you_mean(name: str, allowed: Iterable[str], *, what: str = "allowed") -> str:

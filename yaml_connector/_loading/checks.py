@@ -39,7 +39,7 @@ class _SpecChecker(FieldChecker):
     def __init__(self, spec: ConnectorSpec, document: Document, partial: bool) -> None:
         super().__init__(document, partial)
         self.spec = spec
-        self.names = SpecNames(spec)
+        self.names = SpecNames(spec, document.data if partial else None)
 
     # --- the sections -------------------------------------------------------------------------------------------
 

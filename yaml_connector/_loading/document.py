@@ -205,7 +205,9 @@ class _Parser:
     def plain(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         self.document.values.setdefault(path, _place(event))
         if event.tag and event.tag != "!":
-            self.note(*_place(event), path, f"tags are not allowed: {event.tag.replace('tag:yaml.org,2002:', '!!')}")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            instead = "leave it out" if tag.startswith("!!") else "put quotes around a string that begins with !"
+            self.note(*_place(event), path, f"tags are not allowed: {tag}; {instead}")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -226,7 +228,10 @@ class _Parser:
             key = sys.intern(event.value)  # most keys stand in every spec
             self.count(event)
             if key == "<<" and not event.style:
-                self.note(*_place(event), (*path, key), "merge keys (<<) are not allowed")
+                message = "merge keys (<<) are not allowed: write the keys themselves here"
+                self.note(*_place(event), (*path, key), message)
+                self.skip(events)
+                continue
             here = (*path, key)
             if key in data:
                 first = self.document.keys.get(here, _place(event))

@@ -8,10 +8,11 @@ from typing import Any
 
 from yaml_connector._expressions.jinja import REQUEST, Reference
 from yaml_connector._expressions.scope import RESPONSE_NAMES
+from yaml_connector._loading.suggestions import meant_by
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.requests import Step
 from yaml_connector._spec.task_fields import TASK_NAMES
-from yaml_connector._text import did_you_mean, short, short_name
+from yaml_connector._text import closest, did_you_mean, short, short_name
 
 # Names that people expect at other places, or write as other languages do.
 _ELSEWHERE = {
@@ -22,6 +23,7 @@ _ELSEWHERE = {
 }
 ANSWER_NAMES = RESPONSE_NAMES
 STEP_NAMES = ("status", "headers", "body", "text", "url")
+_MOST = 10  # unknown sections that are looked at
 Children = Mapping[str, Any] | None  # what may follow a name; None: anything
 
 
@@ -84,12 +86,13 @@ def step_names(steps: Iterable[Step]) -> dict[str, Children]:
 
 
 class SpecNames:
-    """The names of one spec, by place."""
+    """The names of one spec, by place. `written` is the file's data if the spec is only what is valid of it."""
 
-    def __init__(self, spec: ConnectorSpec) -> None:
-        config = dict.fromkeys(spec.config)
+    def __init__(self, spec: ConnectorSpec, written: Mapping[str, Any] | None = None) -> None:
+        unsure = _unsure(spec, written) if written is not None else frozenset()
+        config: Children = None if "config" in unsure else dict.fromkeys(spec.config)
         inputs = None if spec.inputs is None else dict.fromkeys(spec.inputs)
-        secrets = dict.fromkeys(spec.secrets)
+        secrets: Children = None if "secrets" in unsure else dict.fromkeys(spec.secrets)
         kept = saved_names(spec.create.save)
         adopted = saved_names(spec.create.adopt.save) if spec.create.adopt else {}
         job = (
@@ -104,3 +107,16 @@ class SpecNames:
         saved = saved_names(getattr(spec.connection.auth, "save", None))
         self.only_sent: dict[str, Children] = {"secrets": secrets, **({"auth": saved} if saved else {})}
         self.job: Children = job
+
+
+def _unsure(spec: ConnectorSpec, written: Mapping[str, Any]) -> frozenset[str]:
+    """Return the sections that a file probably has, though not in a valid form: elsewhere, or by another name."""
+    fields = ConnectorSpec.model_fields
+    others = [(key, value) for key, value in written.items() if key not in fields and isinstance(value, dict) and value]
+    meant = {meant_by((key,), value, fields, written) or closest(str(key), fields) for key, value in others[:_MOST]}
+    inner = {key for value in written.values() if isinstance(value, dict) for key in value}
+    return frozenset(
+        name
+        for name in ("config", "secrets")
+        if name not in spec.model_fields_set and (name in written or name in inner or {name, None} & meant)
+    )

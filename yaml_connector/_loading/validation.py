@@ -11,15 +11,16 @@ from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, TooManyDiagnostics
+from yaml_connector._loading.one_mistake import Finding, without_consequences
 from yaml_connector._loading.suggestions import (
-    SECTIONS,
     for_unknown_key,
     for_wrong_kind,
+    kind_of,
+    meant_by,
     not_allowed,
-    required_field,
     valid_name,
 )
-from yaml_connector._spec import PHASES, ConnectorSpec
+from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.auth import AUTH_KINDS
 from yaml_connector._spec.fields import Path
 from yaml_connector._text import short, short_name
@@ -60,54 +61,28 @@ def build(model: type[M], document: Document) -> M | None:
 
 
 def _note(model: type[BaseModel], document: Document, error: ValidationError) -> None:
-    """Note what pydantic found: one problem for a value that fits none of several kinds, and each only once."""
-    found: list[tuple[Path, str, bool, dict[str, Any]]] = []
-    kinds: dict[Path, dict[str, None]] = {}
+    """Note what pydantic found: one problem for a value that fits none of several kinds, and each mistake only once."""
+    found: list[Finding] = []
+    kinds: dict[Path, dict[str, str]] = {}  # of pydantic's types of errors, by what they want
     for item in map(dict, error.errors(include_url=False)):
-        path, message, on_key = _problem(model, document, item)
-        found.append((path, message, on_key, item))
+        found.append(finding := _finding(model, document, item))
         if item["type"] in _KINDS:
-            kinds.setdefault(path, {})[_KINDS[item["type"]]] = None
+            kinds.setdefault(finding.path, {})[_KINDS[item["type"]]] = item["type"]
         if len(found) > _MOST_FOUND:
             break
     noted = set()
-    for path in {here[: here.index("map") + 1] for here, *_ in found if "map" in here}:
-        if _is_reversed(_at(document.data, path)):
-            found = [item for item in found if item[0][: len(path)] != path]
-            found.append((path, _TURN_ROUND, False, {"type": ""}))
-    misplaced = [
-        path
-        for path, _, _, item in found
-        if item["type"] == "extra_forbidden" and item["input"] is None and path[-1] in SECTIONS
-    ]
-    for path in misplaced:  # what follows at the same indentation belongs to it
-        siblings = list(_at(document.data, path[:-1]))
-        after = {(*path[:-1], key) for key in siblings[siblings.index(path[-1]) + 1 :]}
-        found = [item for item in found if item[0] not in after or item[3]["type"] != "extra_forbidden"]
-    meant = {(*path[:-1], required_field(path)) for path, _, _, item in found if item["type"] == "extra_forbidden"}
-    found = [item for item in found if item[3]["type"] != "missing" or item[0] not in meant]
-    for path, message, on_key, item in found:
+    for path, message, on_key, item, _ in without_consequences(
+        found, document.data, lambda at: _type_at(model, at, document.data)
+    ):
         several = kinds.get(path, {})
         if item["type"] in _KINDS and len(several) > 1:
-            instead = for_wrong_kind("list_type" if "a list" in several else item["type"], item["input"], path)
-            message = f"must be {' or '.join(several)}, not {describe(item['input'])}{instead}"
+            container = next((several[kind] for kind in ("a list", "a mapping") if kind in several), item["type"])
+            instead = for_wrong_kind(container, item["input"], path)
+            wanted = [kind for kind in several if not (kind == "a whole number" and "a number" in several)]
+            message = f"must be {' or '.join(wanted)}, not {describe(item['input'])}{instead}"
         if (path, message, on_key) not in noted:
             noted.add((path, message, on_key))
             document.report(path, message, key=on_key)
-
-
-_TURN_ROUND = "the map is the wrong way round: it maps each phase to the list of its states, such as SUCCEEDED: [done]"
-
-
-def _is_reversed(value: Any) -> bool:
-    """Tell whether a phase map maps states to phases."""
-    if not isinstance(value, dict) or not value or any(key in PHASES for key in value):
-        return False
-    found = [phase for item in value.values() for phase in (item if isinstance(item, list) else [item])]
-    if not found or not all(isinstance(phase, str) and phase.upper() in PHASES for phase in found):
-        return False
-    are_phases = all(str(key).upper() in PHASES for key in value)  # in lower case, maybe
-    return not are_phases or all(phase in PHASES for phase in found)
 
 
 def describe(value: Any) -> str:
@@ -123,8 +98,8 @@ def describe(value: Any) -> str:
     return "a list" if isinstance(value, list) else "a mapping"
 
 
-def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -> tuple[Path, str, bool]:
-    """What one of pydantic's errors means here: the path that is wrong, what is wrong, whether its key is meant."""
+def _finding(model: type[BaseModel], document: Document, item: dict[str, Any]) -> Finding:
+    """What one of pydantic's errors means here."""
     kind, value = item["type"], item["input"]
     location = list(item["loc"])
     if location[-1:] == ["[key]"] and kind not in ("extra_forbidden", "missing"):
@@ -132,9 +107,13 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     path = walk(document.data, location)
     shown: Path = path
     on_key = False
+    meant = None
     if kind == "extra_forbidden":
-        allowed = _allowed_keys(model, item["loc"][:-1], document.data)
-        message = "unknown key" + for_unknown_key(location, value, allowed)
+        owners = _models(_type_at(model, item["loc"][:-1], document.data))
+        fields = _fields(owners[0]) if owners else {}
+        siblings = _at(document.data, path[:-1])
+        meant = meant_by(location, value, fields, siblings)
+        message = "unknown key" + for_unknown_key(location, value, list(fields), meant)
         on_key = True
     elif kind == "missing":
         shown = (*path, str(location[-1]))
@@ -148,8 +127,7 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         tag = item["ctx"].get("tag")
         shown = (*path, "type") if isinstance(value, dict) else path
         if tag is None:
-            allowed = tags or list(AUTH_KINDS)
-            message = f"is required; allowed: {', '.join(allowed)}"
+            message = f"is required{kind_of(value)}; allowed: {', '.join(tags or AUTH_KINDS)}"
         else:
             message = not_allowed(value["type"], tags)
     elif kind in _KINDS:
@@ -160,13 +138,15 @@ def _problem(model: type[BaseModel], document: Document, item: dict[str, Any]) -
         message = str(item["ctx"]["error"])
     elif kind == "string_pattern_mismatch":
         message = f"{short(value)} is not a valid name here: it must match {item['ctx']['pattern']}"
-        message += valid_name(value, item["ctx"]["pattern"])
+        message += valid_name(value, item["ctx"]["pattern"], path)
         on_key = item["loc"][-1] == "[key]"
     elif kind in ("too_short", "string_too_short"):
         message = "must not be empty"
+    elif kind == "at":
+        shown, message = (*path, *item["ctx"]["at"]), item["ctx"]["message"]
     else:
         message = item["msg"][0].lower() + item["msg"][1:]
-    return shown, message, on_key
+    return Finding(shown, message, on_key, item, meant)
 
 
 def walk(data: Any, location: list[Any]) -> Path:
@@ -194,7 +174,8 @@ def _has(data: Any, part: Any) -> bool:
     )
 
 
-def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> list[str]:
+def _type_at(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> Any:
+    """Return the annotation of the place that a location of pydantic, or a path, names; None if it has none."""
     annotation: Any = model
     for part in location:
         member = _member(annotation, part)
@@ -204,11 +185,13 @@ def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...], data: Any) 
         elif is_there or isinstance(part, int):  # else it is the tag of a union
             annotation = _descend(annotation, part)
             if annotation is None:
-                return []
+                return None
         data = data[part] if is_there else data
-    for member in _models(annotation):
-        return [field.alias or name for name, field in member.model_fields.items()]
-    return []
+    return annotation
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -240,7 +223,8 @@ def _descend(annotation: Any, part: Any) -> Any:
             if (field.alias or name) == part:
                 return field.annotation
     for container in _containers(annotation):
-        return get_args(container)[-1]
+        item = get_args(container)[-1]
+        return _descend(item, part) if get_origin(container) is list and isinstance(part, str) else item
     return annotation if _models(annotation) else None
 
 

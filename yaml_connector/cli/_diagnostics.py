@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from yaml_connector.errors import Diagnostic
 
+_ALLOWED = re.compile(r"[;?] allowed: ")
 _WIDTH = 110  # of a source line; of a longer one only the part around the problem is shown
 
 
@@ -47,7 +49,8 @@ def problem_text(problem: Diagnostic, sources: Sources) -> str:
     label = f" {click.style('warning:', fg=colour)}" if problem.severity == "warning" else ""
     path = f" {click.style(problem.path, fg=colour)}:" if problem.path else ""
     before = where + label + path
-    text = f"{before} {_wrapped(printable(problem.message), len(click.unstyle(before)) + 1)}"
+    message = _wrapped(printable(problem.message), len(click.unstyle(before)) + 1)
+    text = f"{before}{'' if message.startswith(chr(10)) else ' '}{message}"
     source = sources.line(problem.file, problem.line)
     if source is None or not source.strip():
         return text
@@ -63,13 +66,16 @@ def _wrapped(message: str, beside: int) -> str:
     if not sys.stdout.isatty():
         return message
     width = text_width(_WIDTH)
-    head, colon, names = message.partition(" allowed: ")
-    lines = textwrap.wrap(" " * min(beside, width // 2) + head, width, subsequent_indent="  ", break_on_hyphens=False)
+    head, colon, names = message.rpartition(" allowed: ") if _ALLOWED.search(message) else (message, "", "")
+    lines = textwrap.wrap(
+        "x" * min(beside - 1, width) + " " + head, width, subsequent_indent="  ", break_on_hyphens=False
+    )
+    lines[0] = lines[0].lstrip("x").lstrip()
     if colon:
         lines += textwrap.wrap(
             names, width, initial_indent="  allowed: ", subsequent_indent="  ", break_on_hyphens=False
         )
-    return "\n".join(lines).lstrip()
+    return "\n".join(lines)
 
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:

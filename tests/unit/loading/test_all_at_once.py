@@ -58,7 +58,6 @@ def test_mistakes_of_every_kind_are_found_together() -> None:
         "connection.auth.token",
         "connection.timeot",
         "config.size.typ",
-        "config.size.type",
         "config.count",
         "outputs.result",
         "create.request.json.a",
@@ -91,7 +90,7 @@ def test_names_of_a_field_that_is_wrong_itself_are_known() -> None:
         outputs={"out": used},
         connection={"base_url": "https://a.test", "headers": {"k": "${{ secrets.key }}"}},
     )
-    assert set(problems_of(data)) == {"inputs.size", "config.size.tipe", "config.size.type", "secrets.key.enw"}
+    assert set(problems_of(data)) == {"inputs.size", "config.size.tipe", "secrets.key.enw"}
 
 
 def test_what_is_there_and_wrong_does_not_count_as_missing() -> None:

@@ -171,7 +171,7 @@ def test_a_spec_that_cannot_be_used_keeps_its_own_problems(folder: Folder) -> No
     assert problems == []
     assert loaded is not None
     assert loaded.loaded is None
-    assert [problem.path for problem in loaded.spec_problems] == ["create.job_id", "create.jobid"]
+    assert [problem.path for problem in loaded.spec_problems] == ["create.jobid"]
 
 
 VALUES = """\
