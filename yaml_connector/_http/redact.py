@@ -98,7 +98,7 @@ class Redactor:
         """Tell whether a text has one of the secrets as a whole."""
         if not self._readable.texts:
             return False
-        return any(not cut for _, _, cut in self._find(text.encode("utf-8", "surrogatepass")))
+        return any(whole for *_, whole in self._find(text.encode("utf-8", "surrogatepass")))
 
     def redact_tree(self, value: Any) -> Any:
         """Return a value with all strings in it redacted."""
@@ -119,7 +119,7 @@ class Redactor:
     def _spans(self, data: bytes) -> list[tuple[int, int]]:
         """Return where secrets are, in order and apart; one that is cut off goes on to the text's end."""
         spans: list[tuple[int, int]] = []
-        for start, end, cut in sorted(self._find(data)):
+        for start, end, cut, _ in sorted(self._find(data)):
             while end < len(data) and data[end] & 0xC0 == 0x80:  # within a character
                 end += 1
             if cut and _PARTIAL.match(data, end):
@@ -130,11 +130,11 @@ class Redactor:
                 spans.append((start, end))
         return spans
 
-    def _find(self, data: bytes) -> list[tuple[int, int, bool]]:
-        """Return where secrets are, and whether they are cut off there."""
+    def _find(self, data: bytes) -> list[tuple[int, int, bool, bool]]:
+        """Return where secrets are, whether they are cut off there, and whether one is there as a whole."""
         if len(data) <= _SMALL and not self._may_hold(data):
             return []
-        found: list[tuple[int, int, bool]] = []
+        found: list[tuple[int, int, bool, bool]] = []
         budget = len(data) // _APART
         readable, encoded = views(data)
         compact = [without_layout(view) for view in encoded] if self._compact.texts else []
@@ -144,7 +144,9 @@ class Redactor:
         ]:
             spans, used = forms.find(view.text, budget // 2)
             budget = max(0, budget - used)
-            found += [(*view.origin(start, end, wide=self._backslashes), cut) for start, end, cut in spans]
+            found += [
+                (*view.origin(start, end, wide=self._backslashes), cut, whole) for start, end, cut, whole in spans
+            ]
         return found
 
     def __repr__(self) -> str:
@@ -163,6 +165,7 @@ class _Forms:
             if not heads or not head.startswith(heads[-1]):  # a shorter one finds it, too
                 heads.append(head)
         self.texts = sorted(lengths)
+        self._least = _shortest_within(self.texts)
         self.size = sum(map(len, self.texts)) + _BYTES_PER_STATE * sum(map(len, heads))
         self._longest = max(map(len, self.texts), default=0)
         if heads:
@@ -190,22 +193,22 @@ class _Forms:
             position = start + 1
         return len(text)
 
-    def find(self, text: bytes, budget: int) -> tuple[list[tuple[int, int, bool]], int]:
-        """Return where the forms are, in order and apart from each other, and whether they are cut off there; and how
-        much of the budget was used.
+    def find(self, text: bytes, budget: int) -> tuple[list[tuple[int, int, bool, bool]], int]:
+        """Return where the forms are, in order and apart from each other, whether they are cut off there, and whether
+        one is there as a whole; and how much of the budget was used.
 
         Where they begin so often that the budget would be over before the text, more may be said to be one of them.
         """
         apart = len(text) // max(1, budget) + 1
-        found: list[tuple[int, int, bool]] = []
+        found: list[tuple[int, int, bool, bool]] = []
         first = last = -1  # of those that overlap
-        cut = False
+        cut = whole = False
         position = work = 0
         while (match := self._search(text, position)) is not None:
             start = match.start()
             length, form = self._agreement(text, start)
             end = start + length
-            is_cut = length < len(form)
+            is_cut, is_whole = length < len(form), length >= self._least[form]
             # of the forms that begin within this one, only those near its end may go on after it
             position = max(start + 1, end - self._overlaps[form])
             work += 1 + length // _COMPARED
@@ -215,12 +218,14 @@ class _Forms:
                 end = min(len(text), position + self._longest)
             if start > last:
                 if last > 0:
-                    found.append((first, last, cut))
-                first, last, cut = start, end, is_cut
-            elif end >= last:
-                last, cut = end, is_cut and (cut or end > last)
+                    found.append((first, last, cut, whole))
+                first, last, cut, whole = start, end, is_cut, is_whole
+            else:
+                whole = whole or is_whole
+                if end >= last:
+                    last, cut = end, is_cut and (cut or end > last)
         if last > 0:
-            found.append((first, last, cut))
+            found.append((first, last, cut, whole))
         return found, work
 
     def _agreement(self, text: bytes, start: int) -> tuple[int, bytes]:
@@ -237,6 +242,17 @@ class _Forms:
             if length < size or size >= self._longest:
                 return length, form
             size = self._longest
+
+
+def _shortest_within(texts: list[bytes]) -> dict[bytes, int]:
+    """Return, for each of the sorted texts, the length of the shortest of them that it begins with."""
+    least: dict[bytes, int] = {}
+    shortest = b""
+    for text in texts:
+        if not shortest or not text.startswith(shortest):
+            shortest = text
+        least[text] = len(shortest)
+    return least
 
 
 def _however_escaped(characters: Iterable[bytes]) -> bytes:

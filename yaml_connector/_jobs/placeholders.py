@@ -47,8 +47,9 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
     """Put place holders where the call's secrets are in a new job's id and saved values; if these are long, in another
     thread.
 
-    What cannot be filled in again is masked in saved values: a token, which is another by the next call, and a secret
-    in an encoding that is not one of `_WRITTEN`. An id with such a secret cannot be kept, and the job fails.
+    What cannot be filled in again is masked in saved values: a token, which is another by the next call, a secret in an
+    encoding that is not one of `_WRITTEN`, and one that is cut off. An id with such a secret cannot be kept, and the
+    job fails; if it is cut off, the id is kept.
     """
     size = sum(map(len, texts_in([meta.id, meta.saved])))
     if size > LARGEST:  # searching it would take long, and it cannot be kept anyway
@@ -57,6 +58,10 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
         return
     identity = meta.id
     (meta.id, meta.saved), meta.holders = await hold([meta.id, meta.saved], context)
+    if meta.saved:
+        meta.saved = (
+            await in_thread(context.redact_tree, meta.saved) if size > _LARGE else context.redact_tree(meta.saved)
+        )
     if MASK in _HOLDER.sub("", meta.id) and MASK not in identity:
         meta.create_error = (
             f"the job's id holds the value of a secret in an encoding that cannot be kept: {meta.id[:200]}; the job "

@@ -286,3 +286,16 @@ def test_redactors_are_forgotten_when_they_take_too_much_memory() -> None:
 
 def test_a_secret_from_an_environment_that_is_no_utf8_does_no_harm() -> None:
     assert hidden("key-\udcff-value", "a key-\udcff-value") == "a ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("a key-of-alice b", True),
+        ("a key-of-alice-and-b", True),
+        ("a key-of-alice-and-bob b", True),
+        ("a key-of-a", False),
+    ],
+)
+def test_a_secret_is_held_also_if_another_one_begins_with_it(text: str, held: bool) -> None:
+    assert Redactor(["key-of-alice", "key-of-alice-and-bob"]).holds(text) == held
