@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,17 @@ def options_of(words: list[str]) -> dict[str, Any]:
 def docker_command() -> list[str]:
     text = (DEPLOY / "Dockerfile").read_text()
     return list(json.loads(text.rpartition("\nCMD ")[2]))
+
+
+def test_the_image_installs_the_package_with_extras_that_it_has() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    found = re.search(r"pip install .*--constraint (\S+) \"\.\[(.+)\]\"", text)
+    assert found is not None
+    assert (ROOT / found[1]).is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(found[2].split(",")) <= set(project["optional-dependencies"])
+    (entry_point,) = json.loads(text.rpartition("\nENTRYPOINT ")[2].partition("\n")[0])
+    assert entry_point in project["scripts"]
 
 
 def systemd_command() -> list[str]:
