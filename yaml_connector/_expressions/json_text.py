@@ -70,6 +70,16 @@ def json_bytes(value: Any) -> bytes:
     return write_json(value) or _by_standard_library(value).encode()
 
 
+def any_json(value: Any) -> bytes:
+    """Write a value as JSON that `parse_json` reads as the same value: half a character is escaped, NaN is a word.
+    Raises EvaluationError."""
+    text = write_json(value)
+    try:
+        return text if text is not None else _ESCAPED(value).encode()
+    except (TypeError, ValueError, RecursionError, UndefinedError) as error:
+        raise EvaluationError(f"this value cannot be written as JSON: {error}") from None
+
+
 def _by_standard_library(value: Any) -> str:
     try:
         return _COMPACT(value)
@@ -89,6 +99,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
+_ESCAPED = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain).encode
 
 

@@ -12,10 +12,12 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.events import NO_EVENTS, EventFanOut, Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import Endpoint
+from yaml_connector._http.memory import NoRoomError, Room, response_memory
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector._http.redact import redact_lines, redactor_for
 from yaml_connector._http.worker import iterate_elsewhere, read_elsewhere
 from yaml_connector._text import single_line, truncate
+from yaml_connector.errors import TransientError
 
 if TYPE_CHECKING:
     from yaml_connector._http.connection import Connection
@@ -108,6 +110,14 @@ class CallContext:
         """Yield what a function of this package yields, like `read_elsewhere`."""
         backend = self.endpoint.base_url
         return iterate_elsewhere(function, *args, remaining=self.remaining(), backend=backend)
+
+    async def room_for(self, response: Response, size: int) -> Room:
+        """Wait for room for what is kept of a response. Raises TransientError if there is none by the deadline."""
+        try:
+            return await response_memory().room_for(size, self.remaining())
+        except NoRoomError:
+            what = "was not read within the deadline: other large responses were being read"
+            raise TransientError(self.describe(response, what), may_have_been_processed=False) from None
 
     def for_judging(self) -> CallContext:
         """Return what judging a response needs of this context, and no more, to be sent to another process."""

@@ -206,7 +206,7 @@ class Response(Mapping[str, Any]):
 
 
 class DerivedResponse(Response):
-    """A response whose body was made of others: one item of a batch, or what many pages have together."""
+    """A response whose body was made of another's: one item of a batch."""
 
     __slots__ = ()
 
@@ -225,6 +225,26 @@ class DerivedResponse(Response):
 
     def decode_after(self, cut: bytes, known: str) -> tuple[bytes, str]:
         return b"", ""
+
+
+class CollectedResponse(Response):
+    """What many pages have together: a response like the last one, whose content is their list, as JSON in UTF-8."""
+
+    __slots__ = ()
+
+    def __init__(self, last: Response, content: bytes, room: Any = None) -> None:
+        super().__init__(last.method, last.url, last.status, last.headers, content)
+        self.room = room
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        last = Response(self.method, self.url, self.status, CIMultiDict(self.headers), b"")
+        content = PickleBuffer(self.content) if protocol >= 5 else self.content
+        return CollectedResponse, (last, content), (None, {"saved": self.saved})
+
+    @property
+    def text(self) -> str:
+        consume_reading(DECODED * len(self.content))
+        return self.content.decode()
 
 
 class StreamedResponse(Response):

@@ -39,6 +39,8 @@ LIMITS = struct.Struct("!ddQ")  # seconds until the deadline, seconds of CPU, by
 SIZE = struct.Struct("!Q")  # bytes of what follows; 0 at the end
 LARGE = 16 * 1024  # bytes: what is done with a message of more is done in another thread
 LARGEST_RESULT = 12_000_000  # bytes: a response has 10 MiB at most, unless its spec says otherwise
+_LARGEST_FRAME = LARGEST_RESULT + LARGE
+_AT_ONCE = 256 * 1024  # bytes that are received at once
 _SECONDS = 2.0  # of CPU for one reading
 _MEMORY = 32 * 2**20  # bytes for one reading
 _MEMORY_FOR_BYTE = 8  # and for each byte of its responses: parsed JSON takes that much more
@@ -79,7 +81,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + remaining
         await self._turn(backend, remaining)
-        frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        frames: asyncio.Queue[bytearray | None] = asyncio.Queue()
         # a task of its own: the child may outlive a caller that is cancelled, and holds the turn until it has ended
         task = loop.create_task(self._exchange(function, args, deadline, backend, frames))
         self._tasks.add(task)
@@ -141,7 +143,7 @@ class Worker:
         args: tuple[Any, ...],
         deadline: float,
         backend: str,
-        frames: asyncio.Queue[bytes | None],
+        frames: asyncio.Queue[bytearray | None],
     ) -> None:
         """Send a reading to a child, and put what it sends back into `frames`; it ends with the child."""
         loop = asyncio.get_running_loop()
@@ -238,18 +240,29 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-async def _frames(child: socket.socket) -> AsyncIterator[bytes]:
+async def _frames(child: socket.socket) -> AsyncIterator[bytearray]:
     """Yield what a child sends, until it ends. What it has not sent whole does not count."""
+    while head := await _received(child, SIZE.size):
+        (size,) = SIZE.unpack(head)
+        if not size:
+            yield head[:0]
+        elif size > _LARGEST_FRAME or not (frame := await _received(child, size)):
+            return
+        else:
+            yield frame
+
+
+async def _received(child: socket.socket, size: int) -> bytearray | None:
+    """Return so many bytes, without copies of them; None if there are fewer."""
     loop = asyncio.get_running_loop()
-    received = bytearray()
-    while chunk := await loop.sock_recv(child, 256 * 1024):
-        received += chunk
-        while len(received) >= SIZE.size:
-            (size,) = SIZE.unpack_from(received)
-            if len(received) < SIZE.size + size:
-                break
-            yield bytes(received[SIZE.size : SIZE.size + size])
-            del received[: SIZE.size + size]
+    received, at = bytearray(size), 0
+    with memoryview(received) as view:
+        while at < size:
+            count = await loop.sock_recv_into(child, view[at : at + _AT_ONCE])
+            if not count:
+                return None
+            at += count
+    return received
 
 
 def _late() -> TransientError:
@@ -287,7 +300,7 @@ class _Unpickler(pickle.Unpickler):
 _KNOWN = {("builtins", "frozenset"), ("builtins", "set"), ("jinja2.utils", "missing")}
 
 
-def _result(frame: bytes) -> Any:
+def _result(frame: bytearray) -> Any:
     kind, value = _Unpickler(io.BytesIO(frame)).load()
     if kind == "error":
         error: YamlConnectorError = value

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from yaml_connector._clock import clock
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.memory import SMALL, NoRoomError, Room, response_memory
+from yaml_connector._http.memory import SMALL, Room
 from yaml_connector._http.messages import StreamedResponse
 from yaml_connector._jobs.line_formats import LineDecoder
 from yaml_connector.errors import TransientError
@@ -60,8 +60,4 @@ class StreamedLines:
             raise TransientError(self._context.describe(response, what), may_have_been_processed=False)
         if buffered <= SMALL:
             return None
-        try:
-            return room or await response_memory().room_for(_CHARACTER * limit, self._context.remaining())
-        except NoRoomError:
-            what = "was not read within the deadline: other large responses were being read"
-            raise TransientError(self._context.describe(response, what), may_have_been_processed=False) from None
+        return room or await self._context.room_for(response, _CHARACTER * limit)

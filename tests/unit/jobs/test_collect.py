@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from tests.support.fake_api import BASE, Driver, FakeApi, job, reply
+from tests.support.fake_api import BASE, Driver, FakeApi, job, reply, run
+from yaml_connector._expressions.compile import compile_extraction
+from yaml_connector._expressions.scope import Scope
+from yaml_connector._http.memory import MOST, response_memory
+from yaml_connector._http.messages import CollectedResponse, Response
+from yaml_connector._jobs.steps import _collected
 
 GET: dict[str, Any] = {
     "request": "GET /jobs",
@@ -121,3 +129,68 @@ class TestALookUpOverPages:
         driver, create = self.create(jobs=page(1, following="/p2"), p2=answer)
         assert create().pending is not None
         assert "POST /jobs" not in driver.api.calls
+
+
+class TestWhatIsCollectedTakesRoom:
+    """The pages of a `collect` together have the room that a single response would have."""
+
+    PAGES = 4
+    ITEM = "x" * 100_000
+
+    def driver(self, used: list[int], **sections: Any) -> Driver:
+        def answer(number: int) -> Any:
+            def page_(_: Any) -> Any:
+                used.append(response_memory().used)
+                following = f"/p{number + 1}" if number < self.PAGES else None
+                return {"jobs": [{"id": number, "state": "done", "x": self.ITEM}] * 2, "next": following}
+
+            return page_
+
+        routes = {f"GET /p{number}": answer(number) for number in range(2, self.PAGES + 1)}
+        return job({"GET /jobs": answer(1), **routes}, get=GET, **sections)
+
+    def test_from_the_first_page_that_is_more_than_a_small_response(self) -> None:
+        used: list[int] = []
+        assert self.driver(used).get().phase == "RUNNING"  # no item is this job's
+        size = 2 * len(self.ITEM)
+        assert used[:2] == [0, 0]
+        assert size < used[2] < 1.1 * size
+        assert 2 * size < used[3] < 2.2 * size
+
+    def test_until_the_call_is_over(self) -> None:
+        driver = self.driver([])
+
+        async def main() -> int:
+            for _ in range(3):
+                await driver.connector.get(driver.connector.decode(driver.kept))
+            return response_memory().used
+
+        assert run(main(), driver.clock) == 0
+
+    def test_and_waits_for_it_no_longer_than_the_call(self) -> None:
+        driver = self.driver([], connection={"base_url": BASE, "deadline": "200ms"})
+
+        async def main() -> str | None:
+            room = await response_memory().room_for(MOST - 300_000)
+            status = await driver.connector.get(driver.connector.decode(driver.kept))
+            del room
+            return status.message
+
+        assert "was not read within the deadline: other large responses were being read" in str(
+            run(main(), driver.clock)
+        )
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(values, max_size=4))
+def test_any_values_are_collected_as_they_are(items: list[Any]) -> None:
+    page_of = Response("GET", BASE, 200, CIMultiDict(), b"[]")
+    collect = compile_extraction("${{ config.items }}")
+    part = _collected(collect, Scope(config={"items": items}))
+    assert CollectedResponse(page_of, b"[%b]" % part).body == items
