@@ -12,12 +12,14 @@ from typing import Any
 from pydantic_core import from_json
 
 from yaml_connector._http.context import CallContext
+from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.text_encoding import WIDE
 from yaml_connector._jobs.meta import check_holders
 from yaml_connector._jobs.placeholders import fill_in, hold
 from yaml_connector.errors import EvaluationError
 
 _HOLDERS = "***"  # in a token, beside the cursors: the place holders in them
+_LARGE = 2**16  # characters, which are searched for secrets in another thread
 LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
 
 
@@ -87,10 +89,10 @@ _KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "en
 async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
     """Return the token for packed cursors by source, without the call's secrets: an API's own token may hold one, or
     the start of a line. Raises EvaluationError if it is too long for Flyte."""
-    cursors, holders = await hold(cursors, context)
-    if holders:
-        cursors = cursors | {_HOLDERS: holders}
-    text = json.dumps(cursors, separators=(",", ":"), ensure_ascii=False)
+    text = _write(cursors)
+    if len(text) > _LARGE or redactor_for(context.secrets).holds(text):
+        cursors, holders = await hold(cursors, context)
+        text = _write(cursors | {_HOLDERS: holders} if holders else cursors)
     token = (
         base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
     )  # an API may send half a character
@@ -100,6 +102,9 @@ async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
             "the most"
         )
     return token
+
+
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def decode_token(token: str, context: CallContext) -> dict[str, Any]:

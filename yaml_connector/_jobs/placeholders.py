@@ -51,6 +51,8 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
     encoding that is not one of `_WRITTEN`, and one that is cut off. An id with such a secret cannot be kept, and the
     job fails; if it is cut off, the id is kept.
     """
+    if not meta.saved and len(meta.id) <= _LARGE and not redactor_for(context.secrets).holds(meta.id):
+        return
     size = sum(map(len, texts_in([meta.id, meta.saved])))
     if size > LARGEST:  # searching it would take long, and it cannot be kept anyway
         meta.id, meta.saved = context.truncate(meta.id, 200), {}
