@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 from itertools import islice
@@ -10,6 +11,9 @@ from typing import Any
 
 _LONGEST_NAME = 60  # characters of a name or value in a message
 _SHORTEST = 3  # characters of a name that may be the beginning of another
+_LONGEST_LOGGED = 1000  # characters of a value in a log line
+# C0 without tab and line breaks, C1, and what changes the direction of writing
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _MOST_COMPARED = 100  # names that an unknown one is compared with: comparing is slow
 
 
@@ -58,8 +62,23 @@ def truncate(text: str, length: int) -> str:
 
 
 def single_line(text: str) -> str:
-    """Return a text with every run of white space as one blank."""
-    return " ".join(text.split())
+    """Return a text with every run of white space as one blank, and nothing that steers a terminal."""
+    return " ".join(without_controls(text).split())
+
+
+def without_controls(text: str) -> str:
+    """Return a text whose characters that steer a terminal, but for tabs and line breaks, are replaced."""
+    return text if text.isprintable() else _CONTROLS.sub("\ufffd", text)
+
+
+def loggable(text: str) -> str:
+    """Return a text of any length as a log line holds it: what would begin another line, or steers a terminal, is
+    escaped."""
+    return (
+        text
+        if len(text) <= _LONGEST_LOGGED and text.isprintable()
+        else truncate(repr(text[:_LONGEST_LOGGED]), _LONGEST_LOGGED)
+    )
 
 
 class _BriefYaml(reprlib.Repr):

@@ -22,13 +22,15 @@ LONGEST_URL = 64 * 1024  # characters; servers take less
 USUAL_URL = 1024  # characters: a longer one is not remembered
 _LONGEST_HOST = 1024  # characters, before it is encoded
 _QUOTED = 100  # nanoseconds of a character
-_ILLEGAL = re.compile(r"[\x00-\x20\x7f\\]")
+_ILLEGAL = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 # These characters stay as they are in a path and a query; all others are percent-encoded.
 _URL_SAFE = "/:@!$&'()*+,;=-._~%?"
-_METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"})
-# NAT64's well-known and local prefixes, and the IPv4-compatible addresses
-_HOLD_IPV4_LAST = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+_METADATA = frozenset(
+    {"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"}
+)
+# NAT64's well-known and local prefixes, the IPv4-compatible addresses, and the IPv4-translated ones
+_HOLD_IPV4_LAST = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def resolve_url(base: str, url: str) -> str:
 def _check_characters(url: str) -> None:
     check_length(url)
     if _ILLEGAL.search(url.strip()):
-        raise EvaluationError(f"{url!r} is not a valid URL: it contains blanks, backslashes or control characters")
+        raise EvaluationError(
+            f"{url!r} is not a valid URL: it contains blanks, backslashes, control characters or half a character"
+        )
 
 
 def check_length(url: str) -> None:

@@ -17,6 +17,7 @@ from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext, redact_error
 from yaml_connector._http.json_need import Json, lacks_json, not_json
 from yaml_connector._http.messages import Response
+from yaml_connector._text import without_controls
 from yaml_connector.errors import CallError, EvaluationError, PermanentError, TransientError
 
 _NOT_PROCESSED = frozenset({425, 429, 503})  # with these statuses the API says that it did not act
@@ -174,7 +175,11 @@ def api_message(context: CallContext, response: Response, read: Scope) -> str:
             text = None
     else:
         text = default_error_message(response.body)
-    return context.single_line(response.text) if text is None or text == "" else context.truncate(as_text(text))
+    return (
+        context.single_line(response.text)
+        if text is None or text == ""
+        else without_controls(context.truncate(as_text(text)))
+    )
 
 
 def default_error_message(body: Any) -> Any:

@@ -12,6 +12,7 @@ from yaml_connector._clock import clock
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.metrics import PHASES, logger
+from yaml_connector._text import loggable
 from yaml_connector.errors import EvaluationError
 
 T = TypeVar("T")
@@ -70,5 +71,5 @@ def phase_changed(task_type: str, meta: JobMeta, state: JobState, phase: str) ->
 def internal_error(call: str, meta: JobMeta, failure: Exception) -> EvaluationError:
     """Log a bug, and return the error for it."""
     where = "".join(format_tb(failure.__traceback__))  # without the message: it may hold a secret
-    logger.error("%s of %s failed unexpectedly: %s\n%s", call, meta.name, type(failure).__name__, where)
+    logger.error("%s of %s failed unexpectedly: %s\n%s", call, loggable(meta.name), type(failure).__name__, where)
     return EvaluationError(f"internal error ({type(failure).__name__})")

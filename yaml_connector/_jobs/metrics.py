@@ -19,12 +19,11 @@ from prometheus_client.registry import Collector
 
 from yaml_connector._http.events import Events
 from yaml_connector._http.messages import HttpRequest, Response
-from yaml_connector._text import truncate
+from yaml_connector._text import loggable
 from yaml_connector.errors import TransientError
 
 logger = logging.getLogger("yaml_connector")
 
-_LONGEST = 4000  # characters of a value in a log line
 _TIMES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _OUTAGES = (10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
@@ -58,14 +57,17 @@ _CALLS = frozenset({"create", "get", "result", "delete", "logs", "check"})
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 
-def _shorten(record: logging.LogRecord) -> bool:
-    """Cut the values of a log line: a name or an id may be of any length."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(truncate(each, _LONGEST) if isinstance(each, str) else each for each in record.args)
+def _one_line(record: logging.LogRecord) -> bool:
+    """Put each value of a log line on this line: backends choose ids and words, and callers names of any length.
+
+    An error of this package is told with the lines where it happened, of which none is anybody's else.
+    """
+    if isinstance(record.args, tuple) and record.levelno < logging.ERROR:
+        record.args = tuple(loggable(str(each)) if isinstance(each, str | Exception) else each for each in record.args)
     return True
 
 
-logger.addFilter(_shorten)
+logger.addFilter(_one_line)
 
 
 class Recorder:

@@ -18,6 +18,7 @@ import click
 import grpc
 import grpc.aio
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from flyteidl2.connector import service_pb2
 from flyteidl2.connector.service_pb2_grpc import (
     add_ConnectorMetadataServiceServicer_to_server,
@@ -135,7 +136,7 @@ class ConnectorServer:
                 web.get("/", _to_status),
             ]
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, logger=_http_logger(), shutdown_timeout=1.0)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
@@ -192,12 +193,33 @@ async def _close_later(connector: YamlConnector) -> None:
         await connector.jobs.close()
 
 
+def _http_logger() -> logging.Logger:
+    """Return where aiohttp logs what goes wrong: one line for a request that is not HTTP, since anybody can send it."""
+
+    def shorten(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args, record.exc_info = (
+                "a request that is not valid HTTP: %s",
+                (type(error).__name__,),
+                None,
+            )
+        return True
+
+    requests = logging.getLogger("yaml_connector.requests")
+    requests.filters[:] = [shorten]
+    return requests
+
+
 async def _to_status(request: web.Request) -> web.Response:
     raise web.HTTPFound("/status")
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    try:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    except (ValueError, TypeError):  # it cannot read every header
+        encode, content_type = choose_encoder("")
     return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -24,6 +25,7 @@ from yaml_connector.flyte.connector import YamlConnector
 
 _MOST_JOBS = 100  # of each spec in full
 _LONGEST = 200  # characters of an id or a key
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _OWN_NAMES = frozenset({"localhost", "ip6-localhost"})
 
 
@@ -50,7 +52,7 @@ def status_of(connectors: Iterable[YamlConnector], removed: Iterable[YamlConnect
 def respond(request: web.Request, specs: list[SpecStatus], *, local: bool) -> web.Response:
     """Answer a request for the page: in JSON if `Accept` prefers that to HTML. `local`: only this machine is meant to
     reach it, so a request that names another host is refused."""
-    if local and not is_loopback(request.url.host or ""):
+    if local and not is_loopback(_host_of(request)):
         return web.Response(status=403, text="the status page is for this machine: open it as http://127.0.0.1\n")
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
     if _wants_json(request.headers.get("Accept", "")):
@@ -62,6 +64,12 @@ def respond(request: web.Request, specs: list[SpecStatus], *, local: bool) -> we
     }
     text = _html.get_template("status.html.jinja").render(style=_STYLE, specs=specs)
     return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def _host_of(request: web.Request) -> str:
+    """Return the host that a request names; "" if it is not written as browsers write it."""
+    found = _HOST.fullmatch(request.headers.get("Host", ""))
+    return found[1] if found is not None else ""
 
 
 def _spec_status(connector: YamlConnector, removed: bool) -> SpecStatus:

@@ -104,6 +104,9 @@ def send(api: FakeApi, url: str) -> None:
         "https://192.0.513/",
         "https://192.0.2.1.1/",
         "https://192.0.2.256/",
+        "https://api.test/\ud800",
+        "/\udcff",
+        "https://a\udcff.acme.test/",
         "https://[::1]/",
         "https://[::1%25lo]/",
         "https://[2001:db8::1%25lo]/",
@@ -151,7 +154,7 @@ def test_any_other_host_is_refused_before_anything_is_sent(url: str) -> None:
 
 
 @given(
-    st.text(st.sampled_from("ab.-_:@/\\%?#[]é1０。\t\r\n "), max_size=14),
+    st.text(st.sampled_from("ab.-_:@/\\%?#[]é1０。\t\r\n \udcff"), max_size=14),
     st.sampled_from(["https://", "http://", "https:", "//", ""]),
 )
 def test_every_parser_reads_the_same_host_in_what_is_sent(rest: str, start: str) -> None:
@@ -305,6 +308,9 @@ class TestAPublicHost:
         ("64:ff9b::6464:64c8", True),
         ("64:ff9b::a83f:8110", True),
         ("64:ff9b:1::a9fe:a9fe", True),
+        ("::ffff:0:169.254.169.254", True),
+        ("fd00:ec2::23", True),
+        ("192.0.0.192", True),
         ("64:ff9b::8.8.8.8", False),
         ("64:ff9b::10.0.0.1", False),
         ("2002:a9fe:a9fe::1", True),

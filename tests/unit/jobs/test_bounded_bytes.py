@@ -168,3 +168,11 @@ def test_a_name_of_any_length_takes_a_line_of_the_log(caplog: pytest.LogCaptureF
     with caplog.at_level("INFO", "yaml_connector"):
         phase_changed("t", JobMeta("t", id="i" * MB, name="n" * MB), JobState(), "RUNNING")
     assert len(caplog.messages[0]) < 10_000
+
+
+def test_an_id_cannot_begin_a_line_of_the_log_or_steer_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "yaml_connector"):
+        phase_changed("t", JobMeta("t", id="7\nphase task_type=t\x1b[31m", name="n\u202e"), JobState(), "RUNNING")
+    assert caplog.messages == [
+        r"phase task_type=t execution='n\u202e' job='7\nphase task_type=t\x1b[31m' None -> RUNNING"
+    ]
