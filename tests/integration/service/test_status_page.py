@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.flyte_side import FlyteSide
 from tests.support.real_api import RealApi, Received
 from tests.support.serving import Serving, serving
