@@ -28,10 +28,13 @@ from yaml_connector._http.hosts import LONGEST_URL, check_length, quoted, resolv
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._spec.fields import has_dot_segments
 from yaml_connector._spec.requests import METHODS, Request
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%?"
 _URL_SAFE = _PATH_SAFE + "#[]"
+_ENDS_HOST = re.compile(r"[/?#@\\\s]")
+_OF_A_TASK = frozenset({"config", "inputs", "task"})
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 _FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -222,6 +225,9 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
         value = part.evaluate(scope)
         text = value if type(value) is str else render_value(value, part)
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
+            if number and _ENDS_HOST.search(text) and any(name[0] in _OF_A_TASK for name in part.names):
+                what = f"${{{{ {part.source.strip()} }}}} is part of a host, and"
+                raise EvaluationError(f"{what} {short(text)} has a character that no host has")
             built += text  # the start of the URL, or part of its host: the result is checked as a URL
         elif text and _NEEDS_NO_QUOTING(text):
             built += text

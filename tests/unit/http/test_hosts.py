@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from tests.support.fake_api import FakeApi
-from tests.support.sending import Sender
+from tests.support.sending import Sender, built
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import hosts
 from yaml_connector._http.hosts import is_forbidden_address, normal_host, parse_pattern, parse_url, resolve_url
@@ -252,6 +252,17 @@ class TestABaseUrlWithConfig:
             with pytest.raises(EvaluationError):
                 self.sender(api, "https://${{ config.h }}", ["*.acme.test"], h=host).send()
         assert len(api.sent) == 1
+
+    @pytest.mark.parametrize("end", ["/admin?x=", "/admin#", "?", "#", "/", "\\", "@a.acme.test", " "])
+    def test_keeps_its_path_whatever_a_task_puts_into_the_host(self, end: str) -> None:
+        api = FakeApi({"GET https://eu.acme.test/api/": 200})
+        url = "https://${{ config.h }}.acme.test/api"
+        self.sender(api, url, ["*.acme.test"], h="eu").send()
+        with pytest.raises(EvaluationError, match="is part of a host, and .* has a character that no host has"):
+            self.sender(api, url, ["*.acme.test"], h=f"eu.acme.test{end}").send()
+        assert [str(request.url) for request in api.sent] == ["https://eu.acme.test/api/"]
+        with pytest.raises(EvaluationError, match="is part of a host, and .* has a character that no host has"):
+            built({"url": "https://${{ inputs.h }}.acme.test/x"}, inputs={"h": f"a.acme.test{end}"})
 
     def test_is_worked_out_for_each_config_however_it_is_named(self) -> None:
         api = FakeApi({"GET https://eu.acme.test/": 200, "GET https://us.acme.test/": 200})
