@@ -227,7 +227,7 @@ def _write_url(parts: list[str | Expression], scope: Scope, *, starts_with_url: 
         if starts_with_url and (number == 0 or (built.count("/") < 3 and "://" in built)):
             if number and _ENDS_HOST.search(text) and any(name[0] in _OF_A_TASK for name in part.names):
                 what = f"${{{{ {part.source.strip()} }}}} is part of a host, and"
-                raise EvaluationError(f"{what} {short(text)} has a character that no host has")
+                raise EvaluationError(f"{what} {short(text)} has a character that no host of allowed_hosts has")
             built += text  # the start of the URL, or part of its host: the result is checked as a URL
         elif text and _NEEDS_NO_QUOTING(text):
             built += text

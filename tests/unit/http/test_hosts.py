@@ -258,10 +258,14 @@ class TestABaseUrlWithConfig:
         api = FakeApi({"GET https://eu.acme.test/api/": 200})
         url = "https://${{ config.h }}.acme.test/api"
         self.sender(api, url, ["*.acme.test"], h="eu").send()
-        with pytest.raises(EvaluationError, match=r"is part of a host, and .* has a character that no host has"):
+        with pytest.raises(
+            EvaluationError, match=r"is part of a host, and .* has a character that no host of allowed_hosts has"
+        ):
             self.sender(api, url, ["*.acme.test"], h=f"eu.acme.test{end}").send()
         assert [str(request.url) for request in api.sent] == ["https://eu.acme.test/api/"]
-        with pytest.raises(EvaluationError, match=r"is part of a host, and .* has a character that no host has"):
+        with pytest.raises(
+            EvaluationError, match=r"is part of a host, and .* has a character that no host of allowed_hosts has"
+        ):
             built({"url": "https://${{ inputs.h }}.acme.test/x"}, inputs={"h": f"a.acme.test{end}"})
 
     def test_is_worked_out_for_each_config_however_it_is_named(self) -> None:
