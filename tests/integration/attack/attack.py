@@ -19,8 +19,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import grpc
@@ -28,11 +28,12 @@ import psutil
 
 from tests.integration.attack import hostile_specs
 from tests.integration.attack.attacker import Answered, Attacker
+from tests.integration.attack.backend_process import hostile_backend
 from tests.integration.attack.cases import CASES, NEVER_SHOWN, Attack, Case
 from tests.integration.attack.neighbours import Taken
 from tests.integration.attack.secrets_planted import API_KEY, OTHER, PEM, SIGNING_KEY
 from tests.support.paths import ROOT
-from tests.support.real_processes import clean_environment, started
+from tests.support.real_processes import clean_environment
 from tests.support.serving import Serving, serving
 
 P99_MORE = 50.0  # ms that the p99 of the neighbours may be more than it is alone
@@ -128,15 +129,6 @@ class NeighboursProcess:
         line = self._process.stdout.readline().strip()
         if line != word:
             raise SystemExit(f"the neighbours did not start: see {self.log.name}")
-
-
-@contextmanager
-def hostile_backend(folder: Path) -> Iterator[str]:
-    """Start the backend; yield its URL."""
-    command = [sys.executable, "-m", "tests.integration.attack.hostile_backend"]
-    with started(command, cwd=ROOT, env=clean_environment(folder), log=folder / "backend.log") as process:
-        process.wait_for("listening on")
-        yield f"http://127.0.0.1:{process.output.split()[-1]}"
 
 
 class Row:

@@ -7,8 +7,6 @@ import hashlib
 import json
 import shlex
 import uuid
-from contextlib import suppress
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -19,34 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.scopes import AnyScope
-from yaml_connector._clock import use_clock
+from tests.support.filters import problem, value
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.filters import FILTERS
 from yaml_connector._expressions.scope import Scope
-from yaml_connector.errors import EvaluationError
-from yaml_connector.testing.clock import START, FakeClock
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
-
-
-def value(expression: str, **scope: Any) -> Any:
-    """What an expression gives, in both dialects."""
-    found = [
-        compile_text("${{ " + expression + " }}", answer=answer).evaluate(AnyScope(**scope)) for answer in (True, False)
-    ]
-    assert repr(found[0]) == repr(found[1])
-    return found[0]
-
-
-def problem(expression: str, **scope: Any) -> str:
-    with pytest.raises(EvaluationError) as raised:
-        value(expression, **scope)
-    return str(raised.value)
 
 
 ARGUMENTS = {
@@ -105,121 +85,6 @@ class TestBase64:
 
     def test_of_other_values_is_that_of_their_json(self) -> None:
         assert value("x | b64encode | b64decode", x={"a": 1}) == '{"a":1}'
-
-
-class TestRegex:
-    @pytest.mark.parametrize(
-        ("call", "expected"),
-        [
-            ("'job-17 ok' | regex('job-(\\\\d+)')", "17"),
-            ("'job-17' | regex('\\\\d+')", "17"),
-            ("'a-b' | regex('(.)-(.)', 2)", "b"),
-            ("'a-b' | regex('(.)-(.)', 0)", "a-b"),
-            ("'a-b' | regex('(?P<x>.)-', group='x')", "a"),
-            ("'abc' | regex('z')", None),
-            ("'abc' | regex('a(z)?')", None),
-            ("17 | regex('1(.)')", "7"),
-            ("'a.b.c' | regex_replace('[.]', '-')", "a-b-c"),
-            ("'ab' | regex_replace('(a)(b)', '\\\\2\\\\1')", "ba"),
-            ("'abc' | regex_replace('', '-')", "-a-b-c-"),
-            ("'ab' | regex_replace('(?P<x>a)', '<\\\\g<x>>')", "<a>b"),
-            ("'a\\\\nb' | regex_replace('b', '$1')", "a\\nb".replace("b", "$1")),
-        ],
-    )
-    def test_finds_and_replaces(self, call: str, expected: Any) -> None:
-        assert value(call) == expected
-
-    def test_that_is_wrong_is_a_problem_that_says_how(self) -> None:
-        assert "'(' is not a valid regular expression: missing )" in problem("'a' | regex('(')")
-        assert "has no group 5" in problem("'a' | regex('(a)', 5)")
-        assert "'[' is not a valid regular expression" in problem("'a' | regex_replace('[', '')")
-        assert problem("'a' | regex_replace('a', '\\\\9')")
-
-    @given(st.text(st.sampled_from("ab1.")), st.text(st.sampled_from("xy1")))
-    def test_replaces_as_python_does(self, text: str, new: str) -> None:
-        import re
-
-        for pattern in ("a", "a*", "b|1", "[.]", ""):
-            assert value("x | regex_replace(p, n)", x=text, p=pattern, n=new) == re.sub(pattern, new, text)
-
-
-class TestTimestamp:
-    @pytest.mark.parametrize(
-        ("given_", "expected"),
-        [
-            ("2024-05-01T12:00:00Z", 1714564800),
-            ("2024-05-01t12:00:00z", 1714564800),
-            ("2024-05-01 12:00:00+00:00", 1714564800),
-            ("2024-05-01T14:00:00+02:00", 1714564800),
-            ("2024-05-01T12:00:00.25Z", 1714564800.25),
-            ("2024-05-01T12:00:00.123456789Z", 1714564800.123456),
-            ("2024-05-01T12:00:00", 1714564800),
-            ("2024-05-01", 1714521600),
-            ("1969-12-31T23:59:59Z", -1),
-            ("2024-05-01 12:00:00 UTC", 1714564800),
-            ("2024-05-01 12:00:00.25 UTC", 1714564800.25),
-            ("2024-05-01 12:00:00 GMT", 1714564800),
-            ("2024-05-01 12:00:00 +0000 UTC", 1714564800),
-            ("Wed, 01 May 2024 12:00:00 GMT", 1714564800),
-            ("Wed, 01 May 2024 14:00:00 +0200", 1714564800),
-            ("Wednesday, 01-May-24 12:00:00 GMT", 1714564800),
-            ("Wed May  1 12:00:00 2024", 1714564800),
-            (1714564800, 1714564800),
-            (1714564800.5, 1714564800.5),
-            (1714564800123, 1714564800.123),
-            (1714564800123456, 1714564800.123456),
-            (1714564800000000000, 1714564800),
-            ("1714564800", 1714564800),
-            ("1714564800.5", 1714564800.5),
-            ("1714564800123", 1714564800.123),
-            (0, 0),
-            (-1, -1),
-        ],
-    )
-    def test_is_epoch_seconds(self, given_: Any, expected: float) -> None:
-        found = value("x | timestamp", x=given_)
-        assert found == pytest.approx(expected, abs=1e-6)
-        assert type(found) is type(expected)
-
-    @pytest.mark.parametrize(
-        "given_",
-        [
-            "noon",
-            "",
-            "2024-13-01T00:00:00Z",
-            True,
-            [],
-            {},
-            float("inf"),
-            float("nan"),
-            "1e400",
-            10**400,
-            "nan",
-            "9" * 400,
-            "-62135596801",
-            -90_000_000_000,
-            "Wed, 99 Foo 2024 12:00:00 GMT",
-            "Wed, 01 May 99999 12:00:00 GMT",
-            "Wed, 01 May 2024 12:00:00 +9999999",
-            "Wed,",
-            "soon, at noon",
-            "UTC",
-            "2024-05-01 12:00:00 CEST",
-        ],
-    )
-    def test_of_what_is_no_time_is_a_problem(self, given_: Any) -> None:
-        problem("x | timestamp", x=given_)
-
-    @given(st.text(alphabet="0123456789:-+ ,.TZAPRMONGUC", max_size=40).map(lambda text: f"Wed, {text}"))
-    def test_of_a_date_of_an_odd_form_is_a_number_or_a_problem(self, text: str) -> None:
-        with suppress(EvaluationError):
-            assert isinstance(value("x | timestamp", x=text), int | float)
-
-    @given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))
-    def test_agrees_with_python(self, moment: datetime) -> None:
-        assert value("x | timestamp", x=moment.isoformat() + "Z") == pytest.approx(
-            moment.replace(tzinfo=UTC).timestamp(), abs=1e-6
-        )
 
 
 class TestTexts:
@@ -287,24 +152,6 @@ class TestMappings:
         assert "a mapping is needed, not" in problem(call)
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("$.a[0].b", 1),
-        ("$.a[*].b", [1, 2]),
-        ("$..b", [1, 2]),
-        ("$.a[0:1].b", [1]),
-        ("$.a[?(@.b > 1)].b", [2]),
-        ("$.nope", None),
-        ("$.nope[*]", []),
-        ("$.a", [{"b": 1}, {"b": 2}]),
-        ("$.a[-1].b", 2),
-    ],
-)
-def test_jsonpath_gives_a_list_where_a_path_can_match_several_places(path: str, expected: Any) -> None:
-    assert value("x | jsonpath(p)", x={"a": [{"b": 1}, {"b": 2}]}, p=path) == expected
-
-
 class TestFingerprint:
     def test_is_the_hash_of_the_public_part(self) -> None:
         for key in (
@@ -320,16 +167,6 @@ class TestFingerprint:
 
     def test_of_no_key_is_a_problem_that_does_not_show_it(self) -> None:
         assert "planted" not in problem("x | fingerprint", x="planted-secret")
-
-
-def test_now_is_epoch_seconds_of_the_clock_in_force() -> None:
-    import contextvars
-
-    def call() -> None:
-        use_clock(FakeClock())
-        assert value("now()") == START
-
-    contextvars.copy_context().run(call)
 
 
 def test_uuid5_is_in_the_url_namespace() -> None:
@@ -356,51 +193,6 @@ def test_jinjas_own_filters_are_there() -> None:
     ):
         found = value(call, x=[{"t": "F", "n": 1}, {"t": "T", "n": 2}])
         assert json.dumps(found) == json.dumps(expected), call
-
-
-JOBS = [
-    {"id": 7, "at": {"host": "a", "tags": ["x", "y"]}},
-    {"id": "8", "at": {"host": None}},
-    "text",
-    None,
-    {"id": True},
-]
-
-
-class TestFind:
-    @pytest.mark.parametrize(
-        ("call", "index"),
-        [
-            ("find('id', 7)", 0),
-            ("find('id', '7')", 0),
-            ("find('id', 8)", 1),
-            ("find('id', 'true')", 4),
-            ("find('at.host', 'a')", 0),
-            ("find('at.tags.1', 'y')", 0),
-            ("find('at.tags', ['x', 'y'])", 0),
-            ("find('at.tags', '[\"x\",\"y\"]')", 0),
-            ("find('id', 9)", None),
-            ("find('at.host', none)", None),
-            ("find('at.host', 'null')", None),
-            ("find('at.host', x.nope) if false", None),
-            ("find('nope', 7)", None),
-            ("find('at.tags.9', 'y')", None),
-            ("find('at.tags.99999999999999999999', 'y')", None),
-            ("find('', 7)", None),
-        ],
-    )
-    def test_gives_the_first_item_whose_attribute_is_the_value_as_text(self, call: str, index: int | None) -> None:
-        assert value(f"x | {call}", x=JOBS) == (None if index is None else JOBS[index])
-
-    @pytest.mark.parametrize("given_", ["'text'", "{'a': 1}", "5"])
-    def test_needs_a_list(self, given_: str) -> None:
-        assert "find: a list is needed" in problem(f"{given_} | find('a', 1)")
-
-    def test_of_a_missing_value_is_an_error_in_a_request_and_nothing_in_an_answer(self) -> None:
-        source = "${{ x | find('id', y.z) }}"
-        assert compile_text(source, answer=True).evaluate(AnyScope(x=JOBS, y={})) is None
-        with pytest.raises(EvaluationError, match="'z' does not exist"):
-            compile_text(source, answer=False).evaluate(AnyScope(x=JOBS, y={}))
 
 
 class TestResolve:
@@ -452,11 +244,6 @@ class TestResolve:
 )
 def test_what_python_says_of_a_null_is_said_of_a_null(expression: str, said: str) -> None:
     assert problem(expression, x=None).endswith(said)
-
-
-def test_a_very_long_jsonpath_of_a_task_is_not_compiled() -> None:
-    said = problem("x | jsonpath(p)", x={}, p="$" + ".a" * 5000)
-    assert "jsonpath: a path has at most 2000 characters, and this one 10001" in said
 
 
 class TestShell:

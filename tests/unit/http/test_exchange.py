@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.support.fake_api import run
 from tests.support.sending import Sender
-from tests.unit.http.test_real_sockets import serving
+from tests.support.wire import serving
 from yaml_connector._clock import Clock
 from yaml_connector._http import client
 from yaml_connector._http.request_template import compile_request

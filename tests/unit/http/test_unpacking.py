@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 
 from tests.support.fake_api import job, reply, run, spec_data
 from tests.support.sending import Sender
-from tests.unit.http.test_real_sockets import ask, failure, serving
+from tests.support.wire import ask, failure, serving
 from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._http.messages import Response, TransportError
 from yaml_connector._http.unpacking import reader, unpack, without_encoding

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.fake_api import run
-from tests.unit.http.test_real_sockets import ask, failure, raw
+from tests.support.wire import ask, failure, raw
 from yaml_connector._clock import Clock
 
 OK = b"HTTP/1.1 200 OK\r\n"

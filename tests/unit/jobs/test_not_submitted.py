@@ -3,71 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.fake_api import BROKEN, REFUSED, SIGNER, SILENT, Driver, FakeApi, reply, run
+from tests.support.fake_api import SIGNER, SILENT, reply, run
+from tests.support.not_submitted import (
+    ADOPT,
+    FILE,
+    GOOD,
+    IDEMPOTENT,
+    LOOK,
+    NOTHING,
+    STEPS,
+    driver,
+    lost_then,
+    pending,
+)
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.signing import UNSIGNED, Signer
-from yaml_connector.errors import CallError, EvaluationError, TransientError
-
-CREATE: dict[str, Any] = {
-    "request": {
-        "method": "POST",
-        "path": "/jobs",
-        "headers": {"Idempotency-Key": "${{ task.key }}"},
-        "json": {"name": "${{ inputs.name }}", "cpus": "${{ config.cpus }}"},
-    },
-    "job_id": "$.id",
-}
-IDEMPOTENT = {**CREATE, "idempotent": True}
-ADOPT = {**CREATE, "adopt": {"request": "GET /find/${{ task.key }}", "job_id": "$.found"}}
-BOTH = {**ADOPT, "idempotent": True}
-GOOD = {"id": 7}
-LOOK, NOTHING = "GET /find/task-key-1", {"found": None}
-STEPS: dict[str, Any] = {
-    "steps": [
-        {"name": "upload", "request": "POST /files", "save": {"part": "$.parts[0]"}},
-        {
-            "name": "run",
-            "request": {
-                "method": "POST",
-                "path": "/jobs",
-                "json": {
-                    "file": "${{ steps.upload.body.file }}",
-                    "part": "${{ steps.upload.saved.part }}",
-                    "etag": "${{ steps.upload.headers.ETag }}",
-                },
-            },
-        },
-    ],
-    "job_id": "$.id",
-    "idempotent": True,
-    "on_failure": [{"request": "DELETE /files/${{ steps.upload.body.file }}"}],
-}
-FILE = reply(json={"file": "f1", "parts": ["p1"], "more": "x" * 40_000}, headers={"ETag": "e1"})
-
-
-def driver(create: dict[str, Any], routes: dict[str, Any], **sections: Any) -> Driver:
-    sections = {"delete": {"request": "DELETE /jobs/${{ job.id }}"}, **sections}
-    routes = {"GET /jobs/7": {"state": "running"}, "DELETE /jobs/7": 204, LOOK: NOTHING, **routes}
-    return Driver(FakeApi(routes), create=create, inputs={"name": "str"}, config={"cpus": "int"}, **sections)
-
-
-def pending(create: dict[str, Any], routes: dict[str, Any], **sections: Any) -> Driver:
-    """A driver of a job that is not submitted yet; what create sent is forgotten."""
-    made = driver(create, routes, **sections)
-    assert made.create(inputs={"name": "n"}, config={"cpus": 2}).pending is not None
-    made.api.sent.clear()
-    return made
-
-
-def lost_then(answer: Any) -> dict[str, Any]:
-    return {"POST /jobs": [SILENT, SILENT, SILENT, answer]}
+from yaml_connector.errors import EvaluationError
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -264,126 +221,6 @@ def test_two_creates_of_one_attempt_take_turns_and_know_of_each_other() -> None:
 
     run(both(), made.clock)
     assert made.api.calls.count("POST /jobs") == 1
-
-
-class TestWhatIsKept:
-    def test_is_encrypted_with_a_key_and_nothing_of_it_is_secret(self) -> None:
-        connection = {"base_url": "https://api.test", "auth": {"type": "bearer", "token": "${{ secrets.k }}"}}
-        for signer in (SIGNER, UNSIGNED):
-            made = driver(IDEMPOTENT, lost_then(GOOD), secrets={"k": {}}, connection=connection, signer=signer)
-            made.create(inputs={"name": "input-of-alice"}, config={"cpus": 2}, secrets={"k": "planted-secret"})
-            assert b"planted" not in made.kept
-            assert (b"input-of-alice" in made.kept) == (signer is UNSIGNED)
-            assert made.get(secrets={"k": "planted-secret"}).phase == "RUNNING"
-            assert made.api.sent[-2].headers["Authorization"] == "Bearer planted-secret"
-
-    def test_can_be_read_with_an_older_key_and_not_with_another(self) -> None:
-        job = pending(IDEMPOTENT, lost_then(GOOD))
-        newer = Signer((b"n" * 32, *SIGNER.keys))
-        assert json.loads(job.connector.decode(job.kept).encode(UNSIGNED))["pending"]["inputs"] == {"name": "n"}
-        job.connector._signer = newer
-        assert job.connector.decode(job.kept).pending is not None
-        job.connector._signer = Signer((b"n" * 32,))
-        assert job.connector.decode(job.kept).is_foreign
-
-    @pytest.mark.parametrize("sealed", ["", "AAAA", "!", 7, None, ["x"], "A" * 400, "é"])
-    def test_that_is_broken_is_a_job_that_cannot_be_read(self, sealed: Any) -> None:
-        body = json.dumps({"v": 3, "task_type": "batch_job", "sealed": sealed}).encode()[:-1]
-        job = driver(IDEMPOTENT, {})
-        job.kept = body + b',"sig":"' + SIGNER.sign(body) + b'"}'
-        status = job.get()
-        assert status.phase in ("FAILED", "RUNNING")
-        assert job.api.calls == []
-
-    @pytest.mark.parametrize("name", ["x" * 32_000, "x" * 33_000])
-    def test_is_bounded_and_a_create_with_more_is_tried_as_one_that_cannot_be_repeated(self, name: str) -> None:
-        made = driver(IDEMPOTENT, {"POST /jobs": 503})
-        fits = len(name) < 32_500
-        if fits:
-            assert made.create(inputs={"name": name}, config={"cpus": 2}).pending is not None
-        else:
-            with pytest.raises(TransientError):
-                made.create(inputs={"name": name}, config={"cpus": 2})
-        assert len(made.api.sent) == (3 if fits else 7)
-        made = driver(IDEMPOTENT, {"POST /jobs": [500, 500, 500, 500, GOOD]})
-        meta = made.create(inputs={"name": name}, config={"cpus": 2})
-        assert (meta.pending is not None) == fits
-        assert (meta.id == "7") == (not fits)
-
-    def test_too_large_a_job_is_refused_before_anything_is_sent(self) -> None:
-        get = {"request": "GET /jobs/${{ inputs.name }}", "phase": {"is": "RUNNING"}}
-        made = driver(IDEMPOTENT, {"POST /jobs": GOOD}, get=get)
-        message = made.create(inputs={"name": "x" * 2**20}, config={"cpus": 2}).create_error or ""
-        assert "1048576 are the most" in message
-        assert message.endswith("nothing was submitted")
-        assert made.api.calls == []
-
-
-class TestDelete:
-    def test_sends_nothing_if_no_try_can_have_arrived_a_moment_ago(self) -> None:
-        job = pending({**STEPS}, {"POST /files": FILE, "POST /jobs": 503, "DELETE /files/f1": 204})
-        job.delete()
-        assert job.api.calls == ["DELETE /files/f1"]
-        assert job.get().phase == "ABORTED"
-
-    @pytest.mark.parametrize("restart", [False, True])
-    def test_of_an_idempotent_create_sends_it_once_more_and_cancels_its_job(self, restart: bool) -> None:
-        job = pending(IDEMPOTENT, lost_then(GOOD))
-        if restart:
-            job.restart()
-        job.delete()
-        assert job.api.calls == ["POST /jobs", "GET /jobs/7", "DELETE /jobs/7"]
-        assert job.get().phase == "ABORTED"
-        assert len(job.api.calls) == 3
-
-    def test_of_a_job_that_is_over_by_then_cancels_nothing(self) -> None:
-        job = pending(IDEMPOTENT, {**lost_then(GOOD), "GET /jobs/7": {"state": "done"}})
-        job.delete()
-        assert job.api.calls == ["POST /jobs", "GET /jobs/7"]
-
-    def test_whose_create_is_refused_is_done_at_the_second_time(self) -> None:
-        job = pending(IDEMPOTENT, lost_then(422))
-        with pytest.raises(CallError):
-            job.delete()
-        job.delete()
-        assert job.api.calls == ["POST /jobs"]
-
-    @pytest.mark.parametrize("failure", [REFUSED, BROKEN, 503])
-    def test_whose_create_fails_is_a_failed_delete_and_nothing_is_submitted_by_get(self, failure: Any) -> None:
-        job = pending(IDEMPOTENT, lost_then(failure))
-        for _ in range(2):
-            with pytest.raises(CallError):
-                job.delete()
-            assert job.get().phase == "ABORTED"
-        assert job.api.calls == ["POST /jobs"] * 2
-
-    def test_after_the_tolerance_submits_nothing_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
-        job = pending(IDEMPOTENT, lost_then(GOOD))
-        job.restart()
-        job.clock.now += 600
-        job.delete()
-        assert job.api.calls == []
-        assert "it is unknown whether the job was submitted" in caplog.text
-
-    def test_with_adopt_looks_and_cancels_what_it_finds(self) -> None:
-        job = pending(ADOPT, {"POST /jobs": SILENT, LOOK: [NOTHING, NOTHING, {"found": "7"}]})
-        job.delete()
-        assert job.api.calls == [LOOK, "GET /jobs/7", "DELETE /jobs/7"]
-
-    def test_with_adopt_that_finds_nothing_fails_after_a_try_that_may_have_arrived(self) -> None:
-        job = pending(ADOPT, {"POST /jobs": SILENT})
-        with pytest.raises(EvaluationError, match="it is unknown whether the job was submitted: it is not found"):
-            job.delete()
-        assert job.api.calls == [LOOK]
-        assert job.get().phase == "ABORTED"
-        job.clock.now += 601
-        job.delete()  # it counts as done
-
-    def test_without_the_section_ends_the_submitting(self) -> None:
-        job = pending(IDEMPOTENT, {"POST /jobs": 503}, delete=None)
-        job.delete()
-        assert job.get().phase == "ABORTED"
-        assert job.api.calls == []
 
 
 def test_its_time_limit_counts_from_create_and_tries_no_create() -> None:
