@@ -14,7 +14,7 @@ from yaml_connector._http.events import Events
 from yaml_connector._http.httpx_transport import HttpxTransport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.log_reader import LogLine
+from yaml_connector._jobs.log_lines import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._jobs.status import Status

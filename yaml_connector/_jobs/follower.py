@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._jobs.log_reader import LogLine, LogPage
+from yaml_connector._jobs.log_lines import LogLine
+from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import YamlConnectorError
 

@@ -29,8 +29,9 @@ class LineDecoder(Protocol):
     def buffered(self) -> int:
         """The number of characters that wait for the rest of their line."""
 
-    def feed(self, text: str) -> list[str]:
-        """Return the lines that this text completes."""
+    def feed(self, text: str) -> list[str | None]:
+        """Return an entry for each line that this text completes: None for one that is not a line of the log, such as
+        an empty one between JSON values. They count, so that reading gets on where there are millions of them."""
 
     def finish(self) -> str:
         """Return the unfinished line, as the last one."""
@@ -48,7 +49,7 @@ class TextLines:
         self._parts = ["".join(self._parts)]
         return self._parts[0]
 
-    def feed(self, text: str) -> list[str]:
+    def feed(self, text: str) -> list[str | None]:
         first, *others = text.split("\n")
         if not others:
             self._keep(text)
@@ -72,8 +73,8 @@ class TextLines:
 class JsonLines(TextLines):
     """A JSON value on each line; empty lines do not count."""
 
-    def feed(self, text: str) -> list[str]:
-        return [line for line in super().feed(text) if line]
+    def feed(self, text: str) -> list[str | None]:
+        return [line or None for line in super().feed(text)]
 
 
 class ServerSentEvents:
@@ -90,16 +91,18 @@ class ServerSentEvents:
     def buffered(self) -> int:
         return self._size + self._lines.buffered
 
-    def feed(self, text: str) -> list[str]:
-        events = []
+    def feed(self, text: str) -> list[str | None]:
+        found: list[str | None] = []
         for line in self._lines.feed(text):
-            if line == "" and self._data:
-                events.append("\n".join(self._data))
+            if not line and self._data:
+                found.append("\n".join(self._data))
                 self._data, self._size = [], 0
-            elif line.startswith("data:"):
+                continue
+            found.append(None)
+            if line and line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
                 self._size += len(line) + _PER_STRING
-        return events
+        return found
 
     def finish(self) -> str:
         return ""

@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from yaml_connector._expressions.budget import TurnOver
@@ -22,8 +20,9 @@ from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.turns import next_turn
-from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, json_or_text, level_of, line_text, time_of
+from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, line_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
+from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, that_fit, weight, with_texts
 from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
 from yaml_connector._jobs.steps import Outcome, StepsPlan, evaluate, run_steps
@@ -33,14 +32,6 @@ _FEW = 100  # lines that are read at a time, if each is read
 _LONGEST_REST = 8 * 1024  # characters of a line that is cut by the end of a page, and kept in the token
 _START = 200  # characters by which the first line of a document is known again
 _SEEN = 0  # in a token: a source that has no more lines
-
-
-class LogLine(NamedTuple):
-    """One line: its text, its time in epoch seconds, its level."""
-
-    message: str
-    timestamp: float | None = None
-    level: str | None = None
 
 
 @dataclass
@@ -71,7 +62,7 @@ async def read_logs(
         yield LogPage(token=await encode_token({"": cursor.pack()}, context) if reader.more else None, last=True)
         return
     outcome = await run_steps(plan.before, context, scope)
-    any_more = has_lines = has_failed = False
+    any_more = has_lines = stops = False
     read: set[str] = set()
     following = dict(cursors)  # an item that is not listed now keeps its place
     for item in await evaluate(context, plan.each, "every", outcome.scope(scope)):
@@ -81,8 +72,8 @@ async def read_logs(
             continue
         read.add(key)
         cursor = LogCursor.unpack(cursors.get(key))
-        if has_failed:
-            following[key] = cursor.pack()
+        if stops:
+            any_more, following[key] = True, cursor.pack()
             continue
         try:
             async for page in reader.read(on_item, cursor):
@@ -91,11 +82,12 @@ async def read_logs(
         except (CallError, EvaluationError):
             if not has_lines:
                 raise
-            has_failed = any_more = True  # the lines so far must not come again: the next call starts with this item
+            stops = any_more = True  # the lines so far must not come again: the next call starts with this item
             following[key] = cursor.pack()
             continue
         any_more = any_more or reader.more
         following[key] = cursor.pack() if reader.more or reader.skipped else _SEEN
+        stops = reader.left <= 0
     if not is_over:
         any_more = any_more or any(place != _SEEN for place in following.values())
     yield LogPage(token=await encode_token(following, context) if any_more else None, last=True)
@@ -116,7 +108,8 @@ def _item_key(plan: LogsPlan, scope: Scope) -> str:
 
 class LogReader:
     """Reads one page of a source. Afterwards, `more` tells whether there are more lines, `skipped` whether the request
-    was not made. `is_over`: a source that has nothing new has ended."""
+    was not made, `left` how many characters this call may still return. `is_over`: a source that has nothing new has
+    ended."""
 
     def __init__(
         self, plan: LogsPlan, context: CallContext | None, *, is_over: bool, secrets: frozenset[str] = frozenset()
@@ -127,6 +120,7 @@ class LogReader:
         self.secrets = secrets if context is None else context.secrets
         self.more = False
         self.skipped = False
+        self.left = MOST
         self._rest: Any = None  # the unfinished last line, if it is returned
         self._unfinished = False  # it may go on
 
@@ -159,6 +153,9 @@ class LogReader:
         except (CallError, EvaluationError):
             self._break_off(has_lines)
             return
+        if self.left <= 0:
+            self.more = True
+            return
         vars(cursor).update(vars(after) | {"lines": cursor.lines})
         if self._rest is not None:
             page = await self._last_page(self._rest, scope, unfinished=self._unfinished)
@@ -170,21 +167,21 @@ class LogReader:
         has_lines = False
         try:
             async for part in self.context.iterate_elsewhere(
-                _read_parts, self.plan, scope, cursor, self.is_over, self.context.secrets
+                _read_parts, self.plan, scope, cursor, self.is_over, self.context.secrets, self.left
             ):
                 await next_turn()
                 lines = cursor.lines + len(part.lines)
                 vars(cursor).update(vars(part.cursor) | {"lines": lines})
                 self.more = part.more
+                self.left -= weight(part.lines)
                 has_lines = has_lines or bool(part.lines)
                 yield LogPage(part.lines, unfinished=part.unfinished)
         except (CallError, EvaluationError):
             self._break_off(has_lines)
 
     def _break_off(self, has_lines: bool) -> None:
-        """Of a whole document, the lines so far are returned, and the next call goes on from there. Raises the error
-        that is handled if there are none, or if the API has pages, which begin again."""
-        if not has_lines or self.plan.next is not None:
+        """Let the next call go on after the lines so far. Raises the error that is handled if there are none."""
+        if not has_lines:
             raise
         self.more = True
 
@@ -217,7 +214,8 @@ class LogReader:
         if plan.reverse:
             items = items[::-1]
         fresh = items[cursor.items :]
-        if plan.next is None and items and self._begins_anew(cursor, items[0], is_shorter=len(items) < cursor.items):
+        start = next((item for item in items if item is not None), None)
+        if plan.next is None and items and self._begins_anew(cursor, start, is_shorter=len(items) < cursor.items):
             self.more = not ends
             return []
         has_grown = bool(rest) and rest != cursor.rest and cursor.tail != len(rest)
@@ -228,7 +226,8 @@ class LogReader:
             if not plan.starts_after_lines:
                 cursor.items += count
         else:
-            is_new = following != cursor.token or count > 0 or rest != cursor.rest or cut != cursor.cut
+            has_lines = count > 0 and not are_none(plan, fresh)
+            is_new = following != cursor.token or has_lines or rest != cursor.rest or cut != cursor.cut
             self.more = not ends and following is not None and (is_new or not self.is_over)
             if self.more:
                 cursor.token, cursor.rest, cursor.cut, cursor.items, cursor.tail = following, rest, cut, 0, -1
@@ -256,10 +255,13 @@ class LogReader:
         try:
             async with client.stream(context, last.request, scope, last.criteria, max_time=max_time) as response:
                 scope = scope.with_response(response)
-                async for batch in lines.read(response, plan.max_time):
-                    async for page in self._pages(batch, scope, cursor):
-                        new = True
-                        yield page
+                async with contextlib.aclosing(lines.read(response, plan.max_time)) as batches:
+                    async for batch in batches:
+                        async for page in self._pages(batch, scope, cursor):
+                            new = True
+                            yield page
+                        if self.left <= 0:
+                            break
                 broke_off = response.is_cut
         except (CallError, EvaluationError):
             if not new and not lines.left:
@@ -294,14 +296,19 @@ class LogReader:
         return LogPage(lines, unfinished=unfinished)
 
     async def _pages(self, items: list[Any], scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
-        """Make pages of items, each part in a turn of the event loop, and move the cursor with each page."""
+        """Make pages of items, each part in a turn of the event loop, and move the cursor with each page. It ends when
+        this call has returned enough."""
         plan = self.plan
+        if are_none(plan, items):  # there may be millions of them
+            cursor.items += 0 if plan.starts_after_lines else len(items)
+            yield LogPage()
+            return
         as_they_are = plan.takes_items_as_they_are
         at_once, most = (PAGE, PART) if as_they_are else (_FEW, PART // 2)
         lines: list[LogLine] = []
         size = start = first = 0
-        while start < len(items):
-            few = _that_fit(items[start : start + at_once], most)
+        while start < len(items) and self.left > 0:
+            few = that_fit(items[start : start + at_once], most)
             start += len(few)
             if len(few) < len(items):  # a short page is read at once
                 await next_turn()
@@ -312,9 +319,9 @@ class LogReader:
                 lines = [LogLine(text) for text in texts]
             else:
                 try:
-                    made = _lines_of(plan, few, scope, self.secrets)
+                    made = lines_of(plan, few, scope, self.secrets)
                 except TurnOver:
-                    made = await self.context.read_elsewhere(_lines_of, plan, few, scope, self.secrets)
+                    made = await self.context.read_elsewhere(lines_of, plan, few, scope, self.secrets)
                 lines += made
                 size += sum(len(line.message) for line in made)
                 if size < most and len(lines) < PAGE and start < len(items):
@@ -322,42 +329,13 @@ class LogReader:
                 messages = [line.message for line in lines]
                 texts = await self.context.redact_lines(messages)
                 if texts is not messages:
-                    lines = _with_texts(lines, texts)
+                    lines = with_texts(lines, texts)
             if not plan.starts_after_lines:
                 cursor.items += start - first
             cursor.lines += len(lines)
+            self.left -= weight(lines)
             yield LogPage(lines)
             lines, size, first = [], 0, start
-
-
-def _that_fit(items: list[Any], most: int) -> list[Any]:
-    """Return the first items, as many as have so many characters; one at least. Only texts count."""
-    sizes = accumulate(len(item) if isinstance(item, str) else 0 for item in items)
-    return items[: max(1, bisect_right(list(sizes), most))]
-
-
-def _with_texts(lines: list[LogLine], texts: list[str]) -> list[LogLine]:
-    return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
-
-
-def _lines_of(plan: LogsPlan, items: list[Any], scope: Scope, secrets: frozenset[str]) -> list[LogLine]:
-    """Make lines of items, without those that are not kept; their messages are not redacted."""
-    lines = []
-    redact = redactor_for(secrets).redact
-    on_line = scope.with_names(line=None)
-    for item in map(json_or_text, items) if plan.parses_items else items:
-        on_line.line = item
-        if plan.keep is not None and not plan.keep.evaluate(on_line):
-            continue
-        message = plan.message.first(on_line) if plan.message is not None else None
-        lines.append(
-            LogLine(
-                line_text(item if message is None else message),
-                time_of(plan.timestamp.first(on_line)) if plan.timestamp is not None else None,
-                level_of(plan.level.first(on_line), redact) if plan.level is not None else None,
-            )
-        )
-    return lines
 
 
 class _Part(NamedTuple):
@@ -370,9 +348,9 @@ class _Part(NamedTuple):
 
 
 def _read_parts(
-    plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool, secrets: frozenset[str]
+    plan: LogsPlan, scope: Scope, cursor: LogCursor, is_over: bool, secrets: frozenset[str], left: int
 ) -> Iterator[_Part]:
-    """Read a page in parts that can be returned at once."""
+    """Read a page in parts that can be returned at once, until they have `left` characters."""
     reader = LogReader(plan, None, is_over=is_over, secrets=secrets)
     redactor = redactor_for(secrets)
     after = copy(cursor)
@@ -381,18 +359,19 @@ def _read_parts(
     size = 0
 
     def part(here: LogCursor, *, unfinished: bool = False, more: bool = True) -> _Part:
-        return _Part(
-            _with_texts(lines, redactor.redact_lines([line.message for line in lines])), unfinished, here, more
-        )
+        return _Part(with_texts(lines, redactor.redact_lines([line.message for line in lines])), unfinished, here, more)
 
     for number, item in enumerate(items, 1):
-        found = _lines_of(plan, [item], scope, secrets)
+        found = lines_of(plan, [item], scope, secrets)
         size += sum(len(line.message) for line in found)
         lines += found
         if size >= PART or len(lines) >= PAGE:
-            yield part(replace(cursor, items=cursor.items + number) if plan.next is None else cursor)
+            yield part(cursor if plan.starts_after_lines else replace(cursor, items=cursor.items + number))
+            left -= weight(lines)
+            if left <= 0:
+                return
             lines, size = [], 0
     yield part(after, more=reader.more)
     if reader._rest is not None:
-        lines = _lines_of(plan, [reader._rest], scope, secrets)
+        lines = lines_of(plan, [reader._rest], scope, secrets)
         yield part(after, unfinished=reader._unfinished, more=reader.more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from yaml_connector._clock import clock
 from yaml_connector._http.context import CallContext
@@ -24,25 +24,25 @@ class StreamedLines:
     def __init__(self, context: CallContext, decoder: LineDecoder, skip: int) -> None:
         self.skip = skip
         self.first: str | None = None
-        self.left: list[str] = []
+        self.left: list[str | None] = []
         self._context = context
         self._decoder = decoder
 
-    async def read(self, response: StreamedResponse, max_time: float) -> AsyncIterator[list[str]]:
+    async def read(self, response: StreamedResponse, max_time: float) -> AsyncGenerator[list[str | None], None]:
         """Yield lines, about a page at a time, for `max_time` seconds at most from the first one on. Raises
         TransientError if a line is too long, or if the first one is not reached."""
         size = 0
         room: Room | None = None
         async for text in response.texts():
             found = self._decoder.feed(text)
-            if self.first is None and found:
-                self.first = found[0]
+            if self.first is None:
+                self.first = next(filter(None, found), None)
             if self.skip:
                 self.skip, found = max(0, self.skip - len(found)), found[self.skip :]
                 if not self.skip:
                     response.until = min(response.until, clock().monotonic() + max_time)
             self.left += found
-            size += sum(map(len, found))
+            size += sum(map(len, filter(None, found)))
             if size >= PART // 2 or len(self.left) >= PAGE:
                 lines, self.left, size = self.left, [], 0
                 yield lines

@@ -30,7 +30,7 @@ from yaml_connector._http.turns import next_turn
 from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.log_reader import LogLine
+from yaml_connector._jobs.log_lines import LogLine
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, fit_info

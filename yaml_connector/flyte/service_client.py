@@ -31,7 +31,8 @@ from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 from yaml_connector._jobs.follower import JobFollower
-from yaml_connector._jobs.log_reader import LogLine, LogPage
+from yaml_connector._jobs.log_lines import LogLine
+from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.flyte._internals import (
     convert_from_native_to_inputs,

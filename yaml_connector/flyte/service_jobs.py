@@ -14,7 +14,8 @@ from google.protobuf.json_format import MessageToDict
 
 from yaml_connector._expressions.value_types import ValueType, parse_type
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._jobs.log_reader import LogLine, LogPage
+from yaml_connector._jobs.log_lines import LogLine
+from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec

@@ -67,6 +67,7 @@ def body(kind: str) -> bytes:
     bodies = {
         "small": {"state": "running", "rows": rows(5)},
         "large": {"state": "done", "rows": rows(60_000), "wanted": [5]},
+        "long": {"state": "running", "rows": [{"name": f"{number} ".ljust(500, "x")} for number in range(15_000)]},
         "slow": {"state": "running", "rows": rows(5_000), "wanted": list(range(20_000, 25_000))},
     }
     return json.dumps(bodies[kind]).encode()
@@ -99,6 +100,17 @@ def test_a_large_response_is_read_as_a_small_one_is(service: Any) -> None:
     assert outputs_of(found)["result"].scalar.primitive.string_value == "row-3"
     lines, _ = calls.logs(job)
     assert [line.message for line in lines] == [f"row-{number}" for number in range(60_000)]
+
+
+def test_a_log_that_is_too_long_for_one_call_is_read_by_several(service: Any) -> None:
+    _, calls, task = service
+    job = calls.create(task, "r5", kind="long")
+    lines, token = calls.logs(job)
+    assert 0 < len(lines) < 15_000
+    while token:
+        more, token = calls.logs(job, token)
+        lines += more
+    assert [line.message for line in lines] == [f"{number} ".ljust(500, "x") for number in range(15_000)]
 
 
 def test_large_responses_and_slow_expressions_do_not_hold_up_the_others(service: Any) -> None:

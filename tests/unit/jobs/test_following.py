@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.fake_api import FakeClock, run
 from yaml_connector._jobs.follower import JobFollower, LogFollower, cancel_job
-from yaml_connector._jobs.log_reader import LogLine, LogPage
+from yaml_connector._jobs.log_lines import LogLine
+from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import TransientError
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.fake_api import Driver, job, run
+from yaml_connector._jobs.log_lines import MOST
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import TransientError
 
@@ -21,13 +22,13 @@ LINES = 20_000
 class Ticking(httpx.AsyncByteStream):
     """A line whenever so many seconds have passed on the driver's clock."""
 
-    def __init__(self, driver: Driver, lines: int, seconds: float) -> None:
-        self._driver, self._lines, self._seconds = driver, lines, seconds
+    def __init__(self, driver: Driver, lines: int, seconds: float, line: bytes = b"line %d\n") -> None:
+        self._driver, self._lines, self._seconds, self._line = driver, lines, seconds, line
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for number in range(self._lines):
             self._driver.clock.move(self._seconds)
-            yield f"line {number}\n".encode()
+            yield self._line % number if b"%" in self._line else self._line
 
 
 def logs_of(*contents: bytes, connection: dict[str, Any] | None = None, **logs: Any) -> Driver:
@@ -108,6 +109,77 @@ def test_a_log_that_has_become_shorter_and_stays_open_has_nothing_new() -> None:
     driver = ticking((10, 0.3), (3, 0.3))
     _, token = driver.logs()
     assert driver.logs(token or "") == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "nothing", "last"),
+    [("ndjson", b"\n" * 50_000, b'"end"\n'), ("sse", b": quiet\n\n" * 20_000, b"data: end\n\n")],
+)
+def test_a_log_of_empty_lines_gets_on(kind: str, nothing: bytes, last: bytes) -> None:
+    driver = logs_of(format=kind, max_time="5s")
+
+    async def content() -> AsyncIterator[bytes]:
+        async for each in Ticking(driver, 25, 0.3, nothing):
+            yield each
+        yield last
+
+    driver.api.routes["GET /logs"] = [lambda request: httpx.Response(200, content=content())]
+    calls = read_on(driver)
+    assert [line for lines in calls for line in lines] == ["end"]
+    assert len(calls) <= 3
+
+
+def read_on(driver: Driver) -> list[list[str]]:
+    """What each call gives, as long as there is a token."""
+    calls: list[list[str]] = []
+    token: str | None = ""
+    while token is not None:
+        lines, token = driver.logs(token)
+        calls.append(lines)
+        assert len(calls) < 50
+    return calls
+
+
+LONG = [f"{number}-".ljust(1000, "x") for number in range(9_000)]
+LONG_READ_AS: dict[str, dict[str, Any]] = {
+    "text": {"format": "text"},
+    "text that is read whole": {"format": "text", "more": "true == true"},
+    "ndjson": {"format": "ndjson"},
+    "sse": {"format": "sse"},
+    "json": {"lines": "$.lines[*]"},
+    "json, the last first": {"lines": "$.lines[*]", "reverse": True},
+    "pages": {"lines": "$.lines[*]", "next": "$.next"},
+    "pages of text": {"format": "text", "next": "${{ headers.next }}"},
+    "items": {"steps": [{"name": "items", "request": "GET /items"}], "each": "$.items[*]", "lines": "$.lines[*]"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LONG_READ_AS)
+def test_one_call_returns_a_bounded_part_of_a_log_and_the_next_goes_on(kind: str) -> None:
+    logs = {"request": "GET /logs", **LONG_READ_AS[kind]}
+    shape = {"sse": "data: %s\n\n", "ndjson": '"%s"\n'}.get(logs.get("format", ""), "%s\n")
+    text = "".join(shape % each for each in LONG)
+    lines = LONG[::-1] if logs.get("reverse") else LONG
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "format" in logs:
+            return httpx.Response(200, content=text.encode())
+        return httpx.Response(200, json={"lines": lines, "next": None})
+
+    if "next" in logs:
+        logs["request"] = {"path": "/logs/${{ page.token or 'first' }}"}
+    if "each" in logs:
+        logs["request"] = "GET /logs/${{ item }}"
+    driver = job({"GET /items": {"items": ["a", "b"]}}, logs=logs)
+    for path in ("/logs", "/logs/first", "/logs/a", "/logs/b"):
+        driver.api.routes[f"GET {path}"] = [answer]
+    if "each" in logs:
+        driver.end()
+    calls = read_on(driver)
+    assert [line for lines in calls for line in lines] == LONG * (2 if "each" in logs else 1)
+    assert len(calls) > 2
+    assert max(sum(map(len, lines)) for lines in calls) < 1.1 * MOST
 
 
 @pytest.mark.parametrize("more", [{}, {"more": "true == true"}], ids=["streamed", "whole"])
