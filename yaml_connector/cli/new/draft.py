@@ -9,7 +9,8 @@ from typing import Any
 
 from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
-from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.jsonpaths import data_at
+from yaml_connector.cli.new.names import variable_name
 from yaml_connector.cli.new.sketch import (
     TEST_URL,
     Exchange,
@@ -21,7 +22,6 @@ from yaml_connector.cli.new.sketch import (
     Unused,
     as_template,
     one_line,
-    variable_name,
 )
 
 # The choices of `new --auth`, each with its model.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
+from yaml_connector.cli.new.names import snake
 from yaml_connector.cli.new.words import phase_of, word_set
 
 USUAL: dict[str, list[str]] = {
@@ -69,11 +70,6 @@ class _Place:
     @property
     def depth(self) -> int:
         return len(re.findall(r"\.|\[", self.path))
-
-
-def snake(name: str) -> str:
-    """Return a name in snake case."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def places_of(answers: Sequence[Answer]) -> list[_Place]:

@@ -5,21 +5,21 @@ Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector.cli.new.names import variable_name
 
 Path = tuple[str | int, ...]
 TEST_URL = "https://api.test"
 _SECTIONS = ("connection", "secrets", "config", "inputs", "outputs", "create", "get", "result", "delete", "logs")
 
 
-def variable_name(text: str) -> str:
-    """Return a text as the name of an environment variable."""
-    return re.sub(r"\W", "_", text).upper()
+def quoted(text: str) -> str:
+    """Return a text as a string of an expression, in quotes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,13 @@ def literal(value: Any) -> Any:
     if isinstance(value, list):
         return [literal(item) for item in value]
     return Text.of(value) if isinstance(value, str) else value
+
+
+def add_value(fields: dict[str, Any], name: str, value: Any) -> None:
+    """Add a field; one that is there already has several values then."""
+    if name in fields:
+        value = [*(fields[name] if isinstance(fields[name], list) else [fields[name]]), value]
+    fields[name] = value
 
 
 def as_sample(value: Any) -> Any:
@@ -176,7 +183,7 @@ class Sketch:
         """Return a base URL: a variable of the connector's environment, with a default."""
         name = variable_name(f"{self.name}_URL")
         self.fixture("env", name, TEST_URL)
-        return Text.of(Ref(f"env.{name} | default('{url}')", TEST_URL))
+        return Text.of(Ref(f"env.{name} | default({quoted(url)})", TEST_URL))
 
     def ask(self, path: Path, question: str) -> None:
         """Add a question about the field at a path."""
@@ -196,14 +203,3 @@ class Sketch:
 def one_line(text: str) -> str:
     """Return a text as a comment can hold it: printable, on one line."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
-def walk(value: Any, path: Path = ()) -> Iterable[tuple[Path, Any]]:
-    """Yield every node of data with its path, outer ones first."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from walk(item, (*path, number))

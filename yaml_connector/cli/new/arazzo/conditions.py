@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from yaml_connector.cli.new.sketch import one_line
+from yaml_connector.cli.new.jsonpaths import pointer_path
+from yaml_connector.cli.new.sketch import one_line, quoted
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def jinja(condition: Condition) -> str:
         if isinstance(value, Operand):
             text = value.expression
         else:
-            text = _quoted(value) if isinstance(value, str) else json.dumps(value)
+            text = quoted(value) if isinstance(value, str) else json.dumps(value)
         return f"{condition.operand.expression} {condition.operator} {text}"
     if isinstance(condition, Matches):
         return f"{condition.operand.expression} is not none"
@@ -99,10 +100,6 @@ def jinja(condition: Condition) -> str:
         for item in condition.items
     ]
     return f" {condition.word} ".join(inner)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def joined(conditions: list[Condition], word: str = "and") -> Condition | None:
@@ -153,25 +150,10 @@ def body_operand(path: str) -> Operand:
             break
         end = part.end()
         key = part[3] if part[3] is not None else part[4]
-        expression += f".{part[1]}" if part[1] else f"[{part[2]}]" if part[2] else f"[{_quoted(key)}]"
+        expression += f".{part[1]}" if part[1] else f"[{part[2]}]" if part[2] else f"[{quoted(key)}]"
     if end != len(path.removeprefix("$")):
-        return Operand(f"(body | jsonpath({_quoted(path)}))", path)
+        return Operand(f"(body | jsonpath({quoted(path)}))", path)
     return Operand(expression, path)
-
-
-def pointer_path(pointer: str) -> str:
-    """Return a JSON pointer as a JSONPath."""
-    path = "$"
-    for part in pointer.strip("/").split("/") if pointer.strip("/") else []:
-        name = part.replace("~1", "/").replace("~0", "~")
-        path += (
-            f"[{name}]"
-            if name.isdigit()
-            else f".{name}"
-            if re.fullmatch(r"[A-Za-z_]\w*", name)
-            else f"[{json.dumps(name)}]"
-        )
-    return path
 
 
 _TOKEN = re.compile(
@@ -190,7 +172,7 @@ def parse_condition(text: str, kind: str, context: str, operand: Any) -> Conditi
         raise Untranslatable("XPath has no counterpart")
     if kind == "regex":
         subject = operand(context or "$statusCode")
-        return Matches(Operand(f"({subject.expression} | string | regex({_quoted(text)}, 0))", subject.place), text)
+        return Matches(Operand(f"({subject.expression} | string | regex({quoted(text)}, 0))", subject.place), text)
     if kind == "jsonpath":
         whole = re.fullmatch(r"\$\[\?\s*\(?(.*?)\)?\s*\]", text.strip(), re.DOTALL)
         if whole and whole[1].count("(") == whole[1].count(")"):  # of an object: `$[?@.a == 'b']` means `$.a == 'b'`
@@ -221,7 +203,7 @@ def _filtered(text: str) -> Condition:
     rest = _FILTER.sub("", path)
     if re.search(r"==|!=|<|>|&&|\|\||\?", rest) or not path.startswith("$"):
         raise Untranslatable("a filter that is compared")
-    operand = Operand(f"(body | jsonpath({_quoted(path)}))")
+    operand = Operand(f"(body | jsonpath({quoted(path)}))")
     if counted is None:
         return Truth(operand)
     # The filter `jsonpath` returns a list for such a path; without the list that is filtered it returns nothing.

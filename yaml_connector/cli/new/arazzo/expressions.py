@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from yaml_connector.cli.new.arazzo.conditions import pointer_path
+from yaml_connector.cli.new.jsonpaths import pointer_path
 from yaml_connector.cli.new.sketch import Ref, Text
 
 _WORDS = r"inputs|steps|response|request|statusCode|url|method|workflows|outputs|components|message|self"

@@ -8,7 +8,7 @@ from typing import Any
 from yaml_connector.cli.new.arazzo.expressions import source_of, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.requests import Requests
-from yaml_connector.cli.new.arazzo.values import field_name
+from yaml_connector.cli.new.names import field_name
 from yaml_connector.cli.new.openapi.calls import Calls, whole_of
 from yaml_connector.cli.new.sketch import TEST_URL, Ref
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from yaml_connector.cli.new.arazzo.expressions import Source, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
-from yaml_connector.cli.new.arazzo.values import Values, field_name
+from yaml_connector.cli.new.arazzo.values import Values
+from yaml_connector.cli.new.names import field_name
 
 
 class Login(Values):

@@ -7,12 +7,11 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from yaml_connector.cli.new.arazzo.conditions import pointer_path
 from yaml_connector.cli.new.arazzo.expressions import sources_in
 from yaml_connector.cli.new.arazzo.login import Login
 from yaml_connector.cli.new.arazzo.plan import Step
-from yaml_connector.cli.new.arazzo.values import field_name
-from yaml_connector.cli.new.curl.values import is_secret_header, is_secret_name
+from yaml_connector.cli.new.jsonpaths import keys_of, pointer_path
+from yaml_connector.cli.new.names import field_name, is_secret_header, is_secret_name
 from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, server_of
 from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
 
@@ -327,7 +326,7 @@ class Requests(Login):
                 headers["Content-Type"] = kind
             return {"json": value}
         headers["Content-Type"] = kind
-        return {"text": value if isinstance(value, Text) else text_of(str(value))}
+        return {"text": self._text(value)}
 
     def _json_text(self, text: str) -> Any:
         """Return a payload that is JSON as text, in which expressions may stand without quotes."""
@@ -345,16 +344,14 @@ class Requests(Login):
 
     def _replaced(self, body: Any, target: str, value: Any, section: str) -> Any:
         path = pointer_path(target) if target.startswith("/") else target if target.startswith("$") else f"$.{target}"
-        parts = re.findall(r"\.([\w-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]", path.removeprefix("$"))
+        keys = keys_of(path)
         node = body
-        for number, (name, index, quoted) in enumerate(parts):
-            key: Any = int(index) if index else name or quoted
-            last = number == len(parts) - 1
-            fits = isinstance(node, dict) if not index else isinstance(node, list) and int(index) < len(node)
+        for number, key in enumerate(keys, 1):
+            fits = isinstance(node, list) and key < len(node) if isinstance(key, int) else isinstance(node, dict)
             if not fits:
                 self._ask(section, f"the replacement of {target} does not fit the payload")
                 return body
-            if last:
+            if number == len(keys):
                 node[key] = value
             else:
                 node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]

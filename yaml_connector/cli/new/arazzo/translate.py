@@ -10,8 +10,8 @@ from yaml_connector.cli.new.arazzo.phases import Branch, Rules, rules_of
 from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.polling import Polling
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.arazzo.values import field_name
-from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.jsonpaths import data_at
+from yaml_connector.cli.new.names import field_name
 from yaml_connector.cli.new.openapi.states import message_place
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Sketch, Unused
 

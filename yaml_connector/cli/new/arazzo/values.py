@@ -7,39 +7,28 @@ import re
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector.cli.new.arazzo.conditions import pointer_path
 from yaml_connector.cli.new.arazzo.expressions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.curl.values import is_secret_name
-from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, value_at
+from yaml_connector.cli.new.names import field_name, is_secret_name, variable_name
 from yaml_connector.cli.new.openapi.states import id_place
-from yaml_connector.cli.new.sketch import Ref, Sketch, variable_name
+from yaml_connector.cli.new.sketch import Ref, Sketch, quoted
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
-
 _SAMPLES: dict[str, Any] = {"str": "text", "int": 7, "float": 1.5, "bool": True}
-
 
 _MOST_DEPTH = 50
 
 
-def field_name(text: str) -> str:
-    """Return a name of the document as a name of the spec language."""
-    name = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return name if name[:1].isalpha() or name[:1] == "_" else f"v_{name}"
-
-
 def with_path(expression: str, path: str) -> str:
     """Return an expression for a JSONPath below another expression."""
-    for name, index, quoted in re.findall(r"\.([\w-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]", path.removeprefix("$")):
-        if index:
-            expression += f"[{index}]"
-        elif re.fullmatch(r"[A-Za-z_]\w*", name or ""):
-            expression += f".{name}"
+    for key in keys_of(path):
+        if isinstance(key, int):
+            expression += f"[{key}]"
         else:
-            expression += f"['{name or quoted}']"
+            expression += f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{quoted(key)}]"
     return expression
 
 
@@ -137,7 +126,7 @@ class Values:
         expression = with_path(f"inputs.{field_name(source.name)}", source.path)
         default = about.get("default")
         if default is not None and not source.path and not required:
-            expression += f" | default({_literal(default)})"
+            expression += f" | default({quoted(default) if isinstance(default, str) else json.dumps(default)})"
         if source.path:
             sample = _merged(self.sample(source.name), source.path, "inner")
             self.sketch.fixture("inputs", field_name(source.name), sample)
@@ -315,13 +304,7 @@ class Values:
             return self.usual.get(step.id, 200)
         if where.startswith("header:") or not where.startswith("$"):
             return found.get(where, "value")
-        value = self.answer(step)
-        for name, quoted, index in re.findall(r"\.([\w-]+)|\[\"([^\"]*)\"\]|\[(\d+|\*)\]", where):
-            if index:
-                value = value[0 if index == "*" else int(index)] if isinstance(value, list) and value else None
-            else:
-                value = value.get(name or quoted) if isinstance(value, dict) else None
-        return value
+        return value_at(self.answer(step), where)
 
 
 def input_type(about: dict[str, Any]) -> str:
@@ -352,12 +335,6 @@ def _example(about: dict[str, Any], kind: str, name: str) -> Any:
         inner = kind[5:-1]
         return [_example({}, inner, name)]
     return f"a-{name.replace('_', '-')}" if kind == "str" else _SAMPLES.get(kind, "text")
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return json.dumps(value)
 
 
 def _merged(sample: Any, path: str, value: Any) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml_connector.cli.new.jsonpaths import member
+
 _HEAD = re.compile(r"HTTP/\d(?:\.\d)? +(\d{3})[^\n]*")
 _MOST = 500
 _CANCELLED = re.compile(r"(?i)cancel|abort|stopp|terminat|kill")
@@ -47,11 +49,6 @@ class Answer:
                 elif value is not None:
                     yield path, value
             level = below
-
-
-def member(key: str) -> str:
-    """Return how a JSONPath names a key."""
-    return f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
 def answers_of(page: str) -> list[Answer]:

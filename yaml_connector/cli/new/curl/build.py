@@ -10,21 +10,14 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer, answers_between, answers_of, assign
 from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.meaning import CANCEL, last_words
+from yaml_connector.cli.new.curl.meaning import CANCEL, last_words, named_leaves
 from yaml_connector.cli.new.curl.page import Page, read_page
 from yaml_connector.cli.new.curl.placeholders import name_placeholders
 from yaml_connector.cli.new.curl.roles import Answers, Roles, roles_of
-from yaml_connector.cli.new.curl.texts import (
-    lines_of,
-    scalars,
-)
+from yaml_connector.cli.new.curl.texts import lines_of
+from yaml_connector.cli.new.curl.tokens import Leaf, shown, text_in
 from yaml_connector.cli.new.curl.trials import Trials
-from yaml_connector.cli.new.phases import (
-    guessed,
-    message_in,
-    outputs_in,
-    phases_from,
-)
+from yaml_connector.cli.new.phases import guessed, message_in, outputs_in, phases_from
 from yaml_connector.cli.new.sketch import Sketch, Text, Unused, as_sample, text_of
 from yaml_connector.cli.new.words import phase_of
 from yaml_connector.errors import ConfigError
@@ -54,10 +47,8 @@ class _Builder(Trials):
 
     def _get(self) -> None:
         if self.roles.get is None:
-            self.sketch.ask(
-                ("create",),
-                "no command reads the job's state: without `get` the job is SUCCEEDED as soon as it is submitted",
-            )
+            question = "no command reads the job's state: without `get` the job is SUCCEEDED as soon as it is submitted"
+            self.sketch.ask(("create",), question)
             return
         call = self.page.calls[self.roles.get]
         same = [number for number, other in enumerate(self.page.calls) if other.key == call.key]
@@ -160,8 +151,9 @@ class _Builder(Trials):
             and not last_words(call) & CANCEL
             and "cancel" not in json.dumps(call.body, default=repr).lower()
         ):
-            words = {phase_of(str(value)) for _, value in scalars(call.body)}
-            if "ABORTED" not in words and not (last_words(call) & CANCEL):
+            values = (value for _, value in named_leaves(call.body))
+            words = [text_in(value.tokens) if isinstance(value, Leaf) else str(value) for value in values]
+            if "ABORTED" not in map(phase_of, words):
                 self.sketch.ask(("delete",), "does this cancel the job?")
 
     def _logs(self) -> None:
@@ -172,23 +164,17 @@ class _Builder(Trials):
         section = self.sketch.spec["logs"] = self._steps(calls, "logs", links)
         self._check_ids(call, "logs")
         answers = self.answers.get(call.number, ())
-        self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
-        self.log_lines = ["one", "two"]
         answer = answers[-1] if answers else None
         if answer is None:
             words = last_words(call)
-            accepts = next(("".join(map(str, value)) for name, value in call.headers if name.lower() == "accept"), "")
-            if "json" in accepts or (
-                words & {"events", "event", "logs"} and not words & {"log", "stdout", "console"} and "events" in words
-            ):
+            accepts = text_in(call.header("accept") or ())
+            if "json" in accepts or ("events" in words and not words & {"log", "stdout", "console"}):
                 section |= {"lines": "$.data[*]", "message": "$.message"}
                 self.log_answer = {"json": {"data": [{"message": "one"}, {"message": "two"}]}}
             else:
                 section["format"] = "text"
-            self.sketch.ask(
-                ("logs",),
-                "how does the log's answer look? No answer was given; this is a guess (yaml-connector explain logs)",
-            )
+            question = "how does the log's answer look? No answer was given; this is a guess"
+            self.sketch.ask(("logs",), f"{question} (yaml-connector explain logs)")
             return
         found = lines_of(answer)
         if found is None:
@@ -209,10 +195,6 @@ class _Builder(Trials):
         self.sketch.spec["connection"] = ordered | {
             key: value for key, value in connection.items() if key != "base_url"
         }
-        order = ["spec_version", "task_type_name", "name", "description", "connection", "secrets", "config", "inputs",
-                 "outputs", "create", "get", "result", "delete", "logs"]  # fmt: skip
-        spec = self.sketch.spec
-        self.sketch.spec = {key: spec[key] for key in order if key in spec}
         self._share_headers()
         used = re.findall(r"config\.(\w+)", repr(self.sketch.spec))
         for name in [name for name in self.sketch.spec["config"] if name not in used]:
@@ -220,14 +202,10 @@ class _Builder(Trials):
 
     def _share_headers(self) -> None:
         """Move headers that all requests of the job have to the connection."""
-        requests = []
-        for section in ("create", "get", "result", "delete", "logs"):
-            data = self.sketch.spec.get(section, {})
-            requests += (
-                [(data, "request")] if "request" in data else [(step, "request") for step in data.get("steps", ())]
-            )
-        whole = [holder[key] for holder, key in requests if isinstance(holder[key], dict)]
-        if len(whole) < 2 or len(whole) < len(requests):
+        sections = [self.sketch.spec.get(name) for name in ("create", "get", "result", "delete", "logs")]
+        holders = [holder for section in sections if section for holder in section.get("steps", [section])]
+        whole = [holder["request"] for holder in holders if isinstance(holder["request"], dict)]
+        if len(whole) < 2 or len(whole) < len(holders):
             return
         first = whole[0].get("headers", {})
         for name, value in list(first.items()):
@@ -240,27 +218,22 @@ class _Builder(Trials):
                     del request["headers"][name]
                     if not request["headers"]:
                         del request["headers"]
-        for holder, key in requests:
-            request = holder[key]
+        for holder in holders:
+            request = holder["request"]
             if isinstance(request, dict) and request.keys() == {"method", "path"}:
-                holder[key] = Text.of(f"{request['method']} ", text_of(request["path"]))
+                holder["request"] = Text.of(f"{request['method']} ", text_of(request["path"]))
 
     def _not_used(self) -> None:
         names = self.roles.of(self.page)
         for call, role in zip(self.page.calls, names, strict=True):
             again = (call.method, call.origin, call.path) == (self.create.method, self.create.origin, self.create.path)
             if call not in self.used and role is None and not again:
-                path = "".join(part if isinstance(part, str) else f"${part.name}" for part in call.path)
-                self.sketch.not_used.append(
-                    Unused(f"{call.method} {self._masked(path)}: not part of the job", self.file, call.line)
-                )
+                what = f"{call.method} {self._masked(shown(call.path))}: not part of the job"
+                self.sketch.not_used.append(Unused(what, self.file, call.line))
             for what in call.source.unknown:
                 if call in self.used:
-                    section = self._section_of(call)
-                    self.sketch.ask(
-                        (section,),
-                        f"{self._masked(what)} (line {call.line}) is not in the request: what does it mean?",
-                    )
+                    question = f"{self._masked(what)} (line {call.line}) is not in the request: what does it mean?"
+                    self.sketch.ask((self._section_of(call),), question)
                 else:
                     self.sketch.not_used.append(Unused(self._masked(what), self.file, call.line))
         for what, line in self.page.not_used:

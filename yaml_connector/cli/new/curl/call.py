@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.curl.options import CurlRequest
-from yaml_connector.cli.new.curl.tokens import (
-    Capture,
-    FilePart,
-    Leaf,
-    Tokens,
-)
+from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Named, Tokens
 
 
 @dataclass
@@ -41,8 +36,11 @@ class Call:
     @property
     def words(self) -> list[str]:
         """Return the words of the path, in lower case."""
-        text = "".join(part if isinstance(part, str) else "/" for part in self.path)
-        return [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()) if word]
+        return words_of("".join(part if isinstance(part, str) else "/" for part in self.path))
+
+    def header(self, name: str) -> Tokens | None:
+        """Return the value of a header."""
+        return next((tokens for known, tokens in self.headers if known.lower() == name), None)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -70,6 +68,15 @@ class Call:
             yield "user", self.user
         for value in leaves(self.body):
             yield "body", value.tokens if isinstance(value, Leaf) else (str(value),)
+
+    def variables(self) -> list[Named]:
+        """Return the variables in all texts of the request."""
+        return [part for _, tokens in self.places() for part in tokens if isinstance(part, Named)]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in lower case; camel case counts, too."""
+    return [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower()) if word]
 
 
 def leaves(value: Any) -> Iterable[Any]:

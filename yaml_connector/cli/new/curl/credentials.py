@@ -8,15 +8,9 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.tokens import Named, Tokens
-from yaml_connector.cli.new.curl.values import (
-    Values,
-    basic_of,
-    cookie_kind,
-    header_name,
-    is_secret_header,
-    is_secret_name,
-)
+from yaml_connector.cli.new.curl.tokens import Named, Tokens, joined, start_of, text_in
+from yaml_connector.cli.new.curl.values import Values, basic_of, cookie_kind
+from yaml_connector.cli.new.names import is_secret_header, is_secret_name
 from yaml_connector.cli.new.sketch import Exchange, Ref, Text
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_-]*:?) +(?=\S|$)|([A-Za-z][A-Za-z0-9_-]*[=:])")
@@ -53,7 +47,7 @@ class Credentials:
     def _basic(self, call: Call) -> dict[str, Any] | None:
         user = call.user
         if user is None:
-            found = re.match(r"(?:https?://)?([^/@]*)@", "".join(part for part in call.origin if isinstance(part, str)))
+            found = re.match(r"(?:https?://)?([^/@]*)@", text_in(call.origin))
             user = (found[1],) if found else None
         if user is None:
             return None
@@ -62,67 +56,62 @@ class Credentials:
         for flag in ("digest", "ntlm", "negotiate"):
             if flag in call.source.flags:
                 self.questions.append(f"the commands use --{flag}, which a spec does not have: is basic accepted, too?")
-        name, password = _cut(user, ":")
-        if len(user) == 1 and isinstance(user[0], Named) and password is None:
-            name = user
-        secret = self._credential(name, "username", sensitive=not password)
+        return self._pair(*cut(user, ":"))
+
+    def _pair(self, user: Tokens, password: Tokens | None) -> dict[str, Any]:
+        """Return basic auth; without a password the user name is the secret."""
+        name = self.credential(user, "username", sensitive=not password)
         return {
             "type": "basic",
-            "username": secret,
-            "password": self._credential(password, "password") if password else "",
+            "username": name,
+            "password": self.credential(password, "password") if password else "",
         }
 
     def _aws(self, call: Call, user: Tokens) -> dict[str, Any]:
-        key, secret = _cut(user, ":")
+        key, secret = cut(user, ":")
         provider = (call.sigv4 or "").split(":")
         auth: dict[str, Any] = {"type": "aws_sigv4"}
         auth |= {"service": provider[3]} if len(provider) > 3 else {}
         auth |= {"region": provider[2]} if len(provider) > 2 else {}
-        auth["access_key_id"] = self._credential(key, "access_key_id")
-        auth["secret_access_key"] = self._credential(secret or ("",), "secret_access_key")
-        for name, tokens in call.headers:
-            if name.lower() == "x-amz-security-token":
-                self.headers.add(name.lower())
-                auth["session_token"] = self._credential(tokens, "session_token")
+        auth["access_key_id"] = self.credential(key, "access_key_id")
+        auth["secret_access_key"] = self.credential(secret or ("",), "secret_access_key")
+        if (token := call.header("x-amz-security-token")) is not None:
+            self.headers.add("x-amz-security-token")
+            auth["session_token"] = self.credential(token, "session_token")
         return auth
 
-    def _credential(self, tokens: Tokens, name: str, *, sensitive: bool | None = None) -> Text:
+    def credential(self, tokens: Tokens, name: str, *, sensitive: bool | None = None) -> Text:
+        """Return the secret that a value of the commands is."""
         if len(tokens) == 1 and isinstance(tokens[0], Named):
             part = tokens[0]
             return Text.of(self.values.secret(name, part.value, part.name, sensitive=sensitive or None))
         if all(isinstance(part, str) for part in tokens):
-            return Text.of(self.values.secret(name, "".join(map(str, tokens)), sensitive=sensitive or None))
+            return Text.of(self.values.secret(name, text_in(tokens), sensitive=sensitive or None))
         # Text around variables, as in `token=$TOKEN`, is not secret.
         return Text.of(
             *(part if isinstance(part, str) else self.values.secret(name, part.value, part.name) for part in tokens)
         )
 
     def _authorization(self, call: Call) -> dict[str, Any] | None:
-        tokens = next((value for name, value in call.headers if name.lower() == "authorization"), None)
+        tokens = call.header("authorization")
         if tokens is None:
             return None
         self.headers.add("authorization")
-        first = tokens[0] if isinstance(tokens[0], str) else ""
+        first = start_of(tokens)
         scheme = _SCHEME.match(first)
         rest = _cut_text(tokens, len(scheme[0])) if scheme else tokens
         word = (scheme[1] or scheme[2]).strip() if scheme else ""
         if word.lower() == "bearer" and rest:
-            return {"type": "bearer", "token": self._credential(rest, "api_key")}
+            return {"type": "bearer", "token": self.credential(rest, "api_key")}
         if word.lower() == "basic" and rest:
-            text = "".join(part for part in rest if isinstance(part, str))
+            text = text_in(rest)
             pair = basic_of(text) if all(isinstance(part, str) for part in rest) else None
             if pair is not None:
                 self.values.secrets[text] = "username" if not pair[1] else "password"
-                user = self._credential((pair[0],), "username", sensitive=not pair[1])
-                return {
-                    "type": "basic",
-                    "username": user,
-                    "password": self._credential((pair[1],), "password") if pair[1] else "",
-                }
-            coded = _encoded_pair(rest)
-            if coded is not None:
-                return {"type": "basic", "username": self._credential(coded[0], "username", sensitive=not coded[1]),
-                        "password": self._credential(coded[1], "password") if coded[1] else ""}  # fmt: skip
+                return self._pair((pair[0],), (pair[1],) if pair[1] else None)
+            user, password = cut(rest, ":")
+            if password is not None:  # `$(echo -n user:pass | base64)`
+                return self._pair(user, password)
         if word.upper().startswith("AWS4-HMAC"):
             self.headers |= {"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"}
             scope = re.search(r"Credential=[^/]*/\d+/([\w-]+)/([\w-]+)/", first)
@@ -132,7 +121,7 @@ class Credentials:
                 auth[name] = Text.of(self.values.secret(name, None))
             return auth
         before = first[: scheme.end()] if scheme else ""
-        value = Text.of(before, self._credential(rest or tokens, "api_key"))
+        value = Text.of(before, self.credential(rest or tokens, "api_key"))
         return {"type": "api_key", "in": "header", "name": "Authorization", "value": value}
 
     def _key(self, call: Call) -> dict[str, Any] | None:
@@ -141,21 +130,19 @@ class Credentials:
             for name, tokens in call.headers
             if is_secret_header(name) and not re.search(r"(?i)csrf|xsrf", name)
         ]
-        everywhere = [pair for pair in secret if all(_has_header(other, pair[0]) for other in self.calls)]
+        everywhere = [pair for pair in secret if all(other.header(pair[0].lower()) is not None for other in self.calls)]
         for name, tokens in everywhere or secret:
             self.headers.add(name.lower())
-            first = tokens[0] if isinstance(tokens[0], str) else ""
-            scheme = re.match(r"(Bearer|Token|Key|Basic) +", first)
+            scheme = re.match(r"(Bearer|Token|Key|Basic) +", start_of(tokens))
             rest = _cut_text(tokens, scheme.end()) if scheme else tokens
-            value = Text.of(scheme[0] if scheme else "", self._credential(rest, "api_key"))
+            value = Text.of(scheme[0] if scheme else "", self.credential(rest, "api_key"))
             return {"type": "api_key", "in": "header", "name": name, "value": value}
         for name, tokens in call.query:
-            is_key = is_secret_name(name) or (
-                name.lower() in ("key", "appid", "apikey", "code") and len("".join(map(str, tokens))) > 12
-            )
+            may_be_key = name.lower() in ("key", "appid", "apikey", "code") and len("".join(map(str, tokens))) > 12
+            is_key = is_secret_name(name) or may_be_key
             if is_key and any(part for part in tokens):
                 self.query.add(name)
-                return {"type": "api_key", "in": "query", "name": name, "value": self._credential(tokens, "api_key")}
+                return {"type": "api_key", "in": "query", "name": name, "value": self.credential(tokens, "api_key")}
         return None
 
     def _cookies(self) -> None:
@@ -166,11 +153,10 @@ class Credentials:
                 found.setdefault(name, tokens)
         parts: list[str | Ref | Text] = []
         for name, tokens in found.items():
-            text = "".join(part for part in tokens if isinstance(part, str))
-            kind = cookie_kind(name, text)
+            kind = cookie_kind(name, text_in(tokens))
             if kind == "analytics":
                 continue
-            value = self.values.text(tokens) if kind == "setting" else self._credential(tokens, name)
+            value = self.values.text(tokens) if kind == "setting" else self.credential(tokens, name)
             parts += ["; " if parts else "", f"{name}=", value]
         if not parts:
             return
@@ -219,16 +205,9 @@ class Credentials:
                     "token: what is the session cookie called that the login sets? `session` is a guess"
                 )
             return True
-        if any(_has_header(call, "authorization") for call in self.calls):
-            before = next(
-                (
-                    str(tokens[0])
-                    for call in self.calls
-                    for name, tokens in call.headers
-                    if name.lower() == "authorization" and isinstance(tokens[0], str)
-                ),
-                "",
-            )
+        pasted = [value for call in self.calls if (value := call.header("authorization")) is not None]
+        if pasted:
+            before = next(filter(None, map(start_of, pasted)), "")
             self.headers.add("authorization")
             scheme = before.split(" ")[0] if " " in before else ""
             path = _token_path(answer)
@@ -237,10 +216,8 @@ class Credentials:
                 self.auth["prefix"] = scheme
             if path is None:
                 self.questions.append("token: where is the token in the answer of the login? This is a guess")
-            for call in self.calls:
-                for name, tokens in call.headers:
-                    if name.lower() == "authorization":
-                        self._forget(tokens)
+            for value in pasted:
+                self._forget(value)
             return True
         return False
 
@@ -254,7 +231,7 @@ class Credentials:
 
     def _token_of(self, login: Call, answer: Answer | None, tokens: Tokens) -> tuple[str, str, bool] | None:
         """Return the text before the token, and where the login's answer has it; None if this is not from there."""
-        before = tokens[0] if tokens and isinstance(tokens[0], str) else ""
+        before = start_of(tokens)
         for part in tokens:
             if isinstance(part, Named) and part.capture is not None and part.capture.call == login.number:
                 path = part.capture.path or _token_path(answer)
@@ -293,29 +270,14 @@ def _session_cookie(answer: Answer | None) -> str | None:
     return name if equals else None
 
 
-def _has_header(call: Call, name: str) -> bool:
-    return any(known.lower() == name.lower() for known, _ in call.headers)
-
-
-def _cut(tokens: Tokens, separator: str) -> tuple[Tokens, Tokens | None]:
+def cut(tokens: Tokens, separator: str) -> tuple[Tokens, Tokens | None]:
     """Return what is before and behind a separator; None if it is not there, an empty text if nothing follows."""
     for number, part in enumerate(tokens):
         if isinstance(part, str) and separator in part:
             before, _, after = part.partition(separator)
-            first = tuple(item for item in (*tokens[:number], before) if item != "")
-            return first or ("",), tuple(item for item in (after, *tokens[number + 1 :]) if item != "")
+            return joined([*tokens[:number], before]) or ("",), joined([after, *tokens[number + 1 :]])
     return tokens, None
 
 
 def _cut_text(tokens: Tokens, count: int) -> Tokens:
-    first = str(tokens[0])[count:]
-    return tuple(item for item in (first, *tokens[1:]) if item != "")
-
-
-def _encoded_pair(tokens: Tokens) -> tuple[Tokens, Tokens] | None:
-    """Return user and password of `$(echo -n user:pass | base64)`."""
-    name, password = _cut(tokens, ":")
-    return (name, password or ()) if password is not None else None
-
-
-__all__ = ["Credentials", "header_name"]
+    return joined([str(tokens[0])[count:], *tokens[1:]])

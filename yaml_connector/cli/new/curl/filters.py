@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from yaml_connector.cli.new.curl.answers import member
+from yaml_connector.cli.new.jsonpaths import member
 
 
 def path_of(program: str, arguments: list[str], base: str | None) -> tuple[str, bool] | None:

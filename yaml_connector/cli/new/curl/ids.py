@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key, ids_in, keys_of
 from yaml_connector.cli.new.curl.requests import Requests
 from yaml_connector.cli.new.curl.roles import from_answer
-from yaml_connector.cli.new.curl.texts import (
-    from_url,
-    is_own,
-    quoted,
-)
+from yaml_connector.cli.new.curl.texts import from_url, is_own
 from yaml_connector.cli.new.curl.tokens import Named
-from yaml_connector.cli.new.curl.values import identifier
-from yaml_connector.cli.new.sketch import Ref
+from yaml_connector.cli.new.names import identifier, is_secret_name
+from yaml_connector.cli.new.sketch import Ref, quoted
 
 
 class Ids(Requests):
     """Finds what identifies what."""
-
-    def _id_sample(self, value: Any) -> str:
-        return "101" if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else "job-1"
 
     def _create(self) -> None:
         """Write create: the calls before it as steps, then its own; and find where the answer has the id."""
@@ -35,14 +30,9 @@ class Ids(Requests):
                 for key, _ in from_answer(later, call, self.answers):
                     if key in self.values.keys:
                         continue
-                    path, sure = self._place(call, key, later)
-                    save = identifier(
-                        key[1]
-                        if key[0] == "name"
-                        else (path or "id").rpartition(".")[2].strip("[]\"'0123456789*") or "id"
-                    )
-                    if path is None:
-                        path, sure = "$.id", False
+                    path, _, sure = self._extraction(call, key) or ("$.id", None, False)
+                    last = path.rpartition(".")[2].strip("[]\"'0123456789*") or "id"
+                    save = identifier(key[1] if key[0] == "name" else last)
                     links.setdefault(call.number, {})[save] = path
                     self.values.keys[key] = Ref(f"steps.{step}.saved.{save}", f"{save}-1")
                     if not sure:
@@ -74,23 +64,20 @@ class Ids(Requests):
                 extraction = self._guessed_id(key)
                 question = f"job_id: where does the answer of the create have the job's id? {extraction} is a guess"
         elif answers and answers[-1].is_json:
-            path = next(
-                (path for path, found in answers[-1].values() if re.search(r"(?i)(^\$\.|_|\.)(id|uuid)$", path)), None
-            )
-            extraction = path or "$.id"
+            paths = (path for path, _ in answers[-1].values() if re.search(r"(?i)(^\$\.|_|\.)(id|uuid)$", path))
+            extraction = next(paths, "$.id")
             question = "job_id: no other command uses an id; is this the job's?"
         else:
             question = "job_id: where does the answer of the create have the job's id? $.id is a guess"
         if key is not None and self.create.method == "PUT" and any(found == key for found, _ in keys_of(self.create)):
-            self.sketch.ask(
-                ("create", "request"), f"{key[1]} is the job's own name: each job needs one, `task.key` say"
-            )
+            own = f"{key[1]} is the job's own name: each job needs one, `task.key` say"
+            self.sketch.ask(("create", "request"), own)
         section["job_id"] = extraction
         if question:
             self.sketch.ask(("create", "job_id"), question)
         if value is None and key is not None and key[0] == "text":
             value = int(key[1]) if key[1].isdigit() else key[1]
-        self.id_sample = self._id_sample(value)
+        self.id_sample = "101" if str(value).isdigit() or isinstance(value, int) else "job-1"
         self.id_value = value
         if key is not None:
             self.values.keys[key] = Ref("job.id", self.id_sample)
@@ -105,12 +92,12 @@ class Ids(Requests):
 
     def _same_id(self) -> None:
         """Find other variables that are the job's id, too: captured from the same place of the same answer."""
-        captures = {}
-        for call in self.used:
-            for _, tokens in call.places():
-                for part in tokens:
-                    if isinstance(part, Named) and part.capture is not None and part.capture.call == self.create.number:
-                        captures[part.name] = part.capture.path
+        captures = {
+            part.name: part.capture.path
+            for call in self.used
+            for part in call.variables()
+            if part.capture is not None and part.capture.call == self.create.number
+        }
         key = self.roles.job_key
         own = captures.get(key[1]) if key is not None and key[0] == "name" else None
         for name, path in captures.items():
@@ -159,57 +146,18 @@ class Ids(Requests):
                         return f"$.{pair}"
         return "$.id"
 
-    def _place(self, producer: Call, key: Key, user: Call) -> tuple[str | None, bool]:
-        found = self._extraction(producer, key)
-        return (found[0], found[2]) if found is not None else (None, False)
-
     def _extraction(self, producer: Call, key: Key) -> tuple[str, Any, bool] | None:
         """Return where the answer of a call has what identifies something: an extraction, its value, if it is sure."""
         kind, text = key
+        answers = self.answers.get(producer.number, ())
         if kind == "name":
-            capture = next(
-                (part.capture for call in self.page.calls for _, tokens in call.places() for part in tokens
-                 if isinstance(part, Named) and part.name == text and part.capture is not None), None
-            )  # fmt: skip
-            if capture is None or capture.call != producer.number:
-                return None
-            if capture.path is not None:
-                value = next(
-                    (
-                        value
-                        for answer in self.answers.get(producer.number, ())
-                        for path, value in answer.values()
-                        if path == capture.path
-                    ),
-                    None,
-                )
-                wrong = value is None and any(answer.is_json for answer in self.answers.get(producer.number, ()))
-                if wrong and not capture.sure:
-                    for answer in self.answers.get(producer.number, ()):
-                        for path, value in answer.values():
-                            if path.endswith(capture.path.removeprefix("$")):
-                                return path, value, True
-                return capture.path, value, capture.sure
-            for answer in self.answers.get(producer.number, ()):
-                if answer.is_json and not isinstance(answer.data, dict | list):
-                    return "$", answer.data, True
-                if not answer.is_json and re.fullmatch(r"\s*[\w.:-]+\s*", answer.text):
-                    return "${{ text | trim }}", answer.text.strip(), True
-            return "${{ text | trim }}", None, False
-        for answer in self.answers.get(producer.number, ()):
+            return self._captured(producer, text, answers)
+        for answer in answers:
             matches = [
                 (path, value) for path, value in answer.values() if str(value) == text and not isinstance(value, bool)
             ]
             if matches:
-                best = min(
-                    matches,
-                    key=lambda pair: (
-                        not re.search(r"(?i)(id|uuid|uid|name|key|handle|ref|number)$", pair[0]),
-                        pair[0].count("[") + pair[0].count("."),
-                        len(pair[0]),
-                    ),
-                )
-                return best[0], best[1], True
+                return *min(matches, key=_unlike_an_id), True
             for name, value in answer.headers.items():
                 if found := from_url(value, text, f"headers['{name.title()}']"):
                     return found, text, True
@@ -222,9 +170,30 @@ class Ids(Requests):
                 return "${{ text | trim }}", text, True
             before = re.search(rf"([A-Za-z#:= ]{{2,20}}){re.escape(text)}\b", answer.text)
             if not answer.is_json and before is not None:
-                words = quoted(re.escape(before[1].lstrip()).replace("\\ ", " "))
-                return f"${{{{ text | regex('{words}([^\\\\s,;]+)') }}}}", text, True
+                pattern = re.escape(before[1].lstrip()).replace("\\ ", " ") + r"([^\s,;]+)"
+                return f"${{{{ text | regex({quoted(pattern)}) }}}}", text, True
         return None
+
+    def _captured(self, producer: Call, name: str, answers: Sequence[Answer]) -> tuple[str, Any, bool] | None:
+        """Return the same for a variable, which a filter has set."""
+        captures = (part.capture for call in self.page.calls for part in call.variables() if part.name == name)
+        capture = next(filter(None, captures), None)
+        if capture is None or capture.call != producer.number:
+            return None
+        if capture.path is not None:
+            values = [pair for answer in answers for pair in answer.values()]
+            value = next((value for path, value in values if path == capture.path), None)
+            if value is None and not capture.sure:
+                for path, found in values:
+                    if path.endswith(capture.path.removeprefix("$")):
+                        return path, found, True
+            return capture.path, value, capture.sure
+        for answer in answers:
+            if answer.is_json and not isinstance(answer.data, dict | list):
+                return "$", answer.data, True
+            if not answer.is_json and re.fullmatch(r"\s*[\w.:-]+\s*", answer.text):
+                return "${{ text | trim }}", answer.text.strip(), True
+        return "${{ text | trim }}", None, False
 
     def _check_ids(self, call: Call, section: str) -> None:
         """Ask about what looks like an id of this one job and is still in a request as it was pasted."""
@@ -235,8 +204,6 @@ class Ids(Requests):
                 and key not in self.values.keys
                 and not any(key[1] == value for value in self.values.secrets)
             ):
-                from yaml_connector.cli.new.curl.values import is_secret_name
-
                 named = next((name for name, tokens in call.query if tokens == (key[1],)), "")
                 if is_secret_name(named) or not is_own(key[1]):
                     continue
@@ -270,3 +237,10 @@ class Ids(Requests):
                     calls.insert(0, other)
                     self.used.append(other)
         return calls, links
+
+
+def _unlike_an_id(pair: tuple[str, Any]) -> tuple[bool, int, int]:
+    """Return how little a place looks like that of an id: by its name, its depth and its length."""
+    path, _ = pair
+    is_named = re.search(r"(?i)(id|uuid|uid|name|key|handle|ref|number)$", path) is not None
+    return not is_named, path.count("[") + path.count("."), len(path)

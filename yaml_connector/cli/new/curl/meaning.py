@@ -6,61 +6,33 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from yaml_connector.cli.new.curl.call import Call, leaves
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens
+from yaml_connector.cli.new.curl.call import Call, leaves, words_of
+from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens, text_in
 from yaml_connector.cli.new.words import phase_of, word_set
 
 Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
-
-
 CANCEL = word_set("""cancel cancels cancelled canceled cancellation stop terminate abort kill halt interrupt revoke""")
-
-
 LOGS = word_set("""log logs logging stdout stderr console events event trace traces tail""")
-
-
 RESULT = word_set(
     """result results output outputs artifact artifacts download content report text transcript transcription metrics
     files"""
 )
-
-
 STATUS = word_set("""status state poll progress check describe info getstatus""")
-
-
 SUBMIT = word_set(
     """submit create run runs start launch trigger execute jobs job batches dispatch enqueue invoke new"""
 )
-
-
 _READ = word_set("""get describe status query poll check info list show read state""")
-
-
 LOGIN = word_set("""login signin auth authenticate oauth oauth2 token tokens session sessions logon authorize""")
-
-
 _VERBS = CANCEL | LOGS | RESULT | STATUS | SUBMIT
-
-
 _ID_NAME = re.compile(
     r"(^|[_.-]|[a-z](?=I))(id|ids|uuid|uid|guid|key|name|handle|ref|urn|arn)$|^(job|run|task|batch|build)$", re.I
 )
-
-
 _ID_LIKE = re.compile(
     r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
 )
-
-
 _CANCELS = re.compile(r"(cancel|abort|terminat|kill|stop)\w{0,6}$")
-
-
 STATE_NAME = re.compile(r"(?i)stat(us|e)$")
-
-
 _CHANGES = frozenset(["set", "update", "put", "mark", "change", "add", "patch", "modify"])
-
-
 _VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
 
 
@@ -120,25 +92,21 @@ def last_words(call: Call) -> set[str]:
     """Return the words of the last segment of a path that is not an id, and of an action in query or headers."""
     found: set[str] = set()
     for segment in reversed(segments(call.path)):
-        text = "".join(part for part in segment if isinstance(part, str))
+        text = text_in(segment)
         if not text or any(isinstance(part, Named) for part in segment) or text.lower() in ("json", "api", "xml"):
             continue
         if (
             _ID_LIKE.fullmatch(text)
             and not re.fullmatch(r"[a-z_-]+", text, re.IGNORECASE)
-            and not _words(text) & _VERBS
+            and not _VERBS.intersection(words_of(text))
         ):
             continue
-        found = _words(text)
+        found = set(words_of(text))
         break
     for name, tokens in [*call.query, *call.headers]:
         if name.lower() in ("action", "x-amz-target", "cmd", "command", "op", "operation", "method"):
-            found |= _words("".join(part for part in tokens if isinstance(part, str)).rpartition(".")[2])
+            found |= set(words_of(text_in(tokens).rpartition(".")[2]))
     return found
-
-
-def _words(text: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower())) - {""}
 
 
 def cancels(call: Call) -> bool:

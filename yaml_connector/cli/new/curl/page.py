@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
-from yaml_connector.cli.new.curl.answers import member
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.filters import path_of
 from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
@@ -23,10 +23,15 @@ from yaml_connector.cli.new.curl.tokens import (
     decoded,
     joined,
     read_body,
+    shown,
     split,
     split_url,
+    start_of,
+    text_in,
 )
 from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
+from yaml_connector.cli.new.jsonpaths import member
+from yaml_connector.cli.new.names import variable_name
 
 _LARGEST_FILE = 2**20
 _DEEPEST = 20
@@ -166,22 +171,18 @@ class _Reader:
             value = self.page.variables[name.upper()]
         if value is None:
             default = self.tokens(part.default, seen) if part.default is not None else ()
-            text = "".join(map(str, default)) if default and all(isinstance(item, str) for item in default) else None
+            text = text_in(default) if default and all(isinstance(item, str) for item in default) else None
             return (Named(part.name, text),)
         if len(value) == 1 and isinstance(value[0], Named) and value[0].capture is not None:
             capture = value[0].capture
             path = (capture.path or "$") + "".join(member(key) for key in rest.split(".")) if rest else capture.path
             return (Named(name, None, Capture(capture.call, path, capture.sure)),)
         if all(isinstance(item, str) for item in value):
-            return (Named(name, "".join(map(str, value))),)
-        if (
-            len(value) == 1
-            and isinstance(value[0], Named)
-            and value[0].value is None
-            and re.fullmatch(r"ARGS|ARG\d", value[0].name)
-        ):
-            return (Named(name),)  # NAME=$1
-        return value
+            return (Named(name, text_in(value)),)
+        is_argument = (
+            isinstance(value[0], Named) and value[0].value is None and re.match(r"ARGS$|ARG\d$", value[0].name)
+        )
+        return (Named(name),) if len(value) == 1 and is_argument else value  # NAME=$1
 
     # --- requests ---
 
@@ -231,14 +232,12 @@ class _Reader:
         if not colon:
             request.unknown.append(f"-H ${first.name}" if isinstance(first, Named) else "-H")
             return "", ()
-        return name.strip(), tuple(part for part in (rest.lstrip(), *value[1:]) if part != "")
+        return name.strip(), joined([rest.lstrip(), *value[1:]])
 
     def body(self, call: Call, request: CurlRequest, given: Tokens) -> None:
         if request.form:
-            call.body_kind, call.body = (
-                "multipart",
-                [pair for item in request.form for pair in self.part(item.kind, item.word)],
-            )
+            call.body_kind = "multipart"
+            call.body = [pair for item in request.form for pair in self.part(item.kind, item.word)]
             return
         if request.upload is not None:
             name = plain(request.upload) or "file"
@@ -247,16 +246,15 @@ class _Reader:
         pieces: list[Tokens] = []
         for item in request.data:
             tokens = self.tokens(item.word)
-            first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
             if item.kind == "data-urlencode":
-                encoded = self.pairs(tokens, encode=True)
+                pairs = self.pairs(tokens, encode=True)
                 if "get" in request.flags:
-                    call.query += encoded
+                    call.query += pairs
                 else:
-                    pieces.append(joined([part for name, value in encoded for part in (name + "=", *quoted(value))]))
+                    pieces.append(joined([part for name, value in pairs for part in (name + "=", *encoded(value))]))
                 continue
-            if item.kind != "data-raw" and first.startswith("@"):
-                content = self.file(call, "".join(map(str, tokens))[1:] if len(tokens) == 1 else None, request, given)
+            if item.kind != "data-raw" and start_of(tokens).startswith("@"):
+                content = self.file(call, text_in(tokens)[1:] if len(tokens) == 1 else None, request, given)
                 if content is None:
                     return
                 tokens = content
@@ -270,7 +268,7 @@ class _Reader:
             whole: list[str | Named] = []
             for piece in pieces:
                 whole += [glue, *piece] if whole else piece
-            call.body_kind, call.body = read_body(joined(whole), content_type(call))
+            call.body_kind, call.body = read_body(joined(whole), shown(call.header("content-type") or ()))
 
     def file(self, call: Call, name: str | None, request: CurlRequest, given: Tokens) -> Tokens | None:
         """Return the content of a file that a body comes from; None if it is not there: it is an input then."""
@@ -296,19 +294,17 @@ class _Reader:
     def part(self, kind: str, word: Word) -> list[tuple[str, Any]]:
         """Return a part of a multipart form."""
         tokens = self.tokens(word)
-        first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
-        name, equals, _ = first.partition("=")
+        name, equals, rest = start_of(tokens).partition("=")
         if not equals:
             return []
-        value = joined([first[len(name) + 1 :], *tokens[1:]])
-        start = value[0] if value and isinstance(value[0], str) else ""
+        value = joined([rest, *tokens[1:]])
+        start = start_of(value)
         if kind == "form-string" or not start.startswith(("@", "<")):
-            if kind != "form-string" and isinstance(start, str) and len(value) == 1:
-                text, _, rest = start.partition(";type=")
-                if rest:
-                    return [(name, {"content": text.strip('"'), "content_type": rest.split(";")[0]})]
+            text, _, content_type = start.partition(";type=")
+            if kind != "form-string" and len(value) == 1 and content_type:
+                return [(name, {"content": text.strip('"'), "content_type": content_type.split(";")[0]})]
             return [(name, Leaf(value))]
-        pieces = "".join(part if isinstance(part, str) else f"${part.name}" for part in value)[1:].split(";")
+        pieces = shown(value)[1:].split(";")
         options = dict(piece.partition("=")[::2] for piece in pieces[1:])
         path = pieces[0].strip('"')
         if start.startswith("<"):
@@ -319,17 +315,12 @@ class _Reader:
 
     def pairs(self, tokens: Tokens, *, encode: bool) -> list[tuple[str, Tokens]]:
         """Return a `name=value` as a pair; what is not encoded yet stays as it is, what is, is decoded."""
-        first = tokens[0] if tokens and isinstance(tokens[0], str) else ""
+        first = start_of(tokens)
         name, equals, value = first.partition("=")
         if not equals:
             return [(first, ("",))] if first and len(tokens) == 1 else [("", tokens)]
         rest = joined([value, *tokens[1:]]) or ("",)
         return [(name, rest if encode else decoded(rest))]
-
-
-def content_type(call: Call) -> str:
-    """Return the Content-Type that a command names; "" if it names none."""
-    return next(("".join(map(str, value)) for name, value in call.headers if name.lower() == "content-type"), "")
 
 
 def command_output(command: Command, arguments: list[Tokens], given: Tokens) -> Tokens:
@@ -351,13 +342,9 @@ def _inside(command: Command) -> list[list[Command]] | None:
         text = plain(word)
         if number and text in ("curl", "curl.exe"):
             return [[replace(command, words=command.words[number:])]]
-        if (
-            number
-            and text
-            and re.search(r"\bcurl\s+\S", text)
-            and command.name in ("trap", "watch", "bash", "sh", "eval", "ssh", "zsh")
-        ):
-            return commands_of(text)[0]
+        runs = command.name in ("trap", "watch", "bash", "sh", "eval", "ssh", "zsh")
+        if number and runs and re.search(r"\bcurl\s+\S", text or ""):
+            return commands_of(text or "")[0]
     return None
 
 
@@ -368,11 +355,9 @@ def _output_name(command: Command) -> str:
     if re.search(r"(?i)token", text):
         return "ACCESS_TOKEN"
     last = re.sub(r"\W+", "_", words[-1].rpartition("/")[2]).strip("_").upper()
-    return (
-        last
-        if re.match(r"[A-Z]", last) and command.name in ("cat", "pass", "printenv")
-        else re.sub(r"\W", "_", command.name).upper() or "VALUE"
-    )
+    if re.match(r"[A-Z]", last) and command.name in ("cat", "pass", "printenv"):
+        return last
+    return variable_name(command.name) or "VALUE"
 
 
 def _parts(tokens: Tokens) -> Iterable[Literal | Variable]:
@@ -392,7 +377,6 @@ def read_beside(folder: Path, name: str) -> str | None:
         return None
 
 
-def quoted(tokens: Tokens) -> Tokens:
-    from urllib.parse import quote_plus
-
+def encoded(tokens: Tokens) -> Tokens:
+    """Return tokens as a form has them."""
     return tuple(quote_plus(part) if isinstance(part, str) else part for part in tokens)

@@ -6,23 +6,54 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call, leaves
-from yaml_connector.cli.new.curl.job import Job
+from yaml_connector.cli.new.curl.credentials import Credentials
 from yaml_connector.cli.new.curl.meaning import keys_of
-from yaml_connector.cli.new.curl.texts import (
-    TEST_HOST,
-    host_of,
-    quoted,
-    without_user,
-)
-from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
-from yaml_connector.cli.new.curl.values import identifier
+from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.roles import Answers, Roles
+from yaml_connector.cli.new.curl.texts import host_of, step_name, without_user
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens, text_in
+from yaml_connector.cli.new.curl.values import Values
 from yaml_connector.cli.new.curl.words import Literal, Variable, plain
-from yaml_connector.cli.new.sketch import Ref, Text, as_sample
+from yaml_connector.cli.new.names import identifier, unused
+from yaml_connector.cli.new.phases import Phases
+from yaml_connector.cli.new.sketch import TEST_URL, Ref, Sketch, Text, add_value, as_sample, quoted
+from yaml_connector.cli.new.words import word_set
+
+_COMMON_NAMES = word_set("HOST HOSTNAME URL API BASE BASE_URL SERVER NAME")  # of variables that other programs have
 
 
-class Requests(Job):
-    """Makes the connection and the requests."""
+class Requests:
+    """The commands and answers of a job, and the sketch that is made of them: here, the connection and the requests."""
+
+    def __init__(self, page: Page, roles: Roles, answers: Answers, file: str, name: str) -> None:
+        self.page = page
+        self.roles = roles
+        self.answers = answers
+        self.file = file
+        self.sketch = Sketch(name)
+        self.values = Values(self.sketch)
+        self.create = page.calls[roles.create]
+        numbers = [*roles.before, roles.create, roles.get, *roles.helper, roles.delete, roles.logs, roles.result]
+        self.used = [page.calls[number] for number in numbers if number is not None]
+        self.credentials = Credentials(self.values, self.used)
+        self.id_sample = "job-1"
+        self.saves: dict[str, str] = {}
+        self.phases: Phases | None = None
+        self.states: list[Answer] = []
+        self.hosts: list[str] = []
+        self.public: list[str] = []
+        self.id_value: Any = None
+        self.step_names: dict[int, str] = {}
+        self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
+        self.log_lines = ["one", "two"]
+
+    def step_name(self, call: Call) -> str:
+        """Return the name of the step that a call becomes: no other call has it."""
+        if call.number not in self.step_names:
+            self.step_names[call.number] = unused(step_name(call), self.step_names.values())
+        return self.step_names[call.number]
 
     def _connection(self) -> None:
         connection = self.sketch.spec["connection"]
@@ -58,7 +89,6 @@ class Requests(Job):
                     self.sketch.ask(("connection", "base_url"), "the commands use a proxy: set connection.proxy")
 
     def _file_name(self, call: Call, option: str, field: str) -> str:
-
         parts = []
         for part in call.source.options[option]:
             if isinstance(part, Literal):
@@ -84,9 +114,8 @@ class Requests(Job):
         tokens = without_user(origin)
         named = [part for part in tokens if isinstance(part, Named)]
         if not named:
-            text = "".join(map(str, tokens))
-            url = text if "://" in text else f"http://{text}"
-            return self.sketch.base_url(quoted(url.rstrip("/")))
+            text = text_in(tokens)
+            return self.sketch.base_url((text if "://" in text else f"http://{text}").rstrip("/"))
         parts: list[str | Ref] = []
         whole = len(tokens) == 1
         if isinstance(tokens[0], str) and "://" not in tokens[0]:
@@ -104,30 +133,19 @@ class Requests(Job):
                 continue
             variable = re.sub(r"\W", "_", part.name)
             value = part.value
-            if value is not None and variable.upper() in (
-                "HOST",
-                "HOSTNAME",
-                "URL",
-                "API",
-                "BASE",
-                "BASE_URL",
-                "SERVER",
-                "NAME",
-            ):
+            if value is not None and variable.upper() in _COMMON_NAMES:
                 variable = f"{self.sketch.name}_{variable}".upper()
             if part.capture is not None:
                 self.sketch.ask(("connection", "base_url"), f"{part.name} comes from an answer: which host is it?")
             whole_url = part is tokens[0] and (value is None or "://" in value or whole)
             if whole and value is not None and "://" not in value:
                 value = f"http://{value}"
-            sample = TEST_HOST if whole_url else "api.test" if value is None or "." in value else value
-            default = (
-                f" | default('{quoted(value.rstrip('/') if part is tokens[-1] else value)}')"
-                if value is not None
-                else ""
-            )
+            sample = TEST_URL if whole_url else "api.test" if value is None or "." in value else value
             self.sketch.fixture("env", variable, sample)
-            parts.append(Ref(f"env.{variable}{default}", sample))
+            given = f"env.{variable}"
+            if value is not None:
+                given += f" | default({quoted(value.rstrip('/') if part is tokens[-1] else value)})"
+            parts.append(Ref(given, sample))
         return Text.of(*parts)
 
     def _request(self, call: Call) -> Any:
@@ -142,24 +160,16 @@ class Requests(Job):
         for name, tokens in call.query:
             if name in self.credentials.query:
                 continue
-            value: Any = self._query(tokens, name)
-            if name in query:
-                value = [*(query[name] if isinstance(query[name], list) else [query[name]]), value]
-            query[name] = value
+            differing = self.values.differing.get(("query", name))
+            add_value(query, name, Text.of(differing) if differing else self.values.text(tokens, name=name))
         request |= {"query": query} if query else {}
-        headers = {
-            name: value
-            for name, value in self.values.headers(call).items()
-            if name.lower() not in self.credentials.headers
-        }
+        given = self.values.headers(call).items()
+        headers = {name: value for name, value in given if name.lower() not in self.credentials.headers}
         request |= {"headers": headers} if headers else {}
         request |= self.values.body(call)
-        if call.missing:
-            for file in call.missing:
-                self.sketch.ask(
-                    (self._section_of(call), "request"),
-                    f"{file} is not there: its content is the task's input `file`; or write the body here",
-                )
+        for file in call.missing:
+            question = f"{file} is not there: its content is the task's input `file`; or write the body here"
+            self.sketch.ask((self._section_of(call), "request"), question)
         if len(request) == 2 and "path" in request:
             return Text.of(f"{request['method']} ", path)
         return request
@@ -169,10 +179,6 @@ class Requests(Job):
         return {"before": "create", "login": "connection", "helper": "get", None: "create"}.get(
             names[call.number]
         ) or str(names[call.number])
-
-    def _query(self, tokens: Tokens, name: str) -> Text:
-        found = self.values.differing.get(("query", name))
-        return Text.of(found) if found is not None else self.values.text(tokens, name=name)
 
     def _is_base(self, call: Call) -> bool:
         return without_user(call.origin) == without_user(self.create.origin) or host_of(call.origin) == host_of(
@@ -234,9 +240,7 @@ class Requests(Job):
             return
 
         def add(path: tuple[Any, ...], name: str, value: Any) -> None:
-            field = identifier(name)
-            while field in self.sketch.spec["inputs"]:
-                field += "_2"
+            field = unused(identifier(name), self.sketch.spec["inputs"])
             kind = {str: "str", bool: "bool", int: "int", float: "float"}.get(type(value), "any")
             self.sketch.spec["inputs"][field] = kind
             self.sketch.fixture("inputs", field, value)
@@ -261,4 +265,4 @@ class Requests(Job):
         for name, tokens in self.create.query:
             others = [tokens_of for call in same for known, tokens_of in call.query if known == name]
             if any(other != tokens for other in others) and all(isinstance(part, str) for part in tokens):
-                add(("query", name), name, "".join(map(str, tokens)))
+                add(("query", name), name, text_in(tokens))

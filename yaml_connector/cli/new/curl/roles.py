@@ -33,7 +33,7 @@ from yaml_connector.cli.new.curl.meaning import (
     starts_by_get,
 )
 from yaml_connector.cli.new.curl.page import Page
-from yaml_connector.cli.new.curl.tokens import Named
+from yaml_connector.cli.new.curl.tokens import Named, text_in
 from yaml_connector.cli.new.words import word_set
 
 Answers = Mapping[int, Sequence[Answer]]
@@ -68,11 +68,7 @@ class Roles:
         }
         names |= {self.login: "login"} | dict.fromkeys(self.before, "before") | dict.fromkeys(self.helper, "helper")
         keys = {page.calls[number].key: role for number, role in names.items() if number is not None}
-        found: list[str | None] = []
-        for call in page.calls:
-            role = names.get(call.number) or keys.get(call.key)
-            found.append(role)
-        return found
+        return [names.get(call.number) or keys.get(call.key) for call in page.calls]
 
 
 def in_login(page: Page, answers: Answers) -> int | None:
@@ -89,9 +85,7 @@ def in_login(page: Page, answers: Answers) -> int | None:
                     continue
                 for part in tokens:
                     if isinstance(part, Named):
-                        own = other.user is not None or any(
-                            name.lower() == "authorization" for name, _ in other.headers
-                        )
+                        own = other.user is not None or other.header("authorization") is not None
                         by_header = where == "header" and own and not _in_authorization(other, part)
                         if part.capture is not None and part.capture.call == call.number and not by_header:
                             return call.number
@@ -108,7 +102,7 @@ def in_login(page: Page, answers: Answers) -> int | None:
 
 
 def _in_authorization(call: Call, part: Named) -> bool:
-    return any(name.lower() == "authorization" and part in tokens for name, tokens in call.headers)
+    return part in (call.header("authorization") or ())
 
 
 def _sends(call: Call, key: Key) -> bool:
@@ -141,7 +135,7 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
 
 def _is_asynchronous(call: Call, answers: Answers) -> bool:
     """Return whether a GET starts something: it asks for that, or its answer is 202 with a place to look at."""
-    asked = any(name.lower() == "prefer" and "async" in str(tokens) for name, tokens in call.headers)
+    asked = "async" in str(call.header("prefer"))
     given = answers.get(call.number, ())
     return asked or any(item.status == 202 and {"location", "content-location"} & item.headers.keys() for item in given)
 
@@ -155,14 +149,10 @@ def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[
         text for item in answers.get(producer.number, ()) for name, text in item.headers.items() if name != "set-cookie"
     ]
     texts = [item.text for item in answers.get(producer.number, ()) if not item.is_json and len(item.text) < 500]
-    named = {
-        part.name
-        for _, tokens in call.places()
-        for part in tokens
-        if isinstance(part, Named) and part.capture is not None and part.capture.call == producer.number
-    }
+    captured = [part for part in call.variables() if part.capture is not None]
+    named = {part.name for part in captured if part.capture and part.capture.call == producer.number}
     own = {key for key, _ in keys_of(producer)}
-    path = "".join(part for part in call.path if isinstance(part, str))
+    path = text_in(call.path)
     whole = [text for text in urls if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", text) and f"/{text}" in path]
     for key, where in keys_of(call):
         kind, text = key

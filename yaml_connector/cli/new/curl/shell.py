@@ -16,34 +16,18 @@ from yaml_connector.cli.new.curl.words import Command
 _MOST_COMMANDS = 2000
 _MOST_SKIPPED = 40
 _LONGEST = 1500  # lines of a command
-
-
 _CURL = re.compile(r"(?<![\w./\\-])(?:[\w./\\:-]*[/\\])?curl(?:\.exe)?(?=\s)", re.IGNORECASE)
-
-
 _PROMPT = re.compile(
     r"^[ \t]*(?:PS(?: [A-Za-z]:[^>\n]*)?> ?|[A-Za-z]:\\[^>\n]*> ?|\([\w.-]+\) ?\$ |[\w.-]+@[\w.-]+[^\n$#]{0,80}[$#] |"
     r"\[[^\]\n]+\][$#] |[$%] |[❯➜»]\s+(?:(?!curl|set|cat|echo)[\w~./-]+\s+)?|# (?=curl\s+-)|>>> ?(?=curl))",
 )
-
-
 _ASSIGNMENT = re.compile(
     rf"^[ \t]*(?:(?:export|local|readonly|declare(?: -\w+)?|set|typeset)[ \t]+)?(?:\$env:|\$)?\"?({NAME})[ \t]?=", re.I
 )
-
-
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)", re.MULTILINE)
-
-
 _CONTINUED = {"\\": re.compile(r"\\[ \t]*$"), "^": re.compile(r"\^[ \t]*$"), "`": re.compile(r"`[ \t]*$")}
-
-
 _INLINE = re.compile(r"(?<![`\w=\"'$])`(?:\$ )?(curl\s[^`]+)`(?!`)")
-
-
 _CARET = re.compile(r"(?:^|\s)\^\"")
-
-
 _MORE_OPTIONS = re.compile(r"^[ \t]*(?:--?[A-Za-z][\w-]*\b|[–—][A-Za-z])")
 
 

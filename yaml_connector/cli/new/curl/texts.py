@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from yaml_connector.cli.new.curl.answers import Answer, member
+from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.tokens import Leaf, Tokens
-from yaml_connector.cli.new.data import data_at
+from yaml_connector.cli.new.curl.tokens import Tokens, joined, start_of
+from yaml_connector.cli.new.jsonpaths import data_at, member, value_at
+from yaml_connector.cli.new.sketch import TEST_URL, quoted
 
-TEST_HOST = "https://api.test"
 _TEXTS = ("message", "text", "line", "log", "msg", "content", "body", "event")
 _TIMES = ("timestamp", "time", "created_at", "ts", "date", "at", "createdAt", "@timestamp", "created")
 
 
-def response_for(extraction: str, value: Any) -> dict[str, Any]:
-    """Return a response in which an extraction other than a JSONPath finds a value."""
-    if found := re.search(r"headers\['([^']+)'\](?: \| regex\('([^']*)'\))?", extraction):
-        text = f"{TEST_HOST}/{value}" if not found[2] else TEST_HOST + filled(found[2], str(value))
-        return {"headers": {found[1]: text}}
-    if found := re.search(r"body((?:\.\w+)+) \| (?:basename|regex\('([^']*)'\))", extraction):
-        text = f"{TEST_HOST}/{value}" if not found[2] else TEST_HOST + filled(found[2], str(value))
-        return {"json": data_at({"$" + found[1]: text})}
-    if found := re.search(r"text \| regex\('(.*)'\)", extraction):
+def response_with(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response in which every extraction finds its value."""
+    plain = {path: value for path, value in values.items() if not path.startswith("${")}
+    response: dict[str, Any] = {"json": data_at(plain)} if plain else {}
+    for extraction, value in values.items():
+        response |= _response_for(extraction, value) if extraction not in plain else {}
+    return response
+
+
+def _response_for(template: str, value: Any) -> dict[str, Any]:
+    if found := re.search(r"cookies\['([^']+)'\]", template):
+        return {"headers": {"Set-Cookie": f"{found[1]}={value}"}}
+    if found := re.search(r"body \| jsonpath\('([^']+)'\)", template):
+        return {"json": data_at({found[1]: value})}
+    if found := re.search(r"headers\['([^']+)'\](?: \| regex\('([^']*)'\))?", template):
+        return {"headers": {found[1]: _url_with(value, found[2])}}
+    if found := re.search(r"body((?:\.\w+)+) \| (?:basename|regex\('([^']*)'\))", template):
+        return {"json": data_at({"$" + found[1]: _url_with(value, found[2])})}
+    if found := re.search(r"text \| regex\('(.*)'\)", template):
         return {"text": re.sub(r"\(\[\^.*?\)", lambda _: str(value), found[1].replace("\\\\", "\\")).replace("\\", "")}
     return {"text": str(value)}
 
 
-def filled(pattern: str, value: str) -> str:
-    return re.sub(r"\(\[\^/\]?[^)]*\)", lambda _: value, pattern).replace("\\", "")
+def _url_with(value: Any, pattern: str | None) -> str:
+    """Return a URL that ends with a value, or in which a pattern finds it."""
+    end = re.sub(r"\(\[\^/\]?[^)]*\)", lambda _: str(value), pattern).replace("\\", "") if pattern else f"/{value}"
+    return TEST_URL + end
 
 
 def from_url(url: str, text: str, source: str) -> str | None:
@@ -42,7 +54,7 @@ def from_url(url: str, text: str, source: str) -> str | None:
     if found[2] in ("", "/") and not url.endswith("/"):
         return f"${{{{ {source} | basename }}}}"
     before = re.escape(found[1]).replace("\\-", "-")
-    return f"${{{{ {source} | regex('/{quoted(before)}/([^/?#]+)') }}}}"
+    return f"${{{{ {source} | regex({quoted(f'/{before}/([^/?#]+)')}) }}}}"
 
 
 def lines_of(answer: Answer) -> tuple[dict[str, Any], dict[str, Any], list[str]] | None:
@@ -51,99 +63,64 @@ def lines_of(answer: Answer) -> tuple[dict[str, Any], dict[str, Any], list[str]]
         lines = [line for line in answer.text.split("\n") if line.strip()]
         if lines and all(line.lstrip().startswith("data:") for line in lines):
             return {"format": "sse"}, {"text": "data: one\n\ndata: two\n\n"}, ["one", "two"]
-        if len(lines) > 1 and all(line.startswith("{") for line in lines):
-            try:
-                rows = [json.loads(line) for line in lines]
-            except ValueError:
-                return None
-            return _ndjson(rows)
+        if len(lines) < 2 or not all(line.startswith("{") for line in lines):
+            return None
+        try:
+            items = [json.loads(line) for line in lines]
+        except ValueError:
+            return None
+        fields, rows, shown = _rows_like(items[0])
+        return {"format": "ndjson"} | fields, {"text": "".join(f"{_compact(row)}\n" for row in rows)}, shown
+    if isinstance(answer.data, str):
         return None
-    data = answer.data
-    if isinstance(data, str):
+    for path, items in _lists_in(answer.data):
+        if all(isinstance(item, str) for item in items):
+            rows = ["one", "two"]
+            return {"lines": f"{path}[*]"}, {"json": data_at({f"{path}[0]": "one", f"{path}[1]": "two"})}, rows
+        if items and isinstance(items[0], dict):
+            fields, rows, shown = _rows_like(items[0])
+            times = [value_at(item, fields["timestamp"]) for item in items] if "timestamp" in fields else []
+            if len(times) > 1 and type(times[0]) is type(times[-1]) and times[0] > times[-1]:
+                fields["reverse"] = True
+                rows.reverse()
+            response = {"json": data_at({f"{path}[0]": rows[0], f"{path}[1]": rows[1]})}
+            return {"lines": f"{path}[*]"} | fields, response, shown
+    texts = [(path, value) for path, value in answer.values() if isinstance(value, str)]
+    places = [path for path, value in texts if "\n" in value]
+    places += [path for path, _ in texts if re.search(r"(?i)\.(logs?|output|stdout|text|content)$", path)]
+    if not places:
         return None
-    lists = [("$", data)] if isinstance(data, list) else []
+    lines_in = f"${{{{ (body{places[0][1:]} or '').splitlines() }}}}"
+    return {"lines": lines_in}, {"json": data_at({places[0]: "one\ntwo\n"})}, ["one", "two"]
+
+
+def _lists_in(data: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the answer itself, if it is a list, and the lists in it that are not empty, with their paths."""
+    if isinstance(data, list):
+        yield "$", data
     queue: list[tuple[str, Any]] = [("$", data)]
     while queue:
         path, value = queue.pop(0)
         for key, item in value.items() if isinstance(value, dict) else ():
             if isinstance(item, list) and item:
-                lists.append((path + member(key), item))
+                yield path + member(key), item
             elif isinstance(item, dict):
                 queue.append((path + member(key), item))
-    for path, items in lists:
-        if all(isinstance(item, str) for item in items):
-            return (
-                {"lines": f"{path}[*]"},
-                {"json": data_at({f"{path}[0]": "one", f"{path}[1]": "two"})},
-                ["one", "two"],
-            )
-        first = items[0] if items else None
-        if isinstance(first, dict):
-            message = next((key for key in _TEXTS if isinstance(first.get(key), str)), None)
-            time = next((key for key in _TIMES if key in first and isinstance(first[key], str | int | float)), None)
-            fields: dict[str, Any] = {"lines": f"{path}[*]"} | ({"message": f"$.{message}"} if message else {})
-            fields |= {"timestamp": "$" + member(time)} if time else {}
-            times: list[Any] = [item.get(time) for item in items if isinstance(item, dict)] if time else []
-            if len(times) > 1 and type(times[0]) is type(times[-1]) and times[0] > times[-1]:
-                fields["reverse"] = True
-            rows = [{message or "text": word} | ({time: first[time]} if time else {}) for word in ("one", "two")]
-            given = list(reversed(rows)) if fields.get("reverse") else rows
-            response = {"json": data_at({f"{path}[0]": given[0], f"{path}[1]": given[1]})}
-            return (
-                fields,
-                response,
-                ["one", "two"] if message else [json.dumps(row, separators=(",", ":")) for row in rows],
-            )
-    text = next((path for path, value in answer.values() if isinstance(value, str) and "\n" in value), None)
-    text = text or next(
-        (
-            path
-            for path, value in answer.values()
-            if isinstance(value, str) and re.search(r"(?i)\.(logs?|output|stdout|text|content)$", path)
-        ),
-        None,
-    )
-    if text is not None:
-        inner = "body" + text[1:]
-        return (
-            {"lines": f"${{{{ ({inner} or '').splitlines() }}}}"},
-            {"json": data_at({text: "one\ntwo\n"})},
-            ["one", "two"],
-        )
-    return None
 
 
-def _ndjson(rows: list[Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    first = rows[0] if isinstance(rows[0], dict) else {}
+def _rows_like(item: Any) -> tuple[dict[str, Any], list[Any], list[str]]:
+    """Return where a line has its text and its time, two lines like it, and how the log shows these."""
+    first = item if isinstance(item, dict) else {}
     message = next((key for key in _TEXTS if isinstance(first.get(key), str)), None)
     time = next((key for key in _TIMES if isinstance(first.get(key), str | int | float)), None)
-    fields = (
-        {"format": "ndjson"}
-        | ({"message": f"$.{message}"} if message else {})
-        | ({"timestamp": "$" + member(time)} if time else {})
-    )
-    made = [{message or "text": word} | ({time: first[time]} if time else {}) for word in ("one", "two")]
-    text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in made)
-    return fields, {"text": text}, ["one", "two"] if message else text.splitlines()
+    fields: dict[str, Any] = {"message": f"$.{message}"} if message else {}
+    fields |= {"timestamp": "$" + member(time)} if time else {}
+    rows = [{message or "text": word} | ({time: first[time]} if time else {}) for word in ("one", "two")]
+    return fields, rows, ["one", "two"] if message else [_compact(row) for row in rows]
 
 
-def scalars(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from scalars(item, str(key))
-    elif isinstance(value, list):
-        for item in value:
-            yield from scalars(
-                item[1] if isinstance(item, tuple) else item, item[0] if isinstance(item, tuple) else name
-            )
-    elif isinstance(value, Leaf):
-        yield name, "".join(part for part in value.tokens if isinstance(part, str))
-    else:
-        yield name, value
-
-
-def quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def is_own(text: str) -> bool:
@@ -151,21 +128,21 @@ def is_own(text: str) -> bool:
     return re.fullmatch(r"(?i)[0-9a-f-]{16,}|\d{3,}|(?=.*\d)(?=.*[a-z])[\w.:-]{6,}", text) is not None
 
 
-def step_name(call: Call, number: int) -> str:
+def step_name(call: Call) -> str:
+    """Return a name for the step that a call becomes."""
     words = [
         word for word in call.words if word.isalpha() and len(word) > 2 and word not in ("api", "rest", "json", "text")
     ]
-    return f"{call.method.lower()}_{words[-1]}" if words else f"step_{number + 1}"
+    return f"{call.method.lower()}_{words[-1]}" if words else f"step_{call.number + 1}"
 
 
 def without_user(origin: Tokens) -> Tokens:
-    first = origin[0] if origin and isinstance(origin[0], str) else None
-    if first is None:
-        return origin
-    bare = re.sub(r"^((?:[a-z]+://)?)[^/@]*@", r"\1", first)
-    return tuple(part for part in (bare, *origin[1:]) if part != "")
+    """Return an origin without the user and password in it."""
+    bare = re.sub(r"^((?:[a-z]+://)?)[^/@]*@", r"\1", start_of(origin))
+    return joined([bare, *origin[1:]]) if start_of(origin) else origin
 
 
 def host_of(origin: Tokens) -> str:
+    """Return the host of an origin, as far as it is known."""
     text = "".join(part if isinstance(part, str) else part.value or f"${part.name}" for part in without_user(origin))
     return re.sub(r"^https?://", "", text).rstrip("/").lower()

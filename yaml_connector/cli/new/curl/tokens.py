@@ -33,6 +33,21 @@ class Named:
 Tokens = tuple[str | Named, ...]
 
 
+def text_in(tokens: Iterable[str | Named]) -> str:
+    """Return the text of tokens without their variables."""
+    return "".join(part for part in tokens if isinstance(part, str))
+
+
+def start_of(tokens: Tokens) -> str:
+    """Return the text that tokens begin with; "" if that is a variable."""
+    return tokens[0] if tokens and isinstance(tokens[0], str) else ""
+
+
+def shown(tokens: Iterable[str | Named]) -> str:
+    """Return tokens as text, with `$NAME` for a variable."""
+    return "".join(part if isinstance(part, str) else f"${part.name}" for part in tokens)
+
+
 @dataclass(frozen=True)
 class Leaf:
     """Text with variables in a body; `bare` if it stood in JSON without quotes, so that it is a number or the like."""
@@ -112,8 +127,7 @@ def cookies_of(tokens: Tokens) -> list[tuple[str, Tokens]]:
     """Return cookies by name; a text without `=` is the file that `-b` reads."""
     found = []
     for piece in split(tokens, ";"):
-        first = piece[0] if isinstance(piece[0], str) else ""
-        name, equals, value = first.strip().partition("=")
+        name, equals, value = start_of(piece).strip().partition("=")
         if equals:
             found.append((name, joined([value, *piece[1:]])))
     return found
@@ -132,8 +146,7 @@ def read_body(tokens: Tokens, content_type: str) -> tuple[str, Any]:
     if ("urlencoded" in kind or not kind) and re.fullmatch(r"[^=&\s{}<>]+=[^&]*(&[^=&\s]+=?[^&]*)*&?", text.strip()):
         pairs: list[tuple[str, Any]] = []
         for piece in split(tokens, "&"):
-            first = piece[0] if isinstance(piece[0], str) else ""
-            name, _, value = first.partition("=")
+            name, _, value = start_of(piece).partition("=")
             pairs.append((str(decoded((name,))[0]), Leaf(decoded(joined([value, *piece[1:]])) or ("",))))
         return "form", pairs
     return "text", Leaf(tokens)

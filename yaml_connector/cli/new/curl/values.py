@@ -11,27 +11,11 @@ from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key
-from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
-from yaml_connector.cli.new.sketch import Ref, Sketch, Text, literal, variable_name
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens, text_in
+from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, variable_name
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal
 from yaml_connector.cli.new.words import word_set
 
-_SECRET_NAME = re.compile(
-    r"(?i)(^|[_.-])(password|passwd|pwd|passphrase|secret|secret[_-]?key|api[_-]?key|apikey|api[_-]?token|access[_-]?key|"
-    r"access[_-]?token|refresh[_-]?token|auth[_-]?token|private[_-]?key|client[_-]?secret|bearer|credentials?|pat|"
-    r"token|authorization|signature|sig|csrf\w*|xsrf\w*|session[_-]?id|sessionid|jwt|license[_-]?key|webhook[_-]?secret|"
-    r"subscription[_-]?key|session[_-]?token)$"
-)
-_NOT_SECRET = re.compile(
-    r"(?i)(max|min|num|next|page|count|total|idempotency|continuation|client[_-]?request|n)[_-]?\w*token|tokens$"
-)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_SECRET_HEADER = re.compile(
-    r"(?i).*(api-?key|token|secret|password|auth(?!or)|csrf|xsrf|credential|signature|session|subscription-key|access-key|"
-    r"private-key|app-?key|application-key|api-id|x-key|cookie|jwt).*|key"
-)
-_NOT_SECRET_HEADER = re.compile(
-    r"(?i).*(token-type|idempotency|auth-type|authenticate|api-version|-version|method|x-auth-scheme).*"
-)
 _SECRET_VALUE = re.compile(
     r"(sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_\w{20,}|xox[a-z]-[\w-]{10,}|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|"
     r"glpat-[\w-]{10,}|hf_\w{20,}|rpa_\w{16,}|r8_\w{20,}|key_[a-f0-9]{20,}|dop_v1_\w+|AIza[\w-]{30,}|SG\.[\w-]{10,}\.[\w-]+"
@@ -51,24 +35,10 @@ _SETTING = re.compile(
 _KEY_HEADER = re.compile(r"(?i)(x-)?idempotency-?(key|token)|x-ms-client-request-id")
 
 
-def is_secret_name(name: str) -> bool:
-    """Return whether a variable, a field or a parameter of this name holds a credential."""
-    snake = _CAMEL.sub("_", name)
-    return bool(_SECRET_NAME.search(snake)) and not _NOT_SECRET.search(snake)
-
-
 def is_browsers(name: str) -> bool:
     """Return whether a header is a browser's own, or one that is made anew for every request."""
     lower = name.lower()
     return lower in _BROWSER or lower.startswith(("sec-", "x-b3-", "cf-", ":"))
-
-
-def identifier(text: str, default: str = "value") -> str:
-    """Return a text as a name of a field."""
-    name = re.sub(r"\W+", "_", _CAMEL.sub("_", text), flags=re.ASCII).strip("_").lower()
-    name = re.sub(r"^(your|my|the)_", "", name)
-    name = name if name and (name[0].isalpha()) else f"{default}_{name}".rstrip("_")
-    return name[:60]
 
 
 @dataclass
@@ -82,8 +52,6 @@ class Values:
     sketch: Sketch
     keys: dict[Key, Ref] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
-    env_names: set[str] = field(default_factory=set)
-    used: set[Key] = field(default_factory=set)
     differing: dict[tuple[Any, ...], Ref] = field(default_factory=dict)
 
     # --- names ---
@@ -104,11 +72,9 @@ class Values:
                 name = known
                 break
         else:
-            base, number = identifier(name, "secret"), 2
+            base = identifier(name, "secret")
             base = f"{base}_secret" if base in ("inputs", "task_template", "output_prefix", "resource_meta") else base
-            name = base
-            while name in section:
-                name, number = f"{base}_{number}", number + 1
+            name = unused(base, section)
             section[name] = {"env": env or variable_name(f"{self.sketch.name}_{name}")}
             if sensitive is not None:
                 section[name]["sensitive"] = sensitive
@@ -157,21 +123,16 @@ class Values:
 
     def named(self, part: Named, *, secret: bool = False, bare: bool = False, alias: str = "") -> Ref:
         """Return what a variable becomes."""
-        key = ("name", part.name)
-        if key in self.keys:
-            self.used.add(key)
-            return self.keys[key]
-        if part.value is not None and ("text", part.value) in self.keys:
-            return self.keys[("text", part.value)]
+        known = self.keys.get(("name", part.name)) or self.keys.get(("text", part.value or ""))
+        if known is not None:
+            return known
         if secret or is_secret_name(part.name):
             return self.secret(part.name, part.value, part.name)
         return self.field(part, bare=bare, fallback=alias)
 
     def _literal(self, text: str, name: str, secret: bool) -> Text:
-        key = ("text", text)
-        if key in self.keys:
-            self.used.add(key)
-            return Text.of(self.keys[key])
+        if ("text", text) in self.keys:
+            return Text.of(self.keys["text", text])
         if (text and (secret or (is_secret_name(name) and len(text) > 3))) or _SECRET_VALUE.fullmatch(text):
             return Text.of(self.secret(identifier(name, "secret") if name else "token", text))
         return self.replaced(text)
@@ -185,13 +146,7 @@ class Values:
         if not known:
             return Text.of(text)
         pattern = "|".join(re.escape(value) for value in sorted(known, key=len, reverse=True))
-        parts: list[str | Ref] = []
-        end = 0
-        for found in re.finditer(pattern, text):
-            parts += [text[end : found.start()], known[found[0]]]
-            self.used.add(("text", found[0]))
-            end = found.end()
-        return Text.of(*parts, text[end:])
+        return Text.of(*(known.get(piece, piece) for piece in re.split(f"({pattern})", text)))
 
     def _path(self, text: str) -> Text:
         parts: list[str | Ref | Text] = []
@@ -199,15 +154,9 @@ class Values:
         for value, ref in keys:  # names like projects/a/operations/b
             before, found, after = text.partition(value)
             if found and (not after or after[0] in "/:?"):
-                self.used.add(("text", value))
                 return Text.of(self._path(before), Ref(f"{ref.expression} | path", ref.sample), self._path(after))
         for piece in re.split(r"(/|:(?=[A-Za-z]+(?:/|$)))", text):
-            key = ("text", unquote(piece))
-            if key in self.keys:
-                self.used.add(key)
-                parts.append(self.keys[key])
-            else:
-                parts.append(self.replaced(piece))
+            parts.append(self.keys.get(("text", unquote(piece))) or self.replaced(piece))
         return Text.of(*parts)
 
     def tree(self, value: Any, name: str = "", path: tuple[Any, ...] = ()) -> Any:
@@ -226,7 +175,6 @@ class Values:
             return self._literal(value, name, False)
         key = ("text", str(value))
         if type(value) is int and key in self.keys and (value > 9 or re.search(r"(?i)id$", name)):
-            self.used.add(key)
             return self._number(self.keys[key])
         return value
 
@@ -248,15 +196,7 @@ class Values:
             return {"file": Text.of(self.file(call.body, "file"))}
         fields: dict[str, Any] = {}
         for name, value in call.body:
-            if call.body_kind == "form":
-                item: Any = self.text(value.tokens, name=name)
-            else:
-                item = self._part(name, value)
-            if name in fields:
-                many = fields[name] if isinstance(fields[name], list) else [fields[name]]
-                fields[name] = [*many, item]
-            else:
-                fields[name] = item
+            add_value(fields, name, self._part(name, value))
         return {call.body_kind: fields}
 
     def _part(self, name: str, value: Any) -> Any:
@@ -270,12 +210,10 @@ class Values:
 
     def file(self, part: FilePart, name: str) -> Ref:
         """Return a file input."""
-        name = identifier(name, "file")
+        about = {"type": "file", "description": f"The content of {part.name}."}
         inputs = self.sketch.spec.setdefault("inputs", {})
-        number, base = 2, name
-        while name in inputs and inputs[name] != {"type": "file", "description": f"The content of {part.name}."}:
-            name, number = f"{base}_{number}", number + 1
-        inputs[name] = {"type": "file", "description": f"The content of {part.name}."}
+        name = unused(identifier(name, "file"), {known for known, item in inputs.items() if item != about})
+        inputs[name] = about
         sample = f"{self.sketch.name}.test.yaml"  # a file that is there when the test runs: itself
         self.sketch.fixture("inputs", name, sample)
         return Ref(f"inputs.{name}", sample)
@@ -286,7 +224,7 @@ class Values:
         """Return the headers of a call that matter, without its credentials."""
         found: dict[str, Any] = {}
         for name, tokens in call.headers:
-            lower, text = name.lower(), "".join(part for part in tokens if isinstance(part, str))
+            lower, text = name.lower(), text_in(tokens)
             if is_browsers(name) or lower == "authorization":
                 continue
             if lower == "accept" and ("*/*" in text or text.startswith("text/html")):
@@ -299,8 +237,7 @@ class Values:
             found[name] = self.text(
                 tokens, name=header_name(name) if is_secret_header(name) else "", secret=is_secret_header(name)
             )
-        typed = any(name.lower() == "content-type" for name, _ in call.headers)
-        if call.body_kind in ("text", "file") and not typed:
+        if call.body_kind in ("text", "file") and call.header("content-type") is None:
             found["Content-Type"] = "application/x-www-form-urlencoded"  # as curl does
         return found
 
@@ -313,11 +250,6 @@ def literal_keys(value: dict[str, Any]) -> dict[Any, Any]:
 def header_name(name: str) -> str:
     """Return the name of the secret that a header carries."""
     return re.sub(r"(?i)^x-", "", name)
-
-
-def is_secret_header(name: str) -> bool:
-    """Return whether a header of this name carries a credential."""
-    return bool(_SECRET_HEADER.fullmatch(name)) and not _NOT_SECRET_HEADER.fullmatch(name)
 
 
 def usual_type(text: str, kind: str) -> bool:

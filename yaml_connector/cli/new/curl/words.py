@@ -29,8 +29,6 @@ class Substitution:
 
 
 Part = Literal | Variable | Substitution
-
-
 Word = tuple[Part, ...]
 
 

@@ -1,0 +1,65 @@
+"""JSONPaths: made of names, taken apart, followed, and data in which they find values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_MOST_ITEMS = 1000  # of a list that is made
+
+
+def member(key: str) -> str:
+    """Return how a JSONPath names a key."""
+    return f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{json.dumps(key, ensure_ascii=False)}]"
+
+
+def pointer_path(pointer: str) -> str:
+    """Return a JSON pointer as a JSONPath."""
+    names = pointer.strip("/").split("/") if pointer.strip("/") else []
+    names = [name.replace("~1", "/").replace("~0", "~") for name in names]
+    return "$" + "".join(f"[{name}]" if name.isdigit() else member(name) for name in names)
+
+
+def keys_of(path: str) -> list[str | int]:
+    """Return the keys and indices of a JSONPath; `[*]` is the first item."""
+    found = re.findall(r"\.([\w-]+)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d+)\]", path)
+    return [
+        int(index.replace("*", "0")) if index else name or json.loads(f'"{quoted}"') for name, quoted, index in found
+    ]
+
+
+def value_at(data: Any, path: str) -> Any:
+    """Return the value at a JSONPath; None if there is none."""
+    for key in keys_of(path):
+        if isinstance(key, int):
+            data = data[key] if isinstance(data, list) and key < len(data) else None
+        else:
+            data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def data_at(values: Mapping[str, Any]) -> Any:
+    """Return data in which every path finds its value."""
+    root: Any = {}
+    for path, value in values.items():
+        keys = keys_of(path)
+        if not keys:
+            return value
+        if isinstance(keys[0], int) and not root:
+            root = []
+        node: Any = root
+        for key, following in zip(keys, [*keys[1:], None], strict=True):
+            last = following is None
+            inner: Any = value if last else [] if isinstance(following, int) else {}
+            if isinstance(node, dict) and isinstance(key, str):
+                node[key] = inner if last else node.get(key, inner)
+            elif isinstance(node, list) and isinstance(key, int) and key < _MOST_ITEMS:
+                node.extend(value if last else {} for _ in range(len(node), key + 1))
+                if last or not isinstance(node[key], dict | list) or node[key] == {}:
+                    node[key] = inner
+            else:
+                break  # another path has something else here
+            node = node[key]
+    return root
