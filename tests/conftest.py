@@ -31,12 +31,15 @@ PROCESSES = {"job_service_url"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow by its fixtures or its folder; the rest carries the mark itself."""
+    """Mark what is slow by its fixtures or its folder; the rest carries the mark itself. Files of which all is slow
+    come first, so that none of them is left to one process at the end."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         special = any(item.get_closest_marker(name) for name in ("editor", "browser", "real"))
         if special or fixtures & PROCESSES or "integration" in item.path.parts:
             item.add_marker("slow")
+    with_quick_tests = {item.path for item in items if item.get_closest_marker("slow") is None}
+    items.sort(key=lambda item: item.path in with_quick_tests)
 
 
 def pytest_collection_finish() -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,15 @@ def specs(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A service with one spec, for the tests that only look at it."""
+    folder = tmp_path_factory.mktemp("one")
+    (folder / "one.yaml").write_text(SPEC.format(name="one", path="jobs"))
+    with serving(folder, folder) as service:
+        yield service
+
+
 def task_types(port: int) -> set[str]:
     with FlyteSide(port) as calls:
         return {name for categories in calls.connectors().values() for name, _ in categories}
@@ -103,9 +112,9 @@ def test_a_job_runs_from_its_create_to_its_log(tmp_path: Path, job_service_url: 
     assert not [key for key in USER_KEYS.values() if key in service.process.output]
 
 
-def test_health_checks_are_answered_as_c0_answers_them(tmp_path: Path, specs: Path) -> None:
+def test_health_checks_are_answered_as_c0_answers_them(one: Serving) -> None:
     serves = health_pb2.HealthCheckResponse.SERVING
-    with serving(tmp_path, specs) as service, grpc.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{one.port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         names = ("", "flyteidl2.connector.AsyncConnectorService", "flyteidl2.connector.ConnectorMetadataService")
         for name in (*names, "grpc.health.v1.Health"):
@@ -114,8 +123,8 @@ def test_health_checks_are_answered_as_c0_answers_them(tmp_path: Path, specs: Pa
             stub.Check(health_pb2.HealthCheckRequest(service="elsewhere"), timeout=10)
 
 
-def test_errors_of_logs_and_metrics_are_words_and_no_traceback(tmp_path: Path, specs: Path) -> None:
-    with serving(tmp_path, specs) as service, FlyteSide(service.port) as calls:
+def test_errors_of_logs_and_metrics_are_words_and_no_traceback(one: Serving, specs: Path) -> None:
+    with FlyteSide(one.port) as calls:
         task = task_from_spec(specs / "one.yaml")
         task.task_type = "never_heard_of"
         with pytest.raises(grpc.RpcError, match="Cannot find connector for task type: never_heard_of") as raised:
@@ -125,7 +134,7 @@ def test_errors_of_logs_and_metrics_are_words_and_no_traceback(tmp_path: Path, s
         with pytest.raises(grpc.RpcError, match="the connector does not offer this call") as raised:
             AsyncConnectorServiceStub(calls.channel).GetTaskMetrics(request, timeout=10)
         assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
-        assert "Traceback" not in service.process.output
+        assert "Traceback" not in one.process.output
 
 
 def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path, specs: Path) -> None:
@@ -153,16 +162,13 @@ def test_calls_under_way_finish_and_new_ones_are_refused(
 ) -> None:
     case = f"slow-{number.name}"
     (specs / "slow.yaml").write_text(SLOW.replace("CASE", case))
-    arrived = threading.Event()
-    answer = threading.Event()
+    arrived, answer = threading.Event(), threading.Event()
 
     def answers(received: Received) -> Any:
         arrived.set()
         return {"id": "j1", "state": "done"} if answer.wait(8) else 504
 
     async def in_a_thread(received: Received) -> Any:
-        import asyncio
-
         return await asyncio.to_thread(answers, received)
 
     api.case(case, in_a_thread)
@@ -267,10 +273,9 @@ def test_a_config_map_of_kubernetes_that_is_updated_is_served_from_then_on(tmp_p
         service.process.wait_for(f"reloaded: changed: one (0), from {mount / 'one.yaml'}\n")
 
 
-def test_a_reload_without_a_change_says_so(tmp_path: Path, specs: Path) -> None:
-    with serving(tmp_path, specs) as service:
-        service.process.send(signal.SIGHUP)
-        service.process.wait_for("reloaded: nothing changed\n")
+def test_a_reload_without_a_change_says_so(one: Serving) -> None:
+    one.process.send(signal.SIGHUP)
+    one.process.wait_for("reloaded: nothing changed\n")
 
 
 def test_a_job_of_a_changed_spec_goes_on(tmp_path: Path, specs: Path, api: RealApi) -> None:
@@ -341,10 +346,9 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, specs: Path, option: str)
     assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{port}: the port is in use\n")
 
 
-def test_two_services_do_not_share_a_port(tmp_path: Path, specs: Path) -> None:
-    with serving(tmp_path, specs) as service:
-        code, output = ends(tmp_path, "--specs", str(specs), "--port", str(service.port))
-    assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{service.port}: the port is in use\n")
+def test_two_services_do_not_share_a_port(tmp_path: Path, specs: Path, one: Serving) -> None:
+    code, output = ends(tmp_path, "--specs", str(specs), "--port", str(one.port))
+    assert (code, output) == (1, f"Error: cannot listen on 127.0.0.1:{one.port}: the port is in use\n")
 
 
 def test_a_shared_type_that_a_spec_has_itself_is_one_sentence(tmp_path: Path, specs: Path) -> None:

@@ -61,15 +61,20 @@ def answers(received: Received) -> Any:
     return {"state": "running", "lines": ["a line"]}
 
 
+def spec_with_its_api(folder: Path, api: RealApi, name: str) -> Path:
+    """A folder with the spec, and its API."""
+    specs = folder / "connectors.d"
+    specs.mkdir()
+    case = f"signed-{name}".replace("[", "-").replace("]", "").replace(" ", "-")
+    (specs / "victim.yaml").write_text(SPEC.replace("CASE", case))
+    api.case(case, answers)
+    return specs
+
+
 @pytest.fixture
 def victim(tmp_path: Path, api: RealApi, request: pytest.FixtureRequest) -> Path:
-    """A folder with the spec, and its API."""
-    folder = tmp_path / "connectors.d"
-    folder.mkdir()
-    case = f"signed-{request.node.name}".replace("[", "-").replace("]", "")
-    (folder / "victim.yaml").write_text(SPEC.replace("CASE", case))
-    api.case(case, answers)
-    return folder
+    """A folder with the spec, and its API, for a test that has a service of its own."""
+    return spec_with_its_api(tmp_path, api, request.node.name)
 
 
 @contextmanager
@@ -81,6 +86,38 @@ def running(victim: Path, api: RealApi, *options: str, **variables: str) -> Iter
         FlyteSide(service.port) as calls,
     ):
         yield service, calls
+
+
+class Shared:
+    """A service that several tests send forged jobs to, with one honest job."""
+
+    def __init__(self, victim: Path, service: Serving, calls: FlyteSide) -> None:
+        self.victim, self.service, self.calls = victim, service, calls
+        self.task = task_from_spec(victim / "victim.yaml")
+        self.good = calls.create(self.task, "run")
+
+
+def shared(folder: Path, api: RealApi, *options: str, **variables: str) -> Iterator[Shared]:
+    """A service for several tests; at the end it still serves the honest job."""
+    victim = spec_with_its_api(folder, api, folder.name)
+    with running(victim, api, *options, **variables) as (service, calls):
+        made = Shared(victim, service, calls)
+        yield made
+        assert state(calls.get(made.good)) == "RUNNING"
+        assert "Traceback" not in service.process.output
+        assert "failed unexpectedly" not in service.process.output
+
+
+@pytest.fixture(scope="module")
+def with_key(tmp_path_factory: pytest.TempPathFactory, api: RealApi) -> Iterator[Shared]:
+    """A service that signs its jobs."""
+    yield from shared(tmp_path_factory.mktemp("with-key"), api, "--http", "0", YAML_CONNECTOR_SIGNING_KEY=KEY)
+
+
+@pytest.fixture(scope="module")
+def without_key(tmp_path_factory: pytest.TempPathFactory, api: RealApi) -> Iterator[Shared]:
+    """A service that does not."""
+    yield from shared(tmp_path_factory.mktemp("without-key"), api)
 
 
 def sent(victim: Path, api: RealApi) -> list[Received]:
@@ -145,55 +182,51 @@ def outcome(calls: FlyteSide, job: Job) -> tuple[str, str, str]:
     return state(found), found.message, " ".join(words)
 
 
-def test_with_a_key_nothing_forged_is_sent_anywhere(victim: Path, api: RealApi) -> None:
-    with running(victim, api, YAML_CONNECTOR_SIGNING_KEY=KEY) as (service, calls):
-        task = task_from_spec(victim / "victim.yaml")
-        good = calls.create(task, "run")
-        before = len(sent(victim, api))
-        for name, kept in forged().items():
-            began = time.monotonic()
-            phase, message, words = outcome(calls, Job(task, kept, Connection()))
-            assert time.monotonic() - began < 2, name
-            assert phase in ("RUNNING", "FAILED"), name
-            assert SECRET not in message + words, name
-            assert SECRET[::-1] not in message + words, name
-            if len(kept) <= LARGEST:
-                assert "unreadable since" in message, name
-                assert "not made by this service" in message, name
-                assert "nothing was sent" in words, name
-        assert len(sent(victim, api)) == before
-        assert state(calls.get(good)) == "RUNNING"
-        assert "Traceback" not in service.process.output
-        assert "warning: without" not in service.process.output
+def test_with_a_key_nothing_forged_is_sent_anywhere(with_key: Shared, api: RealApi) -> None:
+    before = len(sent(with_key.victim, api))
+    for name, kept in forged().items():
+        began = time.monotonic()
+        phase, message, words = outcome(with_key.calls, Job(with_key.task, kept, Connection()))
+        assert time.monotonic() - began < 2, name
+        assert phase in ("RUNNING", "FAILED"), name
+        assert SECRET not in message + words, name
+        assert SECRET[::-1] not in message + words, name
+        if len(kept) <= LARGEST:
+            assert "unreadable since" in message, name
+            assert "not made by this service" in message, name
+            assert "nothing was sent" in words, name
+    assert len(sent(with_key.victim, api)) == before
+    assert state(with_key.calls.get(with_key.good)) == "RUNNING"
+    assert "Traceback" not in with_key.service.process.output
+    assert "warning: without" not in with_key.service.process.output
 
 
-def test_without_a_key_a_forged_job_is_followed_by_the_loaded_spec_alone(victim: Path, api: RealApi) -> None:
-    with running(victim, api) as (service, calls):
-        task = task_from_spec(victim / "victim.yaml")
-        good = calls.create(task, "run")
-        assert b"snapshot" not in good.kept
-        for name, kept in forged().items():
-            began = time.monotonic()
-            phase, message, words = outcome(calls, Job(task, kept, Connection()))
-            assert time.monotonic() - began < 2, name
-            assert phase in ("RUNNING", "FAILED"), name
-            assert SECRET not in message + words, name
-            assert SECRET[::-1] not in message + words, name
-        allowed = {("GET", "eu", "jobs"), ("DELETE", "jobs", "1"), ("GET", "jobs", "1"), ("POST", "jobs")}
-        assert {(item.method, *item.parts[:2]) for item in sent(victim, api)} <= allowed
-        assert all("X-Env" not in item.headers for item in sent(victim, api))
-        assert state(calls.get(good)) == "RUNNING"
-        assert "Traceback" not in service.process.output
-        assert service.process.output.count("warning: without YAML_CONNECTOR_SIGNING_KEY") == 1
+def test_without_a_key_a_forged_job_is_followed_by_the_loaded_spec_alone(without_key: Shared, api: RealApi) -> None:
+    assert b"snapshot" not in without_key.good.kept
+    before = len(sent(without_key.victim, api))
+    for name, kept in forged().items():
+        began = time.monotonic()
+        phase, message, words = outcome(without_key.calls, Job(without_key.task, kept, Connection()))
+        assert time.monotonic() - began < 2, name
+        assert phase in ("RUNNING", "FAILED"), name
+        assert SECRET not in message + words, name
+        assert SECRET[::-1] not in message + words, name
+    found = sent(without_key.victim, api)[before:]
+    allowed = {("GET", "eu", "jobs"), ("DELETE", "jobs", "1"), ("GET", "jobs", "1"), ("POST", "jobs")}
+    assert {(item.method, *item.parts[:2]) for item in found} <= allowed
+    assert all("X-Env" not in item.headers for item in found)
+    assert state(without_key.calls.get(without_key.good)) == "RUNNING"
+    assert "Traceback" not in without_key.service.process.output
+    assert without_key.service.process.output.count("warning: without YAML_CONNECTOR_SIGNING_KEY") == 1
 
 
-def test_a_value_that_create_refuses_does_not_come_back_through_a_meta(victim: Path, api: RealApi) -> None:
-    with running(victim, api) as (_, calls):
-        task = task_from_spec(victim / "victim.yaml")
-        phase, message, words = outcome(calls, Job(task, meta(config={"region": "../admin"}), Connection()))
-        assert (phase, "'../admin' is not allowed" in message) == ("RUNNING", True)
-        assert "is not allowed" in words
-        assert not sent(victim, api)
+def test_a_value_that_create_refuses_does_not_come_back_through_a_meta(without_key: Shared, api: RealApi) -> None:
+    before = len(sent(without_key.victim, api))
+    forged_job = Job(without_key.task, meta(config={"region": "../admin"}), Connection())
+    phase, message, words = outcome(without_key.calls, forged_job)
+    assert (phase, "'../admin' is not allowed" in message) == ("RUNNING", True)
+    assert "is not allowed" in words
+    assert len(sent(without_key.victim, api)) == before
 
 
 def test_somebody_elses_spec_never_runs_in_the_call_of_an_honest_job(victim: Path, api: RealApi) -> None:
@@ -211,22 +244,18 @@ def test_somebody_elses_spec_never_runs_in_the_call_of_an_honest_job(victim: Pat
         assert {item.parts[0] for item in sent(victim, api)} == {"jobs", "eu"}
 
 
-def test_metrics_and_memory_do_not_grow_with_forged_jobs(victim: Path, api: RealApi) -> None:
-    with running(victim, api, "--http", "0", YAML_CONNECTOR_SIGNING_KEY=KEY) as (service, calls):
-        task = task_from_spec(victim / "victim.yaml")
-        calls.get(calls.create(task, "run"))
+def test_metrics_and_memory_do_not_grow_with_forged_jobs(with_key: Shared) -> None:
+    def metrics() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{with_key.service.http}/metrics", timeout=10) as response:
+            return str(response.read().decode())
 
-        def metrics() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{service.http}/metrics", timeout=10) as response:
-                return str(response.read().decode())
-
-        calls.get(Job(task, meta(), Connection()))
-        before = len(metrics().splitlines())
-        for number in range(200):
-            ghost = meta(task_type=f"ghost{number}", name="x" * 100_000, snapshot=packed(EVIL))
-            calls.get(Job(task, ghost, Connection()))
-        assert len(metrics().splitlines()) == before
-        assert "ghost" not in metrics()
+    with_key.calls.get(Job(with_key.task, meta(), Connection()))
+    before = len(metrics().splitlines())
+    for number in range(200):
+        ghost = meta(task_type=f"ghost{number}", name="x" * 100_000, snapshot=packed(EVIL))
+        with_key.calls.get(Job(with_key.task, ghost, Connection()))
+    assert len(metrics().splitlines()) == before
+    assert "ghost" not in metrics()
 
 
 def reload(service: Serving, victim: Path, old: str, new: str) -> None:
@@ -313,26 +342,22 @@ def test_c0_signs_and_warns_as_serve_does(victim: Path, api: RealApi) -> None:
         assert "warning: without" not in process.output
 
 
-@pytest.mark.parametrize("variables", [{}, {"YAML_CONNECTOR_SIGNING_KEY": KEY}], ids=["without a key", "with a key"])
-def test_thousands_of_changed_jobs_meet_clean_errors_only(
-    victim: Path, api: RealApi, variables: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("which", ["without_key", "with_key"])
+def test_thousands_of_changed_jobs_meet_clean_errors_only(which: str, request: pytest.FixtureRequest) -> None:
     chance = random.Random(13)
-    with running(victim, api, **variables) as (service, calls):
-        task = task_from_spec(victim / "victim.yaml")
-        good = calls.create(task, "run")
-        pieces = [good.kept, *(kept for kept in forged().values() if len(kept) < 5000)]
-        for _ in range(2000):
-            kept = bytearray(chance.choice(pieces))
-            for _ in range(chance.randint(1, 4)):
-                place = chance.randrange(len(kept) + 1)
-                pieces_of_json = [b"", bytes([chance.randrange(256)]), b'"', b"{}", b"null", b"1e9", b"[[", b"\\u"]
-                kept[place : place + chance.randint(0, 3)] = chance.choice(pieces_of_json)
-            job = Job(task, bytes(kept), Connection())
-            if chance.random() < 0.9:
-                assert state(calls.get(job)) in ("RUNNING", "FAILED")
-            else:
-                outcome(calls, job)
-        assert state(calls.get(good)) == "RUNNING"
-        assert "Traceback" not in service.process.output
-        assert "failed unexpectedly" not in service.process.output
+    service: Shared = request.getfixturevalue(which)
+    pieces = [service.good.kept, *(kept for kept in forged().values() if len(kept) < 5000)]
+    for _ in range(2000):
+        kept = bytearray(chance.choice(pieces))
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(kept) + 1)
+            pieces_of_json = [b"", bytes([chance.randrange(256)]), b'"', b"{}", b"null", b"1e9", b"[[", b"\\u"]
+            kept[place : place + chance.randint(0, 3)] = chance.choice(pieces_of_json)
+        job = Job(service.task, bytes(kept), Connection())
+        if chance.random() < 0.9:
+            assert state(service.calls.get(job)) in ("RUNNING", "FAILED")
+        else:
+            outcome(service.calls, job)
+    assert state(service.calls.get(service.good)) == "RUNNING"
+    assert "Traceback" not in service.service.process.output
+    assert "failed unexpectedly" not in service.service.process.output
