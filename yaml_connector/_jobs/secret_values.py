@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from stat import S_ISREG
 from typing import Any
 
 from yaml_connector._expressions.compile import Value, compile_text, parse_text
@@ -72,6 +73,8 @@ class Secrets:
             raise EvaluationError(f"the secret {name!r}: its file may not hold '..'")
         try:
             state = os.stat(path)
+            if not S_ISREG(state.st_mode):  # reading a pipe would wait for its writer, and everybody with it
+                return None
             stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
             known = self._read.get(path)
             if known is None or known[0] != stamp:
@@ -80,5 +83,5 @@ class Secrets:
                 if len(self._read) > _MOST_FILES:
                     self._read.pop(next(iter(self._read)))
             return known[1]
-        except (OSError, UnicodeDecodeError):
+        except (OSError, ValueError):  # the latter: not text, or a path that no file can have
             return None

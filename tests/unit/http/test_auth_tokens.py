@@ -194,6 +194,15 @@ class TestClientCredentials:
             "audience": ["x"],
         }
 
+    def test_is_fetched_where_the_spec_says_whatever_a_task_puts_into_the_url(self) -> None:
+        tokens = Tokens(expires_in=60)
+        tokens.api.routes["POST https://login.test/a%2Fb%3Fx%3D%23/token"] = [tokens.login]
+        auth = {**OAUTH, "token_url": "https://login.test/${{ config.id }}/token"}
+        assert used(tokens.sender(auth, config={"id": "a/b?x=#"})) == "t1"
+        with pytest.raises(EvaluationError, match="must not contain the segments"):
+            tokens.sender(auth, config={"id": ".."}).send()
+        assert tokens.given == 1
+
     def test_go_to_no_host_that_is_not_allowed(self) -> None:
         tokens = Tokens()
         with pytest.raises(EvaluationError, match=r"the host login\.test is not allowed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -258,6 +259,19 @@ class TestASecret:
                 assert len(driver.api.sent) == sent
                 assert ("the secret 'k' has more than 65536 characters" in error) == (not sent)
                 assert "xxx" not in error
+
+    @pytest.mark.parametrize("region", ["pipe", "folder", "not-text", "no\0name", "half-\ud800", "x" * 5000])
+    def test_is_missing_if_its_file_is_not_a_file_of_text(self, tmp_path: Path, region: str) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "not-text").write_bytes(b"\xff\xfe")
+        driver = Driver(
+            FakeApi(),
+            config={"region": "str"},
+            connection=SECRET["connection"],
+            secrets={"k": {"file": f"{tmp_path}/${{{{ config.region }}}}"}},
+        )
+        assert "the secret 'k' is missing" in (driver.create(config={"region": region}).create_error or "")
 
     def test_never_comes_from_a_file_outside_of_where_the_spec_says(self, tmp_path: Path) -> None:
         driver = Driver(

@@ -26,7 +26,7 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.extras import import_extra
 from yaml_connector._http.json_need import needed_by, strongest
 from yaml_connector._http.messages import HttpRequest, Response
-from yaml_connector._http.request_template import compile_request
+from yaml_connector._http.request_template import compile_request, compile_url
 from yaml_connector._spec import auth as spec
 from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
@@ -150,9 +150,9 @@ class ClientCredentials(FetchedAuth):
     def __init__(self, model: spec.ClientCredentialsAuth) -> None:
         super().__init__(model.renew_if, model.save)
         self._fields = {
-            name: compile_tree(getattr(model, name))
-            for name in ("token_url", "client_id", "client_secret", "scopes", "params")
+            name: compile_tree(getattr(model, name)) for name in ("client_id", "client_secret", "scopes", "params")
         }
+        self._fields["token_url"] = Value(*compile_url(model.token_url, whole_is_url=True))
         self._basic = model.send_as == "basic"
         self._plan = compile_request(
             Request.model_validate(
