@@ -16,6 +16,7 @@ from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Undefined
 
 from yaml_connector._expressions.budget import reset
+from yaml_connector._expressions.calls import doubts, not_called
 from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, patterns, references, to_plain
 from yaml_connector._expressions.jinja import compile_tree as compile_jinja
 from yaml_connector._expressions.json_text import as_text
@@ -47,12 +48,13 @@ class _Remade:
 @dataclass(frozen=True)
 class Expression(_Remade):
     """A compiled expression. `names` are its references (`("inputs", "name")`); `evaluate` raises EvaluationError if
-    the expression has no value."""
+    the expression has no value; `doubts` say what is surely not meant."""
 
     source: str
     names: frozenset[Reference]
     evaluate: Callable[[Scope], Any]
     origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    doubts: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,13 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
     if _CHAIN.fullmatch(source):
         keys = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _CHAIN_PART.finditer(source))
         if keys[0] not in _KEYWORDS:
-            return Expression(source, frozenset([keys]), _chain(environment, str(keys[0]), keys[1:], source), origin)
+            read = _chain(environment, str(keys[0]), keys[1:], source)
+            doubtful = (not_called(str(keys[0])),) if keys[0] in environment.globals else ()
+            return Expression(source, frozenset([keys]), read, origin, doubtful)
     try:
         tree = parse(environment, source)
-        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source), origin)
+        found = tuple(doubts(tree, environment.globals))
+        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source), origin, found)
     except RecursionError:
         raise EvaluationError("the expression is nested too deeply") from None
 
@@ -139,6 +144,16 @@ def ascii_only_in(text: str, *, bare: bool) -> str | None:
             if (found := ascii_only(pattern)) is not None:
                 return found
     return None
+
+
+def doubts_in(kind: str, raw: Any) -> frozenset[str]:
+    """Return what is surely not meant in the expressions of a valid field; `kind` as in `compile_field`."""
+    if kind == "condition":
+        return frozenset(compile_condition(raw).doubts)
+    if not isinstance(raw, str) or not has_template(raw):
+        return frozenset()
+    parts = parse_text(raw, answer=kind != "template").parts
+    return frozenset(doubt for part in parts if isinstance(part, Expression) for doubt in part.doubts)
 
 
 def compile_condition(source: str | bool) -> Expression:

@@ -232,6 +232,10 @@ def _all(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:
 
 def _friendly(message: str | None) -> str:
     text = message or "not an expression"
+    if re.match(r"unexpected char [\"']{3} at", text):
+        return "a quote is not closed"
+    if text == "Expected an expression, got 'end of print statement'":
+        return "there is nothing between ${{ and }}, or after an operator"
     return text.replace("end of print statement", "end of the expression").replace(
         "end of template", "end of the expression"
     )
@@ -239,14 +243,21 @@ def _friendly(message: str | None) -> str:
 
 # What other languages write, and what it is here.
 _ELSEWHERE = (
+    (re.compile(r"[\u2018\u2019\u201c\u201d]"), "' for a curly quote"),
     (re.compile(r"&&"), "`and`"),
     (re.compile(r"\|\|"), "`or`"),
-    (re.compile(r"\?.*:"), "`A if CONDITION else B`"),
+    (re.compile(r"\bAND\b"), "`and` in small letters"),
+    (re.compile(r"\bOR\b"), "`or` in small letters"),
+    (re.compile(r"\bNOT\b"), "`not` in small letters"),
+    (re.compile(r"=~"), "`| regex('...')`"),
+    (re.compile(r"\bfor\b.*\bin\b"), "`| selectattr(...)` or `| map(...)`, as there are no loops"),
+    (re.compile(r"\$\."), "`body.` for `$.`"),
     (re.compile(r"\?\?"), "`| default(...)`"),
     (re.compile(r"\?\."), "`.`: a name that is missing is null"),
-    (re.compile(r"==="), "`==`"),
+    (re.compile(r"\?.*:"), "`A if CONDITION else B`"),
+    (re.compile(r"==="), "`==` for `===`"),
     (re.compile(r"!(?!=)"), "`not`"),
-    (re.compile(r"(?<![=!<>])=(?!=)"), "`==`"),
+    (re.compile(r"(?<![=!<>])=(?![=~])"), "`==`"),
     (re.compile(r"`|\bf[\"']"), "`'...' ~ name`"),
 )
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -255,8 +266,8 @@ _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
 def _instead(source: str) -> str:
     """Return the end of the message about a syntax error: what to write for the words of other languages."""
     code = _STRINGS.sub("''", source[:1000])
-    meant = next((words for pattern, words in _ELSEWHERE if pattern.search(code)), None)
-    return f"; write {meant}" if meant is not None else ""
+    meant = [words for pattern, words in _ELSEWHERE if pattern.search(code)]
+    return f"; write {', and '.join(meant)}" if meant else ""
 
 
 def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:

@@ -60,6 +60,24 @@ class Document:
             path = path[:-1]
         return self.values.get(path, (1, 1))
 
+    def find(self, path: Path, part: str, before: str) -> Position | None:
+        """Return where a part of the value at a path is in the file, with this text before it; None if it is not there
+        as it is, because of escapes, say."""
+        line, column = self.position(path)
+        if path not in self.values:  # of a short form
+            line, column = self.values.get(path[:-1], (line, column))
+        start = 0
+        for _ in range(line - 1):
+            start = self.text.find("\n", start) + 1
+        at = start + column - 2
+        for _ in range(before.count(part) + 1):
+            at = self.text.find(part, at + 1)
+            if at < 0:
+                return None
+        if at - start - column > 3 * len(before) + 100:
+            return None
+        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+
     def forget_positions(self) -> None:
         """Forget all positions, which take most of a document's memory; `position` parses them again."""
         self.values, self.keys = {}, {}

@@ -11,24 +11,23 @@ from yaml_connector._expressions.compile import (
     ascii_only_in,
     compile_field,
     compile_text,
+    doubts_in,
     find_templates,
     has_expression,
     has_template,
+    is_path,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics
+from yaml_connector._loading.literals import described, is_literal, literal_doubt, lookalikes, repaired_path
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
-from yaml_connector._text import short, short_name, short_yaml
+from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
-_LOOKALIKE = re.compile(
-    r"(?<!\$)\{\{\s*([^{}]{1,100}?)\s*\}\}"  # {{ x }}
-    r"|(?<!\{)\$?\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}(?!\})"  # ${x}, {x}
-    r"|(?<=/):([A-Za-z_]\w*)(?=/|\?|\Z)|(?<=/)<([A-Za-z_]\w*)>"  # /:x, /<x>
-)
-_JQ = re.compile(r"\.[A-Za-z_]\w*(?:\[\d+\]|(?: \| )?\.[A-Za-z_]\w*)*|(?:/[A-Za-z_]\w*)+")  # .job.id, /job/id
-_FIELD = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[(?:\d+|\*)\])*")
+_IN_TEMPLATE = re.compile(r"in the template at character (\d+): |(?<=the template that starts )at character (\d+)")
+_SHOWN = 30  # characters of a template that is looked for in the file
+_URLS = frozenset({"path", "url", "query", "base_url", "token_url"})
 
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
@@ -50,8 +49,16 @@ class FieldChecker:
         self.expressions = 0
         self.characters = 0
 
-    def report(self, path: Path, message: str, *, key: bool = False) -> None:
-        """Report a problem of something that is there."""
+    def report(self, path: Path, message: str, *, key: bool = False, text: Any = None) -> None:
+        """Report a problem of something that is there: of a template in a `text`, at its own place."""
+        found = _IN_TEMPLATE.search(message) if isinstance(text, str) else None
+        if found is not None:
+            start = int(found[1] or found[2]) - 1
+            place = self.document.find(path, text[start : start + _SHOWN].split("\n")[0], text[:start])
+            if place is not None:
+                message = message.replace(found[0], "" if found[1] else "here")
+                self.document.report_at(place, path, message)
+                return
         self.document.report(path, message, key=key)
 
     def report_missing(self, path: Path, message: str) -> None:
@@ -68,10 +75,8 @@ class FieldChecker:
             self.no_template(path, value)
             return
         self.count(path, value, mark.kind)
-        if path[-1] in ("path", "url", "query", "base_url") or path == ("get", "message"):
-            self.warn_of_lookalikes(path, value, names)
         if mark.kind == "template":
-            self.tree(path, value, names)
+            self.tree(path, value, names, is_url=not _URLS.isdisjoint(path[-1:]))
             return
         if mark.kind == "extractions" and isinstance(value, dict):
             for key, item in value.items():
@@ -81,17 +86,38 @@ class FieldChecker:
         try:
             if mark.kind == "condition" and isinstance(value, str) and has_template(value):
                 raise EvaluationError("a condition is a bare expression: leave ${{ and }} out")
-            if not mark.literal and not has_expression(value):
-                raise EvaluationError(_literal(value))
+            if mark.kind == "condition" and isinstance(value, str) and is_path(value):
+                raise EvaluationError(f"a condition is an expression, not a JSONPath; write body{value.strip()[1:]}")
+            if mark.kind == "extractions" and isinstance(value, str) and not has_template(value):
+                raise EvaluationError(f"must be a mapping, or one template, not the string {short(value)}")
+            if not mark.literal and not (isinstance(value, str) and has_expression(value)):
+                raise EvaluationError(is_literal(value))
             found = compile_field(mark.kind, value, root=root).names
         except EvaluationError as problem:
-            self.report(path, str(problem))
+            repaired = repaired_path(value) if mark.kind == "extraction" and is_path(value) else None
+            told = f"{short(value)} is not a valid JSONPath; write {repaired}" if repaired else str(problem)
+            self.report(path, told, text=value)
             return
-        if isinstance(value, str):
-            if path[0] == "outputs" and value.startswith(".") and _JQ.fullmatch(value):
-                self.warn(path, _literal(value))
-            self.warn_of_ascii(path, value, bare=mark.kind == "condition")
+        self.doubt(path, mark, value, names, found)
         self.check_references(path, found, names)
+
+    def doubt(self, path: Path, mark: Slot, value: Any, names: Names, found: frozenset[Reference]) -> None:
+        """Warn of what is valid in a condition or an extraction, and surely not meant."""
+        if not isinstance(value, str):
+            return
+        is_condition = mark.kind == "condition"
+        for told in sorted(doubts_in(mark.kind, value)):
+            self.warn(path, told)
+        if is_condition and not found and value.strip().lower() not in ("true", "false"):
+            self.warn(path, f"{short(value)} is the same for every response: no name is in it")
+        if mark.kind == "extraction":
+            if (literal := literal_doubt(path, value, names)) is not None:
+                self.warn(path, literal)
+            elif not is_path(value) and path[-1] not in ("timestamp", "level"):
+                self.warn_of_lookalikes(
+                    path, value, names, is_url=path[-1] in ("message", "url") or path[0] == "outputs"
+                )
+        self.warn_of_ascii(path, value, bare=is_condition)
 
     def warn_of_ascii(self, path: Path, value: str, *, bare: bool = False) -> None:
         """Warn of a part of a regular expression that knows ASCII letters only."""
@@ -100,31 +126,36 @@ class FieldChecker:
             instead = r"[\pL\d_] is any letter, [A-Za-z0-9_] says that only these are meant"
             self.warn(path, f"in a regular expression {found} knows ASCII letters only: {instead}")
 
-    def warn_of_lookalikes(self, path: Path, value: Any, names: Names) -> None:
-        """Warn of what other tools take for a template, in a URL or its query."""
-        for item in value.values() if isinstance(value, dict) else [value]:
-            found = _LOOKALIKE.search(item) if isinstance(item, str) else None
-            if found is not None:
-                name = short_name(names.full(next(filter(None, found.groups()))))
-                if path == ("connection", "base_url") and name.isupper():
-                    name = f"env.{name}"
-                done = "shown" if path[-1] == "message" else "sent"
-                self.warn(path, f"{short(found[0])} is {done} as it is written; ${{{{ {name} }}}} was meant")
+    def warn_of_lookalikes(self, path: Path, value: str, names: Names, *, is_url: bool, whole: bool = False) -> None:
+        """Warn of what other tools take for a template."""
+        for found, name in lookalikes(value, names, is_url=is_url, is_query="query" in path, whole=whole):
+            if path == ("connection", "base_url") and name is not None and name.isupper():
+                name = f"env.{name}"
+            if name is not None and name.startswith("secrets."):
+                self.used.add(tuple(name.split(".")))  # so that it is not called unused, too
+            done = "shown" if path[-1] == "message" else "sent"
+            place = self.document.find(path, found, value[: value.find(found)]) or self.document.position(path)
+            self.document.report_at(place, path, described(found, name, done=done, names=names), "warning")
 
-    def tree(self, path: Path, value: Any, names: Names) -> None:
+    def tree(self, path: Path, value: Any, names: Names, *, is_url: bool = False) -> None:
         if isinstance(value, dict):
             for key, item in value.items():
                 self.template_key((*path, key), key)
-                self.tree((*path, key), item, names)
+                self.tree((*path, key), item, names, is_url=is_url)
         elif isinstance(value, list):
             for index, item in enumerate(value):
-                self.tree((*path, index), item, names)
-        elif isinstance(value, str) and has_template(value):
+                self.tree((*path, index), item, names, is_url=is_url)
+        elif isinstance(value, str):
+            self.warn_of_lookalikes(path, value, names, is_url=is_url, whole=not is_url)
+            if not has_template(value):
+                return
             try:
                 found = compile_text(value).names
             except EvaluationError as problem:
-                self.report(path, str(problem))
+                self.report(path, str(problem), text=value)
                 return
+            for told in sorted(doubts_in("template", value)):
+                self.warn(path, told)
             self.warn_of_ascii(path, value)
             self.check_references(path, found, names)
         elif isinstance(value, float) and not isfinite(value):
@@ -174,15 +205,3 @@ class FieldChecker:
         """Check every field below a model with the same names."""
         for here, mark, value in slots(model, path):
             self.slot(here, mark, value, names, root=roots.get(str(here[len(path)]), "body") if roots else "body")
-
-
-def _literal(value: Any) -> str:
-    """Say what is wrong with a literal where something is read from a response, and what to write instead."""
-    instead = "a JSONPath such as $.id, or a template"
-    if isinstance(value, str) and _FIELD.fullmatch(value):
-        instead = f"$.{value}"
-    elif isinstance(value, str) and _JQ.fullmatch(value):
-        instead = "$." + re.sub(r"[./| ]+", ".", value.strip("./ "))
-    elif isinstance(value, str) and value.startswith("{{"):
-        instead = f"${value}"
-    return f"{short_yaml(value)} is the same for every response; to read it from the response, write {instead}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Name, ReadExtract, Text, Tree, TreeMap
+from yaml_connector._spec.fields import Condition, Duration, Extract, GivenExtract, Model, Name, Text, Tree, TreeMap
 from yaml_connector._spec.requests import Request
 
 
@@ -216,7 +216,7 @@ class TokenAuth(AuthModel):
 
     type: Literal["token"]
     request: Annotated[Request, Field(description="The login request.", examples=["POST /login"])]
-    token: Annotated[ReadExtract, Field(description="Where the token is in the response.")]
+    token: Annotated[GivenExtract, Field(description="Where the token is in the response.")]
     expires_in: Annotated[
         Extract,
         Field(description="The token's lifetime in seconds. Without it, the token is used until `renew_if` is true."),

@@ -45,6 +45,12 @@ def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("is empty; write a JSONPath such as $.id, or a template")
+    return value
+
+
 def has_dot_segments(url: str) -> bool:
     """Return whether the path of a URL has a segment `.` or `..`."""
     return not {".", ".."}.isdisjoint(re.split("[?#]", url, maxsplit=1)[0].split("/"))
@@ -92,6 +98,8 @@ TreeMap = Annotated[dict[str, Any] | str, Slot("template")]
 Extract = Annotated[Any, Slot("extraction")]
 READ = Slot("extraction", literal=False)
 ReadExtract = Annotated[Any, READ]
+GivenExtract = Annotated[Any, BeforeValidator(_given), READ]
+"""An extraction without which there is nothing: `job_id:` alone, which is null, is an error."""
 ExtractMap = Annotated[dict[str, Any] | str, Slot("extractions")]
 Condition = Annotated[str | bool, Slot("condition")]
 

@@ -15,6 +15,7 @@ from yaml_connector._spec.fields import (
     DurationText,
     Extract,
     ExtractMap,
+    GivenExtract,
     Model,
     Name,
     ReadExtract,
@@ -57,7 +58,7 @@ class Adopt(Calls):
     """Look for an existing job before submitting one."""
 
     job_id: Annotated[
-        ReadExtract,
+        GivenExtract,
         Field(description="The id of a job that exists already. If it is not null, that job is taken over."),
     ]
     save: Annotated[
@@ -70,7 +71,7 @@ class Create(Calls):
     """Submit the job."""
 
     job_id: Annotated[
-        ReadExtract, Field(description="The id of the new job, kept as the string `job.id`.", examples=["$.id"])
+        GivenExtract, Field(description="The id of the new job, kept as the string `job.id`.", examples=["$.id"])
     ]
     save: Annotated[ExtractMap | None, Field(description="Values to keep from the response, as `job.NAME`.")] = None
     idempotent: Annotated[
@@ -191,8 +192,8 @@ class Batch(Model):
     """Ask about many jobs in one request."""
 
     request: Annotated[Request, Field(description="The request. `jobs` is the list of jobs to ask about.")]
-    items: Annotated[ReadExtract, Field(description="The list of jobs in the response.", examples=["$.jobs[*]"])]
-    id: Annotated[ReadExtract, Field(description="The job id of an item of that list.", examples=["$.id"])]
+    items: Annotated[GivenExtract, Field(description="The list of jobs in the response.", examples=["$.jobs[*]"])]
+    id: Annotated[GivenExtract, Field(description="The job id of an item of that list.", examples=["$.id"])]
     max: Annotated[int, Field(ge=1, description="The most jobs in one request.")] = 100
     window: Annotated[Duration, Field(description="How long a poll waits for others to share its request.")] = 0.05
     success: Annotated[
