@@ -23,6 +23,7 @@ from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.unpacking import ACCEPTED, pieces, reader, without_encoding
+from yaml_connector._text import single_line
 
 _MOST_POOLS = 1000
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -65,7 +66,11 @@ class HttpxTransport(Transport):
             extensions={"timeout": {"connect": limit * 0.95, "pool": limit * 0.95, "read": limit, "write": limit}},
         )
         try:
-            response = await self._transport_for(request).handle_async_request(outgoing)
+            try:
+                response = await self._transport_for(request).handle_async_request(outgoing)
+            except (ValueError, LookupError, TypeError) as error:  # what h2 takes and httpcore cannot read
+                what = f"broke off: its answer cannot be read ({type(error).__name__})"
+                raise TransportError(what, may_have_been_processed=True) from None
             try:
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 headers = CIMultiDict(response.headers.multi_items())
@@ -80,7 +85,8 @@ class HttpxTransport(Transport):
                 f"gave no complete answer within {limit:.3g} s", may_have_been_processed=True
             ) from None
         except httpx.HTTPError as error:
-            raise TransportError(f"broke off: {error}", may_have_been_processed=True) from None
+            why = single_line(str(error)) or "the connection was closed"
+            raise TransportError(f"broke off: {why}", may_have_been_processed=True) from None
 
 
 def _not_sent(error: Exception, limit: float) -> str:

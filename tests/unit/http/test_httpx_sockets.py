@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -130,6 +131,46 @@ def test_limits_timeouts_and_certificates_hold_as_they_do_for_http_1(tmp_path: P
             assert not raised.value.may_have_been_processed
 
     asyncio.run(main())
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (frame(1, 5, 1, b"\x08\x03" + b"20x"), "broke off: its answer cannot be read (ValueError)"),
+        (frame(7, 0, 0, bytes(8)), "broke off: "),
+        (frame(5, 4, 1, b"\0\0\0\2\x88"), "broke off: "),
+        (frame(8, 0, 0, b"\x7f\xff\xff\xff") * 2, "broke off: "),
+        (b"", "broke off: Server disconnected"),
+        (bytes(500), "broke off: "),
+    ],
+    ids=["a status that is no number", "goodbye", "a push", "a window that overflows", "nothing", "zeros"],
+)
+def test_what_is_not_an_answer_in_http2_is_a_transient_failure(tmp_path: Path, answer: bytes, told: str) -> None:
+    certificate(tmp_path)
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(2**16)
+        writer.write(frame(4, 0, 0, b"") + answer)
+        await writer.drain()
+        writer.close()
+
+    async def main() -> str:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+        tls.set_alpn_protocols(["h2"])
+        async with await asyncio.start_server(speak, "127.0.0.1", 0, ssl=tls) as listening:
+            url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+            async with sender(url, ca=tmp_path / "ca.pem") as sends:
+                with pytest.raises(TransientError) as raised:
+                    await sends.send_now()
+                return str(raised.value)
+
+    assert told in asyncio.run(main())
 
 
 class SocksProxy:
