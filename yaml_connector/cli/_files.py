@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +90,31 @@ def write_output(text: str, output: str) -> None:
     if output == "-":
         sys.stdout.buffer.write(text.encode())
         return
-    Path(output).write_bytes(text.encode())
+    write_file(output, text)
     click.echo(f"wrote {output}")
+
+
+def write_file(path: str | Path, text: str) -> None:
+    """Write a file as a whole, or leave it as it is: a disk that is full must not cost what was there.
+
+    Raises OSError with the path.
+    """
+    target = os.path.realpath(path)
+    try:
+        if not os.path.isfile(target) or not os.access(os.path.dirname(target), os.W_OK):
+            Path(target).write_bytes(text.encode())
+            return
+        descriptor, new = tempfile.mkstemp(dir=os.path.dirname(target), prefix=f".{os.path.basename(target)}.")
+        try:
+            with open(descriptor, "wb") as handle:
+                handle.write(text.encode())
+            shutil.copymode(target, new)
+            os.replace(new, target)
+        except BaseException:
+            os.unlink(new)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool, quiet: bool = False) -> Path:
@@ -107,7 +132,7 @@ def write_scaffold(folder: Path, files: Mapping[str, str], *, force: bool, quiet
         if target.suffix == ".yaml":
             content = text.partition("\n")[2] if text.startswith(_MODELINE) else text
             text = f"{_MODELINE}{_schema(target)}\n{content}"
-        target.write_text(text, encoding="utf-8")
+        write_file(target, text)
         if not quiet:
             click.echo(f"wrote {target}")
     return next(target for target in targets if target.suffix == ".yaml" and ".test." not in target.name)
@@ -124,5 +149,5 @@ def _schema(target: Path) -> str:
         from yaml_connector._spec.json_schema import schema_text
     folder = target.parent / _SCHEMA_FOLDER
     folder.mkdir(exist_ok=True)
-    (folder / name).write_text(schema_text(), encoding="utf-8")
+    write_file(folder / name, schema_text())
     return f"{_SCHEMA_FOLDER}/{name}"

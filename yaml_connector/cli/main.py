@@ -6,6 +6,7 @@ command's module is imported when the command is looked up.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -69,8 +70,15 @@ class CommandGroup(click.Group):
         except YamlConnectorError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            named = error.filename is not None and error.strerror
-            raise click.ClickException(f"{error.filename}: {error.strerror}" if named else str(error)) from None
+            raise click.ClickException(_reason(error)) from None
+
+
+def _reason(error: OSError) -> str:
+    if error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return f"the output cannot be written: {error.strerror}"
+    return str(error)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,7 +102,23 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a character that the terminal lacks must not end the command
-    cli(prog_name="yaml-connector")
+    try:
+        code = cli(prog_name="yaml-connector", standalone_mode=True)
+    except SystemExit as end:
+        code = end.code
+    except OSError as error:  # of the help, which no command prints
+        code = _lost(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or _lost(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+    sys.exit(code)
+
+
+def _lost(error: OSError) -> int:
+    click.echo(f"Error: {_reason(error)}", err=True)
+    return 1
 
 
 if __name__ == "__main__":

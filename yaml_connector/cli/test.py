@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, printable, problem_data
-from yaml_connector.cli._files import find_files, watched
+from yaml_connector.cli._files import find_files, watched, write_file
 from yaml_connector.cli._options import format_option
 
 if TYPE_CHECKING:
@@ -122,7 +122,10 @@ def _run_all(
         if sockets:
             click.echo(report.socket_totals(over_sockets))
     if junit is not None:
-        report.junit([*results, *over_sockets], problems).write(junit, encoding="utf-8", xml_declaration=True)
+        from xml.etree.ElementTree import tostring
+
+        root = report.junit([*results, *over_sockets], problems).getroot()
+        write_file(junit, tostring(root, encoding="unicode", xml_declaration=True))
     failures = [test.failures for result in (*results, *over_sockets) for test in result.results]
     return not problems and not any(failures)
 

@@ -19,7 +19,7 @@ from yaml_connector.cli._diagnostics import (
     printable,
     problem_data,
 )
-from yaml_connector.cli._files import FoundFiles, find_files, watched
+from yaml_connector.cli._files import FoundFiles, find_files, watched, write_file
 from yaml_connector.cli._options import formats
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def fix_files(paths: Sequence[str]) -> Iterator[tuple[str, Fix]]:
 
         changed, made = fix(text.removeprefix("\ufeff"), problems_of)
         if made:
-            with open(file, "wb") as handle:
-                handle.write((mark + changed).encode())
+            write_file(file, mark + changed)
         for one in made:
             yield file, one
 

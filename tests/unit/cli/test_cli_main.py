@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tests.support.paths import ROOT
 from tests.support.real_processes import clean_environment
 from tests.unit.cli.terminal import Terminal
+from yaml_connector.cli._files import write_file
 from yaml_connector.cli.main import cli
 from yaml_connector.errors import ConfigError
 
@@ -157,3 +158,30 @@ def test_a_closed_standard_input_or_output_is_an_empty_one(tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert "give --base-url" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["--help"], ["schema"]], ids=" ".join)
+def test_a_disk_that_is_full_is_told_without_a_traceback(tmp_path: Path, arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, check=False, env=clean_environment(tmp_path)
+        )
+    assert (done.returncode, done.stderr) == (1, b"Error: the output cannot be written: No space left on device\n")
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("before", encoding="utf-8")
+    file.chmod(0o640)
+    link = tmp_path / "b.yaml"
+    link.symlink_to("a.yaml")
+    with pytest.raises(UnicodeEncodeError):
+        write_file(link, "\ud800")
+    assert file.read_text(encoding="utf-8") == "before"
+    write_file(link, "after")
+    assert (link.is_symlink(), file.read_text(encoding="utf-8"), file.stat().st_mode & 0o777) == (True, "after", 0o640)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.yaml", "b.yaml"]
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_file("/dev/full", "text")
+    assert caught.value.filename == "/dev/full"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -139,3 +140,23 @@ def test_twice_leaves_at_once_whatever_call_hangs(backend: Backend, tmp_path: Pa
     else:
         found = r"the job j-1 is left running" + (r"; ask for it with GET \S+/jobs/j-1" if hangs == "DELETE" else "")
     assert re.search(found, terminal.text), terminal.text
+
+
+def test_a_job_whose_output_cannot_be_written_is_cancelled(backend: Backend, tmp_path: Path) -> None:
+    (tmp_path / "slow.yaml").write_text(SPEC.format(port=backend.server_address[1]), encoding="utf-8")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [script("yaml-connector"), "run", "slow.yaml"],
+            cwd=tmp_path,
+            env=clean_environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
+    assert "cancelling the job j-1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert backend.asked.count("DELETE") == 1

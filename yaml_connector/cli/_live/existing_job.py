@@ -43,12 +43,23 @@ def existing_job(
         created_at=clock().time(),
         digest=plan.digest,
         saved=_saved(spec, saved, errors),
-        inputs=kept.of("inputs", read_inputs(asked, job.inputs, errors)),
-        config=kept.of("config", read_config(asked, job.config, errors)),
+        inputs=kept.of("inputs", read_inputs(asked, _known(spec, "input", job.inputs, errors), errors)),
+        config=kept.of("config", read_config(asked, _known(spec, "config field", job.config, errors), errors)),
         task=kept.of("task", task),
         outputs=[[name, kind] for name, kind in read_outputs(spec, job.outputs, errors).items()],
         name=task["key"],
     )
+
+
+def _known(spec: ConnectorSpec, noun: str, given: tuple[str, ...], errors: UsageErrors) -> list[str]:
+    """Return the arguments `NAME=VALUE` that the spec has a field for; another one is an error."""
+    fields = spec.inputs if noun == "input" else spec.config
+    if fields is None:  # the task declares its own
+        return list(given)
+    names = {text: text.partition("=")[0].strip() for text in given}
+    unknown = unknown_names(spec, noun, [name for text, name in names.items() if "=" in text], fields)
+    errors.add(*unknown.values())
+    return [text for text in given if names[text] not in unknown]
 
 
 def needed(spec: ConnectorSpec, kept: RetainedValues | None, job: JobOptions) -> ConnectorSpec:

@@ -214,7 +214,11 @@ class InteractiveRun:
             self.ended.lines.append(text)
         if kind == "phase" and (not self.ended.phases or self.ended.phases[-1][1] != self.ended.status.phase):
             self.ended.phases.append((self._elapsed(), self.ended.status.phase))
-        self.tell(kind, self.connector.redact(text))
+        try:
+            self.tell(kind, self.connector.redact(text))
+        except OSError as error:  # a full disk, or `| head`: a job that nobody sees is cancelled, as at Ctrl-C
+            self.interrupts.first.set()
+            self.tell("note", f"the output cannot be written: {error.strerror}")
 
     def _done(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import Any
 
 import click
@@ -26,9 +27,9 @@ def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool 
         click.echo(json_of(data))
         return
     if not verbose:
-        for exchange in data["exchanges"]:
-            outcome = exchange.get("failure") or exchange["status"]
-            click.echo(printable(f"{exchange['method']} {exchange['url']} -> {outcome}"))
+        for line, group in groupby(map(_exchange_line, data["exchanges"])):
+            times = len(list(group))
+            click.echo(printable(line) + (f" ({times} times)" if times > 1 else ""))
     for line in data.get("lines") or ():
         click.echo(printable(f"| {line}"))
     for label, text in _rows(data):
@@ -37,6 +38,13 @@ def echo_judged(judged: Judged, recorder: Recorder, form: str, *, verbose: bool 
         click.echo(f"{label:<{_WIDTH}}{click.style(first, fg=colour)}")
         for line in more:
             click.echo(f"{'':<{_WIDTH}}{line}")
+
+
+def _exchange_line(exchange: dict[str, Any]) -> str:
+    what = f"{exchange['method']} {exchange['url']}"
+    return (
+        f"{what} -> {exchange['failure'].removeprefix(what).strip() if 'failure' in exchange else exchange['status']}"
+    )
 
 
 def _rows(data: dict[str, Any]) -> list[tuple[str, str]]:

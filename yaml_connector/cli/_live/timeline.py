@@ -20,12 +20,14 @@ _LABELS = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}
 class Timeline:
     """Prints what happens, each line with the seconds since the start.
 
+    When the standard output cannot be written any more, OSError is raised, and what follows goes to the standard error.
+
     With `quiet` only notes and exchanges are printed, to the standard error: the standard output is for JSON.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._start = time.monotonic()
-        self._quiet = quiet
+        self._quiet = self._err = quiet
 
     def tell(self, kind: str, text: str) -> None:
         """Print a text of one or more lines; for `kind` see `InteractiveRun`."""
@@ -35,7 +37,11 @@ class Timeline:
         for line in printable(text).split("\n"):
             shown = click.style(line, fg=colour, bold=kind == "phase") if kind in ("phase", "note") else line
             when = click.style(f"{time.monotonic() - self._start:6.1f} s", dim=True)
-            click.echo(f"{when}  {_LABELS.get(kind, '')}{shown}", err=self._quiet)
+            try:
+                click.echo(f"{when}  {_LABELS.get(kind, '')}{shown}", err=self._err)
+            except OSError:
+                self._err = True
+                raise
 
 
 def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:

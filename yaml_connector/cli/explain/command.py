@@ -38,7 +38,7 @@ def explain(what: str, tests: bool, form: str) -> None:
     from yaml_connector.cli._description.words import spec_lines
 
     data: dict[str, Any]
-    found = resolve(what) if os.path.isfile(what) or what.endswith((".yaml", ".yml")) else _named(what, tests)
+    found = resolve(what) if os.path.exists(what) or what.endswith((".yaml", ".yml")) else _named(what, tests)
     if isinstance(found, LoadedSpec):
         lines = list(spec_lines(found))
         data = {"file": found.file, "lines": lines}

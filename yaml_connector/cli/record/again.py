@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from yaml_connector._jobs.create import CreateValues
-from yaml_connector._loading.loader import LoadedSpec, read_file
+from yaml_connector._loading.loader import LoadedSpec, read_file, resolve
 from yaml_connector.cli._diagnostics import errors_of, exit_with, printable
-from yaml_connector.cli._files import find_files
+from yaml_connector.cli._files import find_files, write_file
 from yaml_connector.cli._live.interactive_run import CallRecord, InteractiveRun
 from yaml_connector.cli._live.recorder import RecordingJobClient
 from yaml_connector.cli._live.timeline import Timeline
@@ -44,7 +44,9 @@ class _Found:
 def record_again(paths: Sequence[str], secrets: tuple[str, ...], *, yes: bool) -> bool:
     """Record the tests of paths again, and write what has changed, after asking. Return whether all of them pass."""
     good, count = True, 0
-    for file in find_files(paths).tests:
+    files = find_files([path if os.path.exists(path) else resolve(path).file for path in paths])
+    exit_with(files.problems)
+    for file in files.tests:
         content = read_file(file)
         if isinstance(content, OSError) or MARK.encode() not in content:
             continue
@@ -66,8 +68,7 @@ def record_again(paths: Sequence[str], secrets: tuple[str, ...], *, yes: bool) -
         if text != before:
             _show(before, text, file)
             if yes or click.confirm(f"write {file}?"):
-                with open(file, "w", encoding="utf-8") as handle:
-                    handle.write(text)
+                write_file(file, text)
                 click.echo(f"wrote {file}")
             else:
                 good = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._files import write_file
 from yaml_connector.cli._options import JobOptions, create_values, job_options
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ def record(
     if exists and not (force or add):
         ways = "add to it with --add, choose another file with --to, or overwrite it with --force"
         raise click.UsageError(f"{file} already exists; {ways}")
+    folder = os.path.dirname(file) or "."
+    if not os.path.isdir(folder):
+        raise click.UsageError(f"there is no folder {folder}")
+    if not os.access(file if exists else folder, os.W_OK):
+        raise click.UsageError(f"{file} cannot be written: it would be lost after the job has run")
     addition = Addition(file, loaded.file) if add and exists else None
     values = create_values(loaded.spec, job)
     calls: list[CallRecord] = []
@@ -96,7 +102,6 @@ def record(
 
     ended, client = asyncio.run(drive())
     echo_outputs(ended, client)
-    folder = os.path.dirname(file) or "."
     beside = os.path.relpath(loaded.file, folder)
     for field, value in values.inputs.items():  # paths in a test are relative to its folder
         if isinstance(value, str) and _is_file(loaded.spec, field) and os.path.isfile(value):
@@ -112,8 +117,11 @@ def record(
         text = addition.text(data)
     else:
         text = _HEADER.format(task_type=loaded.spec.task_type_name, replaced=replaced, check=_CHECK) + text
-    with open(file, "w", encoding="utf-8") as handle:
-        handle.write(text)
+    try:
+        write_file(file, text)
+    except OSError:
+        click.echo(text)  # the job has run: what was recorded is not lost
+        raise
     click.echo(f"wrote {file}")
     for change in relaxed:
         click.echo(printable(f"  relaxed: {change}"))
