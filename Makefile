@@ -20,7 +20,7 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 	@$(BIN)/python -m yaml_connector.demo
 
 quick: .venv/ready  ## the tests without processes, in parallel (45 s)
-	$(BIN)/python -m pytest -n 3 -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
 # A file stays in one process, so that what its tests share is made once; those that take long come first.
 test: .venv/ready  ## all tests, in parallel (about 5 minutes)

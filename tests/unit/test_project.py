@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from typing import Any
 
@@ -41,11 +42,19 @@ def distribution(requirement: str) -> str:
 TOOLS = ("dev", "container-tests")  # extras for working on the project
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below a node: an expression imports nothing."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
+
+
 def imported() -> set[str]:
     """The distributions that the package imports."""
     modules: set[str] = set()
     for file in (ROOT / "yaml_connector").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in statements(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -50,6 +50,7 @@ def test_every_connector_is_in_the_contents_and_has_all_sections(page: Parsed, s
             assert section in article["text"]
 
 
+@pytest.mark.slow
 def test_the_page_is_one_sound_file_that_loads_nothing(page: Parsed) -> None:
     assert page.all("html")[0]["attributes"]["lang"] == "en"
     assert len(page.all("h1")) == len(page.all("main")) == 1
