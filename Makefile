@@ -7,7 +7,7 @@ BENCHES := bench-batch bench-jobs bench-specs bench-big bench-neighbours bench-s
 # Tests and modules stay compiled from one run to the next, whatever the shell says: half of what a start takes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: venv demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report verify-catalog bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-service clean
+.PHONY: venv demo quick test test-real test-container test-sockets test-editor test-browser check reference import-report verify-catalog bench bench-quick bench-all $(BENCHES) soak attack fuzz fuzz-properties fuzz-service clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -85,6 +85,9 @@ soak: .venv/ready  ## 1,000 tasks as Flyte executes them, faults, 100 kills of t
 # ONLY=CASE for a single case; `ATTACK=--help` names them. ATTACK="--seconds 20 -v" for more of each.
 attack: .venv/ready  ## hostile calls, metas, inputs and backends against one service with 16 neighbours (about 5 minutes)
 	$(BIN)/python -m tests.integration.attack.attack $(if $(ONLY),--only "$(ONLY)") $(ATTACK)
+
+fuzz-properties: .venv/ready  ## every property test with 1,000 new examples (about 10 minutes; `make test` has 60, always the same)
+	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile thorough
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
 	$(BIN)/python -m tests.integration.fuzz.fuzz --cases 100000 $(FUZZ)

@@ -17,7 +17,7 @@ from tests.support.real_processes import job_service
 # No deadline, since the machine may be busy, and the same examples on every run.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60, print_blob=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=15)
-settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("suite")
 
 gc.disable()  # until all is collected: importing and collecting leave next to nothing to free

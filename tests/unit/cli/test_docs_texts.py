@@ -74,7 +74,7 @@ PLAIN = with_texts(["plain"] * 7)
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(texts, min_size=7, max_size=7))
 def test_no_text_of_a_spec_becomes_markup(text: list[str]) -> None:
     spec = connectors([with_texts([f"a{part}z" for part in text])])

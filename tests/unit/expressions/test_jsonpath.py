@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonpath_ng.ext.parser import parse
 
@@ -42,7 +42,6 @@ BODY: dict[str, Any] = {
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
 @given(PATHS, DOCUMENTS)
 def test_the_short_way_finds_what_jsonpath_ng_finds(path: str, document: Any) -> None:
     if _plain_steps(path) is not None:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonpath_ng.ext import parse as reference_parse
 
@@ -23,7 +23,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_a_whole_template_gives_the_value_itself(value: Any) -> None:
     for text in ("${{ inputs.x }}", "${{ inputs['x'] | default(none) }}"):
@@ -32,20 +31,17 @@ def test_a_whole_template_gives_the_value_itself(value: Any) -> None:
         assert type(result) is type(value)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=30))
 def test_a_text_is_written_as_it_is_and_never_parsed_again(text: str) -> None:
     scope = Scope(inputs={"x": text + "${{ inputs.secret }}", "secret": "no"})
     assert compile_text("<${{ inputs.x }}>").evaluate(scope) == f"<{text}${{{{ inputs.secret }}}}>"
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="${}()a \r\n", max_size=30).filter(lambda text: "${{" not in text))
 def test_what_is_no_template_is_left_alone(text: str) -> None:
     assert compile_text(text).evaluate(Scope()) == text
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_any_text_is_one_segment_of_a_path(text: str) -> None:
     plan = compile_request(Request.model_validate("GET /jobs/${{ job.id }}/cancel"))
@@ -125,7 +121,6 @@ DOCUMENTS = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
 @given(STEPS, DOCUMENTS)
 def test_a_plain_path_finds_what_jsonpath_ng_finds(steps: list[str], document: Any) -> None:
     text = "$" + "".join(steps)

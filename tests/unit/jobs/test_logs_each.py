@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_api import Driver
@@ -202,7 +202,6 @@ class TestEach:
         driver.end()
         assert everything(driver) == ["a: 1", "b: 2", "c: 3"]
 
-    @settings(max_examples=40)
     @given(stored=st.lists(LINES, min_size=1, max_size=3), sizes=st.lists(st.integers(1, 4), min_size=3, max_size=3))
     def test_item_loses_nothing_and_repeats_nothing(self, stored: list[list[str]], sizes: list[int]) -> None:
         def page(lines: list[str], size: int) -> Any:

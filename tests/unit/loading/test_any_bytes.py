@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.paths import ROOT
@@ -23,19 +23,16 @@ def holds_problems_or_a_spec(content: bytes) -> None:
         assert "\n" not in problem.message
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(content: bytes) -> None:
     holds_problems_or_a_spec(content)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@,?\n \t$<01.~", max_size=120))
 def test_any_text_that_looks_like_yaml(text: str) -> None:
     holds_problems_or_a_spec(text.encode())
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_spec_with_some_lines_changed(data: st.DataObject) -> None:
     lines = list(LINES)
@@ -67,7 +64,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_json_is_yaml_and_comes_out_as_it_is(value: Any) -> None:
     import json
