@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
+from yaml_connector.cli.new.jsonpaths import keys_of, value_at
 from yaml_connector.cli.new.names import snake
 from yaml_connector.cli.new.words import phase_of, word_set
 
@@ -32,6 +33,7 @@ _MESSAGES = tuple(
     """error_message status_message state_message message failure_reason error detail reason statusmessage errormessage
     failurereason error_msg failure_message statemessage msg""".split()  # noqa: SIM905 - as a list it takes a line for each
 )
+ENDINGS = ("SUCCEEDED", "FAILED", "ABORTED")
 _OUTPUTS = re.compile(
     r"(?i)^(outputs?|results?|result_?\w*(url|uri|path|file)|output_?\w*|artifacts?|download_?ur[li]|"
     r"\w*_?(video|image|audio|model|file|files)_?(url|uri|id)?|"
@@ -64,12 +66,11 @@ class _Place:
 
     @property
     def name(self) -> str:
-        names = re.findall(r"\.([A-Za-z_]\w*)|\[\"([^\"]+)\"\]", self.path)
-        return (names[-1][0] or names[-1][1]) if names else ""
+        return next((key for key in reversed(keys_of(self.path)) if isinstance(key, str)), "")
 
     @property
     def depth(self) -> int:
-        return len(re.findall(r"\.|\[", self.path))
+        return self.path.count(".") + self.path.count("[")
 
 
 def places_of(answers: Sequence[Answer]) -> list[_Place]:
@@ -124,12 +125,7 @@ def _score(place: _Place, hint: str | None) -> float:
     score -= 0.4 * place.depth + 0.5 * place.path.count("[*]")
     if any(len(text) > 40 or (" " in text.strip() and phase_of(text) is None) for text in texts):
         score -= 3
-    if (
-        texts
-        and all(text.lower() in ("ok", "success", "true") for text in texts)
-        and len(set(texts)) == 1
-        and len(values) > 1
-    ):
+    if len(values) > 1 and len(set(texts)) == 1 and texts[0].lower() in ("ok", "success", "true"):
         score -= 5  # the answer's own success
     if hint is not None and place.path.startswith(hint.replace("[0]", "[*]")):
         score += 4
@@ -168,6 +164,11 @@ def styled(words: Iterable[str], like: Sequence[Any]) -> list[str]:
     return list(words)
 
 
+def usual_words(phase: str, like: Sequence[Any], known: Container[str] = ()) -> list[str]:
+    """Return the usual words for a phase in the style of the API's own, without those that are known in lower case."""
+    return [word for word in styled(USUAL[phase], like) if word.lower() not in known]
+
+
 def _by_words(place: _Place, places: Sequence[_Place]) -> Phases:
     seen = [value for value in place.values if value is not None]
     words = list(dict.fromkeys(seen))
@@ -192,10 +193,8 @@ def _by_words(place: _Place, places: Sequence[_Place]) -> Phases:
         found.setdefault(phase, []).append(word)
     if not numbers:
         taken = {str(word).lower() for word in words}
-        for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
-            if phase == "SUCCEEDED" and found.get(phase):
-                continue
-            more = [prefix + word if prefix else word for word in styled(USUAL[phase], words)]
+        for phase in ENDINGS if "SUCCEEDED" not in found else ENDINGS[1:]:
+            more = [prefix + word for word in usual_words(phase, words)]
             found.setdefault(phase, []).extend(word for word in more if word.lower() not in taken)
         if "SUCCEEDED" not in phases.values():
             questions.append(f"which state means success? The answers have only {', '.join(map(str, words))}")
@@ -203,14 +202,10 @@ def _by_words(place: _Place, places: Sequence[_Place]) -> Phases:
         questions.append(f"what do the states {', '.join(map(str, words))} mean, and which others are there?")
         found.setdefault("FAILED", [])
     # Of several jobs in a list one that still runs counts first.
-    order = (
-        ["RUNNING", "INITIALIZING", "QUEUED", "FAILED", "ABORTED", "SUCCEEDED"] if "[*]" in place.path else list(USUAL)
-    )
-    ordered = {
-        phase: found[phase]
-        for phase in sorted(found, key=lambda phase: order.index(phase) if phase in order else 1)
-        if found[phase]
-    }
+    of_several = ["RUNNING", "INITIALIZING", "QUEUED", "FAILED", "ABORTED", "SUCCEEDED"]
+    order = of_several if "[*]" in place.path else list(USUAL)
+    phases_found = sorted(found, key=lambda phase: order.index(phase) if phase in order else 1)
+    ordered = {phase: found[phase] for phase in phases_found if found[phase]}
     if "[*]" in place.path:
         questions.append("all items of the list count, one that runs first: is that right?")
     seen_phases = [phases.get(value) if value is not None else None for value in place.values]
@@ -239,80 +234,61 @@ def _outcome(state: _Place, places: Sequence[_Place]) -> _Place | None:
         ]
         if any(item not in (None, "", False) for item in earlier) or value in (None, ""):
             continue
-        if isinstance(value, bool | int) or phase_of(str(value)) in ("SUCCEEDED", "FAILED", "ABORTED"):
+        if isinstance(value, bool | int) or phase_of(str(value)) in ENDINGS:
             return place
     return None
 
 
+def _meanings_of_end(value: Any) -> tuple[dict[str, list[Any]], str]:
+    """Return what the values of a field that says how the job ended mean, and the phase of this value."""
+    if isinstance(value, bool | int):
+        good = True if isinstance(value, bool) else 0
+        return {"SUCCEEDED": [good]}, "SUCCEEDED" if value == good else "FAILED"
+    over = phase_of(str(value)) or "FAILED"
+    found = {phase: usual_words(phase, [value], {str(value).lower()}) for phase in ENDINGS}
+    found[over] = [value, *(found[over] if over != "SUCCEEDED" else [])]
+    return found, over
+
+
 def _two_rules(state: _Place, outcome: _Place, phases: dict[Any, str], words: Sequence[Any]) -> Phases:
-    value = outcome.values[-1]
-    how: dict[str, list[Any]] = {}
-    questions: list[str] = []
-    if isinstance(value, bool):
-        how = {"SUCCEEDED": [True]}
-        over = "SUCCEEDED" if value else "FAILED"
-    elif isinstance(value, int):
-        how = {"SUCCEEDED": [0]}
-        over = "SUCCEEDED" if value == 0 else "FAILED"
-    else:
-        over = phase_of(str(value)) or "FAILED"
-        for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
-            how[phase] = [value] if phase == over else []
-            if phase != "SUCCEEDED" or over != "SUCCEEDED":
-                how[phase] += [word for word in styled(USUAL[phase], [value]) if word.lower() != str(value).lower()]
+    how, over = _meanings_of_end(outcome.values[-1])
     ended = state.values[-1]
     rest: dict[str, list[Any]] = {}
     for word, phase in phases.items():
         rest.setdefault("FAILED" if word == ended else phase, []).append(word)
     taken = {str(word).lower() for word in words}
     for phase in ("FAILED", "ABORTED"):
-        rest.setdefault(phase, []).extend(word for word in styled(USUAL[phase], words) if word.lower() not in taken)
+        rest.setdefault(phase, []).extend(usual_words(phase, words, taken))
     ordered = {phase: rest[phase] for phase in USUAL if rest.get(phase)}
     ordered |= {phase: listed for phase, listed in rest.items() if phase not in ordered and listed}
     rules = [{"path": outcome.path, "map": how}, {"path": state.path, "map": ordered}]
     seen = [over if word == ended else phases.get(word) for word in state.values]
     remark = f"Seen in the answers: {', '.join(map(str, words))}; {ended} is the end, and {outcome.path} says how."
     remark += " The other words are the usual ones."
-    return Phases(rules, state.path, seen, questions, remark)
+    return Phases(rules, state.path, seen, remark=remark)
 
 
 def _by_flag(place: _Place, places: Sequence[_Place], over: bool, answers: Sequence[Answer]) -> Phases:
     """Return rules for a flag like `done`; an error beside it, or a result, says how the job ended."""
     name = place.path
     questions = []
-    rules: list[dict[str, Any]] = []
     outcome = _outcome(place, places)
-    expression = (
-        "body" + re.sub(r"^\$", "", name) if re.fullmatch(r"\$(\.\w+)+", name) else f"body | jsonpath('{name}')"
-    )
+    expression = f"body{name[1:]}" if re.fullmatch(r"\$(\.\w+)+", name) else f"body | jsonpath('{name}')"
     ended = expression if over else f"{expression} == false"
     seen_end = "SUCCEEDED"
+    rules: list[dict[str, Any]]
     if outcome is not None and isinstance(outcome.values[-1], str):
-        value = outcome.values[-1]
-        seen_end = phase_of(value) or "SUCCEEDED"
-        how: dict[str, list[Any]] = {}
-        for phase in ("SUCCEEDED", "FAILED", "ABORTED"):
-            usual = [word for word in styled(USUAL[phase], [value]) if word.lower() != value.lower()]
-            how[phase] = [value, *usual] if phase == seen_end else usual
-        how["SUCCEEDED"] = [value] if seen_end == "SUCCEEDED" else how["SUCCEEDED"]
-        rules.append({"path": outcome.path, "map": how})
-        rules.append({"when": ended, "is": "FAILED"})
+        how, seen_end = _meanings_of_end(outcome.values[-1])
+        rules = [{"path": outcome.path, "map": how}, {"when": ended, "is": "FAILED"}]
     elif (ending := _null_outcome(answers)) is not None:
-        rules.append({"path": ending, "map": {phase: USUAL[phase] for phase in ("SUCCEEDED", "FAILED", "ABORTED")}})
-        rules.append({"when": ended, "is": "FAILED"})
+        usual = {phase: USUAL[phase] for phase in ENDINGS}
+        rules = [{"path": ending, "map": usual}, {"when": ended, "is": "FAILED"}]
         questions.append(f"{ending} says how the job ended: with these words?")
         seen_end = "FAILED"
     else:
-        error = next(
-            (
-                item
-                for item in ("error", "errors", "exception")
-                if any(isinstance(answer.data, dict) and item in answer.data for answer in answers)
-            ),
-            "error",
-        )
-        rules.append({"when": f"{ended} and body.{error}", "is": "FAILED"})
-        rules.append({"when": ended, "is": "SUCCEEDED"})
+        known = {key for answer in answers if isinstance(answer.data, dict) for key in answer.data}
+        error = next((name for name in ("error", "errors", "exception") if name in known), "error")
+        rules = [{"when": f"{ended} and body.{error}", "is": "FAILED"}, {"when": ended, "is": "SUCCEEDED"}]
         if not over:
             questions.append(f"{name} says that the job is over, but what says whether it failed?")
     rules.append({"is": "RUNNING"})
@@ -320,13 +296,15 @@ def _by_flag(place: _Place, places: Sequence[_Place], over: bool, answers: Seque
     return Phases(rules, name, list(seen), questions)
 
 
+def _null_names(answers: Sequence[Answer]) -> list[str]:
+    """Return the names at the top of the answers that are null as yet."""
+    found = [answer.data for answer in answers if isinstance(answer.data, dict)]
+    return [str(key) for data in found for key, value in data.items() if value is None]
+
+
 def _null_outcome(answers: Sequence[Answer]) -> str | None:
     """Return the path of a field that will say how the job ended, and is null as yet."""
-    for answer in answers:
-        for key, value in answer.data.items() if isinstance(answer.data, dict) else ():
-            if value is None and _OUTCOME.fullmatch(str(key)):
-                return f"$.{key}"
-    return None
+    return next((f"$.{name}" for name in _null_names(answers) if _OUTCOME.fullmatch(name)), None)
 
 
 def _by_status(answers: Sequence[Answer]) -> Phases | None:
@@ -344,25 +322,13 @@ def _by_status(answers: Sequence[Answer]) -> Phases | None:
 
 def message_in(answers: Sequence[Answer], state: str) -> str | None:
     """Return the path of the API's own words for how the job is doing."""
-    places = [place for place in places_of(answers) if "[*]" not in place.path]
-    names = {place.path: snake(place.name) for place in places}
-    known = {path for path, name in names.items() if name in _MESSAGES and path != state}
-    null = _null_names(answers)
+    paths = {place.path for place in places_of(answers) if "[*]" not in place.path and place.path != state}
+    paths |= {f"$.{name}" for name in _null_names(answers)}
     for wanted in _MESSAGES:
-        for path in sorted(known | null, key=len):
+        for path in sorted(paths, key=lambda path: (len(path), path)):
             if snake(path.rpartition(".")[2]) == wanted:
                 return path
     return None
-
-
-def _null_names(answers: Sequence[Answer]) -> set[str]:
-    found = set()
-    for answer in answers:
-        if isinstance(answer.data, dict):
-            found |= {
-                f"$.{key}" for key, value in answer.data.items() if value is None and snake(str(key)) in _MESSAGES
-            }
-    return found
 
 
 def outputs_in(answer: Answer, state: str, before: Answer | None = None) -> dict[str, str]:
@@ -373,11 +339,8 @@ def outputs_in(answer: Answer, state: str, before: Answer | None = None) -> dict
     found: dict[str, str] = {}
     holders: list[tuple[str, Any]] = [("$", answer.data)]
     parent = re.sub(r"(\.\w+|\[[^\]]*\])$", "", state)
-    inner = answer.data
-    for key in re.findall(r"\.(\w+)", parent):
-        inner = inner.get(key) if isinstance(inner, dict) else None
-    if parent not in ("$", "") and "[" not in parent and isinstance(inner, dict):
-        holders.insert(0, (parent, inner))
+    if parent not in ("$", "") and "[" not in parent:
+        holders.insert(0, (parent, value_at(answer.data, parent)))
     for path, holder in holders:
         if not isinstance(holder, dict):
             continue
@@ -386,11 +349,7 @@ def outputs_in(answer: Answer, state: str, before: Answer | None = None) -> dict
             if not re.fullmatch(r"[A-Za-z_]\w*", str(key)) or parent.startswith(where) or where == state:
                 continue
             if _OUTPUTS.fullmatch(str(key)) and value not in (None, "", [], {}) and not isinstance(value, bool):
-                same = {
-                    path: item
-                    for path, item in answer.values()
-                    if path == where or path.startswith((f"{where}.", f"{where}["))
-                }
-                if not same or any(earlier.get(path) != item for path, item in same.items()):
+                same = [pair for pair in answer.values() if re.match(re.escape(where) + r"($|[.\[])", pair[0])]
+                if not same or any(earlier.get(path) != item for path, item in same):
                     found.setdefault(snake(str(key)), where)
     return dict(list(found.items())[:6])

@@ -6,6 +6,7 @@ set are read from the environment.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -24,12 +25,11 @@ from yaml_connector.cli.new.curl.meaning import Key
 from yaml_connector.cli.new.curl.page import Page, read_beside
 from yaml_connector.cli.new.curl.roles import Roles
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
-from yaml_connector.cli.new.phases import phases_from
+from yaml_connector.cli.new.phases import ENDINGS, phases_from
 from yaml_connector.errors import ConfigError
 
 _LONGEST = 60.0  # seconds that a job is followed for
 _LARGEST = 2**20  # bytes of an answer that are read
-_ENDS = ("SUCCEEDED", "FAILED", "ABORTED")
 
 
 def answers_live(page: Page, roles: Roles, folder: Path, tell: Callable[[str], None]) -> dict[int, list[Answer]]:
@@ -71,7 +71,7 @@ class _Attempt:
         while True:
             self.send(number)
             phases = phases_from(self.found[number], None)
-            over = phases is not None and phases.seen and phases.seen[-1] in _ENDS
+            over = phases is not None and phases.seen and phases.seen[-1] in ENDINGS
             if over or time.monotonic() - began > _LONGEST:
                 return
             time.sleep(pause)
@@ -236,8 +236,6 @@ def _renamed(value: Any, old: str, new: str) -> Any:
 
 
 def _answer(response: httpx.Response, content: bytes) -> Answer:
-    import json
-
     text = content.decode("utf-8", "replace")
     headers = {name.lower(): value for name, value in response.headers.items()}
     try:
