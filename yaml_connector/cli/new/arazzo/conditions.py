@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,31 +110,23 @@ def joined(conditions: list[Condition], word: str = "and") -> Condition | None:
     return None if not flat else flat[0] if len(flat) == 1 else Group(word, tuple(flat))
 
 
-def compares(condition: Condition) -> Iterator[Compare]:
-    """Yield all comparisons in a condition."""
-    if isinstance(condition, Compare):
-        yield condition
-    elif isinstance(condition, Group):
-        for item in condition.items:
-            yield from compares(item)
-    elif isinstance(condition, Not):
-        yield from compares(condition.item)
-
-
-def operands(condition: Condition) -> Iterator[Operand]:
-    """Yield all that a condition looks at."""
+def leaves(condition: Condition) -> Iterator[Compare | Matches | Truth]:
+    """Yield the conditions that are no more made of others."""
     if isinstance(condition, Compare | Truth | Matches):
-        yield condition.operand
-    elif isinstance(condition, Group):
-        for item in condition.items:
-            yield from operands(item)
+        yield condition
     else:
-        yield from operands(condition.item)
+        for item in condition.items if isinstance(condition, Group) else (condition.item,):
+            yield from leaves(item)
+
+
+def compares(condition: Condition | None) -> list[Compare]:
+    """Return all comparisons in a condition."""
+    return [item for item in leaves(condition) if isinstance(item, Compare)] if condition is not None else []
 
 
 def is_status_only(condition: Condition) -> bool:
     """Return whether a condition looks at the HTTP status alone."""
-    return all(operand.place == "status" for operand in operands(condition))
+    return all(item.operand.place == "status" for item in leaves(condition))
 
 
 def body_operand(path: str) -> Operand:
@@ -168,7 +160,7 @@ def parse_condition(text: str, kind: str, context: str, operand: Any) -> Conditi
 
     Raises Untranslatable.
     """
-    if kind in ("xpath",):
+    if kind == "xpath":
         raise Untranslatable("XPath has no counterpart")
     if kind == "regex":
         subject = operand(context or "$statusCode")
@@ -232,29 +224,21 @@ class _Parser:
         return result
 
     def next_is(self, *operators: str) -> bool:
-        if self.index < len(self.tokens) and self.tokens[self.index] in [("operator", item) for item in operators]:
-            return True
-        return (
-            self.index < len(self.tokens)
-            and self.tokens[self.index][0] == "word"
-            and self.tokens[self.index][1].lower() in operators
-        )
+        kind, text = self.tokens[self.index] if self.index < len(self.tokens) else ("end", "")
+        return (text if kind == "operator" else text.lower() if kind == "word" else "") in operators
 
     def either(self) -> Condition:
-        items = [self.both()]
-        while self.next_is("||", "or"):
-            self.index += 1
-            items.append(self.both())
-        found = joined(items, "or")
-        assert found is not None
-        return found
+        return self._all_of(self.both, "or", "||")
 
     def both(self) -> Condition:
-        items = [self.one()]
-        while self.next_is("&&", "and"):
+        return self._all_of(self.one, "and", "&&")
+
+    def _all_of(self, part: Callable[[], Condition], word: str, sign: str) -> Condition:
+        items = [part()]
+        while self.next_is(word, sign):
             self.index += 1
-            items.append(self.one())
-        found = joined(items)
+            items.append(part())
+        found = joined(items, word)
         assert found is not None
         return found
 
@@ -301,15 +285,9 @@ class _Parser:
             if re.match(r"\$(\.|\[|$)", text):
                 return body_operand(text)
             return self.operand(text)
-        words = [text]
-        while (
-            self.index < len(self.tokens)
-            and self.tokens[self.index][0] == "word"
-            and self.tokens[self.index][1].lower() not in ("and", "or")
-        ):
-            words.append(self.tokens[self.index][1])
+        while self.index < len(self.tokens) and self.tokens[self.index][0] == "word" and not self.next_is("and", "or"):
+            text += " " + self.tokens[self.index][1]
             self.index += 1
-        text = " ".join(words)
         if text.lower() in ("true", "false", "null"):
             return {"true": True, "false": False, "null": None}[text.lower()]
         return json.loads(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text) else text

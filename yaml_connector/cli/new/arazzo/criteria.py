@@ -1,7 +1,9 @@
-"""What the criteria and actions of a workflow mean."""
+"""What the criteria and actions of a workflow mean, how it polls, and what its OpenAPI document says of the states."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.conditions import (
@@ -21,7 +23,10 @@ from yaml_connector.cli.new.arazzo.identity import Identity
 from yaml_connector.cli.new.arazzo.phases import Branch, Rules, filtered_sample, phase_of_branch, split_state, values_at
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
+from yaml_connector.cli.new.openapi.states import state_place, states_of, values_of
+from yaml_connector.cli.new.phases import guessed
 from yaml_connector.cli.new.sketch import Path, Ref, Sketch, Unused
+from yaml_connector.cli.new.words import phase_of
 
 
 class Criteria:
@@ -38,11 +43,17 @@ class Criteria:
 
     def _criteria(self, step: Step) -> list[Condition]:
         """Return the success criteria of a step; what cannot be said is a question."""
-        found = []
-        for number, raw in enumerate(step.data.get("successCriteria") or []):
-            condition = self._condition(raw, step, ("successCriteria", number))
-            found += [condition] if condition is not None else []
-        return found
+        return self._conditions(step.data["successCriteria"], step, "successCriteria")
+
+    def _conditions(self, listed: list[Any], step: Step, *where: str | int) -> list[Condition]:
+        found = [self._condition(raw, step, (*where, number)) for number, raw in enumerate(listed)]
+        return [condition for condition in found if condition is not None]
+
+    def _actions(self, step: Step, *keys: str) -> Iterator[tuple[str, dict[str, Any], Condition | None]]:
+        """Yield the actions after a success and after a failure, each with its criteria as one condition."""
+        for key in keys or ("onSuccess", "onFailure"):
+            for number, action in enumerate(step.success if key == "onSuccess" else step.failure):
+                yield key, action, joined(self._conditions(action["criteria"], step, key, number, "criteria"))
 
     def _condition(self, raw: Any, step: Step, where: tuple[Any, ...]) -> Condition | None:
         if not isinstance(raw, dict) or not isinstance(raw.get("condition"), str):
@@ -55,7 +66,8 @@ class Criteria:
         except Untranslatable as error:
             line = self.arazzo.line("workflows", self.number, "steps", step.number, *where)
             self.sketch.ask(self._place_of(step), f"the criterion {text!r} (line {line}) has no counterpart: {error}")
-            self.sketch.not_used.append(Unused(f"the criterion {text!r}: {error}", self.arazzo.file, line))
+            unused = Unused(f"the criterion {text!r}: {error}", self.arazzo.file, line)
+            self.sketch.not_used += [unused] if unused not in self.sketch.not_used else []
             return None
 
     def _place_of(self, step: Step) -> Path:
@@ -88,11 +100,8 @@ class Criteria:
         usual = codes[0] if codes and isinstance(codes[0], int) else 200
         self.requests.usual[step.id] = usual
         documented = self.requests.statuses(step)
-        path: Path = (
-            (section, "steps", number, "success")
-            if section == "create" and len(self._all_create()) > 1
-            else (section, "success")
-        )
+        is_step = section == "create" and len(self._all_create()) > 1
+        path: Path = (section, "steps", number, "success") if is_step else (section, "success")
         if step is self.plan.poll:
             listed = list(dict.fromkeys([*codes, *self._action_statuses(step)]))
             return self._codes(listed, documented, path)
@@ -122,21 +131,8 @@ class Criteria:
 
     def _action_statuses(self, step: Step) -> list[int]:
         """Return the statuses that actions of a poll look at, which are answers then, not failures."""
-        found = []
-        for key, actions in (("onSuccess", step.success), ("onFailure", step.failure)):
-            for number, action in enumerate(actions):
-                condition = self._action_condition(step, key, number, action)
-                for item in compares(condition) if condition is not None else ():
-                    if item.operand.place == "status" and isinstance(item.value, int) and 200 <= item.value < 300:
-                        found.append(item.value)
-        return found
-
-    def _action_condition(self, step: Step, key: str, number: int, action: dict[str, Any]) -> Condition | None:
-        found = []
-        for at, raw in enumerate(action.get("criteria") or []):
-            condition = self._condition(raw, step, (key, number, "criteria", at))
-            found += [condition] if condition is not None else []
-        return joined(found)
+        found = [item for _, _, condition in self._actions(step) for item in compares(condition)]
+        return [item.value for item in found if _is_good_status(item)]
 
     def _success_codes(self, step: Step) -> list[Any]:
         status, _ = split_state(self._criteria(step))
@@ -151,33 +147,28 @@ class Criteria:
 
     def _goal_from_loop(self, found: list[Branch]) -> list[Branch]:
         """Return the end of a loop that only says while what it goes on."""
-        running = [branch for branch in found if branch.phase == "RUNNING" and branch.condition is not None]
-        for branch in running:
-            assert branch.condition is not None
+        for branch in found:
             items = [item for item in compares(branch.condition) if item.operand.place != "status"]
-            if len(items) == 1 and items[0].operator == "!=" and items[0].value is not None:
+            if (
+                branch.phase == "RUNNING"
+                and len(items) == 1
+                and items[0].operator == "!="
+                and items[0].value is not None
+            ):
                 return [Branch(Compare(items[0].operand, "==", items[0].value), "SUCCEEDED")]
         return []
 
     def _loops_on_status(self, poll: Step) -> bool:
-        return any(
-            poll.repeats(action)
-            and (condition := self._action_condition(poll, "onFailure", number, action)) is not None
-            and all(
-                item.operand.place == "status" and isinstance(item.value, int) and 200 <= item.value < 300
-                for item in compares(condition)
-            )
-            and all(item.value not in self._success_codes(poll) for item in compares(condition))
-            and list(compares(condition))
-            for number, action in enumerate(poll.failure)
-        )
+        """Return whether the poll goes on while it is answered with a status of success that is not its own."""
+        loops = [
+            compares(condition) for _, action, condition in self._actions(poll, "onFailure") if poll.repeats(action)
+        ]
+        own = self._success_codes(poll)
+        return any(found and all(_is_good_status(item) and item.value not in own for item in found) for found in loops)
 
     def _waits_for_404(self, poll: Step) -> bool:
-        for number, action in enumerate(poll.failure):
-            condition = self._action_condition(poll, "onFailure", number, action)
-            if condition is not None and any(item.value in (404, 410) for item in compares(condition)):
-                return True
-        return False
+        found = [item for _, _, condition in self._actions(poll, "onFailure") for item in compares(condition)]
+        return any(item.value in (404, 410) for item in found)
 
     def _branches(self, poll: Step) -> list[Branch]:
         """Return what the criteria and actions of the poll mean, in their order."""
@@ -186,27 +177,97 @@ class Criteria:
         goal = joined(state)
         if goal is None and poll.failure and self._loops_on_status(poll):
             goal = joined(list(status))
-        for key, actions in (("onSuccess", poll.success), ("onFailure", poll.failure)):
-            for number, action in enumerate(actions):
-                condition = self._action_condition(poll, key, number, action)
-                name = f"{action.get('name', '')} {action.get('stepId', '')}"
-                if poll.repeats(action):
-                    if condition is not None and not self._never_fires(condition, key) and not _is_error(condition):
-                        found.append(Branch(condition, "RUNNING", name))
-                    continue
-                if condition is None and (key == "onFailure" or goal is not None):
-                    continue
-                if key == "onFailure" and condition is not None and is_status_only(condition):
-                    continue  # an error of the call, not a state
-                default = "FAILED" if key == "onFailure" else "SUCCEEDED"
-                found.append(Branch(condition, phase_of_branch(condition, name, default), name))
+        for key, action, condition in self._actions(poll):
+            name = f"{action.get('name', '')} {action.get('stepId', '')}"
+            if poll.repeats(action):
+                if condition is not None and not self._never_fires(condition, key) and not _is_error(condition):
+                    found.append(Branch(condition, "RUNNING", name))
+                continue
+            if condition is None and (key == "onFailure" or goal is not None):
+                continue
+            if key == "onFailure" and condition is not None and is_status_only(condition):
+                continue  # an error of the call, not a state
+            default = "FAILED" if key == "onFailure" else "SUCCEEDED"
+            found.append(Branch(condition, phase_of_branch(condition, name, default), name))
         if goal is not None:
             found.append(Branch(goal, phase_of_branch(goal, "", "SUCCEEDED"), "success"))
-        if not any(branch.phase == "SUCCEEDED" for branch in found) and any(
-            branch.phase == "RUNNING" for branch in found
-        ):
-            found += self._goal_from_loop(found)
-        return found
+        return found if any(branch.phase == "SUCCEEDED" for branch in found) else found + self._goal_from_loop(found)
+
+    def _schema_states(self, poll: Step) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+        """Return what the OpenAPI document has: the enums by path, and all other fields."""
+        document = poll.call.document
+        enums: dict[str, list[Any]] = {}
+        fields: dict[str, list[Any]] = {}
+        for path, _, about in poll.call.fields:
+            values = list(values_of(document, about))
+            if document.is_scalar(about):
+                fields.setdefault(path, values)
+            if values:
+                enums.setdefault(path, values)
+        outputs = poll.data["outputs"]
+        for source in (source_of(raw) for raw in outputs.values() if isinstance(raw, str)):
+            if source.kind == "response" and source.name == "body" and source.path:
+                fields.setdefault(source.path, [])
+        return enums, fields
+
+    def _from_schema(self, poll: Step) -> Rules:
+        """Return rules for a poll whose workflow names no state: from the OpenAPI document, else the usual words."""
+        document, path, is_get = poll.call.document, poll.call.path, poll.call.method == "get"
+        found = states_of(document, path) if is_get else None
+        if found is not None:
+            where, words = found
+            table: dict[str, list[Any]] = {}
+            for value, word in words.items():
+                phase = phase_of(word)
+                if phase is not None:
+                    table.setdefault(phase, []).append(value)
+            if table:
+                listed = [f"{value} is {phase_of(word) or 'not mapped (RUNNING)'}" for value, word in words.items()]
+                told = f"the workflow names no state; is this what the states mean? {', '.join(listed)}"
+                rules = Rules({"path": where, "map": table}, [told], self._samples(poll, where, table))
+                for wanted in ("SUCCEEDED", "FAILED"):
+                    if wanted not in table:
+                        rules.questions.append(f"no state means {wanted}: which does?")
+                return rules
+        where = self._state_output(poll) or (state_place(document, path) if is_get else "$.status")
+        usual = guessed(where)
+        question = f"the workflow and the OpenAPI document name no states: {where} is a guess, and so are the words"
+        return Rules(usual.phase, [question], self._samples(poll, where, usual.rules[0]["map"]))
+
+    def _samples(self, poll: Step, where: str, table: dict[str, list[Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
+        """Return an answer for each phase of a table."""
+        return {phase: (self.requests.usual[poll.id], {where: values[0]}) for phase, values in table.items()}
+
+    def _state_output(self, poll: Step) -> str | None:
+        """Return the path of an output of the poll whose name says that it is the state."""
+        for name, raw in poll.data["outputs"].items():
+            source = source_of(raw if isinstance(raw, str) else "")
+            if source.kind == "response" and source.path and re.search(r"(?i)status|state|phase", str(name)):
+                return source.path
+        return None
+
+    def _poll_settings(self, poll: Step, section: dict[str, Any]) -> None:
+        """Write how often is polled, and for how long."""
+        actions = [action for action in [*poll.success, *poll.failure] if action.get("type") == "retry"]
+        retries = [action for action in actions if poll.repeats(action)]
+        if not retries:
+            return
+        after, limit = retries[0].get("retryAfter"), retries[0].get("retryLimit")
+        settings: dict[str, Any] = {}
+        if isinstance(after, int | float) and 0 < after <= 86400:
+            settings["min_interval"] = _seconds(after)
+            if isinstance(limit, int) and 0 < limit * after <= 30 * 86400:
+                if self._waits_for_404(poll):
+                    settings["not_found_grace"] = _seconds(after * limit)
+                else:
+                    settings["timeout"] = _seconds(after * limit)
+                    self.sketch.remark(("get", "poll", "timeout"), f"The workflow gives up after {limit} tries.")
+        if settings:
+            section["poll"] = settings
+
+
+def _is_good_status(item: Compare) -> bool:
+    return item.operand.place == "status" and isinstance(item.value, int) and 200 <= item.value < 300
 
 
 def _is_error(condition: Condition) -> bool:
@@ -214,3 +275,7 @@ def _is_error(condition: Condition) -> bool:
     return is_status_only(condition) and all(
         not isinstance(item.value, int) or item.value >= 400 for item in compares(condition)
     )
+
+
+def _seconds(value: float) -> str:
+    return f"{int(value)}s" if value == int(value) else f"{int(value * 1000)}ms"

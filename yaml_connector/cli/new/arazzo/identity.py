@@ -9,7 +9,7 @@ from yaml_connector.cli.new.arazzo.expressions import source_of, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.requests import Requests
 from yaml_connector.cli.new.names import field_name
-from yaml_connector.cli.new.openapi.calls import Calls, whole_of
+from yaml_connector.cli.new.openapi.calls import whole_of
 from yaml_connector.cli.new.sketch import TEST_URL, Ref
 
 
@@ -21,8 +21,7 @@ class Identity(Requests):
         poll = self.plan.poll
         if poll is None:
             return
-        assert poll.operation is not None
-        path = poll.operation.path  # the last parameter of a path is the job's: /projects/{project}/jobs/{job}
+        path = poll.call.path  # the last parameter of a path is the job's: /projects/{project}/jobs/{job}
         parameters = sorted(self.parameters(poll), key=lambda item: (item[1] != "path", -path.find(f"{{{item[0]}}}")))
         values: list[Any] = [value for _, place, value in parameters if place in ("path", "query")]
         body = poll.data.get("requestBody")
@@ -31,7 +30,7 @@ class Identity(Requests):
         own = [source for source in sources if source.name == self.plan.start.id]
         self.id_source = next(iter(own or sources), None)
         if self.id_source is None:
-            self._id_from_input(poll, parameters)
+            self._id_from_input(parameters)
             return
         step = self.plan.step(self.id_source.name)
         if step is None or step.operation is None:
@@ -45,17 +44,10 @@ class Identity(Requests):
             )
         if where == "$" and self._is_object(step):
             param = next((name for name, _, value in parameters if sources_in(value) == [self.id_source]), "id")
-            self.id_extraction = self._id_field(step, [self.id_source.output, param])
-            self.id_questions.append(
-                f"job_id: the workflow takes the whole answer of {step.id} as the id; {self.id_extraction} is a guess"
-            )
-            where = self.id_extraction
-            self.decided[step.id, self.id_source.output] = where
+            told = f"the workflow takes the whole answer of {step.id} as the id"
+            where = self._decide_id(step, told, [self.id_source.output, param], "$")
         elif where.startswith("$.") and self._is_object(step, where):
-            self.id_extraction = self._id_field(step, [self.id_source.output], below=where)
-            self.id_questions.append(f"job_id: {where} is an object; {self.id_extraction} is a guess")
-            where = self.id_extraction
-            self.decided[step.id, self.id_source.output] = where
+            where = self._decide_id(step, f"{where} is an object", [self.id_source.output], where)
         elif where == "guess":
             self.id_questions.append(
                 f"job_id: {step.id} does not declare {self.id_source.output}; {self.id_extraction} is a guess"
@@ -71,11 +63,18 @@ class Identity(Requests):
             )
         self.id_sample = 101 if self._is_number(step, where) else "job-1"
         place = where if where.startswith(("$", "header:")) else "$.id"
-        self.values.setdefault(step.id, {})[place] = (
-            self.id_sample if not where.startswith("header:") else f"{TEST_URL}/{self.id_sample}"
-        )
+        sample = f"{TEST_URL}/{self.id_sample}" if where.startswith("header:") else self.id_sample
+        self.values.setdefault(step.id, {})[place] = sample
 
-    def _id_from_input(self, poll: Step, parameters: list[tuple[str, str, Any]]) -> None:
+    def _decide_id(self, step: Step, told: str, names: list[str], below: str) -> str:
+        """Guess where an object has the id, with a question, and return the place."""
+        assert self.id_source is not None
+        self.id_extraction = self._id_field(step, names, below)
+        self.id_questions.append(f"job_id: {told}; {self.id_extraction} is a guess")
+        self.decided[step.id, self.id_source.output] = self.id_extraction
+        return self.id_extraction
+
+    def _id_from_input(self, parameters: list[tuple[str, str, Any]]) -> None:
         """Take an input in the last parameter of the poll's path for the job's id, if the start can give one."""
         named = [(name, value) for name, place, value in parameters if place == "path" and isinstance(value, str)]
         start = self.plan.start
@@ -132,14 +131,13 @@ class Identity(Requests):
 
     def statuses(self, step: Step) -> list[int]:
         """Return the statuses of success that the OpenAPI document has for a step."""
-        assert step.operation is not None
-        responses = step.operation.document.node(step.operation.node.get("responses"))
+        responses = step.call.document.node(step.call.node.get("responses"))
         return [int(code) for code in map(str, responses) if re.fullmatch(r"2\d\d", code)]
 
     def cancel_call(self) -> str | None:
         """Return the call that the OpenAPI document has to cancel the job, if it has one."""
         poll, start = self.plan.poll, self.plan.start
-        if poll is None or poll.operation is None or poll.operation.method != "get" or start.operation is None:
+        if poll is None or poll.call.method != "get":
             return None
-        calls: Calls = whole_of(poll.operation.document, start.operation.path, poll.operation.path)
-        return f"{calls.delete[0].upper()} {calls.delete[1]}" if calls.delete is not None else None
+        delete = whole_of(poll.call.document, start.call.path, poll.call.path).delete
+        return f"{delete[0].upper()} {delete[1]}" if delete is not None else None

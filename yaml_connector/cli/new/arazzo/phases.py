@@ -17,9 +17,9 @@ from yaml_connector.cli.new.arazzo.conditions import (
     compares,
     is_status_only,
     jinja,
-    operands,
+    leaves,
 )
-from yaml_connector.cli.new.phases import USUAL, styled
+from yaml_connector.cli.new.phases import ENDINGS, USUAL, usual_words
 from yaml_connector.cli.new.words import phase_of, word_set
 
 _NEUTRAL = word_set("terminated ended end completed complete done finished stopped closed exited inactive")
@@ -59,8 +59,8 @@ def values_at(condition: Condition | None) -> tuple[str, list[Any]] | None:
     """Return the place and the values of a condition that says only that one place has one of some values."""
     if condition is None:
         return None
-    found = list(compares(condition))
-    if len(found) != len(list(operands(condition))) or not found or _has_not(condition):
+    found = compares(condition)
+    if len(found) != len(list(leaves(condition))) or _has_not(condition):
         return None
     if isinstance(condition, Group) and condition.word == "and":
         found = [item for item in found if item.operand.place != "status"]
@@ -101,7 +101,7 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
             continue
         table = tables.setdefault(place, {})
         order += [place] if place not in order else []
-        known = {value for listed in table.values() for value in map(repr, listed)}
+        known = set(map(repr, _listed(table)))
         for value in values:
             phase = branch.phase
             word = phase_of(str(value)) if isinstance(value, str) else None
@@ -112,19 +112,16 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
                 known.add(repr(value))
     others = [branch for branch in branches if branch.condition is not None and values_at(branch.condition) is None]
     for place in order:
-        _complete(result, place, tables[place], enum.get(place, []), siblings)
+        _complete(result, place, tables[place], enum.get(place, []))
         outcome = _outcome_rule(result, place, tables[place], siblings)
         rules += [outcome] if outcome else []
         table = {phase: tables[place][phase] for phase in ORDER if tables[place].get(phase)}
         rules.append({"path": place, "map": table})
         for phase, values in table.items():
             result.samples.setdefault(phase, (success, {place: values[0]}))
-        unclear = [
-            str(value)
-            for value in tables[place].get("SUCCEEDED", [])
-            if isinstance(value, str) and phase_of(value) is None
-        ]
-        if unclear and len(tables[place]["SUCCEEDED"]) > 1:
+        good = tables[place].get("SUCCEEDED", [])
+        unclear = [value for value in good if isinstance(value, str) and phase_of(value) is None]
+        if unclear and len(good) > 1:
             result.questions.append(f"the workflow ends at {', '.join(unclear)}: does each of these mean success?")
     for branch in others:
         assert branch.condition is not None
@@ -208,11 +205,14 @@ def filtered_sample(condition: Condition) -> dict[str, Any] | None:
     return {f"{found[1]}[0].{found[2]}": found[3]} if found is not None else None
 
 
-def _complete(
-    result: Rules, place: str, table: dict[str, list[Any]], enum: list[Any], siblings: dict[str, list[Any]]
-) -> None:
+def _listed(table: dict[str, list[Any]]) -> list[Any]:
+    """Return the states of all phases."""
+    return [value for values in table.values() for value in values]
+
+
+def _complete(result: Rules, place: str, table: dict[str, list[Any]], enum: list[Any]) -> None:
     """Add the states that only the OpenAPI document has, each by its word, with a question."""
-    named = {str(value).lower() for values in table.values() for value in values}
+    named = {str(value).lower() for value in _listed(table)}
     rest = [value for value in enum if str(value).lower() not in named and value is not None]
     meant = {value: phase_of(str(value)) for value in rest}
     ended = {phase for phase in table if phase not in ("RUNNING", "QUEUED", "INITIALIZING")}
@@ -234,23 +234,19 @@ def _outcome_rule(
     neutral = [
         value for value in ended if isinstance(value, bool) or str(value).lower().replace("job_state_", "") in _NEUTRAL
     ]
-    if not neutral or not ended:
+    if not neutral:
         return None
     parent = place.rpartition(".")[0] or "$"
-    beside = [
-        path
-        for path in siblings
-        if path.rpartition(".")[0] == parent and _OUTCOME.fullmatch(path.rpartition(".")[2]) and path != place
-    ]
+    names = [path.rpartition(".") for path in siblings if path != place]
+    beside = [f"{above}.{name}" for above, _, name in names if above == parent and _OUTCOME.fullmatch(name)]
     if beside:
         path = beside[0]
-        words = [value for value in siblings[path] if value is not None] or [
-            word for phase in ("SUCCEEDED", "FAILED", "ABORTED") for word in USUAL[phase]
-        ]
+        usual = [word for phase in ENDINGS for word in USUAL[phase]]
+        words = [value for value in siblings[path] if value is not None] or usual
         found: dict[str, list[Any]] = {}
         for word in words:
             phase = phase_of(str(word))
-            if phase in ("SUCCEEDED", "FAILED", "ABORTED"):
+            if phase in ENDINGS:
                 found.setdefault(phase, []).append(word)
         if "SUCCEEDED" in found:
             result.questions.append(
@@ -260,7 +256,7 @@ def _outcome_rule(
             table["SUCCEEDED"] = [value for value in ended if value not in neutral]
             result.samples.setdefault("SUCCEEDED", (200, {path: found["SUCCEEDED"][0], place: neutral[0]}))
             return {"path": path, "map": {phase: found[phase] for phase in ORDER if phase in found}}
-    if not any(table.get(phase) for phase in ("FAILED",)):
+    if not table.get("FAILED"):
         result.questions.append(
             f"{place} is {json.dumps(neutral[0])} at the end: also if the job failed? What says so?"
         )
@@ -273,11 +269,7 @@ def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, l
     """Ask for the failed state if no rule names one, and add the usual words to a table of words."""
     if any(rule.get("is") in ("FAILED", "ABORTED") or rule.get("map", {}).get("FAILED") for rule in rules):
         return
-    words = [
-        rule
-        for rule in rules
-        if "map" in rule and any(isinstance(value, str) for values in rule["map"].values() for value in values)
-    ]
+    words = [rule for rule in rules if any(isinstance(value, str) for value in _listed(rule.get("map", {})))]
     if not words:
         result.questions.append("the workflow names no failed state: what says that the job failed?")
         return
@@ -285,11 +277,10 @@ def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, l
     if enum.get(rule["path"]):
         result.questions.append("neither the workflow nor the OpenAPI document names a failed state: which is it?")
         return
-    listed = [value for values in rule["map"].values() for value in values]
+    listed = _listed(rule["map"])
     known = {str(value).lower() for value in listed}
     for phase in ("FAILED", "ABORTED"):
-        more = [word for word in styled(USUAL[phase], listed) if word.lower() not in known]
-        rule["map"][phase] = [*rule["map"].get(phase, []), *more]
+        rule["map"][phase] = [*rule["map"].get(phase, []), *usual_words(phase, listed, known)]
     result.questions.append(
         "the workflow names no failed state; FAILED and ABORTED have the usual words: which has the API?"
     )
@@ -300,9 +291,9 @@ def _success_question(result: Rules, rules: list[dict[str, Any]], success: int) 
     if any(rule.get("is") == "SUCCEEDED" or rule.get("map", {}).get("SUCCEEDED") for rule in rules):
         return
     table = next((rule for rule in reversed(rules) if "map" in rule), None)
-    listed = [value for values in table["map"].values() for value in values] if table is not None else []
+    listed = _listed(table["map"]) if table is not None else []
     if table is not None and any(isinstance(value, str) for value in listed):
-        table["map"]["SUCCEEDED"] = styled(USUAL["SUCCEEDED"], listed)
+        table["map"]["SUCCEEDED"] = usual_words("SUCCEEDED", listed)
         result.samples.setdefault("SUCCEEDED", (success, {table["path"]: table["map"]["SUCCEEDED"][0]}))
         result.questions.append("the workflow names no state that is a success; SUCCEEDED has the usual words")
         return
@@ -314,7 +305,7 @@ def _success_question(result: Rules, rules: list[dict[str, Any]], success: int) 
 def split_state(conditions: list[Condition]) -> tuple[list[Condition], list[Condition]]:
     """Return the conditions on the HTTP status, and those on the rest."""
     status = [item for item in conditions if is_status_only(item)]
-    return status, [item for item in conditions if not is_status_only(item)]
+    return status, [item for item in conditions if item not in status]
 
 
 def phase_of_branch(condition: Condition | None, name: str, default: str) -> str:
@@ -327,7 +318,7 @@ def phase_of_branch(condition: Condition | None, name: str, default: str) -> str
             return "ABORTED" if phases == {"ABORTED"} else "FAILED"
         if phases & {"SUCCEEDED"} or default == "FAILED":
             return default
-    if condition is not None and found is None and not list(compares(condition)):  # a filter, a regular expression
+    if condition is not None and found is None and not compares(condition):  # a filter, a regular expression
         words = condition.words if isinstance(condition, Matches) else re.findall(r"'([\w-]+)\\?'", jinja(condition))
         meant = {phase for word in words if (phase := phase_of(word)) is not None}
         if meant and meant <= {"FAILED", "ABORTED"}:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.source import Arazzo, Operation
+from yaml_connector.cli.new.openapi.document import as_list, as_mapping
 from yaml_connector.errors import ConfigError
 
 _CANCEL = re.compile(r"(?i)cancel|abort|terminate|stop|kill")
@@ -33,6 +34,12 @@ class Step:
         return name if name[:1].isalpha() or name[:1] == "_" else f"step_{name}"
 
     @property
+    def call(self) -> Operation:
+        """Return the call of a step that has one."""
+        assert self.operation is not None
+        return self.operation
+
+    @property
     def reads(self) -> bool:
         """Return whether the call only reads."""
         return self.operation is not None and self.operation.method in ("get", "head")
@@ -44,7 +51,9 @@ class Step:
         """
         request = {key: self.data.get(key) for key in ("parameters", "requestBody")}
         if not headers:
-            listed = [item for item in _list(request["parameters"]) if not isinstance(item, dict) or not _carries(item)]
+            listed = [
+                item for item in as_list(request["parameters"]) if not isinstance(item, dict) or not _carries(item)
+            ]
             request["parameters"] = listed
         return re.findall(r"\$steps\.([\w-]+)\.outputs\.([\w-]+)", json.dumps(request, default=str))
 
@@ -93,29 +102,25 @@ def steps_of(arazzo: Arazzo, workflow: dict[str, Any]) -> list[Step]:
     """Return the steps of a workflow."""
     found = []
     listed = workflow.get("steps")
-    for number, raw in enumerate(_list(listed)):
+    for number, raw in enumerate(as_list(listed)):
         data = arazzo.component(raw)
         if not isinstance(data, dict):
             continue
-        data = {**data, **{key: _list(data.get(key)) for key in ("parameters", "successCriteria")}}
-        data["outputs"] = data["outputs"] if isinstance(data.get("outputs"), dict) else {}
+        data = {**data, **{key: as_list(data.get(key)) for key in ("parameters", "successCriteria")}}
+        data["outputs"] = as_mapping(data.get("outputs"))
         step = Step(number, str(data.get("stepId") or f"step{number + 1}"), data, arazzo.operation(data), [], [])
         for actions, own, shared in (
             (step.success, "onSuccess", "successActions"),
             (step.failure, "onFailure", "failureActions"),
         ):
-            given = _list(data.get(own)) or (_list(workflow.get(shared)) if step.reads else [])
+            given = as_list(data.get(own)) or (as_list(workflow.get(shared)) if step.reads else [])
             actions += _mappings([arazzo.component(item) for item in given])
         found.append(step)
     return found
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _mappings(values: list[Any]) -> list[dict[str, Any]]:
-    return [{**value, "criteria": _list(value.get("criteria"))} for value in values if isinstance(value, dict)]
+    return [{**value, "criteria": as_list(value.get("criteria"))} for value in values if isinstance(value, dict)]
 
 
 def choose(arazzo: Arazzo, name: str | None) -> tuple[int, Plan]:
@@ -149,9 +154,7 @@ def plan_of(steps: list[Step]) -> Plan | None:
         return None
     by_id = {step.id: step for step in steps}
     poll = next((step for step in steps if step.loops and step.operation is not None and _is_poll(step, steps)), None)
-    start: Step | None = None
-    if poll is not None:
-        start = _start_of(poll, steps, by_id)
+    start = _start_of(poll, steps, by_id) if poll is not None else None
     if start is None:
         pairs = [
             (source, step)
@@ -160,11 +163,7 @@ def plan_of(steps: list[Step]) -> Plan | None:
             for source in starts
             if source.number < step.number and any(used[0] == source.id for used in step.used(headers=False))
         ]
-        named = [
-            pair
-            for pair in pairs
-            if _STATUS.search(pair[1].id + str(pair[1].operation.path if pair[1].operation else ""))
-        ]
+        named = [(source, step) for source, step in pairs if _STATUS.search(step.id + step.call.path)]
         if pairs:
             start, poll = (named or pairs)[0]
         else:
@@ -183,12 +182,12 @@ def _is_poll(step: Step, steps: list[Step]) -> bool:
 
 
 def _start_of(poll: Step, steps: list[Step], by_id: dict[str, Step]) -> Step | None:
-    linked = [by_id[name] for name, _ in poll.used(headers=False) if name in by_id and by_id[name].number < poll.number]
-    own = [step for step in linked if not step.reads and step.operation is not None]
-    if own:
-        return own[-1]
-    before = [step for step in steps if step.number < poll.number and not step.reads and step.operation is not None]
-    return before[-1] if before else None
+    linked = [by_id[name] for name, _ in poll.used(headers=False) if name in by_id]
+    for listed in (linked, steps):
+        found = [step for step in listed if step.number < poll.number and not step.reads and step.operation is not None]
+        if found:
+            return found[-1]
+    return None
 
 
 def _place_rest(plan: Plan) -> None:
@@ -257,11 +256,8 @@ def _drop_unknown(plan: Plan) -> None:
 
 
 def _reads_by_post(step: Step) -> bool:
-    assert step.operation is not None
-    return (
-        bool(re.search(r"(?i)^(get|read|fetch|retrieve|list|describe|download)", step.id))
-        and step.operation.method == "post"
-    )
+    reads = re.search(r"(?i)^(get|read|fetch|retrieve|list|describe|download)", step.id) is not None
+    return reads and step.call.method == "post"
 
 
 def _success_path(plan: Plan) -> list[Step]:

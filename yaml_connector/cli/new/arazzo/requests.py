@@ -7,25 +7,26 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from yaml_connector.cli.new.arazzo.expressions import sources_in
-from yaml_connector.cli.new.arazzo.login import Login
+from yaml_connector.cli.new.arazzo.expressions import Source, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
+from yaml_connector.cli.new.arazzo.values import Values
 from yaml_connector.cli.new.jsonpaths import keys_of, pointer_path
 from yaml_connector.cli.new.names import field_name, is_secret_header, is_secret_name
-from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, server_of
+from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, schemes_of
 from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
 
 _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "accept-encoding", "content-length"}
 
 
-class Requests(Login):
-    """Makes the connection and the requests of steps."""
+class Requests(Values):
+    """Makes the connection and the requests of steps; `login` is a step before the start that gives their token."""
+
+    login: Step | None = None
 
     def connection(self) -> None:
         """Write the connection: the server and the credentials, from the workflow, else from the OpenAPI document."""
-        operation = self.plan.start.operation
-        assert operation is not None
-        self.base, notes = server_of(operation.document, operation.node, operation.document.paths.get(operation.path))
+        operation = self.plan.start.call
+        self.base, notes = operation.server()
         connection = self.sketch.spec["connection"]
         connection["base_url"] = self.sketch.base_url(self.base)
         for note in notes:
@@ -46,9 +47,8 @@ class Requests(Login):
             auth = {"type": "aws_sigv4", "service": names[0], "region": region, **keys}
             notes = [f"the document describes AWS's signature; is the region {region} right?"]
         else:
-            auth = self._auth_of_kind(
-                found.auth, found.values.get("in", "header"), found.values.get("name", "X-API-Key")
-            )
+            place, name = found.values.get("in", "header"), found.values.get("name", "X-API-Key")
+            auth = self._auth_of_kind(found.auth, place, name)
             if found.auth not in ("bearer", "basic", "api_key"):
                 told = f"the document has {found.auth}; here a token is given (yaml-connector explain connection.auth)"
                 notes.insert(0, told)
@@ -61,11 +61,9 @@ class Requests(Login):
         if kind == "basic":
             return {"type": "basic", **{key: Text.of(self.secret(key)) for key in ("username", "password")}}
         value = Text.of(self.secret("api_key"))
-        return (
-            {"type": "api_key", "in": place, "name": name, "value": value}
-            if kind == "api_key"
-            else {"type": "bearer", "token": value}
-        )
+        if kind == "api_key":
+            return {"type": "api_key", "in": place, "name": name, "value": value}
+        return {"type": "bearer", "token": value}
 
     def _steps(self) -> list[Step]:
         plan = self.plan
@@ -99,13 +97,37 @@ class Requests(Login):
                     self._write_auth(name, value)
                 elif place == "query" and is_key and "auth" not in self.sketch.spec["connection"]:
                     text = text_of(self.value(value, "connection", step))
-                    self.sketch.spec["connection"]["auth"] = {
-                        "type": "api_key",
-                        "in": "query",
-                        "name": name,
-                        "value": text,
-                    }
+                    auth = {"type": "api_key", "in": "query", "name": name, "value": text}
+                    self.sketch.spec["connection"]["auth"] = auth
                     self.auth_header = f"?{name}"
+
+    def login_auth(self, header: str, value: str, source: Source) -> dict[str, Any] | None:
+        """Return the auth of a header that carries the output of a step; None if no step before the start has it."""
+        step = self.plan.step(source.name)
+        if step is None or step not in self.plan.before or step.operation is None or step.used():
+            return None
+        extraction, where = self.extraction(step, source.output, source.path)
+        if where.startswith("header:") or where in ("guess", "$", "input", "url", "status"):
+            return None
+        self.plan.before.remove(step)
+        self.login = step
+        for key in ("parameters", "requestBody"):
+            for given in sources_in(step.data.get(key)):
+                if given.kind == "inputs":
+                    self.secret_inputs.setdefault(given.name, field_name(given.name))
+        self.values.setdefault(step.id, {})[where] = "test-token"
+        self.place[step.id] = "connection"
+        auth: dict[str, Any] = {"type": "token", "request": self.request(step, "connection"), "token": extraction}
+        self.sections[step.id] = auth
+        if any(path == "$.expires_in" for path, _, _ in step.call.fields):
+            auth["expires_in"] = "$.expires_in"
+            self.values[step.id]["$.expires_in"] = 3600
+        if header.lower() != "authorization":
+            auth["header"] = header
+        prefix = re.split(r"\{?\$", value, maxsplit=1)[0].strip()
+        if prefix != "Bearer":
+            auth["prefix"] = prefix
+        return auth
 
     def _constant_auth(self, name: str, place: str, value: str) -> None:
         """Make a secret of a credential whose value the document has; the value is not copied."""
@@ -125,18 +147,9 @@ class Requests(Login):
         )
 
     def _is_scheme(self, step: Step, name: str, place: str) -> bool:
-        assert step.operation is not None
-        document = step.operation.document
-        schemes = document.node(document.node(document.data.get("components")).get("securitySchemes"))
-        for raw in schemes.values():
-            about = document.node(raw)
-            if (
-                about.get("type") == "apiKey"
-                and about.get("in") == place
-                and str(about.get("name")).lower() == name.lower()
-            ):
-                return True
-        return False
+        """Return whether the OpenAPI document has a key with such a place and name."""
+        keys = [about for about in schemes_of(step.call.document).values() if about.get("type") == "apiKey"]
+        return any(about.get("in") == place and str(about.get("name")).lower() == name.lower() for about in keys)
 
     def _write_auth(self, name: str, value: str) -> None:
         self.auth_header = name.lower()
@@ -153,8 +166,7 @@ class Requests(Login):
 
     def parameters(self, step: Step) -> list[tuple[str, str, Any]]:
         """Return name, place and value of the parameters of a step, with those of the workflow."""
-        assert step.operation is not None
-        known = step.operation.parameters
+        known = step.call.parameters
         found: dict[tuple[str, str], Any] = {}
         shared = self.workflow.get("parameters")
         listed = [*(shared if isinstance(shared, list) else []), *step.data["parameters"]]
@@ -163,11 +175,8 @@ class Requests(Login):
             if not isinstance(about, dict) or "name" not in about:
                 continue
             name = str(about["name"])
-            place = (
-                about.get("in")
-                or known.get(name, {}).get("in")
-                or ("path" if f"{{{name}}}" in step.operation.path else "query")
-            )
+            usual = "path" if f"{{{name}}}" in step.call.path else "query"
+            place = about.get("in") or known.get(name, {}).get("in") or usual
             if place == "querystring":
                 for key, value in parse_qsl(str(about.get("value")), keep_blank_values=True):
                     found[key, "query"] = value
@@ -177,29 +186,23 @@ class Requests(Login):
 
     def request(self, step: Step, section: str) -> Any:
         """Return the request of a step."""
-        operation = step.operation
-        assert operation is not None
         self.place.setdefault(step.id, section)
         parameters = self.parameters(step)
         path = self._path(step, section, {name: value for name, place, value in parameters if place == "path"})
-        request: dict[str, Any] = {"method": operation.method.upper()}
+        request: dict[str, Any] = {"method": step.call.method.upper()}
         request |= self._location(step, path)
         query = {
             name: self._plain(self.value(value, section, step)) for name, place, value in parameters if place == "query"
         }
         query = {name: value for name, value in query.items() if f"?{name}" != self.auth_header and value is not None}
         headers = {}
-        cookies = []
+        cookies: list[str | Ref | Text] = []
         for name, place, value in parameters:
             if place == "header" and name.lower() != self.auth_header:
                 headers[name] = self._text(self.value(value, section, step))
             elif place == "cookie":
-                cookies.append((name, self._text(self.value(value, section, step))))
-        if cookies:
-            parts: list[str | Ref | Text] = []
-            for name, text in cookies:
-                parts += ["; " if parts else "", f"{name}=", text]
-            headers["Cookie"] = Text.of(*parts)
+                cookies += ["; " if cookies else "", f"{name}=", self._text(self.value(value, section, step))]
+        headers |= {"Cookie": Text.of(*cookies)} if cookies else {}
         body = self._body(step, section, headers)
         request |= {"query": query} if query else {}
         request |= {"headers": headers} if headers else {}
@@ -213,23 +216,18 @@ class Requests(Login):
         self, step: Step, section: str, given: list[tuple[str, str, Any]], body: dict[str, Any]
     ) -> None:
         """Ask about what the OpenAPI document requires and the workflow does not send."""
-        operation = step.operation
-        assert operation is not None
         known = {name.lower() for name, _, _ in given} | _USUAL_HEADERS | {(self.auth_header or "").removeprefix("?")}
-        for name, about in operation.parameters.items():
+        for name, about in step.call.parameters.items():
             if about.get("required") is True and name.lower() not in known and about.get("in") in ("query", "header"):
-                self._ask(
-                    section,
-                    f"the OpenAPI document requires {name} in the {about['in']} of {step.id}; it is not sent",
-                )
-        kind, _, needed = operation.document.body(operation.path, operation.method)
+                where = f"{name} in the {about['in']} of {step.id}"
+                self._ask(section, f"the OpenAPI document requires {where}; it is not sent")
+        kind, _, needed = step.call.body
         if needed and not body:
             self._ask(section, f"the OpenAPI document requires a body ({kind}) for {step.id}; the workflow sends none")
 
     def _path(self, step: Step, section: str, values: dict[str, Any]) -> Text:
-        assert step.operation is not None
         parts: list[str | Ref | Text] = []
-        for piece in re.split(r"(\{[^}]*\})", step.operation.path.partition("#")[0] or "/"):
+        for piece in re.split(r"(\{[^}]*\})", step.call.path.partition("#")[0] or "/"):
             if not piece.startswith("{"):
                 parts.append(piece)
                 continue
@@ -256,24 +254,18 @@ class Requests(Login):
 
     def _location(self, step: Step, path: Text) -> dict[str, Any]:
         """Return `path`, or `url` if the call is at another server than the one that starts the job."""
-        assert step.operation is not None
-        start = self.plan.start.operation
-        assert start is not None
-        operation = step.operation
-        base, _ = server_of(operation.document, operation.node, operation.document.paths.get(operation.path))
-        if base == self.base or (operation.document is start.document and not operation.node.get("servers")):
+        base, _ = step.call.server()
+        if base == self.base or (
+            step.call.document is self.plan.start.call.document and not step.call.node.get("servers")
+        ):
             return {"path": path}
         mine, own = urlsplit(base), urlsplit(self.base)
-        if mine[:2] == own[:2]:
-            prefix = own.path.rstrip("/")
-            whole = mine.path.rstrip("/")
-            if whole.startswith(prefix):
-                return {"path": Text.of(whole.removeprefix(prefix), path)}
-        hosts = self.sketch.spec["connection"].setdefault("allowed_hosts", [])
-        if mine.netloc not in hosts and mine.netloc != own.netloc:
-            hosts.append(mine.netloc)
-        if not hosts:
-            del self.sketch.spec["connection"]["allowed_hosts"]
+        whole, prefix = mine.path.rstrip("/"), own.path.rstrip("/")
+        if mine[:2] == own[:2] and whole.startswith(prefix):
+            return {"path": Text.of(whole.removeprefix(prefix), path)}
+        if mine.netloc != own.netloc:
+            hosts = self.sketch.spec["connection"].setdefault("allowed_hosts", [])
+            hosts += [mine.netloc] if mine.netloc not in hosts else []
         return {"url": Text.of(base, path)}
 
     def _plain(self, value: Any) -> Any:
@@ -293,8 +285,7 @@ class Requests(Login):
         body = step.data.get("requestBody")
         if not isinstance(body, dict):
             return {}
-        assert step.operation is not None
-        documented, _, _ = step.operation.document.body(step.operation.path, step.operation.method)
+        documented, _, _ = step.call.body
         kind = str(body.get("contentType") or documented or "application/json").lower()
         payload = body.get("payload")
         if isinstance(payload, str) and ("json" in kind or not kind):
@@ -303,29 +294,23 @@ class Requests(Login):
         replacements = body.get("replacements")
         for raw in replacements if isinstance(replacements, list) else []:
             if isinstance(raw, dict):
-                value = self._replaced(
-                    value,
-                    str(raw.get("target", "")),
-                    self.value(self._selected(raw.get("value")), section, step),
-                    section,
-                )
+                new = self.value(self._selected(raw.get("value")), section, step)
+                value = self._replaced(value, str(raw.get("target", "")), new, section)
         if value is None:
             return {}
         if "urlencoded" in kind:
             return {"form": value}
         if "multipart" in kind:
-            return {
-                "multipart": value
-                if isinstance(value, Text)
-                else {name: self._text(item) for name, item in value.items()}
-                if isinstance(value, dict)
-                else {}
-            }
+            if isinstance(value, dict):
+                value = {name: self._text(item) for name, item in value.items()}
+            return {"multipart": value if isinstance(value, Text | dict) else {}}
         if "json" in kind:
             if kind.split(";")[0] != "application/json":
                 headers["Content-Type"] = kind
             return {"json": value}
         headers["Content-Type"] = kind
+        if isinstance(value, dict | list):
+            self._ask(section, f"the body of {step.id} is {kind}: how are the fields of the workflow written in it?")
         return {"text": self._text(value)}
 
     def _json_text(self, text: str) -> Any:

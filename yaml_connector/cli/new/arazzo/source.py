@@ -11,6 +11,7 @@ from typing import Any
 from yaml_connector._loading.document import Document as Yaml
 from yaml_connector._loading.document import parse
 from yaml_connector._text import did_you_mean
+from yaml_connector.cli.new.openapi.credentials import server_of
 from yaml_connector.cli.new.openapi.document import Document, Node, parse_data
 from yaml_connector.errors import ConfigError
 
@@ -29,11 +30,32 @@ class Operation:
 
     @property
     def node(self) -> Node:
+        """Return what the document says of it."""
         return self.document.operation(self.path, self.method)
 
     @property
     def parameters(self) -> dict[str, Node]:
+        """Return its parameters by name."""
         return self.document.parameters(self.path, self.method)
+
+    @property
+    def schema(self) -> Node:
+        """Return the schema of its successful response."""
+        return self.document.response(self.path, self.method)
+
+    @property
+    def fields(self) -> Iterator[tuple[str, str, Node]]:
+        """Yield the JSONPath, name and schema of each field of its successful response."""
+        return self.document.fields(self.schema)
+
+    @property
+    def body(self) -> tuple[str | None, Node, bool]:
+        """Return the media type of its body, the schema, and whether it is required."""
+        return self.document.body(self.path, self.method)
+
+    def server(self) -> tuple[str, list[str]]:
+        """Return the base URL, and comments to decide on."""
+        return server_of(self.document, self.node, self.document.paths.get(self.path))
 
 
 class Arazzo:
@@ -74,7 +96,7 @@ class Arazzo:
             )
         return names.index(name)
 
-    def component(self, value: Any, kind: str = "") -> Any:
+    def component(self, value: Any) -> Any:
         """Return a part with its `reference` to the components followed, and its own fields over those."""
         for _ in range(10):
             if not isinstance(value, dict):
@@ -86,9 +108,10 @@ class Arazzo:
             target: Any = self.data
             for name in names:
                 target = target.get(name) if isinstance(target, dict) else None
+            own = {key: item for key, item in value.items() if key not in ("reference", "$ref")}
             if not isinstance(target, dict):
-                return {key: item for key, item in value.items() if key not in ("reference", "$ref")}
-            value = {**target, **{key: item for key, item in value.items() if key not in ("reference", "$ref")}}
+                return own
+            value = {**target, **own}
         return value
 
     # --- sources ---

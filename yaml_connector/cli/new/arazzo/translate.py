@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector.cli.new.arazzo.criteria import Criteria
 from yaml_connector.cli.new.arazzo.expressions import sources_in
 from yaml_connector.cli.new.arazzo.phases import Branch, Rules, rules_of
 from yaml_connector.cli.new.arazzo.plan import Step, choose
-from yaml_connector.cli.new.arazzo.polling import Polling
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at
 from yaml_connector.cli.new.names import field_name
+from yaml_connector.cli.new.openapi.document import as_mapping
 from yaml_connector.cli.new.openapi.states import message_place
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Sketch, Unused
 
@@ -23,7 +24,7 @@ def sketch_of(content: bytes, file: str, name: str, workflow: str | None = None)
     return _Translation(arazzo, number, plan, name).run()
 
 
-class _Translation(Polling):
+class _Translation(Criteria):
     """Makes the sketch."""
 
     def run(self) -> Sketch:
@@ -65,12 +66,9 @@ class _Translation(Polling):
             return False
         later = [other for other in self.plan.result if other is not step]
         used = any(name == step.id for other in later for name, _ in other.used())
-        outputs = self.data.get("outputs")
-        wanted = [source for source in sources_in(outputs) if source.kind == "steps" and source.name == step.id]
-        is_last = (
-            not self.plan.result if section == "get" else step is self.plan.result[-1] if self.plan.result else True
-        )
-        return used or (bool(wanted) and not is_last)
+        sources = sources_in(self.data.get("outputs"))
+        is_last = not self.plan.result or step is self.plan.result[-1]
+        return used or (not is_last and any(source.kind == "steps" and source.name == step.id for source in sources))
 
     def _create(self) -> None:
         steps = self._all_create()
@@ -86,10 +84,8 @@ class _Translation(Polling):
     def _get(self) -> None:
         poll = self.plan.poll
         if poll is None:
-            self.sketch.ask(
-                ("create",),
-                "the workflow reads no state: without `get` the job is SUCCEEDED as soon as it is submitted",
-            )
+            question = "the workflow reads no state: without `get` the job is SUCCEEDED as soon as it is submitted"
+            self.sketch.ask(("create",), question)
             return
         section = self.sketch.spec["get"] = self._section([poll], "get")
         branches = self._branches(poll)
@@ -106,8 +102,7 @@ class _Translation(Polling):
         section["phase"] = self.rules.phase
         for question in self.rules.questions:
             self.sketch.ask(("get", "phase"), question)
-        assert poll.operation is not None
-        message = message_place(poll.operation.document, poll.operation.path, poll.operation.method)
+        message = message_place(poll.call.document, poll.call.path, poll.call.method)
         if message is not None:
             section["message"] = message
         self._poll_settings(poll, section)
@@ -125,13 +120,11 @@ class _Translation(Polling):
             return
         cancel = self.requests.cancel_call()
         if cancel is not None and "get" in self.sketch.spec:
-            self.sketch.remark(
-                ("get",), f"The API also has {cancel}, which the workflow does not call: `delete` may use it."
-            )
+            told = f"The API also has {cancel}, which the workflow does not call: `delete` may use it."
+            self.sketch.remark(("get",), told)
 
     def _outputs(self) -> None:
-        outputs = self.data.get("outputs")
-        for name, raw in outputs.items() if isinstance(outputs, dict) else ():
+        for name, raw in as_mapping(self.data.get("outputs")).items():
             value = self.requests.output(raw)
             if value is None:
                 line = self.arazzo.line("workflows", self.number, "outputs", name)
@@ -145,9 +138,8 @@ class _Translation(Polling):
             self.sketch.not_used.append(Unused(f"the step {step.id}: {why}", self.arazzo.file, line))
             if "starts something else" in why:
                 place: Path = ("get", "phase") if "get" in self.sketch.spec else ("create",)
-                self.sketch.ask(
-                    place, f"the workflow goes on with {step.id} (line {line}), which is not a part of this job"
-                )
+                told = f"the workflow goes on with {step.id} (line {line}), which is not a part of this job"
+                self.sketch.ask(place, told)
             elif step.number < (self.plan.poll or self.plan.start).number and "was not found" in why:
                 self.sketch.ask(("create",), f"the step {step.id} (line {line}) was not found in the OpenAPI sources")
         for number, workflow in enumerate(self.arazzo.workflows):
@@ -191,9 +183,7 @@ class _Translation(Polling):
         plain = {path: value for path, value in found.items() if path.startswith("$") and path != "$"}
         if plain or code not in (204, 202):
             response["json"] = data_at(plain) if plain else self.requests.answer(step)
-        headers = {
-            path.removeprefix("header:"): str(value) for path, value in found.items() if path.startswith("header:")
-        }
+        headers = {path: str(value) for path, value in found.items() if path.startswith("header:")}
         if headers:
-            response["headers"] = headers
+            response["headers"] = {path.removeprefix("header:"): value for path, value in headers.items()}
         return Exchange(self.requests.sections[step.id]["request"], response, step.id)

@@ -12,6 +12,7 @@ from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, value_at
 from yaml_connector.cli.new.names import field_name, is_secret_name, variable_name
+from yaml_connector.cli.new.openapi.document import as_list, as_mapping
 from yaml_connector.cli.new.openapi.states import id_place
 from yaml_connector.cli.new.sketch import Ref, Sketch, quoted
 
@@ -51,12 +52,9 @@ class Values:
         self.usual: dict[str, int] = {}  # by step: the status of a good answer
         self.auth_header: str | None = None
         self.secret_inputs: dict[str, str] = {}
-        inputs = arazzo.component(workflow.get("inputs"))
-        inputs = inputs if isinstance(inputs, dict) else {}
-        properties = inputs.get("properties")
-        required = inputs.get("required")
-        self.required = list(map(str, required)) if isinstance(required, list) else []
-        self.properties: dict[str, Any] = properties if isinstance(properties, dict) else {}
+        inputs = as_mapping(arazzo.component(workflow.get("inputs")))
+        self.required = list(map(str, as_list(inputs.get("required"))))
+        self.properties: dict[str, Any] = as_mapping(inputs.get("properties"))
         self.base = ""
 
     def secret(self, name: str, *, required: bool = True) -> Ref:
@@ -97,19 +95,15 @@ class Values:
 
     def ref(self, source: Source, section: str, step: Step) -> Any:
         """Return what an expression becomes; a text with a question if it has no counterpart."""
+        asked = "create" if section == "connection" else section
         if source.kind == "inputs":
             if source.output:
-                self._ask(
-                    "create" if section == "connection" else section,
-                    f"{source.name} comes from the workflow {source.output}, which is not run here: give it",
-                )
+                told = f"{source.name} comes from the workflow {source.output}, which is not run here: give it"
+                self._ask(asked, told)
             return self._input(source)
         if source.kind == "steps":
             return self.output_of(source, section, step)
-        self._ask(
-            "create" if section == "connection" else section,
-            f"{source.name or source.kind} of the workflow has no counterpart here",
-        )
+        self._ask(asked, f"{source.name or source.kind} of the workflow has no counterpart here")
         return ""
 
     def _ask(self, section: str, question: str) -> None:
@@ -119,8 +113,7 @@ class Values:
         if source.name in self.secret_inputs:
             required = not self.required or source.name in self.required
             return self.secret(self.secret_inputs[source.name], required=required)
-        about = self.arazzo.component(self.properties.get(source.name))
-        about = about if isinstance(about, dict) else {}
+        about = as_mapping(self.arazzo.component(self.properties.get(source.name)))
         required = source.name in self.required
         self.add_input(source.name, about, required=required)
         expression = with_path(f"inputs.{field_name(source.name)}", source.path)
@@ -154,9 +147,7 @@ class Values:
         """Return where the answer of a step has an output: an extraction, and the place that a test fills."""
         if (step.id, output) in self.decided and not path:
             return self.decided[step.id, output], self.decided[step.id, output]
-        outputs = step.data.get("outputs")
-        raw = outputs.get(output) if isinstance(outputs, dict) else None
-        raw = self._selected(raw)
+        raw = self._selected(step.data["outputs"].get(output))
         if not isinstance(raw, str):
             return (f"$.{output}" if re.fullmatch(r"[A-Za-z_]\w*", output) else "$"), "guess"
         source = source_of(raw)
@@ -194,23 +185,19 @@ class Values:
 
     def _saved(self, step: Step, source: Source, section: str, place: str) -> Any:
         """Return the template for an output of a step, which its section, or the job, is made to keep."""
-        name = field_name(
-            source.output
-            if not source.path
-            else re.sub(r"\W+", "_", source.output + source.path.removeprefix("$")).strip("_")
-        )
+        name = source.output
+        if source.path:
+            name = re.sub(r"\W+", "_", name + source.path.removeprefix("$")).strip("_")
+        name = field_name(name)
         extraction, where = self.extraction(step, source.output, source.path)
         if where == "$" and section != "outputs" and not source.path and self._is_object(step):
-            same = self.id_source is not None and (source.name, source.output) == (
-                self.id_source.name,
-                self.id_source.output,
-            )
+            known = self.id_source
+            same = known is not None and (source.name, source.output) == (known.name, known.output)
             extraction = where = self.id_extraction if same else self._id_field(step, [source.output])
             self.decided[step.id, source.output] = where
             if not same:
-                self._ask(
-                    section, f"the workflow takes the whole answer of {step.id} as {source.output}; {where} is a guess"
-                )
+                told = f"the workflow takes the whole answer of {step.id} as {source.output}"
+                self._ask(section, f"{told}; {where} is a guess")
         if where == "guess":
             self._ask(section, f"the output {source.output} of {source.name} is not declared: {extraction} is a guess")
         if where.startswith(("$", "header:")) and where != "$":
@@ -219,12 +206,10 @@ class Values:
         def sample() -> Any:
             return self.value_at(step, where)
 
-        if place == section or (place in ("get", "result") and section in ("result", "outputs")):
+        is_same = place == section or (place in ("get", "result") and section in ("result", "outputs"))
+        if is_same or place == "connection":
             self.sections[step.id].setdefault("save", {})[name] = extraction
-            return Ref(f"steps.{step.name}.saved.{name}", sample)
-        if place == "connection":
-            self.sections[step.id].setdefault("save", {})[name] = extraction
-            return Ref(f"auth.{name}", sample)
+            return Ref(f"steps.{step.name}.saved.{name}" if is_same else f"auth.{name}", sample)
         if place == "create":
             if is_secret_name(name):
                 self._ask(
@@ -249,27 +234,20 @@ class Values:
         kept[self._job_name(name)] = f"${{{{ steps.{step.name}.saved.{name} }}}}"
 
     def _id_field(self, step: Step, names: list[str], below: str = "$") -> str:
-        call = step.operation
-        assert call is not None
+        call = step.call
         return id_place(call.document, call.path, call.method, names, below) or f"{below}.id"
 
     def _is_object(self, step: Step, path: str = "$") -> bool:
         """Return whether an answer (or the value at a path in it) is an object, as far as the document says."""
-        assert step.operation is not None
-        document = step.operation.document
-        schema = document.response(step.operation.path, step.operation.method)
+        document = step.call.document
         if path == "$":
-            return not document.kinds(schema) - {"object", "array"}
-        about = next((about for known, _, about in document.fields(schema) if known == path), {})
+            return not document.kinds(step.call.schema) - {"object", "array"}
+        about = next((about for known, _, about in step.call.fields if known == path), {})
         return document.kinds(about) == {"object"} or "properties" in about
 
     def _is_number(self, step: Step, path: str) -> bool:
-        assert step.operation is not None
-        document = step.operation.document
-        for known, _, about in document.fields(document.response(step.operation.path, step.operation.method)):
-            if known == path:
-                return document.kinds(about) == {"integer"}
-        return False
+        about = next((about for known, _, about in step.call.fields if known == path), {})
+        return step.call.document.kinds(about) == {"integer"}
 
     def _id_ref(self, user: Step) -> Ref:
         body = user.data.get("requestBody")
@@ -322,11 +300,8 @@ def input_type(about: dict[str, Any]) -> str:
 
 def _example(about: dict[str, Any], kind: str, name: str) -> Any:
     values = about.get("enum")
-    for value in (
-        about.get("example"),
-        about.get("default"),
-        values[0] if isinstance(values, list) and values else None,
-    ):
+    first = values[0] if isinstance(values, list) and values else None
+    for value in (about.get("example"), about.get("default"), first):
         if value is not None and type(value) is type(_SAMPLES.get(kind)):
             return value
     if kind == "any":

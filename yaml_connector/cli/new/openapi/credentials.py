@@ -44,10 +44,15 @@ def server_of(document: Document, *parts: Node | None) -> tuple[str, list[str]]:
     return (url if re.fullmatch(r"https?://[\w.:/~%-]+", url) else _PLACEHOLDER), notes
 
 
+def schemes_of(document: Document) -> dict[str, Node]:
+    """Return the kinds of credentials that the document names."""
+    listed = document.node(document.node(document.data.get("components")).get("securitySchemes"))
+    return {str(name): document.node(raw) for name, raw in listed.items()}
+
+
 def credentials_of(document: Document, path: str, base_url: str, method: str = "post") -> Credentials:
     """Return the first kind of credentials that the call accepts and the spec language has."""
-    components = document.node(document.data.get("components"))
-    schemes = {str(name): document.node(raw) for name, raw in document.node(components.get("securitySchemes")).items()}
+    schemes = schemes_of(document)
     operation = document.operation(path, method)
     listed = operation.get("security", document.data.get("security"))
     needs = [list(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []

@@ -71,8 +71,8 @@ class Document:
         for given in [*parts, {**raw, "allOf": None}]:
             merges[0] -= 1
             part = self.node(given, merges) if merges[0] > 0 else {}
-            properties = {**_mapping(merged.get("properties")), **_mapping(part.get("properties"))}
-            required = [*_list(merged.get("required")), *_list(part.get("required"))]
+            properties = {**as_mapping(merged.get("properties")), **as_mapping(part.get("properties"))}
+            required = [*as_list(merged.get("required")), *as_list(part.get("required"))]
             merged = {**merged, **part, "properties": properties, "required": required}
         return merged
 
@@ -121,7 +121,7 @@ class Document:
         """Return the parameters of a call, with those of its path, by name."""
         found = {}
         for holder in (self.paths.get(path, {}), self.operation(path, method)):
-            for raw in _list(holder.get("parameters")):
+            for raw in as_list(holder.get("parameters")):
                 about = self.node(raw)
                 found[str(about.get("name"))] = about
         return found
@@ -145,7 +145,7 @@ class Document:
     def body(self, path: str, method: str) -> tuple[str | None, Node, bool]:
         """Return the media type of a call's body (JSON, if allowed), its schema, and whether it is required."""
         node = self.node(self.operation(path, method).get("requestBody"))
-        content = _mapping(node.get("content"))
+        content = as_mapping(node.get("content"))
         kinds = sorted(map(str, content), key=lambda kind: ("json" not in kind, "form-urlencoded" not in kind))
         if not kinds:
             return None, {}, False
@@ -153,10 +153,10 @@ class Document:
 
     def example(self, path: str, method: str) -> Any:
         """Return an example of a call's JSON body; None if the document has none."""
-        content = _mapping(self.node(self.operation(path, method).get("requestBody")).get("content"))
+        content = as_mapping(self.node(self.operation(path, method).get("requestBody")).get("content"))
         for kind, raw in content.items():
             media = self.node(raw)
-            examples = [self.node(item).get("value") for item in _mapping(media.get("examples")).values()]
+            examples = [self.node(item).get("value") for item in as_mapping(media.get("examples")).values()]
             for value in (media.get("example"), *examples, self.node(media.get("schema")).get("example")):
                 if "json" in str(kind) and isinstance(value, dict):
                     return value
@@ -164,7 +164,7 @@ class Document:
 
     def options(self, schema: Node) -> list[Node]:
         """Return the forms that a schema allows: itself, or those of `oneOf` and `anyOf`; without null."""
-        forms = [self.node(part) for key in ("oneOf", "anyOf") for part in _list(schema.get(key))]
+        forms = [self.node(part) for key in ("oneOf", "anyOf") for part in as_list(schema.get(key))]
         return [form for form in forms or [schema] if form.get("type") != "null"]
 
     def fields(self, schema: Node) -> Iterator[tuple[str, str, Node]]:
@@ -177,7 +177,7 @@ class Document:
                 for form in self.options(node):
                     if "items" in form:
                         below.append((f"{where}[0]", self.node(form["items"])))
-                    for name, raw in _mapping(form.get("properties")).items():
+                    for name, raw in as_mapping(form.get("properties")).items():
                         if not re.fullmatch(r"[A-Za-z_]\w*", str(name)):
                             continue
                         count += 1
@@ -289,15 +289,17 @@ def _whole(reference: str, file: Path) -> str:
 
 
 def _schema_of(node: Mapping[str, Any]) -> Any:
-    for kind, media in _mapping(node.get("content")).items():
+    for kind, media in as_mapping(node.get("content")).items():
         if "json" in str(kind) and isinstance(media, dict) and isinstance(media.get("schema"), dict):
             return media["schema"]
     return None
 
 
-def _mapping(value: Any) -> dict[Any, Any]:
+def as_mapping(value: Any) -> dict[Any, Any]:
+    """Return a mapping; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """Return a list; an empty one for anything else."""
     return value if isinstance(value, list) else []
