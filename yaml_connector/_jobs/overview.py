@@ -10,10 +10,13 @@ from typing import Literal
 
 from yaml_connector._clock import clock
 from yaml_connector._jobs.cache import JobCache, JobState
+from yaml_connector._text import truncate
 
 Trouble = Literal["unreadable", "not submitted", "unknown state"]
 _FOLLOWED = 600.0  # seconds since the last call for a job; Flyte asks far more often
 _TROUBLES: tuple[Trouble, ...] = ("unreadable", "not submitted", "unknown state")
+_RANKS: dict[Trouble | None, int] = {trouble: -rank for rank, trouble in enumerate((*_TROUBLES, None))}
+_LONGEST = 200  # characters of an id or a key
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class JobOverview:
 
 @dataclass(frozen=True)
 class JobsOverview:
-    """The jobs of one spec: how many are followed, by phase and by trouble, and some of them: those in trouble first,
-    then the newest."""
+    """The jobs of one spec: how many are followed, by phase and by trouble, and some of them: those in trouble first, in
+    the order of the troubles, then the newest."""
 
     followed: int = 0
     phases: dict[str, int] = field(default_factory=dict)
@@ -52,7 +55,7 @@ def overview_of(caches: Iterable[JobCache], most: int) -> JobsOverview:
     ]
     phases = Counter(_phase(state) for *_, state in followed)
     troubles = Counter(_trouble(state) for *_, state in followed)
-    chosen = heapq.nlargest(most, followed, key=lambda job: (_trouble(job[2]) is not None, job[2].created))
+    chosen = heapq.nlargest(most, followed, key=lambda job: (_RANKS[_trouble(job[2])], job[2].created))
     jobs = tuple(_job(state, job_id, name, now) for job_id, name, state in chosen)
     return JobsOverview(len(followed), dict(phases.most_common()), {word: troubles[word] for word in _TROUBLES}, jobs)
 
@@ -62,8 +65,8 @@ def _job(state: JobState, job_id: str, name: str, now: float) -> JobOverview:
     since = state.unreadable_since if trouble == "unreadable" else None
     problem = state.submission.failure if trouble == "not submitted" and state.submission is not None else state.problem
     return JobOverview(
-        id=(state.submitted.id if state.submitted is not None else job_id),
-        key=name,
+        id=truncate(state.submitted.id if state.submitted is not None else job_id, _LONGEST),
+        key=truncate(name, _LONGEST),
         phase=_phase(state),
         age=max(0.0, now - state.created),
         trouble=trouble,

@@ -20,11 +20,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from yaml_connector._jobs import metrics
 from yaml_connector._jobs.overview import JobsOverview, overview_of
-from yaml_connector._text import truncate
 from yaml_connector.flyte.connector import YamlConnector
 
-_MOST_JOBS = 100  # of each spec in full
-_LONGEST = 200  # characters of an id or a key
+_MOST_JOBS, _MOST_ROWS = 100, 2000  # of each spec in full, of all specs together
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _OWN_NAMES = frozenset({"localhost", "ip6-localhost"})
 
@@ -45,7 +43,9 @@ class SpecStatus:
 
 def status_of(connectors: Iterable[YamlConnector], removed: Iterable[YamlConnector]) -> list[SpecStatus]:
     """Return the status of these specs, sorted by task type."""
-    found = [_spec_status(item, False) for item in connectors] + [_spec_status(item, True) for item in removed]
+    served = [(item, False) for item in connectors] + [(item, True) for item in removed]
+    most = min(_MOST_JOBS, _MOST_ROWS // max(1, len(served)))
+    found = [_spec_status(item, is_removed, most) for item, is_removed in served]
     return sorted(found, key=lambda item: (item.task_type, item.version))
 
 
@@ -72,7 +72,7 @@ def _host_of(request: web.Request) -> str:
     return found[1] if found is not None else ""
 
 
-def _spec_status(connector: YamlConnector, removed: bool) -> SpecStatus:
+def _spec_status(connector: YamlConnector, removed: bool, most: int) -> SpecStatus:
     spec, client = connector.loaded.spec, connector.jobs
     logins = metrics.recorder(spec.task_type_name, "login").requests
     return SpecStatus(
@@ -83,7 +83,7 @@ def _spec_status(connector: YamlConnector, removed: bool) -> SpecStatus:
         digest=client.plan.digest[:12],
         removed=removed,
         login_failures=sum(logins) - logins[2] - logins[3],  # no answer, 1xx, 4xx, 5xx
-        jobs=overview_of((client.cache, client.foreign), _MOST_JOBS),
+        jobs=overview_of((client.cache, client.foreign), most),
     )
 
 
@@ -118,11 +118,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _cut(text: str) -> str:
-    return truncate(text, _LONGEST)
-
-
 _STYLE = (files("yaml_connector.flyte") / "templates" / "status.css").read_text("utf-8")
 _STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _html = Environment(loader=PackageLoader("yaml_connector.flyte"), autoescape=True, undefined=StrictUndefined)
-_html.filters |= {"duration": _duration, "cut": _cut}
+_html.filters["duration"] = _duration

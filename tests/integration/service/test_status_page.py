@@ -117,7 +117,7 @@ def test_the_page_tells_of_specs_and_of_the_jobs_that_are_followed(shown: Shown)
     assert "503" in jobs["later"]["problem"]
     assert jobs["later"]["key"]
     assert f"odd {SCRIPT}" in jobs["odd"]["problem"]
-    assert first["jobs"][-1]["id"] == "running", "those in trouble come first"
+    assert [job["trouble"] for job in first["jobs"]] == ["unreadable", "not submitted", "unknown state", None]
     assert (second["followed"], second["jobs"]) == (0, [])
 
     status, headers, text = fetch(service, Accept="text/html,application/xhtml+xml,*/*;q=0.8")

@@ -40,7 +40,9 @@ class Field:
             yield from [""] if self.description or self.about else []
         for text in dict.fromkeys((self.description, self.about)):
             if text:
-                yield from textwrap.wrap(" ".join(text.split()), wide, initial_indent="  ", subsequent_indent="  ")
+                yield from textwrap.wrap(
+                    " ".join(text.split()), wide, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+                )
         if self.default is not None:
             yield f"  Default: {_short(self.default)}"
         if self.examples:
@@ -54,7 +56,9 @@ class Field:
             first = f"  {item.name:<{width}}  "
             text = item.description or item.about
             marks = marks if text else marks.strip()
-            yield from textwrap.wrap(text + marks, wide, initial_indent=first, subsequent_indent=" " * len(first))
+            yield from textwrap.wrap(
+                text + marks, wide, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
+            )
 
     @property
     def name(self) -> str:
