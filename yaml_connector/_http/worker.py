@@ -16,6 +16,7 @@ import asyncio
 import io
 import os
 import pickle
+import signal
 import socket
 import struct
 import subprocess
@@ -46,6 +47,7 @@ _MEMORY = 32 * 2**20  # bytes for one reading
 _MEMORY_FOR_BYTE = 8  # and for each byte of its responses: parsed JSON takes that much more
 _FORGOTTEN = 0.99  # of what a backend has taken, what counts at the next reading
 _MOST_BACKENDS = 1000
+_OVERDUE = 0.5  # seconds after the deadline: a child has ended by then, or will not
 _SWITCH = 0.001  # seconds after which Python takes the turn from a thread, if the event loop wants it
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # nothing else: variables hold secrets
 
@@ -157,14 +159,15 @@ class Worker:
             limits = LIMITS.pack(remaining, self._seconds, _MEMORY + _MEMORY_FOR_BYTE * size)
             head = b"".join(map(SIZE.pack, (len(buffers), len(payload), *map(len, buffers))))
             ended = False
-            with await self._child(limits) as child, suppress(BrokenPipeError, ConnectionResetError):
-                parts: list[bytes | memoryview] = [head, payload, *buffers]
-                for part in parts:  # a part at a time, so that nothing is copied
-                    await loop.sock_sendall(child, part)
-                async for frame in _frames(child):
-                    ended = not frame
-                    if frame:
-                        frames.put_nowait(frame)
+            async with asyncio.timeout(remaining + _OVERDUE):
+                with await self._child(limits) as child, suppress(BrokenPipeError, ConnectionResetError):
+                    parts: list[bytes | memoryview] = [head, payload, *buffers]
+                    for part in parts:  # a part at a time, so that nothing is copied
+                        await loop.sock_sendall(child, part)
+                    async for frame in _frames(child):
+                        ended = not frame
+                        if frame:
+                            frames.put_nowait(frame)
             if not ended:
                 if loop.time() >= deadline - 0.1:
                     raise _late()
@@ -172,6 +175,12 @@ class Worker:
                     f"the response cannot be read: that takes more than {self._seconds:g} s of computing time, or more "
                     f"than {(_MEMORY + _MEMORY_FOR_BYTE * size) / 2**20:.0f} MiB of memory"
                 )
+        except TimeoutError:  # the kernel ends a child in time, so the process hangs: the next reading starts another
+            if self._process is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process = None
+            raise _late() from None
         except OSError as error:
             raise EvaluationError(
                 f"the response cannot be read: the worker process failed ({error.strerror})"

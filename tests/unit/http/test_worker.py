@@ -132,6 +132,18 @@ def test_a_worker_that_was_killed_is_started_again() -> None:
     with_worker(use)
 
 
+def test_a_worker_that_hangs_is_ended_at_the_deadline_and_started_again() -> None:
+    async def use(worker: Worker) -> None:
+        os.kill(await read(worker, readings.parent), signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="not read before the deadline"):
+            await read(worker, readings.echo, 1, remaining=0.1)
+        assert time.monotonic() - began < 5
+        assert await read(worker, readings.echo, 2) == 2
+
+    with_worker(use)
+
+
 def test_the_worker_knows_no_variables_of_the_service_and_nothing_of_flyte(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "planted")
 
