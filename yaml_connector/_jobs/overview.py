@@ -35,8 +35,8 @@ class JobOverview:
 
 @dataclass(frozen=True)
 class JobsOverview:
-    """The jobs of one spec: how many are followed, by phase and by trouble, and some of them: those in trouble first, in
-    the order of the troubles, then the newest."""
+    """The jobs of one spec: how many are followed, by phase and by trouble, and some of them: those in trouble first,
+    the worst trouble before others, then the newest."""
 
     followed: int = 0
     phases: dict[str, int] = field(default_factory=dict)
