@@ -148,7 +148,7 @@ def level_of(value: Any, redact: Callable[[str], str]) -> str | None:
     return (
         None
         if value is None or value == ""
-        else truncate(redact(as_text(value)[: _LONGEST_LEVEL * 20]), _LONGEST_LEVEL)
+        else truncate(redact(line_text(value)[: _LONGEST_LEVEL * 20]), _LONGEST_LEVEL)
     )
 
 

@@ -19,7 +19,7 @@ from yaml_connector._jobs.create import Submission
 from yaml_connector._jobs.create_plan import CreatePlan
 from yaml_connector._jobs.meta import json_to_keep, parse_kept
 from yaml_connector._jobs.steps import EachResponse, Outcome
-from yaml_connector._spec.task_values import recheck_config
+from yaml_connector._spec.task_values import check_inputs, recheck_config
 from yaml_connector.errors import EvaluationError
 
 LARGEST = 32 * 1024  # bytes as JSON
@@ -131,8 +131,14 @@ def _restored(kept: Mapping[str, Any]) -> Response:
     return response
 
 
-def scope_of(plan: CompiledSpec, pending: Mapping[str, Any]) -> Scope:
-    """Return what the expressions of create see, but for secrets. Raises ConfigError if the config is not valid."""
+def scope_of(plan: CompiledSpec, pending: Mapping[str, Any], *, is_ours: bool) -> Scope:
+    """Return what the expressions of create see, but for secrets. `is_ours`: create has checked the inputs.
+    Raises ConfigError if the config is not valid, EvaluationError if an input is not."""
+    inputs = pending["inputs"]
+    if not is_ours:
+        inputs, problems = check_inputs(plan.spec, inputs)
+        if problems:
+            raise EvaluationError("; ".join(problems.values()))
     names = plan.submitting.config
     config = recheck_config(plan.spec, pending["config"], plan.spec.config if names is None else names)
-    return Scope(inputs=pending["inputs"], config=config, task=pending["task"], steps={})
+    return Scope(inputs=inputs, config=config, task=pending["task"], steps={})

@@ -207,7 +207,7 @@ class Submitter:
         """Return the operation of a later call. Raises EvaluationError or ConfigError."""
         plan, submission = self._plan, self.submission(meta, state)
         assert meta.pending is not None
-        scope = scope_of(plan, meta.pending)
+        scope = scope_of(plan, meta.pending, is_ours=meta.verified)
         now = clock().monotonic()
         scope.secrets = plan.secrets.values(state.secrets_at(now), scope)
         context = self._contexts.open(

@@ -190,3 +190,18 @@ def test_a_step_with_a_large_response_is_repeated_and_takes_no_memory_meanwhile(
     assert (meta.pending is not None, meta.not_submitted != "") == (True, True)
     assert driver.get(after=60).phase == "RUNNING"
     assert len([sent for sent in api.sent if sent.url.path == "/files"]) == uploads
+
+
+@pytest.mark.parametrize("value", [{"$ne": None}, ["a"], 5, None])
+def test_an_input_of_another_type_than_the_specs_is_not_submitted_without_a_key_either(value: Any) -> None:
+    request = {"method": "POST", "path": "/jobs", "json": {"name": "${{ inputs.name }}"}}
+    create = {"request": request, "idempotent": True, "job_id": "$.id"}
+    driver = Driver(FakeApi({"POST /jobs": 503}), signer=UNSIGNED, create=create, inputs={"name": "str"})
+    meta = driver.create(inputs={"name": "x"})
+    assert meta.pending is not None
+    sent = len(driver.api.sent)
+    meta.pending["inputs"] = {"name": value}
+    driver.kept = meta.encode()
+    driver.restart()
+    assert "is not a valid str" in (driver.get().message or "")
+    assert len(driver.api.sent) == sent
