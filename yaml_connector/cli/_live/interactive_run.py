@@ -33,6 +33,8 @@ class JobDriver(Protocol):
     """What a run needs of its job's side: a `RecordingJobClient`, or a service."""
 
     spec: ConnectorSpec
+    identified_by: str
+    """The name of `task.*` by which the same job is created again."""
 
     async def create(self, values: CreateValues) -> JobMeta: ...
 
@@ -282,7 +284,7 @@ class InteractiveRun:
     def _not_submitted(self) -> NotSubmittedError:
         """Return the error of a create that was given up: what was tried, the last error, and what to do."""
         self._done("create")
-        sent, key = self.submitting, self.values.task.get("key")
+        sent, key = self.submitting, self.connector.identified_by
         open_call = next((f"{e.request.method} {e.request.url}" for e in reversed(sent) if e.is_open), None)
         within = "" if self.timeout is None or not self.ended.timed_out else f" within {duration_text(self.timeout)}"
         if sent and not any(exchange.may_submit for exchange in sent):
@@ -298,9 +300,11 @@ class InteractiveRun:
             lines.append(f"the try before failed: {self.failure}")
         create = self.connector.spec.create
         if create.idempotent_for or create.adopt is not None:
-            lines.append(f"run it again with --task key={key}: that finds the job, or submits it")
+            again = f"--task {key}={self.values.task.get(key)}"
+            lines.append(f"run it again with {again}: that finds the job, or submits it")
         else:
-            lines.append(f"look for it at the API before you run it again; its task.key is {key}")
+            found = f"its task.{key} is {self.values.task.get(key)}"
+            lines.append(f"look for it at the API before you run it again; {found}")
         return NotSubmittedError(self.connector.redact("\n  ".join(lines)), may_exist=True, timed_out=bool(within))
 
     # --- following ----------------------------------------------------------------------------------------------------

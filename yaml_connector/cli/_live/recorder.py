@@ -47,6 +47,7 @@ class Recorder(Events):
     """Keeps the exchanges of the calls whose events it receives. `secrets` are those that are known from the start."""
 
     records = True
+    identified_by = "key"
 
     def __init__(self, spec: ConnectorSpec, secrets: Mapping[str, str | None] | None = None) -> None:
         own = masked_headers(spec)

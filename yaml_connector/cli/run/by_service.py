@@ -11,6 +11,8 @@ from yaml_connector.flyte.service_jobs import ServiceJobClient
 class RecordedServiceJob(Recorder, ServiceJobClient):
     """A job of the service at an address. Raises CallError if none answers there within `patience` seconds."""
 
+    identified_by = "execution_id"  # the service makes its own task.key of it
+
     def __init__(
         self, address: str, loaded: LoadedSpec, values: CreateValues, *, patience: float | None = None
     ) -> None:
