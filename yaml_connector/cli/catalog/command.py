@@ -55,7 +55,7 @@ Example:
 """
 
 
-@catalog.command("list", help=_LIST_HELP)
+@catalog.command("list", help=_LIST_HELP, short_help="List all specs of the catalog.")
 @formats("markdown", "html", note="; markdown and html are a page with a table of all specs")
 def list_all(form: str) -> None:
     found = [item.summary for item in entries()]
@@ -67,7 +67,7 @@ def list_all(form: str) -> None:
         _echo(found, form)
 
 
-@catalog.command()
+@catalog.command(short_help="Find the specs that contain all words.")
 @click.argument("words", nargs=-1, required=True)
 @format_option
 @click.pass_context

@@ -23,7 +23,7 @@ from yaml_connector.cli._options import UsageErrors, read_secrets, read_task, re
 from yaml_connector.cli.record.contract_writer import Scrubber, recorded_calls
 from yaml_connector.cli.record.relax import relax
 from yaml_connector.cli.record.test_file import with_test
-from yaml_connector.errors import YamlConnectorError
+from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.testing.fixtures import Fixtures, fixtures_of
 from yaml_connector.testing.loader import LoadedTests, load_tests
 from yaml_connector.testing.model import CALLS, Test
@@ -50,6 +50,8 @@ def record_again(paths: Sequence[str], secrets: tuple[str, ...], *, yes: bool) -
         content = read_file(file)
         if isinstance(content, OSError) or MARK.encode() not in content:
             continue
+        if not os.access(file, os.W_OK):
+            raise ConfigError(f"{file} cannot be written: no job is run for it")
         tests, problems = load_tests(content, file)
         exit_with([*problems, *errors_of(tests.spec_problems if tests is not None else ())])
         assert tests is not None
