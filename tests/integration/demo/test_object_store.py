@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from flyte import storage
@@ -43,6 +45,14 @@ def test_what_is_put_is_read_back_also_in_parts(place: str, tmp_path: Path, size
         return await content_of(f"{place}/file"), await content_of(f"{place}/streamed")
 
     assert asyncio.run(there_and_back()) == (content, content)
+
+
+def test_a_range_of_bytes_is_read_alone(place: str) -> None:
+    asyncio.run(storage.put_stream(b"0123456789", to_path=f"{place}/digits"))
+    url = f"{os.environ['FLYTE_AWS_ENDPOINT']}/{place.removeprefix('s3://')}/digits"
+    with urlopen(Request(url, headers={"Range": "bytes=2-4"}), timeout=10) as response:
+        assert (response.status, response.headers["Content-Range"]) == (206, "bytes 2-4/10")
+        assert response.read() == b"234"
 
 
 def test_what_is_not_there_is_not_there(place: str) -> None:

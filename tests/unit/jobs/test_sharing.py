@@ -67,10 +67,10 @@ def test_other_credentials_never_share() -> None:
 
 def test_other_headers_never_share() -> None:
     api = FakeApi({"GET /jobs": slowly})
-    request = {"path": "/jobs", "headers": {"X-Job": "${{ job.id }}"}}
-    connector = connector_for(api, get={**GET, "request": request})
-    ask(connector, (meta_of(connector, "1"), {}), (meta_of(connector, "2"), {}))
-    assert sorted(sent.headers["X-Job"] for sent in api.sent) == ["1", "2"]
+    request = {"path": "/jobs", "headers": {"X-Team": "${{ inputs.team }}"}}  # of a request with job.*, none is shared
+    connector = connector_for(api, get={**GET, "request": request}, inputs={"team": "str"})
+    ask(connector, *((meta_of(connector, "1", inputs={"team": team}), {}) for team in ("a", "b")))
+    assert sorted(sent.headers["X-Team"] for sent in api.sent) == ["a", "b"]
 
 
 def test_another_config_never_shares() -> None:
