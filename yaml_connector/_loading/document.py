@@ -10,10 +10,12 @@ import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
 
+from yaml_connector._loading.doubts import control_character, not_utf8, odd_character, plain_scalar
 from yaml_connector._spec.fields import Path
 from yaml_connector._text import short_name
 from yaml_connector.errors import Diagnostic
@@ -30,6 +32,9 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
 _INT = re.compile(r"[-+]?[0-9]+")
+_ZEROS = re.compile(r"[-+]?0[0-9]")
+_ODD = re.compile(r"[\u00a0\u200b\u2060\ufeff\u00ad]")
+_DOUBTFUL = re.compile(r",\Z|\A[\u2018\u201c\u2013\u2014\u2022*-]|[\u201c\u201d]\Z")
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -40,7 +45,11 @@ Position = tuple[int, int]  # line and column, from 1
 
 @dataclass
 class Document:
-    """A parsed file: its `data`, the positions of values and keys, its `text`, and the `problems` found in it."""
+    """A parsed file: its `data`, the positions of values and keys, its `text`, and the `problems` found in it.
+
+    `doubts` are about values that are strings to YAML and were probably meant otherwise: each explains whatever else is
+    wrong with its value, and is a warning if nothing is.
+    """
 
     file: str
     data: Any = None
@@ -48,6 +57,7 @@ class Document:
     keys: dict[Path, Position] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
     text: str = ""
+    doubts: dict[Path, tuple[Position, str]] = field(default_factory=dict)
 
     def position(self, path: Path, *, key: bool = False) -> Position:
         """Return the position of the value (or the key) at `path`, or of the nearest parent that exists."""
@@ -59,6 +69,21 @@ class Document:
         while path and path not in self.values:
             path = path[:-1]
         return self.values.get(path, (1, 1))
+
+    def all_problems(self) -> list[Diagnostic]:
+        """Return all problems in the order of the file: of a field either its doubt, its errors, or its warnings."""
+        wrong = {problem.path for problem in self.problems if problem.severity == "error"}
+        doubts = [
+            self._problem(position, path, message, "error" if show_path(path) in wrong else "warning")
+            for path, (position, message) in islice(self.doubts.items(), MOST_PROBLEMS)
+        ]
+        explained = {doubt.path for doubt in doubts}
+        found = [
+            problem
+            for problem in self.problems
+            if problem.path not in explained and (problem.severity == "error" or problem.path not in wrong)
+        ]
+        return sorted([*found, *doubts])
 
     def find(self, path: Path, part: str, before: str) -> Position | None:
         """Return where a part of the value at a path is in the file, with this text before it; None if it is not there
@@ -153,8 +178,7 @@ class _Parser:
         try:
             self.text = document.text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            self.fail(line, 1, "the file is not UTF-8 text")
+            self.fail(*not_utf8(content, error.start))
 
     def fail(self, line: int, column: int, message: str) -> None:
         self.note(line, column, (), message)
@@ -191,8 +215,7 @@ class _Parser:
 
             self.fail(*explain(error, self.text))
         except yaml.YAMLError as error:
-            position = getattr(error, "position", 0)
-            self.fail(self.text.count("\n", 0, position) + 1, 1, f"not YAML: {getattr(error, 'reason', None) or error}")
+            self.fail(*control_character(self.text, str(getattr(error, "reason", None) or error)))
         except ValueError as error:  # what the parser says of characters that YAML does not have
             self.fail(1, 1, f"not YAML: {error}")
 
@@ -286,26 +309,41 @@ class _Parser:
             self.fail(*_place(event), f"more than {LARGEST_FILE // 2**20} MiB of text, aliases expanded")
 
     def scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
-        text = event.value
         self.count(event)
+        value = self.plain_value(event, path)
+        if _ODD.search(event.value) and path[-1:] != ("description",):
+            self.doubt(event, path, odd_character(event.value))
+        return value
+
+    def plain_value(self, event: yaml.ScalarEvent, path: Path) -> Any:
+        text = event.value
         if event.style or event.tag == "!":
             return text
         if text in _NULL:
             return None
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        if _DOUBTFUL.search(text) or start.line != end.line:
+            self.doubt(event, path, plain_scalar(text, self.text[start.index : end.index], path))
+        if text[0] in "\u2018\u201c" and text[-1] in "\u2019\u201d":
+            self.note(*_place(event), path, self.document.doubts.pop(path)[1])
         if text[0] in "0123456789-+.":
             return self.number(text, event, path)
-        if text[0] in "\u2018\u201c" and text[-1] in "\u2019\u201d":
-            instead = "so it would be a part of the string; write \" or '"
-            self.note(*_place(event), path, f"{text[0]} is not a quote in YAML, {instead}")
         return text
+
+    def doubt(self, event: yaml.ScalarEvent, path: Path, message: str | None) -> None:
+        if message is not None:
+            self.document.doubts.setdefault(path, (_place(event), message))
 
     def number(self, text: str, event: yaml.ScalarEvent, path: Path) -> Any:
         if len(text) > LONGEST_NUMBER and any(kind.fullmatch(text) for kind in (_INT, _OCTAL, _HEX, _FLOAT)):
             self.note(*_place(event), path, f"this number has more than {LONGEST_NUMBER} digits; put quotes around it")
             return 0
         if _INT.fullmatch(text):
+            if _ZEROS.match(text):
+                self.doubt(event, path, f"this is the number {int(text)}; put quotes around it if the zeros count")
             return int(text)
         if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
             return int(text, 0)

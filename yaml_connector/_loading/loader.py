@@ -211,17 +211,11 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
         check_spec(spec, document)
     elif (part := prune_invalid(document.data, len(document.text))) is not None:
         check_spec(part, document, partial=True)
-    problems = _without_doubts(sorted(document.problems))
+    problems = document.all_problems()
     if spec is None or any(problem.severity == "error" for problem in problems):
         return None, problems
     document.forget_positions()
     return LoadedSpec(spec, file, document, tuple(problems)), problems
-
-
-def _without_doubts(problems: list[Diagnostic]) -> list[Diagnostic]:
-    """Leave out the warnings about a field that has an error: what is doubtful of it may be that."""
-    wrong = {problem.path for problem in problems if problem.severity == "error"}
-    return [problem for problem in problems if problem.severity == "error" or problem.path not in wrong]
 
 
 def _nowhere(path: str) -> str:

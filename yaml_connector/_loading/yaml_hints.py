@@ -6,33 +6,29 @@ The parser's words are those of its own states, and its position is often a line
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
 import yaml
 
-_LONGEST = 500  # characters of a line that is looked at
-_MOST_LINES = 5000  # above the place of the error
+from yaml_connector._loading.yaml_lines import KEY, LONGEST, MOST_LINES, Hint, Lines, indent_of
+
 _QUOTED = re.compile(r"""(?<![^\s\[{,])(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))""")  # what quotes surround already
 _OPEN_TEMPLATE = re.compile(r"\$\{\{(?!.*\}\})")
-_KEY = re.compile(r"\s*(?:- +)*(?P<key>[\w.*/$-]+|'[^']*'|\"[^\"]*\")\s*:(?=\s|$)")
 _NO_BLANK = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_]\w*):(?P<value>[^\s:/][^:]*)$")
+_KNOWN = re.compile(r"\s*(?:- +)*(?P<key>[A-Za-z_]\w*):(?P<value>\S.*)$")  # of a field that there is
 _FLOW_NO_BLANK = re.compile(r"[{,]\s*(?P<key>[A-Za-z_]\w*):(?=[\"'$\[{])")
+_LINE_BREAKS = {"\x85": "U+0085", "\u2028": "U+2028", "\u2029": "U+2029"}
 _LOOKALIKES = {
     "\u2018\u2019\u201c\u201d\u201e\u201f\u00ab\u00bb": "{} is not a quote in YAML; write \" or '",
     "\u00a0\u2007\u202f\u3000": "this blank is not a normal one (it was pasted, maybe); write it anew",
     "\uff1a": "{} is not a colon in YAML; write :",
+    "\u200b\u2060\ufeff\u00ad": "there is an invisible character here; delete it, or write the line anew",
 }
+_ENDS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_ODD_ENDS = re.compile("[\x85\u2028\u2029]")
 _ODD = re.compile(f"[{''.join(_LOOKALIKES)}]")
 _IN_BRACES = re.compile(r"[{,]\s*[\w-]+:\s+(?P<value>[^\s'\"\[{,][^'\"{},]*?\[[^\]]*\][^'\",}]*)")
-_BLOCK_TEXT = re.compile(r"[|>][+-]?\d?[+-]?\s*(?:#.*)?$")
-
-
-class Hint(NamedTuple):
-    """Where a file is wrong (from 1), and what is wrong there."""
-
-    line: int
-    column: int
-    message: str
 
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> Hint:
@@ -42,51 +38,32 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Hint:
     lines = text.splitlines()
     line = min(line, text.count("\n") + 1)  # at the end of the file the parser counts one more
     words = " ".join(part for part in (error.context, error.problem) if part)
-    hint = _Lines(lines, line, column, words, error).hint()
+    ends = [match[0] for match in _ENDS.finditer(text)] if _ODD_ENDS.search(text) else []
+    hint = _Hints(lines, line, column, words, error, dict(enumerate(ends, 1))).hint()
     return hint._replace(message=f"not YAML: {hint.message}")
 
 
-class _Lines:
-    """The lines of a file, the place at which the parser gave up, and its words."""
-
-    def __init__(self, lines: list[str], line: int, column: int, words: str, error: yaml.MarkedYAMLError) -> None:
-        self.lines = lines
-        self.line, self.column, self.words = line, column, words
-        self.problem = error.problem or ""
-        context = error.context_mark
-        self.opened = (context.line + 1, context.column + 1) if context is not None else None
-
-    def at(self, number: int) -> str:
-        return self.lines[number - 1][:_LONGEST] if 0 < number <= len(self.lines) else ""
-
-    def above(self, number: int) -> int:
-        """Return the number of the last line above that has content; 0 if there is none."""
-        for candidate in range(number - 1, max(0, number - _MOST_LINES), -1):
-            if self.at(candidate).strip() and not self.at(candidate).lstrip().startswith("#"):
-                return candidate
-        return 0
+class _Hints(Lines):
+    """Finds what is wrong with the lines of a file."""
 
     def hint(self) -> Hint:
         shown = self.at(self.line)
-        if "\t" in shown[: _indent(shown)] or "'\\t'" in self.words:
+        if "\t" in shown[: indent_of(shown)] or "'\\t'" in self.words:
             return self.here("there is a tab; YAML allows only spaces for indenting")
         checks = (
-            *(self.quote, self.odd_character, self.blank, self.first, self.brackets, self.bare, self.rest),
-            *(self.indentation, self.item),
+            *(self.quote, self.odd_character, self.escape, self.block_text, self.blank, self.first, self.brackets),
+            *(self.surplus, self.bare, self.rest, self.indentation, self.item),
         )
         for check in checks:
             if (found := check()) is not None:
                 return found
         return self.here(self.advice() or _in_plain_words(self.words))
 
-    def here(self, message: str) -> Hint:
-        return Hint(self.line, self.column, message)
-
     def quote(self) -> Hint | None:
         """A quote that is never closed: the parser takes all lines up to the next quote, or the end, for one string."""
         if self.opened and "quoted scalar" in self.words and "end of stream" in self.words:
             return self.flow_blank(self.opened[0]) or self.unclosed(*self.opened)
-        for number in range(max(1, self.line - _MOST_LINES), min(self.line, len(self.lines)) + 1):
+        for number in range(max(1, self.line - MOST_LINES), min(self.line, len(self.lines)) + 1):
             column = _open_quote(self.at(number))
             if column and not self.is_in_block_text(number) and self.spans(number):
                 return self.unclosed(number, column)
@@ -95,25 +72,36 @@ class _Lines:
     def spans(self, number: int) -> bool:
         """Tell whether what opens on a line goes on over a line that looks like a key: nobody means that."""
         following = self.at(number + 1)
-        return bool(_KEY.match(following)) or number == self.line
+        return bool(KEY.match(following)) or number == self.line
 
     def unclosed(self, line: int, column: int) -> Hint:
         mark = self.at(line)[column - 1 : column] or '"'
         return Hint(line, column, f"the quote {mark} that opens here is not closed; close it on this line")
 
-    def is_in_block_text(self, number: int) -> bool:
-        """Tell whether a line belongs to a text that begins with `|` or `>`."""
-        indent = _indent(self.at(number))
-        for candidate in range(number - 1, max(0, number - _MOST_LINES), -1):
-            shown = self.at(candidate)
-            if shown.strip() and _indent(shown) < indent:
-                if _BLOCK_TEXT.search(shown):
-                    return True
-                indent = _indent(shown)
-        return False
+    def escape(self) -> Hint | None:
+        """A backslash in double quotes that begins no escape of YAML."""
+        if "unknown escape character" not in self.words or self.opened is None:
+            return None
+        line, column = self.opened
+        found = re.match(r'"([^"]*)"', self.at(line)[column - 1 :])
+        instead = f"write '{found[1]}'" if found is not None and "'" not in found[1] else "write \\\\ for one"
+        return Hint(line, column, f"in double quotes a backslash begins an escape; {instead}")
+
+    def surplus(self) -> Hint | None:
+        """A bracket that closes nothing."""
+        mark = self.at(self.line)[self.column - 1 : self.column]
+        before = _QUOTED.sub("", self.at(self.line)[: self.column - 1])
+        pair = {"]": "[", "}": "{"}.get(mark)
+        if pair is None or before.count(mark) < before.count(pair):
+            return None
+        return self.here(f"this {mark} closes nothing; delete it")
 
     def odd_character(self) -> Hint | None:
         """A character that looks like one of YAML's own."""
+        for number in {self.line - 1, self.opened[0] - 1 if self.opened else 0}:
+            if (name := _LINE_BREAKS.get(self.lines_end.get(number, ""))) is not None:
+                told = f"{name} ends a line in YAML; delete it, or write a blank"
+                return Hint(number, len(self.at(number)) + 1, told)
         for number in dict.fromkeys((self.line, self.opened[0] if self.opened else self.line, self.above(self.line))):
             found = _ODD.search(_QUOTED.sub(lambda match: " " * len(match[0]), self.at(number)))
             if found is not None:
@@ -124,8 +112,8 @@ class _Lines:
     def blank(self) -> Hint | None:
         """A key without a blank after its colon: the parser notices at the next line."""
         for number in dict.fromkeys((self.line, self.opened[0] if self.opened else 0, self.above(self.line))):
-            found = _NO_BLANK.match(self.at(number)) if number else None
-            if found is not None:
+            found = _NO_BLANK.match(self.at(number)) or _KNOWN.match(self.at(number)) if number else None
+            if found is not None and (found.re is _NO_BLANK or found["key"] in field_names()):
                 key, value = found["key"], found["value"].strip()
                 return Hint(number, found.end("key") + 1, f"a blank is missing after the colon; write {key}: {value}")
         return None
@@ -144,6 +132,10 @@ class _Lines:
             at = self.opened[1] - 1
         elif "cannot start any token" not in self.words:
             return None
+        if re.match(r"\s*[*\u2022\u2013]\s", shown[: at + 2]) and not shown[:at].strip():
+            return Hint(
+                self.line, at + 1, f"{shown[at]} does not begin an item of a list; write - {shown[at + 1 :].strip()}"
+            )
         value = re.split(r"[,\]}]" if re.search(r"[\[{]", shown[:at]) else r"\s#", shown[at:])[0].strip()
         return Hint(self.line, at + 1, f"a string that begins with {value[:1]} needs quotes; write {_quoted(value)}")
 
@@ -151,16 +143,20 @@ class _Lines:
         """A line that is neither a key nor an item."""
         if self.opened is not None and "could not find expected ':'" in self.words:
             line = self.opened[0]
-        elif "mapping values are not allowed" in self.words and _KEY.match(self.at(self.line)):
+        elif "mapping values are not allowed" in self.words and KEY.match(self.at(self.line)):
             line = self.above(self.line)
         else:
             return None
         text = self.at(line).strip()
-        if not text or _KEY.match(text) or text.startswith(("- ", "{", "[")) or self.is_in_block_text(line):
+        if not text or KEY.match(text) or text.startswith(("- ", "{", "[")) or self.is_in_block_text(line):
             return None
-        given = re.fullmatch(r"([\w-]+)\s*:?=\s*(\S.*)", text)
-        instead = f"; write {given[1]}: {given[2]}" if given is not None else ""
-        return Hint(line, _indent(self.at(line)) + 1, f"this is neither `key: value` nor `- item`{instead}")
+        given = re.fullmatch(r"([\w-]+)\s*[:=]?[=-]>?\s*(\S.*)", text) or re.fullmatch(r"(\w+)()|(\w+)\s+(\S.*)", text)
+        instead = ""
+        if given is not None:
+            key, value = (part or "" for part in (given.groups()[-2:] if given[1] is None else given.groups()[:2]))
+            if "=" in text or "->" in text or key in field_names():
+                instead = f"; write {key}: {value}".rstrip()
+        return Hint(line, indent_of(self.at(line)) + 1, f"this is neither `key: value` nor `- item`{instead}")
 
     def rest(self) -> Hint | None:
         """Something behind the quote that closes a string."""
@@ -168,16 +164,6 @@ class _Lines:
         if found is None or not found.end("mark") < self.column <= found.end() + 1:
             return None
         return self.here(f"the quote {found['mark']} before this closes the string; put other quotes around all of it")
-
-    def item(self) -> Hint | None:
-        """A key where the next item of a list is expected."""
-        shown = self.at(self.line).strip()
-        if "did not find expected key" in self.words and shown.startswith("- "):
-            return self.here("there cannot be an item of a list here: take the dash off, or indent it below its key")
-        if "expected '-' indicator" not in self.words or self.opened is None:
-            return None
-        number = self.opened[0]
-        return self.here(f"the list that begins on line {number} goes on here: write - {shown}, or no dash there")
 
     def brackets(self) -> Hint | None:
         if "flow" not in self.words or self.opened is None:
@@ -202,57 +188,6 @@ class _Lines:
         if line < self.line or self.at(self.line)[self.column - 1 : self.column] in ("]", "}", ""):
             return Hint(line, column, f"the {bracket} that opens here is not closed")
         return self.flow_blank(self.line)
-
-    def indentation(self) -> Hint | None:
-        """A line that begins in no column where it could."""
-        shown, number = self.at(self.line), self.above(self.line)
-        key = _KEY.match(shown)
-        is_item = shown.lstrip().startswith("- ")
-        if (
-            not number
-            or not (key or is_item)
-            or (_indent(shown) + 1 < self.column and ": " in shown[: self.column - 1])
-        ):
-            return None
-        name = f"{key['key']}:" if key and not is_item else "this item"
-        indent, before = _indent(shown), self.at(number)
-        column = indent + 1
-        if indent > _indent(before) and (above := _KEY.match(before)) and before[above.end() :].strip():
-            right = _indent(before) + (len(before) - len(before.lstrip("- ")) - _indent(before) if not is_item else 0)
-            has = f"{above['key']}: on line {number} has a value, so nothing can be below it"
-            return Hint(
-                self.line,
-                column,
-                f"{name} is indented by {_spaces(indent)}, but {has}; indent it by {_spaces(right)} at most",
-            )
-        levels = self.levels(number)
-        if indent in levels or not levels:
-            return None
-        known = " or ".join(
-            f"{_spaces(level)} (as {text} on line {at})" for level, (text, at) in sorted(levels.items())
-        )
-        return Hint(
-            self.line, column, f"{name} is indented by {_spaces(indent)}; lines around it are indented by {known}"
-        )
-
-    def levels(self, number: int) -> dict[int, tuple[str, int]]:
-        """Return the indentations that are open at a line: each with the line that has it."""
-        found: dict[int, tuple[str, int]] = {}
-        least: int | None = None
-        while number and (least is None or least > 0):
-            shown = self.at(number)
-            indent = _indent(shown)
-            if least is None or indent < least:
-                key = _KEY.match(shown)
-                if key is not None:
-                    text = f"{key['key']}:"
-                    found[indent] = (text, number)
-                    inner = key.start("key")
-                    if inner > indent:  # `- key:`
-                        found.setdefault(inner, (text, number))
-                least = indent
-            number = self.above(number)
-        return found
 
     def advice(self) -> str:
         """What the line at the error suggests."""
@@ -299,14 +234,6 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
-
-
-def _spaces(number: int) -> str:
-    return f"{number} space{'' if number == 1 else 's'}"
-
-
 def _open_quote(line: str) -> int:
     """Return the column (from 1) of a quote that the line opens and does not close; 0 if there is none."""
     position = 0
@@ -339,7 +266,21 @@ def _end_of_quote(line: str, start: int) -> int | None:
     return None
 
 
+@cache
+def field_names() -> frozenset[str]:
+    """Return the names of all fields that a spec or a contract test may have."""
+    from yaml_connector._spec import ConnectorSpec  # these have all models imported
+    from yaml_connector._spec.fields import Model
+
+    names, kinds = set(ConnectorSpec.model_fields), [Model]
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        names |= {field.alias or name for name, field in kind.model_fields.items()}
+    return frozenset(names)
+
+
 def without_blank(value: Any) -> tuple[str, str] | None:
     """Return key and value of a string that is a key without a blank after its colon; None if it is not."""
-    found = _NO_BLANK.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST else None
+    found = _NO_BLANK.fullmatch(value) if isinstance(value, str) and len(value) <= LONGEST else None
     return (found["key"], found["value"]) if found is not None else None

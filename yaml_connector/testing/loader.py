@@ -53,7 +53,7 @@ def load_tests(
         return None, [document.problem((), message)]
     tests = build(ContractTests, document) if document.data is not None else None
     if tests is None or document.problems:
-        return None, sorted(document.problems)
+        return None, document.all_problems()
     wrong = [document.problem(path, message) for path, message in _wrong_patterns(document.data)]
     if wrong:
         return None, document.first_of(wrong)

@@ -91,7 +91,7 @@ get:
             "s.yaml:2:1: not YAML: there is a tab; YAML allows only spaces",
         ),
         ("a: 1\n---\nb: 2\n", "s.yaml:2:1: one file holds one document; this is a second"),
-        (b"a: \xff\n", "s.yaml:1:1: the file is not UTF-8 text"),
+        (b"a: \xff\n", "s.yaml:1:4: the file is not UTF-8 text"),
         (b"a: " + b"x" * 2**21, "s.yaml:1:1: the file is larger than 1 MiB"),
         ("a: {b: ${{ x }}}\n", "put quotes around the template"),
         ("a: {b: list[str]}\n", "put quotes around types such as 'list[str]'"),
