@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from yaml_connector._http.turns import next_turn
 
-MOST = 64 * 2**20  # bytes of all large responses of an event loop
+MOST = 40 * 2**20  # bytes of all large responses of an event loop
 SMALL = 256 * 1024  # bytes of a response that needs no room
 _LATER = 0.1  # seconds after the transport's own time limit, which does not hold while there is something to read
 _MALLOPT = {-3: 256 * 1024, -1: 4 * 2**20}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
@@ -90,31 +90,36 @@ def response_memory() -> ResponseMemory:
 
 
 async def read_whole(
-    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None = None
+    read: Callable[[], Awaitable[bytes]],
+    first: bytes,
+    limit: int,
+    ends: float | None = None,
+    expected: int | None = None,
 ) -> bytes | None:
     """Return a content whole: `first` and what `read` returns until that is empty; None if it is longer than `limit`.
+    Room is made for the bytes that are `expected`, if that is known, else for as many as there may be.
 
     Raises NoRoomError if there is no room for it by `ends`, and TimeoutError if it is read no faster (of `monotonic`).
     """
     if ends is not None:
         async with asyncio.timeout(ends + _LATER - monotonic()):
-            return await _read_whole(read, first, limit, ends)
-    return await _read_whole(read, first, limit, None)
+            return await _read_whole(read, first, limit, ends, expected)
+    return await _read_whole(read, first, limit, None, expected)
 
 
 async def _read_whole(
-    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None
+    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None, expected: int | None
 ) -> bytes | None:
+    most = limit if expected is None else min(limit, expected)
     written = io.BytesIO(first)
     size = written.seek(0, io.SEEK_END)
     room: Room | None = None
     while size <= limit and (content := await read()):
         size += len(content)
         written.write(content)
-        if size > SMALL:
-            if room is None:
-                room = await response_memory().room_for(limit, None if ends is None else ends - monotonic())
-            await next_turn()  # what is decompressed may be there at once, for as long as it is read
+        if size > SMALL and room is None:
+            room = await response_memory().room_for(most, None if ends is None else ends - monotonic())
+        await next_turn()  # what is decompressed may be there at once, for as long as it is read; parsing it takes long
     if size > limit:
         return None
     whole = written.getvalue()  # without a copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pickle import PickleBuffer
 from typing import Any
@@ -21,6 +22,7 @@ from yaml_connector._http.turns import next_turn
 
 Body = bytes | StreamedBody | None
 _SMALL = 8 * 1024  # bytes that are parsed without counting
+_LARGE = 64 * 1024  # bytes that are not kept parsed
 _PIECE = 32 * 1024  # bytes of a stream that are read at a time
 
 
@@ -150,6 +152,13 @@ class Response(Mapping[str, Any]):
         if len(self.content) <= _SMALL:
             copied.body = self.body
         return copied
+
+    def forget_body(self) -> None:
+        """Free what was parsed, if it is large: it takes many times the content, and is parsed again if it is asked
+        for."""
+        if len(self.content) > _LARGE:
+            with suppress(AttributeError):  # it was not parsed
+                del self.body
 
     @property
     def is_json(self) -> bool:

@@ -168,7 +168,7 @@ async def _content(response: aiohttp.ClientResponse, limit: int, ends: float) ->
     content = await stream.readany()
     if stream.at_eof():  # most responses come in one piece
         return content if len(content) <= limit else None
-    return await read_whole(stream.readany, content, limit, ends)
+    return await read_whole(stream.readany, content, limit, ends, response.content_length)
 
 
 @lru_cache(maxsize=1024)

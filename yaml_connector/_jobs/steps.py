@@ -75,6 +75,10 @@ class EachResponse:
         keys = dict.fromkeys([*names, *(key for response in responses for key in response.saved)])
         self.saved = {key: [response.saved.get(key) for response in responses] for key in keys}
 
+    def forget_body(self) -> None:
+        for response in self.responses:
+            response.forget_body()
+
     @property
     def size(self) -> int:
         return sum(response.size for response in self.responses)
@@ -225,12 +229,17 @@ async def run_steps(
         if step.when is not None and not await evaluate(context, step.when, "evaluate", seen):
             outcome.skip(step)
             continue
+        if last is not None:
+            last.forget_body()
         try:
             if step.each is None:
                 response: Any = await _run_step(step, context, seen, outcome, resend)
             else:
                 items = [seen.with_names(item=item) for item in await evaluate(context, step.each, "every", seen)]
-                responses = [await _run_step(step, context, each, outcome, resend) for each in items]
+                responses = []
+                for each in items:
+                    responses.append(await _run_step(step, context, each, outcome, resend))
+                    responses[-1].forget_body()
                 response = EachResponse(responses, step.save_names)
         except CallError:
             if step.optional:

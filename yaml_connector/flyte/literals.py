@@ -56,7 +56,13 @@ class _JsonTransformer(TypeTransformer[Any]):
         raise ValueError(f"{literal_type} is not a valid JSON value")
 
     async def to_literal(self, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
-        return _json_literal(python_val)
+        from yaml_connector._http.worker import in_thread  # tasks do not need it
+
+        return (
+            await in_thread(_json_literal, python_val)
+            if isinstance(python_val, list | dict)
+            else _json_literal(python_val)
+        )
 
     async def to_python_value(self, lv: Literal, expected_python_type: type[Any]) -> Any:
         return json_value(lv)

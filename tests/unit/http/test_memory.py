@@ -149,3 +149,20 @@ def test_a_content_that_is_always_there_and_never_ends_is_read_no_longer_than_it
             await read_whole(read, b"x" * 2**18, 2**40, monotonic() + 0.1)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("expected", "taken"), [(400_000, 400_000), (None, 2**20), (2**30, 2**20)])
+def test_a_response_takes_the_room_that_it_needs_as_far_as_that_is_known(expected: int | None, taken: int) -> None:
+    used: list[int] = []
+
+    async def main() -> None:
+        pieces = [b"x" * 100_000] * 4
+
+        async def read() -> bytes:
+            used.append(response_memory().used)
+            return pieces.pop() if pieces else b""
+
+        await read_whole(read, b"", 2**20, None, expected)
+
+    asyncio.run(main())
+    assert used == [0, 0, 0, taken, taken]
