@@ -9,6 +9,7 @@ import asyncio
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -53,6 +54,7 @@ asyncio.run(main())
 SCRIPTS = pytest.mark.parametrize("script", [IN_FLYTES_LOOP, IN_ITS_OWN_LOOP], ids=["Flyte's loop", "own loop"])
 Interrupt = Callable[..., tuple[Process, list[str]]]
 _numbers = count(1)
+_told = threading.Event()  # the script has said that it was interrupted
 
 
 @pytest.fixture
@@ -60,8 +62,9 @@ def interrupted(api: RealApi, tmp_path: Path) -> Iterator[Interrupt]:
     """Runs a script, interrupts it when the create has arrived, and gives its process and what it said of the job."""
     with ExitStack() as stack:
 
-        def run(script: str, answers: Any, *, timeout: str = "6s", interrupts: int = 1) -> tuple[Process, list[str]]:
+        def run(script: str, answers: Any, *, timeout: str = "20s", interrupts: int = 1) -> tuple[Process, list[str]]:
             case = f"interrupted-{next(_numbers)}"
+            _told.clear()
             api.case(case, answers)
             (tmp_path / "slow.yaml").write_text(SPEC % (f"{api.url}/{case}", timeout, timeout))
             (tmp_path / "script.py").write_text(script)
@@ -76,6 +79,10 @@ def interrupted(api: RealApi, tmp_path: Path) -> Iterator[Interrupt]:
 
                 wait_until(ready, "the moment to interrupt")
                 process.send(signal.SIGINT)
+            wait_until(
+                lambda: "interrupted while" in process.output or process.process.poll() is not None, "what it says"
+            )
+            _told.set()
             assert process.wait(30) != 0
             return process, re.findall(r"^job \[ *[\d.]+ s\] (.*?)\s*$", process.output, re.MULTILINE)
 
@@ -88,7 +95,7 @@ def slow_create(cancelled: list[str], answer: Any) -> Callable[[Received], Any]:
             cancelled.append(received.parts[1])
             return {}
         if received.method == "POST":
-            await asyncio.sleep(2)
+            await asyncio.to_thread(_told.wait, 20)
             return answer
         return {"state": "running"}
 
