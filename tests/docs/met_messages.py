@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import flyte
@@ -22,6 +23,7 @@ from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 from tests.docs.doc_blocks import BASE, completed
 from tests.support.fake_api import SIGNER, Driver, FakeApi, job, loaded, run, spec_data
 from tests.support.paths import CATALOG, ROOT
+from tests.support.ports import held_port
 from yaml_connector import task_from_spec, task_plugin
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -226,6 +228,15 @@ def command(*arguments: str) -> str:
 def source(module: str) -> str:
     """A module's text, for what depends on the machine (name server, firewall, AWS keys) or on a Ctrl-C."""
     return (ROOT / "yaml_connector" / module).read_text(encoding="utf-8")
+
+
+def not_submitted() -> str:
+    """What `run --timeout` says of an API that is away."""
+    with held_port() as port, TemporaryDirectory() as folder:
+        spec = {**BASE, "connection": {"base_url": f"http://127.0.0.1:{port}"}}
+        file = Path(folder, "away.yaml")
+        file.write_text(json.dumps(spec), encoding="utf-8")
+        return CliRunner().invoke(cli, ["run", str(file), "--timeout", "500ms"]).output
 
 
 def refused_input() -> str:

@@ -33,6 +33,7 @@ from tests.docs.met_messages import (
     kept_by_another,
     kept_bytes,
     local_run,
+    not_submitted,
     of_the_shared_type,
     output_of,
     raised,
@@ -263,6 +264,11 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     ),
     "... needs: --input ...": lambda _: command("run", BATCH_JOB),
     "it could not be cancelled: ...": lambda _: source("cli/_live/interactive_run.py"),
+    "not submitted within ...": lambda _: not_submitted(),
+    "it is unknown whether the job was submitted: ... was not answered...": (
+        lambda _: source("cli/_live/interactive_run.py").replace("{reason}", "x was not answered")
+    ),
+    "the output cannot be written: ...": lambda _: source("cli/_live/interactive_run.py"),
 }
 
 
