@@ -27,7 +27,7 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import delete_failed
 from yaml_connector._jobs.log_reader import LogPage, read_logs
 from yaml_connector._jobs.meta import JobMeta, unfit
-from yaml_connector._jobs.placeholders import OF_A_JOB, fill_in, take_out
+from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
@@ -390,7 +390,7 @@ class JobClient:
         if not meta.holders:
             return meta.job
         scope = Scope(inputs=meta.inputs, config=self.plan.config_of(meta), task=meta.task, steps={})
-        return dict(fill_in(meta.holders, meta.job, self.plan.secrets.values(given, scope), OF_A_JOB))
+        return dict(fill_in(meta.holders, meta.job, self.plan.secrets.values(given, scope), is_ours=meta.verified))
 
 
 def _has_job(meta: JobMeta) -> bool:

@@ -18,6 +18,7 @@ from yaml_connector._jobs.meta import check_holders
 from yaml_connector._jobs.placeholders import fill_in, hold
 from yaml_connector.errors import EvaluationError
 
+_WHEN = "the log was read; read it from the start"
 _HOLDERS = "***"  # in a token, beside the cursors: the place holders in them
 _LARGE = 2**16  # characters, which are searched for secrets in another thread
 LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
@@ -126,7 +127,7 @@ def decode_token(token: str, context: CallContext) -> dict[str, Any]:
     except (TypeError, AttributeError):
         raise _invalid_token() from None
     context.withholds = True  # nothing proves that a token was made here
-    return dict(fill_in(holders, cursors, context.sensitive, "the log was read; read it from the start"))
+    return dict(fill_in(holders, cursors, context.sensitive, is_ours=False, when=_WHEN))
 
 
 def _invalid_token() -> EvaluationError:

@@ -6,7 +6,8 @@ hash of the value: enough to notice another secret, too few to confirm a guess. 
 holders that it makes, so a service computes the hash once for each secret, not for each job. Nobody may name another
 salt for each place holder: each hash would hold up the others.
 
-16 bits are found by trying, and the bytes of a job may be the caller's: see `CallContext.withholds`.
+16 bits are found by trying, and the bytes of a job may be the caller's. So few are tried, and what is filled in is not
+sent anywhere: see `CallContext.withholds`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import hashlib
 import json
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from yaml_connector._clock import clock
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
 from yaml_connector._http.worker import in_thread
@@ -28,8 +31,10 @@ from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
-OF_A_JOB = "the job was created, whose id or saved values hold it; give the old value until the job is over"
+_CREATED = "the job was created, whose id or saved values hold it; give the old value until the job is over"
 _LARGE = 2**16  # characters
+_MOST_GUESSES, _MINUTE = 20, 60.0
+_MOST_KNOWN = 10_000
 _SALT = secrets.token_hex(8)
 _HOLDER = re.compile(f"{re.escape(MASK)}([0-9a-f]{{16}})-[0-9a-f]{{16}}{re.escape(MASK)}")
 _WRITTEN: dict[str, Callable[[str], str]] = {
@@ -95,11 +100,14 @@ def _held(value: Any, context: CallContext, texts: list[str]) -> tuple[Any, dict
     return _replaced(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
 
 
-def fill_in(holders: Mapping[str, Any], value: Any, values: Mapping[str, str | None], what: str) -> Any:
-    """Return a value with those of the secrets (`values`) in the places of its holders.
+def fill_in(
+    holders: Mapping[str, Any], value: Any, values: Mapping[str, str | None], *, is_ours: bool, when: str = _CREATED
+) -> Any:
+    """Return a value with those of the secrets (`values`) in the places of its holders. `is_ours`: a signature proves
+    that this service has made them.
 
-    Raises EvaluationError if a secret is another than when `what` was made, or if the result is longer than any that is
-    kept: the bytes of a job can be forged to name one place holder again and again.
+    Raises EvaluationError if a secret is another than `when` they were made, or if the result is longer than any that
+    is kept: the bytes of a job can be forged to name one place holder again and again.
     """
     written: dict[str, str] = {}
     forms: dict[tuple[str, str], str] = {}
@@ -112,9 +120,9 @@ def fill_in(holders: Mapping[str, Any], value: Any, values: Mapping[str, str | N
             or found is None
             or how not in _WRITTEN
             or len(salts) > 1
-            or hash_of_secret(secret, found[1]) != check
+            or not (hash_of_secret(secret, found[1]) == check if is_ours else _guesses.fits(secret, found[1], check))
         ):
-            raise EvaluationError(f"the secret {short(name)} is another than when {what}")
+            raise EvaluationError(f"the secret {short(name)} is another than when {when}")
         if (name, how) not in forms:
             forms[name, how] = _WRITTEN[how](secret)
         written[holder] = forms[name, how]
@@ -138,6 +146,33 @@ def hash_of_secret(value: str, salt: str) -> str:
     return hashlib.scrypt(data, salt=salt.encode(), n=2**10, r=8, p=1, dklen=2).hex()
 
 
+class _Guesses:
+    """Compares hashes of secrets with what a caller says, for this process: of those that do not fit, so many in a
+    minute. What was compared once is remembered, so a job with an old secret counts once."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._since, self._left = 0.0, 0
+
+    def fits(self, value: str, salt: str, check: str) -> bool:
+        """Tell whether this is the hash of the value. Raises EvaluationError if there were too many others."""
+        key = hashlib.sha256(repr((value, salt, check)).encode()).digest()
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        now = clock().monotonic()
+        if not 0 <= now - self._since < _MINUTE:
+            self._since, self._left = now, _MOST_GUESSES
+        if not self._left:
+            raise EvaluationError("too many secrets are others than when they were kept: they are compared in a minute")
+        known = self._known[key] = hash_of_secret(value, salt) == check
+        self._left -= not known
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return known
+
+
+_guesses = _Guesses()
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 

@@ -148,6 +148,27 @@ def test_a_forged_job_cannot_have_a_hash_computed_for_each_of_its_place_holders(
     assert time.process_time() - began < 1
 
 
+def test_a_caller_without_a_key_cannot_try_what_the_hash_of_a_secret_is() -> None:
+    driver = Driver(FakeApi({"POST /jobs": 503, "GET /state": {"state": "running"}}), signer=UNSIGNED, **SECTIONS)
+
+    def message(holders: dict[str, list[str]]) -> str:
+        driver.kept = JobMeta("batch_job", id=next(iter(holders)), saved={"urls": ["x"]}, holders=holders).encode()
+        return driver.get(secrets={"key": SECRET}).message or ""
+
+    salt = "1" * 16
+    right = forged_holder(salt, SECRET)
+    assert message(right) == ""
+    [(holder, [*place, check])] = right.items()
+    wrong = [f"{number:04x}" for number in range(40) if f"{number:04x}" != check]
+    told = [message({holder: [*place, other]}) for other in wrong]
+    assert sum("is another than" in text for text in told) == 20
+    assert "too many secrets are others than when they were kept" in told[-1]
+    assert "is another than" in message({holder: [*place, wrong[0]]}), "what was tried is known"
+    assert message(right) == ""
+    driver.clock.now += 60
+    assert "is another than" in message({holder: [*place, wrong[-1]]})
+
+
 @pytest.mark.parametrize("place", ["url", "header", "body"])
 def test_a_forged_job_cannot_have_a_secret_sent_to_a_public_host(place: str) -> None:
     public = {"url": "${{ job.urls[0] }}"}
