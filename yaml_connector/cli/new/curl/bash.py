@@ -16,9 +16,13 @@ from yaml_connector.cli.new.curl.words import (
     joined_word,
     plain,
 )
+from yaml_connector.cli.new.words import word_set
 
 _DEEPEST = 20  # `$(` in `$(`
-
+_BEFORE_COMMANDS = word_set(
+    """export local readonly declare typeset set time sudo then do else if while until exec command eval env let"""
+)
+_ESCAPES = dict(zip("ntrabefv", "\n\t\r\a\b\x1b\f\v", strict=True))
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
@@ -81,9 +85,7 @@ class Shell:
         pipeline: list[Command] = []
         while True:
             self._blanks(lines=bool(end))
-            if not self.char or (end and self.char == end):
-                break
-            if self.char == "\n":
+            if not self.char or self.char == "\n" or (end and self.char == end):
                 break
             if found := self.take(r"\|\||&&|;;?|&(?!>)|\(|\)|\{(?=\s)|\}(?=[\s;]|$)|!(?=\s)"):
                 if found[0] == ")" and not end:
@@ -167,27 +169,7 @@ class Shell:
             if not word:
                 break
             text = plain(word) or ""
-            if not words and text in (
-                "export",
-                "local",
-                "readonly",
-                "declare",
-                "typeset",
-                "set",
-                "time",
-                "sudo",
-                "then",
-                "do",
-                "else",
-                "if",
-                "while",
-                "until",
-                "exec",
-                "command",
-                "eval",
-                "env",
-                "let",
-            ):
+            if not words and text in _BEFORE_COMMANDS:
                 continue
             words.append(word)
         command = Command(tuple(words), tuple(assignments), stdin, writes, line)
@@ -343,28 +325,8 @@ class Shell:
                 return chr(min(int(text[2:], 16), 0x10FFFF))
             if text[1] in "01234567":
                 return chr(int(text[1:], 8) & 0xFF)
-            return _ESCAPES.get(text[1], text)
+            return text[1] if text[1] in "\\'\"?" else _ESCAPES.get(text[1], text)
 
-        text = re.sub(
-            r"\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)",
-            value,
-            found[1],
-            flags=re.DOTALL,
-        )
+        escape = r"(?s)\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)"
+        text = re.sub(escape, value, found[1])
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-_ESCAPES = {
-    "n": "\n",
-    "t": "\t",
-    "r": "\r",
-    "a": "\a",
-    "b": "\b",
-    "e": "\x1b",
-    "f": "\f",
-    "v": "\v",
-    "\\": "\\",
-    "'": "'",
-    '"': '"',
-    "?": "?",
-}

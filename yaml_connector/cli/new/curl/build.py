@@ -80,12 +80,8 @@ class _Builder(Trials):
         if last is not None and self.phases.seen and self.phases.seen[-1] == "SUCCEEDED":
             for name, path in outputs_in(last, self.phases.path, self._earlier()).items():
                 outputs[name] = {"type": "any", "value": path, "default": None}
-        if (
-            not outputs
-            and self.phases.path.startswith("$")
-            and "[*]" not in self.phases.path
-            and self.roles.result is None
-        ):
+        has_state = self.phases.path.startswith("$") and "[*]" not in self.phases.path
+        if not outputs and has_state and self.roles.result is None:
             outputs["status"] = {"type": "any", "value": self.phases.path, "default": None}
 
     def _earlier(self) -> Answer | None:
@@ -109,9 +105,8 @@ class _Builder(Trials):
                 if same and phase in ("QUEUED", "INITIALIZING", "RUNNING") and value.lower() not in known:
                     rule["map"] = {phase: [], **rule["map"]} if phase not in rule["map"] else rule["map"]
                     rule["map"][phase].append(value)
-                    self.phases.remark = self.phases.remark.replace(
-                        "Seen in the answers: ", f"Seen in the answers: {value}, "
-                    )
+                    seen = "Seen in the answers: "
+                    self.phases.remark = self.phases.remark.replace(seen, f"{seen}{value}, ")
 
     def _result(self) -> None:
         if self.roles.result is None:
@@ -121,36 +116,24 @@ class _Builder(Trials):
         self.sketch.spec["result"] = self._steps(calls, "result", links)
         self._check_ids(call, "result")
         answers = self.answers.get(call.number, ())
-        outputs = self.sketch.spec["outputs"]
-        outputs.pop("result", None)
-        if answers and answers[-1].is_json:
-            outputs["result"] = {"type": "any", "value": "$", "default": None}
-        else:
-            outputs["result"] = {"type": "any", "value": "${{ body | default(text) }}", "default": None}
-            if not answers:
-                self.sketch.ask(("outputs", "result"), "what of the result's answer is an output? Here it is the whole")
-        for name in [name for name in outputs if name != "result"]:
-            del outputs[name]
+        whole = "$" if answers and answers[-1].is_json else "${{ body | default(text) }}"
+        self.sketch.spec["outputs"] = {"result": {"type": "any", "value": whole, "default": None}}
+        if not answers:
+            self.sketch.ask(("outputs", "result"), "what of the result's answer is an output? Here it is the whole")
 
     def _delete(self) -> None:
         if self.roles.delete is None:
             return
         call = self.page.calls[self.roles.delete]
         calls, links = self._with_helpers(call)
-        if len(calls) > 1 and any(
-            "[*]" in path or "[0]" in path for saves in links.values() for path in saves.values()
-        ):
-            self.sketch.ask(
-                ("delete", "steps"),
-                "the list of the first answer may have several items, or none: only the first is cancelled",
-            )
+        paths = [path for saves in links.values() for path in saves.values()]
+        if len(calls) > 1 and any("[*]" in path or "[0]" in path for path in paths):
+            told = "the list of the first answer may have several items, or none: only the first is cancelled"
+            self.sketch.ask(("delete", "steps"), told)
         self.sketch.spec["delete"] = self._steps(calls, "delete", links)
         self._check_ids(call, "delete")
-        if (
-            call.method != "DELETE"
-            and not last_words(call) & CANCEL
-            and "cancel" not in json.dumps(call.body, default=repr).lower()
-        ):
+        says_so = last_words(call) & CANCEL or "cancel" in json.dumps(call.body, default=repr).lower()
+        if call.method != "DELETE" and not says_so:
             values = (value for _, value in named_leaves(call.body))
             words = [text_in(value.tokens) if isinstance(value, Leaf) else str(value) for value in values]
             if "ABORTED" not in map(phase_of, words):
@@ -192,9 +175,7 @@ class _Builder(Trials):
         ordered = {"base_url": connection["base_url"]}
         ordered |= {"allowed_hosts": hosts} if hosts else {}
         ordered |= {"public_hosts": public} if public else {}
-        self.sketch.spec["connection"] = ordered | {
-            key: value for key, value in connection.items() if key != "base_url"
-        }
+        self.sketch.spec["connection"] = ordered | connection
         self._share_headers()
         used = re.findall(r"config\.(\w+)", repr(self.sketch.spec))
         for name in [name for name in self.sketch.spec["config"] if name not in used]:
@@ -226,8 +207,7 @@ class _Builder(Trials):
     def _not_used(self) -> None:
         names = self.roles.of(self.page)
         for call, role in zip(self.page.calls, names, strict=True):
-            again = (call.method, call.origin, call.path) == (self.create.method, self.create.origin, self.create.path)
-            if call not in self.used and role is None and not again:
+            if call not in self.used and role is None and call.place != self.create.place:
                 what = f"{call.method} {self._masked(shown(call.path))}: not part of the job"
                 self.sketch.not_used.append(Unused(what, self.file, call.line))
             for what in call.source.unknown:
@@ -308,12 +288,8 @@ def _matched(page: Page, given: Sequence[Answer]) -> tuple[Answers, Roles | None
 def _as_whole(answer: Answer, call: Call) -> Answer:
     """Return an answer that a filter behind the command has shown only a part of as the whole that it was part of."""
     path = call.hint.path if call.hint is not None else None
-    if (
-        path is None
-        or "[" in path
-        or isinstance(answer.data, dict | list)
-        or (not answer.is_json and "\n" in answer.text)
-    ):
+    is_whole = isinstance(answer.data, dict | list) or (not answer.is_json and "\n" in answer.text)
+    if path is None or "[" in path or is_whole:
         return answer
     value: Any = answer.data if answer.is_json else answer.text.strip()
     for key in reversed(path.removeprefix("$.").split(".")):

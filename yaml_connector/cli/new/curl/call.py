@@ -43,17 +43,15 @@ class Call:
         return next((tokens for known, tokens in self.headers if known.lower() == name), None)
 
     @property
+    def place(self) -> tuple[Any, ...]:
+        """Return the method and the URL without its query."""
+        return self.method, self.origin, self.path
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """Return what two calls have in common that are the same request."""
         action = [value for name, value in self.headers if name.lower() in ("x-amz-target", "action")]
-        return (
-            self.method,
-            self.origin,
-            self.path,
-            tuple(self.query),
-            tuple(action),
-            json.dumps(self.body, default=repr),
-        )
+        return *self.place, tuple(self.query), tuple(action), json.dumps(self.body, default=repr)
 
     def places(self) -> Iterable[tuple[str, Tokens]]:
         """Yield all texts of the request with the part where they are: path, query, header, cookie, user, body."""

@@ -22,6 +22,7 @@ from yaml_connector.cli.new.sketch import TEST_URL, Ref, Sketch, Text, add_value
 from yaml_connector.cli.new.words import word_set
 
 _COMMON_NAMES = word_set("HOST HOSTNAME URL API BASE BASE_URL SERVER NAME")  # of variables that other programs have
+_LOCKED = "has a password, which a spec cannot give: use a key without one"
 
 
 class Requests:
@@ -78,9 +79,7 @@ class Requests:
                     break
         for call in self.used:
             if "pass" in call.source.options:
-                self.sketch.ask(
-                    ("connection", "tls"), "the key has a password, which a spec cannot give: use a key without one"
-                )
+                self.sketch.ask(("connection", "tls"), f"the key {_LOCKED}")
             if "proxy" in call.source.options:
                 proxy = plain(call.source.options["proxy"])
                 if proxy and "@" not in proxy:
@@ -100,9 +99,7 @@ class Requests:
         text = "".join(parts)
         if option == "cert" and re.search(r"[^\\/:]:[^\\/]+$", text):
             text = text.rpartition(":")[0]
-            self.sketch.ask(
-                ("connection", "tls"), "the certificate has a password, which a spec cannot give: use a key without one"
-            )
+            self.sketch.ask(("connection", "tls"), f"the certificate {_LOCKED}")
         if "$" in text.replace("${{", ""):
             self.sketch.ask(("connection", "tls"), f"where is {field}?")
         if option == "cert" and "key" not in call.source.options:
@@ -117,16 +114,11 @@ class Requests:
             text = text_in(tokens)
             return self.sketch.base_url((text if "://" in text else f"http://{text}").rstrip("/"))
         parts: list[str | Ref] = []
-        whole = len(tokens) == 1
-        if isinstance(tokens[0], str) and "://" not in tokens[0]:
-            parts.append("http://")
-        if (
-            isinstance(tokens[0], Named)
-            and not whole
-            and (tokens[0].value or "http").find("://") < 0
-            and not re.match(r"(?i).*(url|base|endpoint|host|api)", tokens[0].name)
-        ):
-            parts.append("https://")
+        first, whole = tokens[0], len(tokens) == 1
+        if isinstance(first, str):
+            parts += ["http://"] if "://" not in first else []
+        elif not whole and "://" not in (first.value or ""):
+            parts += ["https://"] if not re.match(r"(?i).*(url|base|endpoint|host|api)", first.name) else []
         for part in tokens:
             if isinstance(part, str):
                 parts.append(part)
@@ -137,7 +129,7 @@ class Requests:
                 variable = f"{self.sketch.name}_{variable}".upper()
             if part.capture is not None:
                 self.sketch.ask(("connection", "base_url"), f"{part.name} comes from an answer: which host is it?")
-            whole_url = part is tokens[0] and (value is None or "://" in value or whole)
+            whole_url = part is first and (value is None or "://" in value or whole)
             if whole and value is not None and "://" not in value:
                 value = f"http://{value}"
             sample = TEST_URL if whole_url else "api.test" if value is None or "." in value else value
@@ -175,10 +167,8 @@ class Requests:
         return request
 
     def _section_of(self, call: Call) -> str:
-        names = self.roles.of(self.page)
-        return {"before": "create", "login": "connection", "helper": "get", None: "create"}.get(
-            names[call.number]
-        ) or str(names[call.number])
+        role = self.roles.of(self.page)[call.number] or "create"
+        return {"before": "create", "login": "connection", "helper": "get"}.get(role, role)
 
     def _is_base(self, call: Call) -> bool:
         return without_user(call.origin) == without_user(self.create.origin) or host_of(call.origin) == host_of(
@@ -198,9 +188,8 @@ class Requests:
         if "://" not in str(as_sample(whole)):
             whole = Text.of("http://", whole)
         host = re.sub(r"^https?://", "", str(as_sample(whole))).split("/")[0].rpartition("@")[2]
-        sends = bool(call.cookies or call.user) or any(
-            name.lower() in self.credentials.headers for name, _ in call.headers
-        )
+        has_header = any(name.lower() in self.credentials.headers for name, _ in call.headers)
+        sends = bool(call.cookies or call.user) or has_header
         (self.hosts if sends else self.public).append(host)
         return Text.of(whole, path)
 
@@ -212,11 +201,9 @@ class Requests:
         for number, call in enumerate(calls):
             last = number == len(calls) - 1
             step: dict[str, Any] = {"name": self.step_name(call)}
-            wanted = [
-                ref.expression
-                for key, ref in self.values.keys.items()
-                if ref.expression.startswith("steps.") and any(found == key for found, _ in keys_of(call))
-            ]
+            sent = {key for key, _ in keys_of(call)}
+            known = [ref.expression for key, ref in self.values.keys.items() if key in sent]
+            wanted = [expression for expression in known if expression.startswith("steps.")]
             if last and section in ("get", "delete", "logs") and wanted:
                 step["if"] = " and ".join(dict.fromkeys(wanted))
             step["request"] = self._request(call)
@@ -228,14 +215,8 @@ class Requests:
     def _differing(self) -> None:
         """Make inputs of values that differ between commands that are the same but for them."""
         names = self.roles.of(self.page)
-        place = (self.create.method, self.create.origin, self.create.path, self.create.body_kind)
-        same = [
-            call
-            for call in self.page.calls
-            if call is not self.create
-            and names[call.number] is None
-            and (call.method, call.origin, call.path, call.body_kind) == place
-        ]
+        others = [call for call in self.page.calls if call is not self.create and names[call.number] is None]
+        same = [call for call in others if call.place == self.create.place and call.body_kind == self.create.body_kind]
         if not same:
             return
 
@@ -263,6 +244,6 @@ class Requests:
         if self.create.body_kind == "json":
             compare(self.create.body, [call.body for call in same], (), "body")
         for name, tokens in self.create.query:
-            others = [tokens_of for call in same for known, tokens_of in call.query if known == name]
-            if any(other != tokens for other in others) and all(isinstance(part, str) for part in tokens):
+            differs = any(other != tokens for call in same for known, other in call.query if known == name)
+            if differs and all(isinstance(part, str) for part in tokens):
                 add(("query", name), name, text_in(tokens))

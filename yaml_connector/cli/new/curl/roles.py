@@ -91,12 +91,8 @@ def in_login(page: Page, answers: Answers) -> int | None:
                             return call.number
                     elif any(value in part for value in given) or any(part and f"={part}" in text for text in cookies):
                         return call.number
-        if (
-            call.method == "POST"
-            and last_words(call) & LOGIN
-            and later
-            and any(other.method in ("POST", "PUT", "PATCH") and not cancels(other) for other in later)
-        ):
+        submits = any(other.method in ("POST", "PUT", "PATCH") and not cancels(other) for other in later)
+        if submits and call.method == "POST" and last_words(call) & LOGIN:
             return call.number
     return None
 
@@ -113,13 +109,10 @@ def roles_of(page: Page, answers: Answers) -> Roles | None:
     """Return the roles of the calls; None if none of them submits a job."""
     login = in_login(page, answers)
     rest = [call for call in page.calls if call.number != login]
-    candidates = [
-        call for call in rest if call.method in ("POST", "PUT", "PATCH") and not cancels(call) and call.method != "GET"
-    ]
+    candidates = [call for call in rest if call.method in ("POST", "PUT", "PATCH") and not cancels(call)]
     if not candidates:
-        candidates = [
-            call for call in rest if call.method == "GET" and (starts_by_get(call) or _is_asynchronous(call, answers))
-        ][:1]
+        gets = [call for call in rest if call.method == "GET"]
+        candidates = [call for call in gets if starts_by_get(call) or _is_asynchronous(call, answers)][:1]
     if not candidates:
         return None
     scores = {call.number: _create_score(call, rest, answers) for call in candidates}
@@ -163,11 +156,8 @@ def from_answer(call: Call, producer: Call, answers: Answers) -> Iterator[tuple[
             yield key, where  # an id that is a name like `operations/op9`
         elif key not in own and is_token(text):
             in_url = where != "other" and is_id_like(text) and any(ends_with(url, text) for url in urls)
-            if (
-                text in given
-                or in_url
-                or any(re.search(rf"(?<![\w-]){re.escape(text)}(?![\w-])", body) for body in texts)
-            ):
+            alone = rf"(?<![\w-]){re.escape(text)}(?![\w-])"
+            if text in given or in_url or any(re.search(alone, body) for body in texts):
                 yield key, where
 
 
@@ -249,26 +239,27 @@ def _later_roles(roles: Roles, page: Page, later: Sequence[Call], answers: Answe
         best = max(scores.values())
         roles.get = next(call.number for call in linked if scores[call.number] == best)
     _follow_to_state(roles, page, reads, answers)
+
+    def is_of_job(call: Call) -> bool:
+        return _is_linked(call, roles, page, answers) or _needs_read(call, roles, page, answers)
+
     rest = [call for call in reads if call.number not in (roles.get, *roles.helper)]
     for call in rest:
-        if not _is_linked(call, roles, page, answers) and not _needs_read(call, roles, page, answers):
+        if not is_of_job(call):
             continue
         words, about = last_words(call), call.about.lower()
         if roles.logs is None and (words & LOGS or ("log" in about and not words & RESULT)):
             roles.logs = call.number
-        elif roles.result is None and (
-            words & RESULT or re.search(r"result|output|download|fetch|artifact", about) or (
-                roles.get is not None and last_words(page.calls[roles.get]) & STATUS and call.number > roles.get
-            )
-        ):  # fmt: skip
+            continue
+        is_result = words & RESULT or re.search(r"result|output|download|fetch|artifact", about)
+        comes_after = roles.get is not None and last_words(page.calls[roles.get]) & STATUS and call.number > roles.get
+        if roles.result is None and (is_result or comes_after):
             roles.result = call.number
     stops = [call for call in firsts if cancels(call)]
     named = [call for call in stops if call.method != "DELETE" or last_words(call) & CANCEL]
-    stops = [
-        call
-        for call in named or stops
-        if _is_linked(call, roles, page, answers) or _needs_read(call, roles, page, answers)
-    ] or [call for call in named or stops if ids_in(call, {key for key, _ in keys_of(page.calls[roles.create])})]
+    own = {key for key, _ in keys_of(page.calls[roles.create])}
+    linked = [call for call in named or stops if is_of_job(call)]
+    stops = linked or [call for call in named or stops if ids_in(call, own)]
     if stops:
         roles.delete = stops[0].number
 
@@ -315,8 +306,7 @@ def _get_score(call: Call, times: int, answers: Answers) -> float:
     )
     if call.hint is not None and call.hint.path and re.search(r"(?i)stat(us|e)|phase|done", call.hint.path):
         score += 3
-    if any(re.search(r"(?i)(status|state|phase|done)$", path) for item in given for path, _ in item.values()):
-        score += 2
+    score += 2 * any(re.search(r"(?i)(status|state|phase|done)$", path) for item in given for path, _ in item.values())
     if given and not any(item.is_json for item in given):
         score -= 3
     if re.search(r"(?i)status|state|poll|how far|progress|until", call.about):
