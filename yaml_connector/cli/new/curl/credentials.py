@@ -31,15 +31,12 @@ class Credentials:
 
     def find(self, login: Call | None, login_answers: Sequence[Answer]) -> None:
         """Find the credentials of the calls; the first one that has any counts."""
-        if login is not None and self._from_login(login, login_answers):
-            self._cookies()
-            return
+        if login is not None:
+            self.auth = self._from_login(login, login_answers[-1] if login_answers else None)
         for call in self.calls:
             self.auth = self.auth or self._basic(call) or self._authorization(call)
         for call in self.calls:
-            if self.auth is not None:
-                break
-            self.auth = self._key(call)
+            self.auth = self.auth or self._key(call)
         self._cookies()
 
     # --- kinds ---
@@ -167,59 +164,48 @@ class Credentials:
 
     # --- a login first ---
 
-    def _from_login(self, login: Call, answers: Sequence[Answer]) -> bool:
-        """Make the auth of a login: where its answer has the token, and which header carries it."""
-        answer = answers[-1] if answers else None
+    def _from_login(self, login: Call, answer: Answer | None) -> dict[str, Any] | None:
+        """Return the auth of a login: where its answer has the token, and which header carries it."""
         for call in self.calls:
             for name, tokens in [*call.headers, *((f"cookie {name}", tokens) for name, tokens in call.cookies)]:
                 found = self._token_of(login, answer, tokens)
-                if found is None:
-                    continue
-                before, extraction, sure = found
-                auth: dict[str, Any] = {"type": "token", "request": None, "token": extraction}
-                if answer is not None and isinstance(answer.data, dict) and "expires_in" in answer.data:
-                    auth["expires_in"] = "$.expires_in"
-                if name.startswith("cookie "):
-                    cookie = name.removeprefix("cookie ")
-                    auth["token"] = f"${{{{ '{cookie}=' ~ ({_inner(extraction)}) }}}}"
-                    auth |= {"header": "Cookie", "prefix": ""}
-                else:
-                    self.headers.add(name.lower())
-                    if name.lower() != "authorization":
-                        auth["header"] = name
-                    if name.lower() != "authorization" or before.strip() != "Bearer":
-                        auth["prefix"] = before.strip()
-                if not sure:
-                    self.questions.append("token: where is the token in the answer of the login? This is a guess")
-                self.auth = auth
-                return True
-        if any(
-            "cookie" in call.source.options or call.source.cookies for call in self.calls
-        ) or login.source.options.get("cookie-jar"):
+                if found is not None:
+                    return self._token_auth(name, answer, *found)
+        if any(call.source.cookies for call in self.calls) or login.source.options.get("cookie-jar"):
             session = _session_cookie(answer)
             name = session or "session"
-            token = f"${{{{ '{name}=' ~ cookies['{name}'] }}}}"
-            self.auth = {"type": "token", "request": None, "token": token, "header": "Cookie", "prefix": ""}
             if session is None:
-                self.questions.append(
-                    "token: what is the session cookie called that the login sets? `session` is a guess"
-                )
-            return True
+                told = "token: what is the session cookie called that the login sets? `session` is a guess"
+                self.questions.append(told)
+            token = f"${{{{ '{name}=' ~ cookies['{name}'] }}}}"
+            return {"type": "token", "request": None, "token": token, "header": "Cookie", "prefix": ""}
         pasted = [value for call in self.calls if (value := call.header("authorization")) is not None]
-        if pasted:
-            before = next(filter(None, map(start_of, pasted)), "")
-            self.headers.add("authorization")
-            scheme = before.split(" ")[0] if " " in before else ""
-            path = _token_path(answer)
-            self.auth = {"type": "token", "request": None, "token": path or "$.access_token"}
-            if scheme != "Bearer":
-                self.auth["prefix"] = scheme
-            if path is None:
-                self.questions.append("token: where is the token in the answer of the login? This is a guess")
-            for value in pasted:
-                self._forget(value)
-            return True
-        return False
+        if not pasted:
+            return None
+        before = next(filter(None, map(start_of, pasted)), "")
+        path = _token_path(answer)
+        for value in pasted:
+            self._forget(value)
+        scheme = before.split(" ")[0] if " " in before else ""
+        return self._token_auth("Authorization", None, scheme, path or "$.access_token", path is not None)
+
+    def _token_auth(self, name: str, answer: Answer | None, before: str, extraction: str, sure: bool) -> dict[str, Any]:
+        """Return the auth of a token that a header, or `cookie NAME`, carries behind a word."""
+        auth: dict[str, Any] = {"type": "token", "request": None, "token": extraction}
+        if answer is not None and isinstance(answer.data, dict) and "expires_in" in answer.data:
+            auth["expires_in"] = "$.expires_in"
+        if name.startswith("cookie "):
+            auth["token"] = f"${{{{ '{name.removeprefix('cookie ')}=' ~ ({_inner(extraction)}) }}}}"
+            auth |= {"header": "Cookie", "prefix": ""}
+        else:
+            self.headers.add(name.lower())
+            if name.lower() != "authorization":
+                auth["header"] = name
+            if name.lower() != "authorization" or before.strip() != "Bearer":
+                auth["prefix"] = before.strip()
+        if not sure:
+            self.questions.append("token: where is the token in the answer of the login? This is a guess")
+        return auth
 
     def _forget(self, tokens: Tokens) -> None:
         """Note a pasted token as a secret value, so that it is written nowhere; it has no place of its own."""
