@@ -11,6 +11,7 @@ from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
 from yaml_connector.cli.new.jsonpaths import data_at
 from yaml_connector.cli.new.names import variable_name
+from yaml_connector.cli.new.phases import USUAL
 from yaml_connector.cli.new.sketch import (
     TEST_URL,
     Exchange,
@@ -29,17 +30,7 @@ AUTH_CHOICES: dict[str, type[AuthModel] | None] = {
     "none": None,
     **{name.removesuffix("_client_credentials"): kind for name, kind in AUTH_KINDS.items()},
 }
-_STATES: dict[str, list[Any]] = {
-    "QUEUED": ["queued"],
-    "RUNNING": ["running"],
-    "SUCCEEDED": ["succeeded"],
-    "FAILED": ["failed"],
-    "ABORTED": ["cancelled"],
-}
-_ASKED_AT: dict[str, Path] = {
-    "create": ("create", "job_id"),
-    "get": ("get", "phase"),
-}  # where the questions are written
+_ASKED_AT: dict[str, Path] = {"create": ("create", "job_id"), "get": ("get", "phase")}  # where questions are written
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ class Draft:
     id_path: str = "$.id"
     state_path: str = "$.status"
     message_path: str | None = "$.message"
-    states: dict[str, list[Any]] = field(default_factory=lambda: {key: list(item) for key, item in _STATES.items()})
+    states: dict[str, list[Any]] = field(default_factory=lambda: {phase: words[:1] for phase, words in USUAL.items()})
     body: str = "json"
     empty_body: bool = False
     fields: dict[str, DraftField] = field(default_factory=lambda: {"name": DraftField("str", "hello")})
@@ -205,11 +196,9 @@ def _add_tests(sketch: Sketch, draft: Draft, login: list[Exchange]) -> None:
         answer = exchange("get", json=data_at({draft.state_path: state}))
         return Play("get", (answer,), {"phase": phase} | (shown if phase == "SUCCEEDED" else {}))
 
-    given = (
-        {"headers": {"Location": f"{TEST_URL}/job-1"}}
-        if draft.id_path.startswith("${{")
-        else {"json": data_at({draft.id_path: "job-1"})}
-    )
+    given: dict[str, Any] = {"json": data_at({draft.id_path: "job-1"})}
+    if draft.id_path.startswith("${{"):
+        given = {"headers": {"Location": f"{TEST_URL}/job-1"}}
     create = Play("create", (*login, exchange("create", status=201, **given)), {"job_id": "job-1"})
     ends = [phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states]
     running = [get("RUNNING")] if "RUNNING" in draft.states else []

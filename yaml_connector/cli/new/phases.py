@@ -29,7 +29,7 @@ _OUTCOME = re.compile(
 )
 _DONE = re.compile(r"(?i)^(is_?)?(done|finished|completed?|ended|ready)$")
 _BUSY = re.compile(r"(?i)^(is_?)?(building|running|busy|in_?progress|active|pending)$")
-_MESSAGES = tuple(
+MESSAGES = tuple(
     """error_message status_message state_message message failure_reason error detail reason statusmessage errormessage
     failurereason error_msg failure_message statemessage msg""".split()  # noqa: SIM905 - as a list it takes a line for each
 )
@@ -324,7 +324,7 @@ def message_in(answers: Sequence[Answer], state: str) -> str | None:
     """Return the path of the API's own words for how the job is doing."""
     paths = {place.path for place in places_of(answers) if "[*]" not in place.path and place.path != state}
     paths |= {f"$.{name}" for name in _null_names(answers)}
-    for wanted in _MESSAGES:
+    for wanted in MESSAGES:
         for path in sorted(paths, key=lambda path: (len(path), path)):
             if snake(path.rpartition(".")[2]) == wanted:
                 return path

@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 from yaml_connector.cli.new.openapi.document import Document, Node, bare
+from yaml_connector.cli.new.phases import MESSAGES
 from yaml_connector.cli.new.words import phase_of
 
-_MESSAGES = """error_message errormessage message failure_reason error detail reason status_message statusmessage
-state_message""".split()  # noqa: SIM905 - as a list it takes a line for each
 # Where the API's own words about a job are: at the top, or below a part with such a name.
 _OF_THE_JOB = re.compile(
     r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
@@ -27,8 +26,8 @@ def message_place(document: Document, path: str, method: str = "get") -> str | N
     fields: dict[str, str] = {}
     for where, name in scalars_of(document, path, method):
         if _OF_THE_JOB.match(where):
-            fields.setdefault(name, where)
-    return next((fields[name] for name in _MESSAGES if name in fields), None)
+            fields.setdefault(_plain(name), where)
+    return next((fields[name] for name in map(_plain, MESSAGES) if name in fields), None)
 
 
 def id_place(document: Document, path: str, method: str, names: list[str], below: str = "$") -> str | None:
