@@ -1,14 +1,14 @@
 """`yaml-connector new`: a first spec and its contract test, from what a person has.
 
-All sources fill one `Sketch` (`sketch.py`: the spec as data, questions, and calls for its test). `checked.py` writes it, by
-`render.py`, once `validate` and `test` accept it:
+All sources fill one `Sketch` (`sketch.py`: the spec as data, questions, and calls for its test). Once `validate` and
+`test` accept it, `checked.py` writes the files, by `render.py`:
 
     calls given on a terminal    draft.py ─────────────────────────┐
     an OpenAPI document          openapi/: document, calls, draft ─┤
     curl commands and answers    curl/: page, roles, build ────────┼─▶ Sketch ─▶ files_of ─▶ NAME.yaml, NAME.test.yaml
     an Arazzo workflow           arazzo/: source, plan, translate ─┘
 
-A further source is a package with a function `sketch_of`, and an option in `command.py`. What sources share: `phases.py`
-(rules for states that were seen), `words.py` (what a state may mean), `names.py` (names, and which are of credentials),
-`jsonpaths.py` (paths, and data that fits them).
+A further source is a package with a function `sketch_of`, and an option in `command.py`. What the sources share:
+`phases.py` (rules for states that were seen), `words.py` (what a state may mean), `names.py` (names, and which are of
+credentials), `jsonpaths.py` (paths, and data that fits them).
 """

@@ -19,7 +19,7 @@ _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "acce
 
 
 class Requests(Values):
-    """Makes the connection and the requests of steps; `login` is a step before the start that gives their token."""
+    """Makes the connection and the requests of steps; `login` is a step before the start that returns their token."""
 
     login: Step | None = None
 
