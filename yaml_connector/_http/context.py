@@ -103,11 +103,13 @@ class CallContext:
     async def read_elsewhere(self, function: Callable[..., T], *args: Any) -> T:
         """Return what a function of this package returns, which raised TurnOver here. Raises what the function raises,
         EvaluationError if it takes too long, TransientError at the deadline."""
+        _forget_bodies(args)
         backend = self.endpoint.base_url
         return await read_elsewhere(function, *args, remaining=self.remaining(), backend=backend)
 
     def iterate_elsewhere(self, function: Callable[..., Iterator[T]], *args: Any) -> AsyncIterator[T]:
         """Yield what a function of this package yields, like `read_elsewhere`."""
+        _forget_bodies(args)
         backend = self.endpoint.base_url
         return iterate_elsewhere(function, *args, remaining=self.remaining(), backend=backend)
 
@@ -165,6 +167,14 @@ class CallContext:
     def single_line(self, text: str, length: int = _MESSAGE_LENGTH) -> str:
         """Return the start of a text of any length as one line, without secrets."""
         return self.truncate(single_line(self.redact(text[: length * 20])), length)
+
+
+def _forget_bodies(args: tuple[Any, ...]) -> None:
+    """Free what was parsed of the responses that are read elsewhere: they may wait for their turn for long."""
+    for each in args:
+        response = each.response if isinstance(each, Scope) else each
+        if hasattr(response, "forget_body"):
+            response.forget_body()
 
 
 class redacted_errors:  # lower case: used like a function; a class, since a generator costs every call more
