@@ -44,8 +44,8 @@ test-container: .venv/ready  ## decorated functions as jobs of a backend, throug
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[container-tests]'
 	$(BIN)/python -m pytest -m "container or real" -rs tests/integration/container
 
-test-browser: .venv/ready  ## the page of `yaml-connector docs` in Chromium (apt-get install chromium)
-	$(BIN)/python -m pytest -m browser -rs tests/unit/cli
+test-browser: .venv/ready  ## the page of `yaml-connector docs` and the status page in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -m browser -rs tests/unit/cli tests/integration/service/test_status_page.py
 
 check: .venv/ready  ## format, lint, types, specs and their contract tests
 	$(BIN)/ruff format --check .

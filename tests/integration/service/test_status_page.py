@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.browser import PROGRAM, browser, browser_page
 from tests.support.flyte_side import FlyteSide
 from tests.support.real_api import RealApi, Received
 from tests.support.serving import Serving, serving
@@ -192,6 +194,26 @@ def test_another_site_cannot_read_the_page_through_a_browser_and_odd_headers_are
     assert {fetch(service, "/healthz", Host=sent)[0] for sent in named.values()} == {200}, "health checks name any"
     assert [fetch(service, "/metrics", Accept=accept)[0] for accept in ODD_ACCEPTS] == [200, 200]
     assert "Traceback" not in service.process.output
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium (apt-get install chromium)")
+def test_a_browser_shows_the_page_on_a_phone_and_on_a_screen_and_loads_nothing_else(shown: Shown) -> None:
+    service, _ = shown
+    url = f"http://127.0.0.1:{service.http}/status"
+
+    async def look(width: int, dark: bool) -> None:
+        async with browser_page(port) as page:
+            await page.open(url, width=width, dark=dark)
+            assert (page.requests, page.complaints) == ([url], [])
+            assert await page.value("document.documentElement.scrollWidth") == width
+            assert await page.value("document.querySelectorAll('script, img').length") == 0
+            text = await page.value("document.body.innerText")
+            assert f"unknown state 'odd {SCRIPT}'" in text
+
+    with browser() as port:
+        asyncio.run(look(390, dark=True))
+        asyncio.run(look(1200, dark=False))
 
 
 def test_the_root_leads_to_the_page(shown: Shown) -> None:
