@@ -92,8 +92,7 @@ def look(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Look]:
         yield lambda **how: asyncio.run(visit(port, **how))
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 700, 1200])
+@pytest.mark.parametrize(("width", "dark"), [(320, False), (320, True), (390, True), (700, False), (1200, True)])
 def test_the_page_fits_every_window_and_all_of_it_can_be_read(look: Look, width: int, dark: bool) -> None:
     async def see(page: Page) -> Any:
         widths = await page.value("[document.documentElement.scrollWidth, document.body.scrollWidth]")

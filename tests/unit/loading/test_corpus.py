@@ -28,7 +28,7 @@ def test_as_contract_tests_too(file: Path) -> None:
 
 @pytest.mark.slow
 def test_new_cases_of_every_kind_give_nothing_else() -> None:
-    command = [sys.executable, "-m", "tests.integration.fuzz.fuzz", "--cases", "2000"]
+    command = [sys.executable, "-m", "tests.integration.fuzz.fuzz", "--cases", "1000"]  # `make fuzz` has 100,000
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
