@@ -152,7 +152,8 @@ class ClientCredentials(FetchedAuth):
         self._fields = {
             name: compile_tree(getattr(model, name)) for name in ("client_id", "client_secret", "scopes", "params")
         }
-        self._fields["token_url"] = Value(*compile_url(model.token_url, whole_is_url=True))
+        fixed = compile_text(model.token_url)  # as it is: its host may have any letters
+        self._fields["token_url"] = fixed if fixed.constant else Value(*compile_url(model.token_url, whole_is_url=True))
         self._basic = model.send_as == "basic"
         self._plan = compile_request(
             Request.model_validate(
