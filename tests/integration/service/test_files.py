@@ -19,6 +19,8 @@ from tests.support.real_api import RealApi, Received
 from tests.support.real_processes import clean_environment, script, started
 from tests.support.serving import serving
 from yaml_connector import task_from_spec
+from yaml_connector.errors import ConfigError
+from yaml_connector.flyte.files import restrict_files
 
 SPECS = Path(__file__).parent / "connectors.d"
 CONTENT = bytes(range(256)) * 12_001  # 3 MB, several pieces
@@ -196,9 +198,14 @@ def created(calls: FlyteSide, home: Path, prefix: str) -> Any:
 
 
 @pytest.mark.parametrize("prefixes", ["/etc", "s3://", "s3://a/../b", "s3://a, http://b/"])
-def test_a_prefix_that_is_none_stops_the_start(tmp_path: Path, prefixes: str) -> None:
+def test_a_prefix_that_is_none_is_refused(prefixes: str) -> None:
+    with pytest.raises(ConfigError, match=r"YAML_CONNECTOR_FILE_PREFIXES: .* is not a place in an object store"):
+        restrict_files(prefixes)
+
+
+def test_a_prefix_that_is_none_stops_the_start(tmp_path: Path) -> None:
     command = [script("yaml-connector"), "serve", "--port", "0", "--specs", str(SPECS / "any_inputs.yaml")]
-    env = clean_environment(tmp_path, YAML_CONNECTOR_FILE_PREFIXES=prefixes)
+    env = clean_environment(tmp_path, YAML_CONNECTOR_FILE_PREFIXES="s3://a, http://b/")
     with started(command, cwd=tmp_path, env=env, log=tmp_path / "log") as process:
         assert process.wait() == 1
         assert "YAML_CONNECTOR_FILE_PREFIXES: " in process.output

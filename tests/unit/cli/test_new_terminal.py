@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import Command
 from tests.support.real_processes import clean_environment, script
 from tests.unit.cli.terminal import Terminal
 from yaml_connector._loading.loader import load
@@ -15,15 +16,15 @@ pytestmark = pytest.mark.slow
 NEW = [script("yaml-connector"), "new"]
 
 
-def checked(folder: Path) -> None:
+def checked(command: Command) -> None:
     """The spec is good, and its test passes."""
     for check in ("validate", "test"):
-        with Terminal([NEW[0], check, "connectors.d"], folder, clean_environment(folder)) as terminal:
-            assert terminal.end() == 0, terminal.text
+        done = command(check, "connectors.d")
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("auth", ["token", "google"])
-def test_all_is_asked_for_and_wrong_answers_are_asked_for_again(tmp_path: Path, auth: str) -> None:
+def test_all_is_asked_for_and_wrong_answers_are_asked_for_again(tmp_path: Path, command: Command, auth: str) -> None:
     with Terminal(NEW, tmp_path, clean_environment(tmp_path)) as terminal:
         for question, wrong, told, right in (
             ("Name of the task type [my_job]: ", "my job", "'my job' is not a valid name", "render"),
@@ -55,20 +56,20 @@ def test_all_is_asked_for_and_wrong_answers_are_asked_for_again(tmp_path: Path, 
     assert spec.connection.auth is not None
     assert (spec.connection.auth.type, spec.delete) == (auth, None)
     assert spec.logs is not None
-    checked(tmp_path)
+    checked(command)
 
 
-def test_what_is_given_is_not_asked_for(tmp_path: Path) -> None:
+def test_what_is_given_is_not_asked_for(tmp_path: Path, command: Command) -> None:
     given = ["render", "--auth", "none", "--create", "POST /r", "--get", "GET /r/{id}", "--delete", "none"]
     with Terminal([*NEW, *given, "--logs", "none"], tmp_path, clean_environment(tmp_path)) as terminal:
         terminal.expect("Base URL of the API [https://api.example.com]: ")
         terminal.type("\n")
         assert terminal.end() == 0
         assert terminal.text.count("]: ") == 1
-    checked(tmp_path)
+    checked(command)
 
 
-def test_a_schema_beside_the_folder_is_named_for_editors(tmp_path: Path) -> None:
+def test_a_schema_beside_the_folder_is_named_for_editors(tmp_path: Path, command: Command) -> None:
     (tmp_path / "schema").mkdir()
     for name in ("connector.v1.json", "connector-test.v1.json"):
         (tmp_path / "schema" / name).write_text("{}", encoding="utf-8")
@@ -78,4 +79,4 @@ def test_a_schema_beside_the_folder_is_named_for_editors(tmp_path: Path) -> None
     for name, schema in (("render.yaml", "connector.v1.json"), ("render.test.yaml", "connector-test.v1.json")):
         first = (tmp_path / "connectors.d" / name).read_text(encoding="utf-8").splitlines()[0]
         assert first == f"# yaml-language-server: $schema=../schema/{schema}"
-    checked(tmp_path)
+    checked(command)
