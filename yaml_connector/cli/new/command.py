@@ -45,12 +45,7 @@ def _check(ctx: click.Context, param: click.Parameter, text: str | None) -> str 
     help="The call that cancels it; `none` for no such call.",
 )
 @click.option("--logs", callback=_check, metavar="'GET /jobs/{id}/logs'", help="The call that reads its log, as text.")
-@click.option(
-    "--from",
-    "source",
-    type=(click.Choice(["catalog"]), str),
-    help="Copy a spec: --from catalog slurm",
-)
+@click.option("--from", "source", type=(click.Choice(["catalog"]), str), help="Copy a spec: --from catalog slurm")
 @click.option("--from-openapi", "document", metavar="FILE|URL", help="An OpenAPI 3 document.")
 @click.option("--from-curl", "commands", metavar="FILE|-", help="Curl commands, as they are pasted.")
 @click.option("--try", "attempt", is_flag=True, help="With --from-curl: send the commands once, which submits a job.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yaml_connector.cli.new.jsonpaths import member
@@ -84,9 +84,7 @@ def answers_of(page: str) -> list[Answer]:
             continue
         before = found[-1] if found else None
         if status is None and before is not None and not before.is_json and before.text:
-            found[-1] = Answer(
-                before.status, before.headers, f"{before.text}\n\n{body}"
-            )  # a log with empty lines in it
+            found[-1] = replace(before, text=f"{before.text}\n\n{body}")  # a log with empty lines in it
         else:
             found.append(Answer(status, headers, body))
         position = end
@@ -125,8 +123,7 @@ def answers_between(lines: Sequence[tuple[int, str]], commands: Sequence[int]) -
 
 
 def _skip(text: str, position: int) -> int:
-    blank = re.compile(r"\s*").match(text, position)
-    return blank.end() if blank else position
+    return len(text) - len(text[position:].lstrip())
 
 
 def _head(text: str, position: int) -> tuple[int | None, dict[str, str], int]:
@@ -136,15 +133,12 @@ def _head(text: str, position: int) -> tuple[int | None, dict[str, str], int]:
     while found := _HEAD.match(text, position):
         after_head = text.find("\n\n", position)
         end = after_head if after_head >= 0 else len(text)
-        passing = status is not None and not (
-            status < 200 or (300 <= status < 400 and "set-cookie" not in headers) or (status == 200 and not headers)
-        )
-        if passing:
+        is_redirect = status is not None and 300 <= status < 400 and "set-cookie" not in headers
+        if status is not None and not (status < 200 or is_redirect or (status == 200 and not headers)):
             break
         status = int(found[1])
         headers = {}
-        lines = text[found.end() : end].split("\n")
-        for line in lines:
+        for line in text[found.end() : end].split("\n"):
             name, colon, value = line.partition(":")
             if colon and re.fullmatch(r"[!#$%&'*+.^`|~\w-]+", name.strip()):
                 headers.setdefault(name.strip().lower(), value.strip())
@@ -203,10 +197,8 @@ def assign(answers: Sequence[Answer], roles: Sequence[str | None]) -> list[int |
             continue
         bodiless = polled is not None and polled.status is not None and not polled.is_json and answer.status is not None
         if (again or (bodiless and answer.is_json)) and last_poll is not None:
-            words = [
-                value for _, value in answer.values() if isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
-            ]
-            cancelled = any(map(_CANCELLED.search, words))
+            words = [value for _, value in answer.values() if isinstance(value, str)]
+            cancelled = any(re.fullmatch(r"[\w-]{1,30}", word) and _CANCELLED.search(word) for word in words)
             next_role = roles[command] if command < len(roles) else None
             if not (next_role == "delete" and cancelled) and (next_role != "result" or extra > 0 or left > 1):
                 found.append(last_poll)

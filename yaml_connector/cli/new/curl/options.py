@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
 from yaml_connector.cli.new.words import word_set
@@ -39,6 +39,7 @@ _MEANINGLESS = word_set(
 )
 _FLAGS = word_set("""get insecure head digest ntlm negotiate netrc netrc-optional next""")
 
+_LONGEST_SHOWN = 30  # characters; more may be a secret
 _DATA = ("data", "data-ascii", "data-raw", "data-binary", "data-urlencode", "json")
 
 
@@ -97,9 +98,7 @@ def requests_of(command: Command) -> list[CurlRequest]:
     urls: list[Word] = []
 
     def finish() -> None:
-        for url in urls:
-            copy = CurlRequest(**{**vars(request), "url": url})
-            found.append(copy)
+        found.extend(replace(request, url=url) for url in urls)
         urls.clear()
 
     words = list(command.words[1:])
@@ -109,7 +108,7 @@ def requests_of(command: Command) -> list[CurlRequest]:
         if text.startswith("--") and len(text) > 2:
             name, equals, _ = text[2:].partition("=")
             value: Word | None = _cut(word, len(name) + 3) if equals else None
-            name = name.removeprefix("no-") if name.removeprefix("no-") in ("insecure",) else name
+            name = "insecure" if name == "no-insecure" else name
             if name in _WITH_VALUE and value is None:
                 value = words.pop(0) if words else ()
             if name == "next":
@@ -118,12 +117,10 @@ def requests_of(command: Command) -> list[CurlRequest]:
             else:
                 _set(request, urls, name, value)
         elif text.startswith("-") and len(text) > 1:
-            letters = text[1:]
-            for index, letter in enumerate(letters):
+            for index, letter in enumerate(text[1:], 2):
                 name = _SHORT.get(letter, letter)
                 if name in _WITH_VALUE:
-                    rest = _cut(word, index + 2)
-                    value = rest if rest else (words.pop(0) if words else ())
+                    value = _cut(word, index) or (words.pop(0) if words else ())
                     _set(request, urls, name, value)
                     break
                 _set(request, urls, name, None)
@@ -146,9 +143,9 @@ def _set(request: CurlRequest, urls: list[Word], name: str, value: Word | None) 
     elif name in _DATA:
         request.data.append(Item(name, word))
         if name == "json":
-            for header, kind in (("Content-Type", "application/json"), ("Accept", "application/json")):
+            for header in ("Content-Type", "Accept"):
                 if request.header(header) is None:
-                    request.headers.append((header, (Literal(kind),)))
+                    request.headers.append((header, (Literal("application/json"),)))
     elif name in ("form", "form-string"):
         request.form.append(Item(name, word))
     elif name == "url-query":
@@ -184,15 +181,11 @@ def _add_header(request: CurlRequest, word: Word) -> None:
         if first.endswith(";"):
             request.headers.append((first[:-1], (Literal(""),)))
         elif first:
-            request.unknown.append(f"-H {first.split()[0]}" if not _is_secret_text(first) else "-H")
+            request.unknown.append(f"-H {first.split()[0]}" if len(first) <= _LONGEST_SHOWN else "-H")
         return
     value = _stripped(_cut(word, len(name) + 1))
     if value and (value != (Literal(""),)):
         request.headers.append((name.strip(), value))
-
-
-def _is_secret_text(text: str) -> bool:
-    return len(text) > 30
 
 
 def _stripped(word: Word) -> Word:

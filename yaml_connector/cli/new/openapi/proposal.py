@@ -9,8 +9,9 @@ from yaml_connector._spec import PHASES
 from yaml_connector.cli.new.draft import Draft, DraftField
 from yaml_connector.cli.new.openapi.calls import Calls
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
-from yaml_connector.cli.new.openapi.document import Document, Node, bare
+from yaml_connector.cli.new.openapi.document import Document, Node, as_list, bare
 from yaml_connector.cli.new.openapi.states import id_place, message_place, state_place, states_of
+from yaml_connector.cli.new.sketch import one_line
 from yaml_connector.cli.new.words import phase_of
 
 _KINDS: dict[str, tuple[str, Any]] = {
@@ -20,6 +21,7 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "boolean": ("bool", True),
 }
 _KEYS = re.compile(r"(x-)?idempotency[-_]?key|idempotency[-_]?token|client[-_]?token|requestId", re.IGNORECASE)
+_LINES = ("message", "text", "line", "log", "content")  # names of the text of a log's line
 _MOST_NAMES = 20  # listed in a comment
 _LONGEST_ABOUT = 90  # characters of a field's description
 
@@ -38,8 +40,7 @@ def draft_from(document: Document, calls: Calls, others: list[str], name: str | 
     about = str(operation.get("summary") or operation.get("description") or "")
     draft.description = _sentence(about)
     if others:
-        more = ", ..." if len(others) > _MOST_NAMES else ""
-        draft.note("create", f"other calls that may submit a job (--create): {', '.join(others[:_MOST_NAMES])}{more}")
+        draft.note("create", f"other calls that may submit a job (--create): {_some_of(others)}")
     if calls.is_loose:
         draft.note("get", f"does GET {calls.get} read what POST {calls.create} submits? Only its name says so")
     _set_id(draft, document, calls)
@@ -121,26 +122,25 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
     for name in required:
         if name == draft.key_field:
             continue
-        if name in example and re.fullmatch(r"[A-Za-z_]\w*", name):
-            draft.fields[name] = _with_default(field_of(document, properties.get(name, {})), example[name])
-            continue
         if re.fullmatch(r"[A-Za-z_]\w*", name):
-            draft.fields[name] = field_of(document, properties.get(name, {}))
+            field = field_of(document, properties.get(name, {}))
+            draft.fields[name] = _with_default(field, example[name]) if name in example else field
         else:
             draft.note("create", f"the body needs {name!r}")
     draft.empty_body = needed or bool(properties)
     rest = [name for name in properties if name not in required and name != draft.key_field]
     if rest:
-        more = ", ..." if len(rest) > _MOST_NAMES else ""
-        draft.note("create", f"the body may also have: {', '.join(rest[:_MOST_NAMES])}{more}")
+        draft.note("create", f"the body may also have: {_some_of(rest)}")
+
+
+def _some_of(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
 
 
 def _only_value(document: Document, about: Node) -> str | None:
     """Return the one value that a header may have, as text; None if it may have others."""
     schema = document.node(about.get("schema"))
-    values = (
-        schema.get("enum") if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
-    )
+    values = as_list(schema.get("enum")) or ([schema["const"]] if "const" in schema else [])
     if about.get("required") is True and not values and "default" in schema:
         values = [schema["default"]]
     return str(values[0]) if values and len(values) == 1 and isinstance(values[0], str | int) else None
@@ -156,11 +156,9 @@ def _with_default(field: DraftField, value: Any) -> DraftField:
 
 def _is_key(name: str, about: Node) -> bool:
     """Return whether this is the field of an idempotency key."""
-    described = re.search(r"idempotency[- ](key|token)", str(about.get("description", "")), re.IGNORECASE)
-    return (
-        bool(_KEYS.fullmatch(name) or (described and about.get("type") == "string"))
-        and re.fullmatch(r"\w+", name) is not None
-    )
+    described = re.search(r"(?i)idempotency[- ](key|token)", str(about.get("description", ""))) is not None
+    is_key = _KEYS.fullmatch(name) is not None or (described and about.get("type") == "string")
+    return is_key and re.fullmatch(r"\w+", name) is not None
 
 
 def field_of(document: Document, about: Node) -> DraftField:
@@ -173,15 +171,13 @@ def field_of(document: Document, about: Node) -> DraftField:
         kind, example = f"list[{inner}]", [one]
     values = [value for form in document.options(about) for value in form.get("enum") or [] if value is not None]
     matching = tuple(value for value in values if kind != "any" and type(value) is type(example))
-    return DraftField(
-        kind, matching[0] if matching else example, matching, _sentence(str(about.get("description", "")))
-    )
+    described = _sentence(str(about.get("description", "")))
+    return DraftField(kind, matching[0] if matching else example, matching, described)
 
 
 def _sentence(text: str) -> str:
     """Return the first sentence of a text; "" if that is too long."""
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    first = re.split(r"(?<=[.!?]) ", plain)[0].rstrip(".")
+    first = re.split(r"(?<=[.!?]) ", one_line(text))[0].rstrip(".")
     return first if len(first) <= _LONGEST_ABOUT and "${{" not in first else ""
 
 
@@ -235,9 +231,7 @@ def _set_log_lines(draft: Draft, document: Document, path: str) -> None:
         if "items" in about:
             item = document.node(about["items"])
             texts = {name.lower(): where for where, name, _ in document.fields(item)}
-            message = next(
-                (texts[name] for name in ("message", "text", "line", "log", "content") if name in texts), None
-            )
+            message = next((texts[name] for name in _LINES if name in texts), None)
             draft.log_lines = (f"{place}[*]", message)
             draft.note("logs", "are these the lines? Is there a next page? (yaml-connector explain logs)")
             return
