@@ -23,6 +23,7 @@ from yaml_connector.errors import EvaluationError
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _LONGEST_TYPE = 500  # characters
+LONGEST_DURATION = 1e15  # seconds: an integer of any length is not a float
 _CONVERTED = 600  # nanoseconds for an item
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -220,7 +221,7 @@ def duration_seconds(value: Any) -> float:
     """Return a duration in seconds, from a number of seconds, a timedelta, `5m`, or ISO 8601 (`PT5M`)."""
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LONGEST_DURATION:
         return value
     if isinstance(value, str):
         iso = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", value)

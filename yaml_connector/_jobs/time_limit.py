@@ -6,7 +6,7 @@ from math import inf
 
 from yaml_connector._expressions.compile import Value
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._expressions.value_types import duration_text, parse_duration
+from yaml_connector._expressions.value_types import LONGEST_DURATION, duration_text, parse_duration
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._text import short
@@ -23,7 +23,7 @@ def evaluate_timeout(timeout: Value | None, scope: Scope) -> tuple[float, str]:
             seconds, text = parse_duration(value), value.strip()
         except EvaluationError as error:
             raise EvaluationError(f"get.poll.timeout: {error}") from None
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and value < LONGEST_DURATION:
         seconds, text = float(value), duration_text(value)
     else:
         seconds, text = 0.0, ""

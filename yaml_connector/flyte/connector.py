@@ -6,6 +6,7 @@ It translates between Flyte's messages and the jobs of a JobClient, and decides 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -28,6 +29,7 @@ from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
 from yaml_connector._http.worker import LARGE, in_thread
+from yaml_connector._jobs.call_log import internal_error
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.log_lines import LogLine
@@ -37,7 +39,7 @@ from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector._spec.task_values import check_inputs
-from yaml_connector.errors import ConfigError, EvaluationError
+from yaml_connector.errors import ConfigError, EvaluationError, YamlConnectorError
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
 from yaml_connector.flyte.literals import LARGEST_OUTPUTS, TOO_LARGE, OutputValue, kind_of_literal, plain_input
@@ -139,7 +141,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             local=local,
         )
         try:
-            meta = await self.jobs.create(values)
+            with _bugs_in_words("create"):
+                meta = await self.jobs.create(values)
         except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
             meta = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
         return JobResourceMeta(self.jobs.encode(meta))
@@ -161,7 +164,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job."""
-        await self.jobs.delete(await self._job(resource_meta), self.secrets_in(kwargs))
+        with _bugs_in_words("delete"):
+            await self.jobs.delete(await self._job(resource_meta), self.secrets_in(kwargs))
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """Read the log from a token on: bodies with lines, then a header with the next token."""
@@ -183,6 +187,17 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
     def secrets_in(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the secrets of the spec; whatever else a caller sends is not kept in memory."""
         return {name: given[name] for name in self.loaded.spec.secrets if name in given}
+
+
+@contextmanager
+def _bugs_in_words(call: str) -> Iterator[None]:
+    """Raise a bug as an error that says its type alone: Flyte logs the words of an error, which may hold anything."""
+    try:
+        yield
+    except YamlConnectorError:
+        raise
+    except Exception as bug:
+        raise YamlConnectorError(str(internal_error(call, JobMeta(name="a job"), bug))) from None
 
 
 def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:

@@ -266,6 +266,7 @@ class TestConfig:
             ("any", {1}),
             ("duration", "soon"),
             ("duration", float("inf")),
+            ("duration", 10**400),
             ("datetime", "soon"),
             ("datetime", 5),
             ("file", ""),

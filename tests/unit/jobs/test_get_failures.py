@@ -236,7 +236,7 @@ def test_a_fault_of_the_connector_itself_does_not_fail_a_job(caplog: pytest.LogC
     assert "in broken" in caplog.text  # where it happened is told, its words are not
 
 
-@pytest.mark.parametrize("timeout", ["soon", -1, True, [1]])
+@pytest.mark.parametrize("timeout", ["soon", -1, True, [1], pytest.param(10**400, id="a long integer")])
 def test_a_time_limit_that_is_not_one_fails_the_job_and_the_message_names_the_field(timeout: Any) -> None:
     get = {"request": "GET /jobs/7", "phase": {"is": "RUNNING"}, "poll": {"timeout": "${{ config.limit }}"}}
     driver = Driver(FakeApi({"POST /jobs": {"id": 7}}), get=get, config={"limit": "any"})

@@ -1,0 +1,36 @@
+"""A bug of this package is told by its type alone: Flyte logs the words of an error."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+from tests.support.fake_api import loaded, spec_data
+from yaml_connector._http.transport import Transport
+from yaml_connector._jobs.meta import JobMeta
+from yaml_connector.errors import YamlConnectorError
+from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
+
+
+class Broken(Transport):
+    """A transport with a bug."""
+
+    async def fetch(self, *_: Any) -> Any:
+        raise RuntimeError(f"a bug, with {'-'.join(('planted', 'secret'))} in it")
+
+
+@pytest.mark.parametrize("call", ["create", "delete"])
+def test_a_bug_in_a_call_is_told_by_its_type_alone(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    spec = spec_data(delete={"request": "DELETE /jobs/${{ job.id }}", "always": True})
+    connector = YamlConnector(loaded(spec), transport=Broken(), environment={})
+    kept = JobResourceMeta(JobMeta("batch_job", id="7", created_at=1.0).encode())
+    work = connector.create(TaskTemplate(type="batch_job"), "") if call == "create" else connector.delete(kept)
+    with pytest.raises(YamlConnectorError) as raised:
+        asyncio.run(work)
+    assert str(raised.value) == "internal error (RuntimeError)"
+    assert raised.value.__cause__ is None
+    assert f"{call} of a job failed unexpectedly: RuntimeError" in caplog.text
+    assert "planted-secret" not in caplog.text
