@@ -133,15 +133,18 @@ def create_values(spec: ConnectorSpec, job: JobOptions, *, needs_secrets: bool =
     return values
 
 
-def pairs(given: Iterable[str], option: str, errors: UsageErrors) -> dict[str, str]:
-    """Return arguments `NAME=VALUE` as a mapping."""
-    found = {}
+def pairs(given: Iterable[str], option: str, errors: UsageErrors, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Return arguments `NAME=VALUE` as a mapping; `form` says how each is written."""
+    found: dict[str, str] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if name and equals:
-            found[name.strip()] = value
+        name = name.strip()
+        if not (name and equals):
+            errors.add(f"{option} {text!r}: write it as {form}")
+        elif name in found:
+            errors.add(f"{option} {name} is given twice")
         else:
-            errors.add(f"{option} {text!r}: write it as NAME=VALUE")
+            found[name] = value
     return found
 
 
@@ -193,7 +196,7 @@ def read_outputs(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors)
     """Return the outputs of the task, name to type: the spec's, and with `"*"` those of the command line."""
     from yaml_connector._spec.task_values import check_outputs, spec_outputs
 
-    outputs, problems = check_outputs(spec, pairs(given, "--output", errors))
+    outputs, problems = check_outputs(spec, pairs(given, "--output", errors, "NAME=TYPE"))
     errors.add(*problems.values())
     return spec_outputs(spec) | outputs
 
@@ -206,7 +209,7 @@ def read_secrets(spec: ConnectorSpec, given: Iterable[str], errors: UsageErrors)
     from yaml_connector._spec.task_values import unknown_name
 
     values = {}
-    for name, source in pairs(given, "--secret", errors).items():
+    for name, source in pairs(given, "--secret", errors, "NAME=env:VARIABLE or NAME=file:PATH").items():
         if name not in spec.secrets:
             errors.add(unknown_name(spec, "secret", name, spec.secrets))
             continue

@@ -59,6 +59,8 @@ class ServiceJobClient:
             )
         except grpc.FutureTimeoutError:
             ways = "write HOST:PORT, or https://HOST:PORT for TLS"
+            if secure == "https":
+                ways = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names the authorities whose certificates are trusted"
             message = f"no connector service answers at {address} within {patience:g} s; {ways}"
             raise PermanentError(message) from None
 

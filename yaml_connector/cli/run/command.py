@@ -111,6 +111,9 @@ def _seconds(timeout: str | None) -> float | None:
     from yaml_connector.errors import EvaluationError
 
     try:
-        return parse_duration(timeout)
+        seconds = parse_duration(timeout)
     except EvaluationError as problem:
         raise click.UsageError(f"--timeout: {problem}") from None
+    if not seconds:
+        raise click.UsageError("--timeout: no job can be submitted in 0s")
+    return seconds
