@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +254,8 @@ def test_steps_before_the_start_belong_to_create(command: Command) -> None:
 
 
 def test_a_delete_at_the_end_is_delete_and_marked(command: Command) -> None:
-    drop = poll(
-        stepId="drop", operationId="dropRender", successCriteria=[{"condition": "$statusCode == 204"}], outputs={}
-    )
+    gone = [{"condition": "$statusCode == 204"}]
+    drop = poll(stepId="drop", operationId="dropRender", successCriteria=gone, outputs={})
     goto = [{**GOTO[1], "type": "goto", "stepId": "drop"}, *GOTO[::2]]
     spec, done = imported(command, document(start(), poll(onSuccess=goto), drop))
     assert spec["delete"]["request"] == "DELETE /renders/${{ job.id }}"
@@ -267,7 +267,9 @@ def test_what_has_no_counterpart_is_named_with_its_line(command: Command) -> Non
     more = start(stepId="more")
     goto = [{**GOTO[1], "type": "goto", "stepId": "more"}, *GOTO[::2]]
     _, done = imported(command, document(start(), poll(successCriteria=criteria, onSuccess=goto), more))
-    unused = {item["what"]: item["line"] for item in json.loads(done.stdout)["not_used"]}
+    listed = json.loads(done.stdout)["not_used"]
+    unused = {item["what"]: item["line"] for item in listed}
+    assert len(unused) == len(listed)
     lines = Path("flows.yaml").read_text(encoding="utf-8").splitlines()
     xpath = next(line for what, line in unused.items() if "XPath" in what)
     assert "count(//x)" in "".join(lines[xpath - 1 : xpath + 2])
@@ -275,6 +277,13 @@ def test_what_has_no_counterpart_is_named_with_its_line(command: Command) -> Non
     assert "stepId: more" in lines[step - 1]
     assert "XPath has no counterpart" in decided(done)
     assert "goes on with more" in decided(done)
+
+
+def test_the_fields_of_a_body_that_is_not_json_are_asked_about(command: Command) -> None:
+    body = {"contentType": "text/plain", "payload": {"scene": "$inputs.scene", "fast": True}}
+    spec, done = imported(command, document(start(requestBody=body), poll()))
+    assert re.fullmatch(r'\{"scene": "[^"]*inputs.scene[^"]*", "fast": true\}', spec["create"]["request"]["text"])
+    assert "the body of start is text/plain" in decided(done)
 
 
 def test_the_workflow_that_polls_is_taken_and_others_can_be_named(command: Command) -> None:

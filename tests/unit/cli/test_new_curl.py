@@ -75,6 +75,12 @@ def test_what_is_written_passes_validate_and_test(command: Command) -> None:
         assert command(check, "connectors.d").returncode == 0
 
 
+def test_the_fields_of_a_test_have_the_order_of_the_rules(command: Command) -> None:
+    assert imported(command, "nested-result-state").returncode == 0
+    test = Path("connectors.d/mine.test.yaml").read_text(encoding="utf-8")
+    assert "response: {json: {result: succeeded, state: completed}}" in test
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -24,10 +24,15 @@ def pointer_path(pointer: str) -> str:
 
 def keys_of(path: str) -> list[str | int]:
     """Return the keys and indices of a JSONPath; `[*]` is the first item."""
-    found = re.findall(r"\.([\w-]+)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d+)\]", path)
-    return [
-        int(index.replace("*", "0")) if index else name or json.loads(f'"{quoted}"') for name, quoted, index in found
-    ]
+    found = re.findall(r"\.([\w-]+)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d{1,9})\]", path)
+    return [int(index.replace("*", "0")) if index else name or _unquoted(text) for name, text, index in found]
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:  # not as JSON has it
+        return text
 
 
 def value_at(data: Any, path: str) -> Any:
