@@ -59,6 +59,7 @@ async def server(folder: Path | None) -> AsyncIterator[int]:
     """Hypercorn on a port of its own: HTTP/2 with TLS, HTTP/1.1 without."""
     config = hypercorn.config.Config()
     config.loglevel = "CRITICAL"
+    config.graceful_timeout = 0.1  # seconds: `/slow` never ends
     stop = asyncio.Event()
     with held_port() as port:
         config.bind = [f"127.0.0.1:{port}"]

@@ -175,7 +175,7 @@ def test_a_pool_that_is_full_surely_sent_nothing() -> None:
 
             first = asyncio.create_task(send("60s"))
             await arrived.wait()
-            found = await asyncio.gather(send("2s"), send("2s"), return_exceptions=True)
+            found = await asyncio.gather(send("500ms"), send("500ms"), return_exceptions=True)
             assert [getattr(error, "may_have_been_processed", error) for error in found] == [False, False]
             over.set()
             await first
