@@ -13,7 +13,7 @@ from yaml_connector._clock import clock
 from yaml_connector._jobs.meta import JobMeta
 
 _MOST_JOBS = 50_000
-_LARGEST = 32 * 2**20  # characters of what all jobs hold
+_LARGEST = 8 * 2**20  # characters of what all jobs hold
 _SECRETS_AFTER_END = 3600.0  # seconds
 
 

@@ -57,7 +57,8 @@ class TextLines:
         lines = [self.rest + first, *others]
         self._parts, self.buffered = [], 0
         self._keep(lines.pop())
-        return [line.removesuffix("\r") for line in lines]
+        has_returns = "\r" in text or lines[0].endswith("\r")
+        return [line.removesuffix("\r") for line in lines] if has_returns else [*lines]
 
     def _keep(self, text: str) -> None:
         if text:

@@ -41,7 +41,7 @@ def weight(lines: list[LogLine]) -> int:
 
 def are_none(plan: LogsPlan, items: list[Any]) -> bool:
     """Tell whether there are items, and none is a line: see `LineDecoder.feed`."""
-    return plan.parses_items and bool(items) and all(item is None for item in items)
+    return plan.parses_items and bool(items) and items.count(None) == len(items)
 
 
 def lines_of(plan: LogsPlan, items: list[Any], scope: Scope, secrets: frozenset[str]) -> list[LogLine]:

@@ -58,6 +58,7 @@ case(
     job("plain", "ones-190", outputs={"result": INTEGERS}),
     job("collected", "many-150"),
     job("collected", "many-500"),
+    job("stepwise", "keys-250"),
     job("batched", "fat"),
 )
 case("odd text", job("plain", "escapes-9000"), job("plain", "halves-9000"))

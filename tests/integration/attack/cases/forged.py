@@ -9,7 +9,10 @@ import pickle
 import random
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+from flyteidl2.core.security_pb2 import Connection
 
 from tests.integration.attack.attacker import Attacker, forged
 from tests.integration.attack.cases.base import MB, Attack, case, once
@@ -121,6 +124,12 @@ def with_token(attacker: Attacker) -> None:
 cached_tokens = once(tokens)
 
 
+def with_secrets(attacker: Attacker) -> None:
+    """Delete an honest job with secrets as large as gRPC takes: the service remembers those of a job."""
+    made = attacker.create("plain", f"quiet-{random.getrandbits(40)}")
+    attacker.delete(replace(made, connection=Connection(secrets={"api_key": os.urandom(1_500_000).hex()})))
+
+
 @once
 def place_holders() -> str:
     """A token that wants a slow hash for each of many place holders, all of the secret that the attacker sends."""
@@ -141,5 +150,6 @@ def _unknown_type(attacker: Attacker) -> None:
 case("forged metas", each("plain", metas, "get", "delete", "logs"))
 case("large metas", each("plain", large_metas, "get", "delete", "logs"))
 case("forged tokens", with_token)
+case("secrets of a delete", with_secrets)
 case("place holders", with_place_holders)
 case("made-up task types", _unknown_type)
