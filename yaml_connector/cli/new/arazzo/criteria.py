@@ -20,7 +20,15 @@ from yaml_connector.cli.new.arazzo.conditions import (
 )
 from yaml_connector.cli.new.arazzo.expressions import source_of
 from yaml_connector.cli.new.arazzo.identity import Identity
-from yaml_connector.cli.new.arazzo.phases import Branch, Rules, filtered_sample, phase_of_branch, split_state, values_at
+from yaml_connector.cli.new.arazzo.phases import (
+    Branch,
+    Rules,
+    filtered_sample,
+    other_way,
+    phase_of_branch,
+    split_state,
+    values_at,
+)
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.openapi.states import state_place, states_of, values_of
@@ -141,21 +149,15 @@ class Criteria:
     def _never_fires(self, condition: Condition, key: str) -> bool:
         """Return whether a retry looks at nothing but the 200 that an answer has anyway: it is meant for a state that
         no other criterion names."""
-        return (
-            key == "onFailure" and is_status_only(condition) and any(item.value == 200 for item in compares(condition))
-        )
+        is_usual = is_status_only(condition) and any(item.value == 200 for item in compares(condition))
+        return key == "onFailure" and is_usual
 
     def _goal_from_loop(self, found: list[Branch]) -> list[Branch]:
         """Return the end of a loop that only says while what it goes on."""
         for branch in found:
-            items = [item for item in compares(branch.condition) if item.operand.place != "status"]
-            if (
-                branch.phase == "RUNNING"
-                and len(items) == 1
-                and items[0].operator == "!="
-                and items[0].value is not None
-            ):
-                return [Branch(Compare(items[0].operand, "==", items[0].value), "SUCCEEDED")]
+            other = other_way(branch.condition)
+            if branch.phase == "RUNNING" and other is not None and other.value is not None:
+                return [Branch(Compare(other.operand, "==", other.value), "SUCCEEDED")]
         return []
 
     def _loops_on_status(self, poll: Step) -> bool:

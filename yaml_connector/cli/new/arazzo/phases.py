@@ -125,8 +125,8 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
             result.questions.append(f"the workflow ends at {', '.join(unclear)}: does each of these mean success?")
     for branch in others:
         assert branch.condition is not None
-        running = _other_way(branch.condition) if branch.phase == "RUNNING" else None
-        if running is not None and running[0] in tables:
+        running = other_way(branch.condition) if branch.phase == "RUNNING" else None
+        if running is not None and running.operand.place in tables:
             continue  # while the state is not X: what no rule names is running
         if branch.phase == "RUNNING" and isinstance(branch.condition, Compare) and branch.condition.operator == "!=":
             result.samples.setdefault("RUNNING", (success, {branch.condition.operand.place: "other"}))
@@ -159,12 +159,10 @@ def _turned(branch: Branch, enum: dict[str, list[Any]]) -> Branch:
     return branch
 
 
-def _other_way(condition: Condition) -> tuple[str, Any] | None:
-    """Return the place and value of a condition that says that a place has another value."""
+def other_way(condition: Condition | None) -> Compare | None:
+    """Return the comparison of a condition that says only that a place has another value."""
     found = [item for item in compares(condition) if item.operand.place != "status"]
-    if len(found) == 1 and found[0].operator == "!=":
-        return found[0].operand.place, found[0].value
-    return None
+    return found[0] if len(found) == 1 and found[0].operator == "!=" else None
 
 
 def _sample(condition: Condition) -> dict[str, Any] | None:

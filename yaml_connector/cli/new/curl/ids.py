@@ -198,19 +198,13 @@ class Ids(Requests):
     def _check_ids(self, call: Call, section: str) -> None:
         """Ask about what looks like an id of this one job and is still in a request as it was pasted."""
         own = {key for key, _ in keys_of(self.create)}
-        for key in ids_in(call, own):
-            if (
-                key[0] == "text"
-                and key not in self.values.keys
-                and not any(key[1] == value for value in self.values.secrets)
-            ):
-                named = next((name for name, tokens in call.query if tokens == (key[1],)), "")
-                if is_secret_name(named) or not is_own(key[1]):
-                    continue
-                self.sketch.ask(
-                    (section, "request") if "request" in self.sketch.spec.get(section, {}) else (section,),
-                    f"{key[1]} looks like the id of something of this one job: where does it come from?",
-                )
+        path = (section, "request") if "request" in self.sketch.spec[section] else (section,)
+        for kind, text in ids_in(call, own):
+            named = next((name for name, tokens in call.query if tokens == (text,)), "")
+            known = (kind, text) in self.values.keys or text in self.values.secrets
+            if kind == "text" and is_own(text) and not known and not is_secret_name(named):
+                told = f"{text} looks like the id of something of this one job: where does it come from?"
+                self.sketch.ask(path, told)
 
     def _with_helpers(self, call: Call) -> tuple[list[Call], dict[int, dict[str, str]]]:
         """Return a call with the reads before it whose answers it needs, and what of them is saved."""

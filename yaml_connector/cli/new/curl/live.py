@@ -173,7 +173,7 @@ class _Attempt:
         key = self.roles.job_key
         names = {name.lower() for call in self.page.calls for name, tokens in call.query if key and tokens == (key[1],)}
         values = [(path, as_text(value)) for path, value in answer.values() if not isinstance(value, bool)]
-        for pattern in (*map(re.escape, names), r"(.*_)?u?u?id", r".*id|key|name|handle|number|.*job.*"):
+        for pattern in (*map(re.escape, sorted(names)), r"(.*_)?u?u?id", r".*id|key|name|handle|number|.*job.*"):
             for path, value in values:
                 if re.fullmatch(pattern, re.split(r"[.\[]", path)[-1].strip("]\"'"), re.IGNORECASE):
                     return value

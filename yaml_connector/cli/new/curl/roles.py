@@ -59,14 +59,8 @@ class Roles:
 
     def of(self, page: Page) -> list[str | None]:
         """Return the role of every call; repeated calls have the role of the first."""
-        names = {
-            self.create: "create",
-            self.get: "get",
-            self.delete: "delete",
-            self.logs: "logs",
-            self.result: "result",
-        }
-        names |= {self.login: "login"} | dict.fromkeys(self.before, "before") | dict.fromkeys(self.helper, "helper")
+        names = {getattr(self, role): role for role in ("create", "get", "delete", "logs", "result", "login")}
+        names |= dict.fromkeys(self.before, "before") | dict.fromkeys(self.helper, "helper")
         keys = {page.calls[number].key: role for number, role in names.items() if number is not None}
         return [names.get(call.number) or keys.get(call.key) for call in page.calls]
 
