@@ -19,11 +19,13 @@ venv: .venv/ready  ## the environment in .venv, with the package
 demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a local run
 	@$(BIN)/python -m yaml_connector.demo
 
-quick: .venv/ready  ## the tests without processes, in parallel (45 s)
+# Here and in `test`, a file stays in one process, so that what its tests share is made once. Three processes for two
+# cores, because tests wait, too.
+quick: .venv/ready  ## the tests without processes, in parallel (about half a minute on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
-# A file stays in one process, so that what its tests share is made once; those that take long come first.
-test: .venv/ready  ## all tests, in parallel (about 5 minutes)
+# Files that take long come first, so that none is left to one process at the end (tests/conftest.py).
+test: .venv/ready  ## all tests, in parallel (about 4 minutes on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, Dagster, and Airflow (1.3 GB in /tmp), starts each on
