@@ -56,6 +56,16 @@ def test_every_field_is_in_a_table(tests: bool) -> None:
     assert missing == []
 
 
+def test_every_field_of_a_spec_has_an_example() -> None:
+    pages = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("how-to.md", "reference.md"))
+    shown = "\n".join(
+        [*re.findall(r"^```yaml\n(.*?)^```", pages, re.MULTILINE | re.DOTALL), *re.findall(r"`([^`\n]+)`", pages)]
+    )
+    kinds = {field.name for field in field_of("connection.auth").below}  # written as `type: bearer`
+    names = {field.name for field in every_field(tests=False)} - kinds - {"*"}
+    assert {name for name in names if not re.search(rf"(?<![\w.]){re.escape(name)}:", shown)} == set()
+
+
 def test_every_kind_of_auth_has_a_table() -> None:
     kinds = {field.name for field in field_of("connection.auth").below}
     assert kinds == {
