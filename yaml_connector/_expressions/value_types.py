@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 from yaml_connector._expressions.budget import consume_reading
 from yaml_connector._expressions.times import epoch_seconds, rfc3339
+from yaml_connector._expressions.units import DURATION_WORDS, SIZE_WORDS, SIZES, UNITS, meant, meant_type
+from yaml_connector._expressions.units import duration_text as duration_text
 from yaml_connector._text import did_you_mean, short, short_yaml
 from yaml_connector.errors import EvaluationError
 
@@ -25,8 +27,6 @@ _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _LONGEST_TYPE = 500  # characters
 LONGEST_DURATION = 1e15  # seconds: an integer of any length is not a float
 _CONVERTED = 600  # nanoseconds for an item
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -49,39 +49,8 @@ def parse_duration(text: Any) -> float:
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         found = f"{short_yaml(text)} is not a valid duration"
-        raise EvaluationError(f"{found}; write it as 500ms, 10s, 5m, 24h or 7d{_meant(text, _DURATION_WORDS)}")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _meant(value: Any, words: Mapping[str, str]) -> str:
-    """Return what a number with another unit probably means, for the end of a message."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([A-Za-z]*)\s*", str(value)[:40])
-    unit = words.get(match[2].lower()) if match is not None else None
-    return f"; did you mean {match[1]}{unit}?" if match is not None and unit is not None else ""
-
-
-_DURATION_WORDS = {
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), "s"),
-    **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), "ms"),
-    **dict.fromkeys(("min", "mins", "minute", "minutes", "m"), "m"),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
-    **dict.fromkeys(("d", "day", "days"), "d"),
-}
-_SIZE_WORDS = {
-    **dict.fromkeys(("k", "kb", "kib"), "KiB"),
-    **dict.fromkeys(("m", "mb", "mib", "megs", "meg", "megabytes"), "MiB"),
-    **dict.fromkeys(("g", "gb", "gib"), "GiB"),
-}
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as specs write it: 600 is `10m`."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+        raise EvaluationError(f"{found}; write it as 500ms, 10s, 5m, 24h or 7d{meant(text, DURATION_WORDS)}")
+    return float(match[1]) * UNITS[match[2]]
 
 
 def parse_size(text: Any) -> int:
@@ -89,8 +58,8 @@ def parse_size(text: Any) -> int:
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         found = f"{short_yaml(text)} is not a valid size"
-        raise EvaluationError(f"{found}; write it as 512KiB or 10MiB{_meant(text, _SIZE_WORDS)}")
-    return int(match[1]) * _SIZES[match[2]]
+        raise EvaluationError(f"{found}; write it as 512KiB or 10MiB{meant(text, SIZE_WORDS)}")
+    return int(match[1]) * SIZES[match[2]]
 
 
 def parse_type(text: str) -> ValueType:
@@ -125,7 +94,10 @@ class UnknownType(EvaluationError):
 
     def __str__(self) -> str:
         allowed = (*SCALARS, "list[T]", "dict[str, T]")
-        return f"there is no type {short(self.text)}{did_you_mean(self.text, allowed)} (and T? for optional)"
+        found = f"there is no type {short(self.text)}"
+        if (kind := meant_type(self.text, SCALARS)) is not None:
+            return f"{found}; did you mean {kind}? allowed: {', '.join(allowed)} (and T? for optional)"
+        return f"{found}{did_you_mean(self.text, allowed)} (and T? for optional)"
 
 
 def _wrong(value: Any, kind: ValueType | str) -> EvaluationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from yaml_connector._expressions.compile import compile_condition, compile_tree
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import duration_text
-from yaml_connector._loading.connection_checks import connection_problems, connection_warnings
+from yaml_connector._loading.connection_checks import connection_problems, connection_warnings, header_problems
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
@@ -160,6 +161,8 @@ class _SpecChecker(FieldChecker):
                 self.slot(here, mark, value, judged)
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
+        for here, message in header_problems((*path, "headers"), request.headers):
+            self.report(here, message, key=True)
         if needs_method and request.method is None:
             self.report_missing((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)
@@ -263,7 +266,12 @@ class _SpecChecker(FieldChecker):
                 if name not in used:
                     self.warn(("secrets", name), "this secret is never used")
         connection = spec.connection
-        for path, message in (*connection_warnings(connection), *body_warnings(spec)):
+        for section, value in self.document.data.items():
+            if value is None:
+                self.warn((section,), f"{section} is empty, which is the same as leaving it out")
+        one_rule = isinstance((self.document.data.get("get") or {}).get("phase"), dict)
+        values = value_warnings(spec, one_rule=one_rule)
+        for path, message in (*connection_warnings(connection), *body_warnings(spec), *values):
             self.warn(path, message)
         if connection.retry.initial_delay > connection.deadline:
             self.warn(("connection", "retry"), "the first retry would come after the deadline")
@@ -333,6 +341,26 @@ def body_warnings(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
         told = ", ".join(others)
         here: Path = ("logs", "success") if logs.steps is None else ("logs", "steps", len(logs.steps) - 1, "success")
         yield here, f"the body of a response with {told} is read as lines, too; add `keep: status == 200`"
+
+
+_PATTERN = re.compile(r"/.+/|\^.*|.*\$|[*]|.+\*|\*.+")
+
+
+def value_warnings(spec: ConnectorSpec, *, one_rule: bool) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the message of values that mean only themselves, and were probably meant to mean more."""
+    for name, output in spec.outputs.items():
+        if output.value is None:
+            yield ("outputs", name), f"this output is always null; write a JSONPath such as $.{name}"
+    for name, secret in spec.secrets.items():
+        if secret.file is not None and re.match(r"~|\$(?!\{\{)|%", secret.file):
+            yield ("secrets", name, "file"), f"{short(secret.file)} is taken as it is written; write the whole path"
+    rules = spec.get.phase if spec.get is not None else []
+    for index, rule in enumerate(rules):
+        for phase, states in (rule.map or {}).items():
+            for state in states:
+                if isinstance(state, str) and _PATTERN.fullmatch(state):
+                    told = f"{short(state)} is compared as it is written: write the states, or a rule with when and is"
+                    yield ("get", "phase", *([] if one_rule else [index]), "map", phase), told
 
 
 def _requests(spec: ConnectorSpec) -> Iterator[tuple[Path, Request]]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from yaml_connector._expressions.compile import has_template
+from yaml_connector._spec.auth import SignedToken, TokenAuth
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Path
-from yaml_connector._text import short
+from yaml_connector._text import did_you_mean, short
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"(\*\.)?(\[[0-9A-Fa-f:.]+\]|[^:/@\s*\[\]]+)(?::\d{1,5})?")
+_ALGORITHMS = (
+    *(f"{family}{bits}" for family in ("RS", "ES", "HS", "PS") for bits in (256, 384, 512)),
+    *("ES256K", "EdDSA"),
+)
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -27,6 +33,11 @@ def connection_problems(connection: Connection) -> Iterator[tuple[Path, str]]:
     if connection.proxy is not None and not has_template(connection.proxy) and not _is_proxy(connection.proxy):
         shape = "http://HOST:PORT, or with https://, socks5:// or socks5h://, or none"
         yield ("connection", "proxy"), f"this is not the URL of a proxy: write {shape}"  # it may hold a password
+    yield from header_problems(("connection", "headers"), connection.headers)
+    for signed, path in ((connection.auth, ()), (getattr(connection.auth, "jwt", None), ("jwt",))):
+        if isinstance(signed, SignedToken) and signed.algorithm not in _ALGORITHMS:
+            message = f"{short(signed.algorithm)} is not allowed{did_you_mean(signed.algorithm, _ALGORITHMS)}"
+            yield ("connection", "auth", *path, "algorithm"), message
     tls = connection.tls
     if tls.key_file is not None and tls.cert_file is None:
         yield ("connection", "tls", "key_file"), "key_file needs cert_file: the certificate that the key belongs to"
@@ -37,6 +48,31 @@ def connection_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
     tls = connection.tls
     if tls.cert_file is not None and tls.key_file is None:
         yield ("connection", "tls", "cert_file"), "without key_file, the private key must be in this file, too"
+    if connection.deadline > _FLYTES_DEADLINE:
+        yield ("connection", "deadline"), "Flyte gives up a call after 10s, so what takes longer is lost"
+    yield from _credential_warnings(connection)
+
+
+_FLYTES_DEADLINE = 10.0  # seconds
+_CREDENTIALS = ("token", "password", "value", "client_secret", "secret_access_key", "key")
+
+
+def _credential_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
+    """Yield what is doubtful about the credentials: written in the file, or sent in two ways."""
+    auth = connection.auth
+    if auth is None:
+        return
+    given = {name: value for name in type(auth).model_fields if isinstance(value := getattr(auth, name), str)}
+    for name in _CREDENTIALS if not any(has_template(value) for value in given.values()) else ():
+        if len(given.get(name, "")) > 1 and not isinstance(auth, TokenAuth):
+            told = f'this is written in the file; declare a secret, and write {name}: "${{{{ secrets.NAME }}}}"'
+            yield ("connection", "auth", name), told
+    if given.get("type") == "bearer" and re.match(r"bearer\s", given["token"], re.IGNORECASE):
+        yield ("connection", "auth", "token"), "the word Bearer is added to the token; leave it out here"
+    names = [str(name) for name in connection.headers] if isinstance(connection.headers, dict) else []
+    for name in names:
+        if name.lower() in {header.lower() for header in auth.masked_headers("")}:
+            yield ("connection", "headers", name), f"auth sends {name}, too; leave one of them out"
 
 
 def _url_problem(url: str) -> str | None:
@@ -66,3 +102,17 @@ def _is_proxy(text: str) -> bool:
         return text in ("none", "") or (parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0)
     except ValueError:
         return False
+
+
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def header_problems(path: Path, headers: Any) -> Iterator[tuple[Path, str]]:
+    """Yield what is wrong with the names and values of headers that are written in the spec."""
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if _HEADER.fullmatch(name) is None:
+            meant = re.sub(r"[\s:]+", "-", name.strip(" :"))
+            instead = f"; write {meant}" if _HEADER.fullmatch(meant) else ""
+            yield (*path, name), f"{short(name)} is not a valid name of a header{instead}"
+        elif isinstance(value, str) and not has_template(value) and re.search(r"[\r\n]", value.strip("\n")):
+            yield (*path, name), "the value of a header is one line"

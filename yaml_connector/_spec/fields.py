@@ -62,6 +62,14 @@ def _no_dots(url: str) -> str:
     return url
 
 
+def _mapping_or_template(value: dict[str, Any] | str) -> dict[str, Any] | str:
+    if isinstance(value, str) and "${{" not in value:
+        pairs = re.fullmatch(r"[\w.-]+=[\w.-]+(?:&[\w.-]+=[\w.-]+)*", value)
+        instead = f"; write {{{value.replace('=', ': ').replace('&', ', ')}}}" if pairs is not None else ""
+        raise ValueError(f"must be a mapping, or one template, not the string {short(value)}{instead}")
+    return value
+
+
 def _duration_text(text: str) -> str:
     if "${{" not in text:
         try:
@@ -94,7 +102,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Text = Annotated[str, Slot("template")]
 UrlText = Annotated[str, AfterValidator(_no_dots), Slot("template")]
 Tree = Annotated[Any, Slot("template")]
-TreeMap = Annotated[dict[str, Any] | str, Slot("template")]
+TreeMap = Annotated[dict[str, Any] | str, AfterValidator(_mapping_or_template), Slot("template")]
 Extract = Annotated[Any, Slot("extraction")]
 READ = Slot("extraction", literal=False)
 ReadExtract = Annotated[Any, READ]

@@ -20,7 +20,7 @@ from yaml_connector._spec.fields import (
     TreeMap,
     UrlText,
 )
-from yaml_connector._text import short, short_yaml
+from yaml_connector._text import did_you_mean, short, short_yaml
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -28,8 +28,14 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def http_method(value: str) -> str:
     """Return the method in upper case; raise ValueError for an unknown one."""
     if value.upper() not in METHODS:
-        raise ValueError(f"{short(value)} is not a valid method; allowed: {', '.join(METHODS)}")
+        raise ValueError(
+            f"{short(value)} is not a valid method{_instead_of_method(value)}{did_you_mean(value, METHODS)}"
+        )
     return value.upper()
+
+
+def _instead_of_method(value: str) -> str:
+    return "; `yaml-connector new NAME --from-curl` reads commands" if value.lower() == "curl" else ""
 
 
 def _method(value: str) -> str:
@@ -46,6 +52,9 @@ def _status(value: Any) -> Any:
 
 
 def _success_condition(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"\s*[1-5][\dxX]{2}\s*(?:[,-]\s*[1-5][\dxX]{2}\s*)+", value):
+        parts = [re.sub(r"([1-5])00\s*-\s*\1?99", r"\1xx", part.strip()) for part in value.split(",")]
+        raise ValueError(f"{short_yaml(value)} is neither a condition nor a list; write [{', '.join(parts)}]")
     if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[1-5](xx|\d\d)\s*", value)):
         instead = "a list such as [2xx, 404]" if isinstance(value, bool) else f"[{str(value).strip()}]"
         raise ValueError(f"{short_yaml(value)} is neither a condition nor a list of statuses; write {instead}")
@@ -152,7 +161,8 @@ class Request(Model):
         if isinstance(value, str):
             method, _, path = value.strip().partition(" ")
             if not path.strip() or "/" in method:
-                raise ValueError("the short form of a request is a method and a path: GET /jobs")
+                instead = f"; write GET {value.strip()}" if value.lstrip().startswith("/") else ""
+                raise ValueError(f"the short form of a request is a method and a path: GET /jobs{instead}")
             target = path.strip()
             key = "url" if re.match(r"https?://", target) or target.startswith("${{") else "path"
             return {"method": method, key: target}

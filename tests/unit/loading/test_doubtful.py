@@ -128,3 +128,75 @@ def test_what_is_wrong_in_a_template_is_shown_where_it_is() -> None:
     text = SPEC.replace(GET, "GET /renders/${{ job.id | uper }}")
     (problem,) = load_text(text.encode(), "s.yaml")[1]
     assert text.splitlines()[problem.line - 1][problem.column - 1 :].startswith("${{ job.id | uper }}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("  auth:", "  deadline: 60s\n  auth:", "Flyte gives up a call after 10s"),
+        (
+            '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
+            "{type: bearer, token: abcdef}",
+            "a secret",
+        ),
+        (
+            '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
+            "{type: bearer, token: 'Bearer ${{ secrets.farm }}'}",
+            "the word Bearer is added",
+        ),
+        ("  auth:", "  headers: {authorization: x}\n  auth:", "auth sends authorization, too"),
+        ("  auth:", "  headers: {'X Key': x}\n  auth:", "write X-Key"),
+        ("{X-Key:", "{'X-Key:':", "write X-Key"),
+        ("  auth:", "  query: a=b&c=d\n  auth:", "write {a: b, c: d}"),
+        ("{env: FARM_PASSWORD}", "{file: ~/farm}", "write the whole path"),
+        ("image: $.files.image", "image:", "this output is always null"),
+        ("[broken]", "['/brok.*/']", "is compared as it is written"),
+        ("[broken]", "['*']", "is compared as it is written"),
+        ("job_id: $.render.id", "job_id: $.id\n  success: 200-299", "write [2xx]"),
+        ("job_id: $.render.id", "job_id: $.id\n  success: 200, 201", "write [200, 201]"),
+        ("delete:\n  request: DELETE /renders/${{ job.id }}\n", "delete:\n", "delete is empty"),
+        (GET, "/renders/x", "write GET /renders/x"),
+        (GET, "GTE /renders/x", "did you mean GET?"),
+        (GET, "curl https://farm.example.org", "--from-curl"),
+        (
+            '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
+            "{type: jwt, algorithm: HS257, key: '${{ secrets.farm }}'}",
+            "did you mean HS256?",
+        ),
+    ],
+)
+def test_what_cannot_work_at_run_time_is_told(old: str, new: str, part: str) -> None:
+    assert SPEC.count(old) == 1
+    found = [str(problem) for problem in load_text(SPEC.replace(old, new).encode(), "s.yaml")[1]]
+    assert [part in line for line in found if "never used" not in line] == [True], found
+
+
+@pytest.mark.parametrize(
+    ("duration", "meant"),
+    [
+        *(("5 minutes", "5m"), ("00:05:00", "5m"), ("1m30s", "90s"), ("PT5M", "5m"), ("1w", "7d"), ("1d12h", "36h")),
+        *(("5,5s", "5.5s"), ("1e3", "1000s"), ("5S", "5s"), ("2 hours 30 minutes", "150m"), ("forever", None)),
+    ],
+)
+def test_a_duration_of_another_form_is_told_as_one_of_ours(duration: str, meant: str | None) -> None:
+    message = told("  auth:", f"  timeout: {duration}\n  auth:")
+    assert message.endswith(f"did you mean {meant}?" if meant else "leave the key out for the default")
+
+
+@pytest.mark.parametrize(
+    ("size", "meant"), [("10485760", "10485760B"), ("10Mi", "10MiB"), ("1.5MiB", "1536KiB"), ("10 mb", "10MiB")]
+)
+def test_a_size_of_another_form_is_told_as_one_of_ours(size: str, meant: str) -> None:
+    assert told("  auth:", f"  max_response: {size}\n  auth:").endswith(f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        *(("string", "str"), ("number", "float"), ("object", "dict[str, any]"), ("array", "list[any]")),
+        *(("date", "datetime"), ("Optional[str]", "str?"), ("str | None", "str?"), ("List[str]", "list[str]")),
+        *(("string[]", "list[str]"), ("list<int>", "list[int]"), ("Dict[str, int]", "dict[str, int]"), ("url", "str")),
+    ],
+)
+def test_a_type_of_another_language_is_told_as_one_of_ours(kind: str, meant: str) -> None:
+    assert f"did you mean {meant}?" in told("  scene: str", f"  scene: '{kind}'")

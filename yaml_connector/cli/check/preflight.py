@@ -226,6 +226,8 @@ class Preflight:
             detail = str(error)
             if getattr(error, "status", None) in (401, 403):
                 detail += "; the API does not accept these credentials"
+            elif 300 <= (getattr(error, "status", None) or 0) < 400:
+                detail += "; this is a redirect: write where it leads in base_url, or follow_redirects: true"
             raise self._wrong("credentials", detail) from None
         finally:
             self.exchanged = [line for exchange in self.recorder.take() for line in self.recorder.lines_of(exchange)]
@@ -237,8 +239,9 @@ class Preflight:
             answered = f"{response.method} {response.url} answered {response.status}"
             raise self._wrong("credentials", f"{answered} with a login page, {title!r}: these credentials do not count")
         warning = self._declared_error(context, response)
-        if title is not None:
-            warning = warning or f"this is a web page, {title!r}, not what an API answers"
+        if title is not None or re.match(r"<(?:!doctype )?html", text, re.IGNORECASE):
+            page = f"a web page, {title!r}," if title is not None else "a web page,"
+            warning = warning or f"this is {page} not what an API answers"
         self._good("credentials", detail, warning)
 
     def _declared_error(self, context: CallContext, response: Response) -> str | None:
