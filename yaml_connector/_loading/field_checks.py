@@ -128,8 +128,10 @@ class FieldChecker:
 
     def warn_of_lookalikes(self, path: Path, value: str, names: Names, *, is_url: bool, whole: bool = False) -> None:
         """Warn of what other tools take for a template."""
-        for found, name in lookalikes(value, names, is_url=is_url, is_query="query" in path, whole=whole):
-            if path == ("connection", "base_url") and name is not None and name.isupper():
+        is_base = path == ("connection", "base_url")
+        parts = lookalikes(value, names, is_url=is_url, is_query="query" in path, whole=whole, any_name=is_base)
+        for found, name in parts:
+            if is_base and name is not None and name.isupper():
                 name = f"env.{name}"
             if name is not None and name.startswith("secrets."):
                 self.used.add(tuple(name.split(".")))  # so that it is not called unused, too

@@ -36,12 +36,19 @@ _FILE = re.compile(r".*\.(?:json|csv|tsv|txt|yaml|yml|log|parquet|gz|zip|html|xm
 
 
 def lookalikes(
-    text: str, names: Names, *, is_url: bool, is_query: bool = False, whole: bool = False
+    text: str,
+    names: Names,
+    *,
+    is_url: bool,
+    is_query: bool = False,
+    whole: bool = False,
+    any_name: bool = False,
 ) -> Iterator[tuple[str, str | None]]:
     """Yield each part of a text that other tools take for a template, with the name in it, or None.
 
     `is_url`: the text is sent as a URL or a part of it, where each of them is a mistake; elsewhere only those are with
-    names that are known. `whole`: the text is a value of its own, which may be such a name without any mark.
+    names that are known, unless `any_name` counts. `whole`: the text is a value of its own, which may be such a name
+    without any mark.
     """
     if len(text) > _LONGEST and not is_url:
         return
@@ -55,7 +62,7 @@ def lookalikes(
         for found in pattern.finditer(text):
             name = next(filter(None, found.groups()))
             known = names.full(name)
-            if needs_known and not names.has(known if is_url else name):
+            if needs_known and not any_name and not names.has(known if is_url else name):
                 continue
             taken.append(found.span())
             yield found[0], short_name(known)

@@ -133,6 +133,8 @@ def test_what_is_wrong_in_a_template_is_shown_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "part"),
     [
+        ("https://farm.example.org/api", "https://$FARM/api", "${{ env.FARM }} was meant"),
+        ("https://farm.example.org/api", "https://%FARM%/api", "${{ env.FARM }} was meant"),
         ("  auth:", "  deadline: 60s\n  auth:", "Flyte gives up a call after 10s"),
         (
             '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
