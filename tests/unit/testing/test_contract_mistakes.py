@@ -70,7 +70,7 @@ def about_values(folder: Folder, content: str | dict[str, Any]) -> list[str]:
         ("get: {exchanges: [{request: GET}]}", "the short form of a request is a method and a URL"),
         (
             "get: {exchanges: [{request: {path: /a, method: FETCH}}]}",
-            "request.method: 'FETCH' is not a valid method; allowed: GET",
+            "request.method: 'FETCH' is not a valid method; did you mean PATCH? allowed: GET",
         ),
         ("get: {exchanges: [{request: {path: /a, json: 1, form: {}}}]}", "at most one body, not json and form"),
         ("get: {exchanges: [{request: {path: /a, header: {}}}]}", "request.header: unknown key; did you mean headers?"),
