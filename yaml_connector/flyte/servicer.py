@@ -63,8 +63,9 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             keep_turns_short(_WORKER_MODULES)
             try:
-                if type(request) is bytes:
-                    request = (await read_large(message, request))[0]
+                if type(request) is bytes:  # of `serve`
+                    small = len(request) <= LARGE
+                    request = message.FromString(request) if small else (await read_large(message, request))[0]
                 prepare(request)
                 async for part in method(self, request, context):
                     yield part
@@ -80,7 +81,7 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
             keep_turns_short(_WORKER_MODULES)
             room = None  # that the request takes until the call is over
             try:
-                if type(request) is bytes and len(request) <= LARGE:  # bytes: of `serve`
+                if type(request) is bytes and len(request) <= LARGE:
                     request = message.FromString(request)
                 elif type(request) is bytes:
                     request, room = await read_large(message, request)
