@@ -26,11 +26,19 @@ def _one_of(*patterns: str) -> str:
 # A prefix may be encoded once more: `%2541`, `&amp;quot;`, `\\\\n`. Each branch of _ESCAPES begins with a literal: so
 # `re` skips everything else at once.
 _PERCENT, _BACKSLASH, _AMPERSAND = "%(?:25){0,8}", r"\\\\{0,127}", "&(?:amp;){0,8}"
-_LEAD, _FOLLOWING = f"[c-fC-F]{_HEX}", f"[89abAB]{_HEX}"  # of a character of several bytes in UTF-8
+# The bytes of a character of several bytes in UTF-8, exactly as many as it has: `%C3%80%2580` is one with `%80` behind.
+_LEADS, _FOLLOWING = (f"(?:[cC][2-9a-fA-F]|[dD]{_HEX})", f"[eE]{_HEX}", "[fF][0-4]"), f"[89abAB]{_HEX}"
+_OCTAL_LEADS, _OCTAL_FOLLOWING = ("3(?:0[2-7]|[123][0-7])", "3[45][0-7]", "36[0-4]"), "2[0-7]{2}"
+
+
+def _character_of(leads: tuple[str, ...], following: str) -> str:
+    return _one_of(*(f"{lead}(?:{following}){{{number}}}" for number, lead in enumerate(leads, 1)))
+
+
 _ESCAPES = re.compile(
     (
         f"({_PERCENT}"
-        + _one_of(f"{_LEAD}(?:{_PERCENT}{_FOLLOWING}){{1,3}}", _HEX * 2, f"u{_HEX}{{4}}")
+        + _one_of(_character_of(_LEADS, f"{_PERCENT}{_FOLLOWING}"), _HEX * 2, f"u{_HEX}{{4}}")
         + f"|{_BACKSLASH}"
         + _one_of(
             "[bfnrt]",
@@ -38,9 +46,9 @@ _ESCAPES = re.compile(
             f"u{_HEX}{{4}}",
             f"U{_HEX}{{8}}",
             rf"[xu]\{{{_HEX}{{1,8}}\}}",
-            f"x{_LEAD}(?:{_BACKSLASH}x{_FOLLOWING}){{1,3}}",
+            "x" + _character_of(_LEADS, f"{_BACKSLASH}x{_FOLLOWING}"),
             f"x{_HEX}{{2}}",
-            f"3[0-7]{{2}}(?:{_BACKSLASH}2[0-7]{{2}}){{1,3}}",
+            _character_of(_OCTAL_LEADS, f"{_BACKSLASH}{_OCTAL_FOLLOWING}"),
             "[0-3][0-7]{2}",
             "",
         )
@@ -54,7 +62,8 @@ _ESCAPES = re.compile(
         + ")"
     ).encode()
 )
-_QUOTED_PRINTABLE = re.compile(f"(=(?:\r?\n|{_LEAD}(?:(?:=\r?\n)?={_FOLLOWING}){{1,3}}|{_HEX}{{2}}))".encode())
+_QUOTED_CHARACTER = _character_of(_LEADS, f"(?:=\r?\n)?={_FOLLOWING}")
+_QUOTED_PRINTABLE = re.compile(f"(=(?:\r?\n|{_QUOTED_CHARACTER}|{_HEX}{{2}}))".encode())
 _IS_QUOTED_PRINTABLE = re.compile(f"=(?:\r?\n|0[9aAdD]|[2-9a-fA-F]{_HEX})".encode())
 LAYOUT = b" \t\r\n:"
 _LAYOUTS = re.compile(b"([" + LAYOUT + b"]+)")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yaml_connector._http.redact import Redactor, redactor_for
@@ -40,6 +40,8 @@ class TestASecret:
         assert hidden(secret, f"{before}{secret}{after}") == f"{before}***{after}"
 
     @given(SECRETS)
+    @example("À%800000")  # an escape of its own that would go on the character before it
+    @example("€\\x80abcd")
     @pytest.mark.parametrize(
         "form",
         [
