@@ -21,11 +21,11 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 
 # Here and in `test`, a file stays in one process, so that what its tests share is made once. Three processes for two
 # cores, because tests wait, too.
-quick: .venv/ready  ## the tests without processes, in parallel (about half a minute on two cores)
+quick: .venv/ready  ## the tests without processes, in parallel (50 s on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
 # Files that take long come first, so that none is left to one process at the end (tests/conftest.py).
-test: .venv/ready  ## all tests, in parallel (about 4 minutes on two cores)
+test: .venv/ready  ## all tests, in parallel (about 5 minutes on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, Dagster, and Airflow (1.3 GB in /tmp), starts each on
@@ -88,7 +88,7 @@ soak: .venv/ready  ## 1,000 tasks as Flyte executes them, faults, 100 kills of t
 attack: .venv/ready  ## hostile calls, metas, inputs and backends against one service with 16 neighbours (about 5 minutes)
 	$(BIN)/python -m tests.integration.attack.attack $(if $(ONLY),--only "$(ONLY)") $(ATTACK)
 
-fuzz-properties: .venv/ready  ## every property test with 1,000 new examples (about 10 minutes; `make test` has 60, always the same)
+fuzz-properties: .venv/ready  ## every property test with 1,000 new examples (some 15 minutes; `make test` has 60, always the same)
 	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile thorough
 
 fuzz: .venv/ready  ## loading what nobody would write, 100,000 cases (about 4 minutes; FUZZ="--first 100000" for others)
