@@ -12,7 +12,6 @@ from typing import Any
 from pydantic_core import from_json
 
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.text_encoding import WIDE
 from yaml_connector._jobs.meta import check_holders
 from yaml_connector._jobs.placeholders import fill_in, hold
@@ -20,7 +19,6 @@ from yaml_connector.errors import EvaluationError
 
 _WHEN = "the log was read; read it from the start"
 _HOLDERS = "***"  # in a token, beside the cursors: the place holders in them
-_LARGE = 2**16  # characters, which are searched for secrets in another thread
 LARGEST_TOKEN = 2**20  # characters: Flyte hands it back with the next call, and gRPC takes 4 MiB
 
 
@@ -91,9 +89,9 @@ async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
     """Return the token for packed cursors by source, without the call's secrets: an API's own token may hold one, or
     the start of a line. Raises EvaluationError if it is too long for Flyte."""
     text = _write(cursors)
-    if len(text) > _LARGE or redactor_for(context.secrets).holds(text):
-        cursors, holders = await hold(cursors, context)
-        text = _write(cursors | {_HOLDERS: holders} if holders else cursors)
+    held, holders = await hold(cursors, text, context)
+    if held is not cursors:
+        text = _write(held | {_HOLDERS: holders} if holders else held)
     token = (
         base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
     )  # an API may send half a character

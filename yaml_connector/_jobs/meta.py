@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -87,9 +88,9 @@ class JobMeta:
             return (self.verified, self.digest, _hashed(self.id), self.created_at, _hashed(self.name))
         return (self.verified, self.digest, self.id, self.created_at, self.name)
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """The characters of its values, about."""
+        """The characters of its values, about; of a job that does not change any more."""
         return len(repr((self.id, self.saved, self.inputs, self.config, self.task, self.snapshot)))
 
     @property

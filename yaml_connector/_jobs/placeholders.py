@@ -56,39 +56,40 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
     encoding that is not one of `_WRITTEN`, and one that is cut off. An id with such a secret cannot be kept, and the
     job fails; if it is cut off, the id is kept.
     """
-    if not meta.saved and len(meta.id) <= _LARGE and not redactor_for(context.secrets).holds(meta.id):
-        return
-    size = sum(map(len, texts_in([meta.id, meta.saved])))
+    texts = [meta.id, *texts_in(meta.saved)] if meta.saved else [meta.id]
+    size = sum(map(len, texts))
     if size > LARGEST:  # searching it would take long, and it cannot be kept anyway
         meta.id, meta.saved = context.truncate(meta.id, 200), {}
         meta.create_error = f"{too_large(size)}; the job {meta.id} runs: cancel it at the API"
         return
     identity = meta.id
-    (meta.id, meta.saved), meta.holders = await hold([meta.id, meta.saved], context)
+    (meta.id, meta.saved), meta.holders = await hold([meta.id, meta.saved], "\0".join(texts), context)
     if meta.saved:
         meta.saved = (
             await in_thread(context.redact_tree, meta.saved) if size > _LARGE else context.redact_tree(meta.saved)
         )
-    if MASK in _HOLDER.sub("", meta.id) and MASK not in identity:
+    if MASK in meta.id and MASK not in identity and MASK in _HOLDER.sub("", meta.id):
         meta.create_error = (
             f"the job's id holds the value of a secret in an encoding that cannot be kept: {meta.id[:200]}; the job "
             "runs: cancel it at the API"
         )
 
 
-async def hold(value: Any, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
+async def hold(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
     """Return a value with place holders where the call's secrets are in its texts, and the place holders; if the value
-    is long, made in another thread. What cannot be filled in again is masked."""
-    texts = list(texts_in(value))
-    if sum(map(len, texts)) > _LARGE:
-        return await in_thread(_held, value, context, texts)
-    return _held(value, context, texts)
+    is long, made in another thread. What cannot be filled in again is masked.
+
+    `texts` are all texts of the value in one, as JSON for instance: where that has no secret, the value is returned.
+    """
+    if len(texts) > _LARGE:
+        return await in_thread(_held, value, texts, context)
+    return _held(value, texts, context)
 
 
-def _held(value: Any, context: CallContext, texts: list[str]) -> tuple[Any, dict[str, list[str]]]:
+def _held(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
     redactor = redactor_for(context.secrets)
     holders: dict[str, list[str]] = {}
-    if not any(map(redactor.holds, texts)):
+    if not redactor.holds(texts):
         return value, holders
     for name, secret in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
         for how, write in _WRITTEN.items():
