@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.command_line import Command
+from tests.support.docs_page import SPEC
 from tests.support.paths import CATALOG, CORNERS, ROOT
 from tests.support.real_processes import USER_KEYS, clean_environment, script
 from yaml_connector import task_plugin
@@ -261,15 +262,6 @@ def test_what_somebody_else_wrote_is_not_written_over(command: Command, here: Pa
     assert "mine.py already exists, and was not written by `yaml-connector stubs`" in done.stderr
     assert (here / "mine.py").read_text(encoding="utf-8") == "x = 1\n"
     assert command("stubs", str(ROOT / "connectors.d"), "--output", "mine.pyi").returncode == 2
-
-
-SPEC = """
-spec_version: 1
-task_type_name: {name}
-connection: {{base_url: "http://127.0.0.1:1"}}
-{more}
-create: {{request: POST /jobs, job_id: $.id, idempotent: true}}
-"""
 
 
 def test_all_problems_of_bad_specs_are_said_and_nothing_is_written(command: Command, here: Path) -> None:
