@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.command_line import Command, Done
 from tests.support.paths import ROOT
 from yaml_connector.cli.new.curl.shell import commands_of
-from yaml_connector.cli.new.curl.words import plain
+from yaml_connector.cli.new.curl.tokens import plain
 
 CASES = ROOT / "tests" / "unit" / "cli" / "curl"
 # What stands in the pastes and must stand in no file and in no output.

@@ -5,17 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from yaml_connector.cli.new.curl.words import (
-    Command,
-    Literal,
-    Part,
-    Substitution,
-    Variable,
-    Word,
-    flat,
-    joined_word,
-    plain,
-)
+from yaml_connector.cli.new.curl.tokens import Command, Part, Substitution, Variable, Word, joined, plain
 from yaml_connector.cli.new.words import word_set
 
 _DEEPEST = 20  # `$(` in `$(`
@@ -157,7 +147,7 @@ class Shell:
                 writes = plain(target) or writes
                 continue
             if self.take(r"<(?!\()[ \t]*"):
-                stdin = (Literal("@" + (plain(self._word()) or "")),)
+                stdin = ("@" + (plain(self._word()) or ""),)
                 continue
             if self.char == "(":
                 self.position += 1
@@ -165,8 +155,9 @@ class Shell:
             if not words and (found := self.take(rf"({NAME})\+?=")):
                 assignments.append((found[1], self._word()))
                 continue
+            before = self.position
             word = self._word()
-            if not word:
+            if self.position == before:
                 break
             text = plain(word) or ""
             if not words and text in _BEFORE_COMMANDS:
@@ -191,7 +182,7 @@ class Shell:
                     break
                 lines.append(text)
             body = "".join(f"{text}\n" for text in lines)
-            self.stdin[id(self.commands[here.command])] = (Literal(body),) if here.literal else self.inside_quotes(body)
+            self.stdin[id(self.commands[here.command])] = (body,) if here.literal else self.inside_quotes(body)
         self.heres = []
 
     def _with_heres(self, pipelines: list[list[Command]]) -> list[list[Command]]:
@@ -208,7 +199,7 @@ class Shell:
         inner = type(self)(text, self.line, self.depth + 1)
         parts: list[Part] = []
         inner._double(parts, end="")
-        return joined_word(parts)
+        return joined(parts)
 
     # --- words ---
 
@@ -220,29 +211,28 @@ class Shell:
             self._piece(parts)
         if self.char == "<" and (found := self.take(r"<([A-Za-z][\w .:-]*)>")):  # <JOB_ID> of documentation
             parts.append(Variable(found[1]))
-            return joined_word([*parts, *self._word()])
-        return joined_word(parts)
+            return joined([*parts, *self._word()])
+        return joined(parts)
 
     def _piece(self, parts: list[Part]) -> None:
         char = self.char
         if run := self.take(r"[A-Za-z0-9_./:=?%,+-]+"):
-            parts.append(Literal(run[0]))
+            parts.append(run[0])
         elif char == "'":
             self.position += 1
             self._single(parts)
         elif char == '"':
             self.position += 1
-            parts.append(Literal(""))  # "" is a word, too
             self._double(parts, end='"')
         elif char in "“”„‘’":
             self.position += 1
             found = self.take(r"([^“”‘’]*)[“”‘’]")
             if found is None:
                 raise ShellError(f"the quote {char} is not closed")
-            parts += self.inside_quotes(found[1]) if char in "“”„" else (Literal(found[1]),)
+            parts += self.inside_quotes(found[1]) if char in "“”„" else (found[1],)
         elif char in "–—" and not parts:
             self.position += 1
-            parts.append(Literal("--" if self.take(r"(?=[A-Za-z]{2})") else "-"))
+            parts.append("--" if self.take(r"(?=[A-Za-z]{2})") else "-")
         elif not self._expansion(parts):
             if char == self.escape:
                 self.position += 1
@@ -250,13 +240,13 @@ class Shell:
                     return
                 char = self.char
             self.position += 1
-            parts.append(Literal(char))
+            parts.append(char)
 
     def _single(self, parts: list[Part]) -> None:
         found = self.take(r"([^']*)'")
         if found is None:
             raise ShellError("the quote ' is not closed")
-        parts.append(Literal(found[1]))
+        parts.append(found[1])
 
     def _ends(self, quote: str) -> bool:
         """Tell whether this is the end of the text; raises ShellError if a quote is still open there."""
@@ -270,13 +260,13 @@ class Shell:
                 self.position += 1
                 return
             if found := self.take(r'[^"\\$`]+' if end else r"[^\\$`]+"):
-                parts.append(Literal(found[0]))
+                parts.append(found[0])
             elif found := self.take(r'\\([$`"\\])' if end else r"\\([$`\\])"):
-                parts.append(Literal(found[1]))
+                parts.append(found[1])
             elif self.take(r"\\\n"):
                 continue
             elif not self._expansion(parts, quoted=True):
-                parts.append(Literal(self.char))
+                parts.append(self.char)
                 self.position += 1
 
     def _expansion(self, parts: list[Part], *, quoted: bool = False) -> bool:
@@ -287,14 +277,14 @@ class Shell:
         elif self.at("$((") and (found := self.take(r"\$\(\(.*?\)\)")):
             parts.append(Variable("NUMBER"))
         elif not quoted and self.take(r"\$'"):
-            parts.append(Literal(self._ansi()))
+            parts.append(self._ansi())
         elif not quoted and self.take(r'\$(?=")'):
             pass
         elif found := self.take(rf"\$\{{({NAME})\}}|\$({NAME})"):
             parts.append(Variable(found[1] or found[2]))
         elif found := self.take(rf"\$\{{({NAME})(:?[-=?+])([^}}]*)\}}"):
             default = self.inside_quotes(found[3]) if found[2][-1] in "-=" else None
-            parts.append(Variable(found[1], default))
+            parts.append(Variable(found[1], default=default))
         elif found := self.take(rf"\$\{{({NAME})[^}}]*\}}"):
             parts.append(Variable(found[1]))
         elif found := self.take(r"\$([0-9@*?])"):
@@ -330,3 +320,7 @@ class Shell:
         escape = r"(?s)\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|.)"
         text = re.sub(escape, value, found[1])
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def flat(pipelines: list[list[Command]]) -> tuple[Command, ...]:
+    return tuple(command for pipeline in pipelines for command in pipeline)

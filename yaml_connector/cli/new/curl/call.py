@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.curl.options import CurlRequest
-from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Named, Tokens
+from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Tokens, Variable
 
 
 @dataclass
@@ -67,9 +67,9 @@ class Call:
         for value in leaves(self.body):
             yield "body", value.tokens if isinstance(value, Leaf) else (str(value),)
 
-    def variables(self) -> list[Named]:
+    def variables(self) -> list[Variable]:
         """Return the variables in all texts of the request."""
-        return [part for _, tokens in self.places() for part in tokens if isinstance(part, Named)]
+        return [part for _, tokens in self.places() for part in tokens if isinstance(part, Variable)]
 
 
 def words_of(text: str) -> list[str]:

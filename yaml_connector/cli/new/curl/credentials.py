@@ -8,7 +8,7 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.tokens import Named, Tokens, joined, start_of, text_in
+from yaml_connector.cli.new.curl.tokens import Tokens, Variable, cut_text, joined, start_of, text_in
 from yaml_connector.cli.new.curl.values import Values, basic_of, cookie_kind
 from yaml_connector.cli.new.names import is_secret_header, is_secret_name
 from yaml_connector.cli.new.sketch import Exchange, Ref, Text
@@ -51,7 +51,7 @@ class Credentials:
         if call.sigv4 is not None:
             return self._aws(call, user)
         for flag in ("digest", "ntlm", "negotiate"):
-            if flag in call.source.flags:
+            if call.source.has(flag):
                 self.questions.append(f"the commands use --{flag}, which a spec does not have: is basic accepted, too?")
         return self._pair(*cut(user, ":"))
 
@@ -79,7 +79,7 @@ class Credentials:
 
     def credential(self, tokens: Tokens, name: str, *, sensitive: bool | None = None) -> Text:
         """Return the secret that a value of the commands is."""
-        if len(tokens) == 1 and isinstance(tokens[0], Named):
+        if len(tokens) == 1 and isinstance(tokens[0], Variable):
             part = tokens[0]
             return Text.of(self.values.secret(name, part.value, part.name, sensitive=sensitive or None))
         if all(isinstance(part, str) for part in tokens):
@@ -96,7 +96,7 @@ class Credentials:
         self.headers.add("authorization")
         first = start_of(tokens)
         scheme = _SCHEME.match(first)
-        rest = _cut_text(tokens, len(scheme[0])) if scheme else tokens
+        rest = cut_text(tokens, len(scheme[0])) if scheme else tokens
         word = (scheme[1] or scheme[2]).strip() if scheme else ""
         if word.lower() == "bearer" and rest:
             return {"type": "bearer", "token": self.credential(rest, "api_key")}
@@ -131,7 +131,7 @@ class Credentials:
         for name, tokens in everywhere or secret:
             self.headers.add(name.lower())
             scheme = re.match(r"(Bearer|Token|Key|Basic) +", start_of(tokens))
-            rest = _cut_text(tokens, scheme.end()) if scheme else tokens
+            rest = cut_text(tokens, scheme.end()) if scheme else tokens
             value = Text.of(scheme[0] if scheme else "", self.credential(rest, "api_key"))
             return {"type": "api_key", "in": "header", "name": name, "value": value}
         for name, tokens in call.query:
@@ -171,7 +171,7 @@ class Credentials:
                 found = self._token_of(login, answer, tokens)
                 if found is not None:
                     return self._token_auth(name, answer, *found)
-        if any(call.source.cookies for call in self.calls) or login.source.options.get("cookie-jar"):
+        if any(call.source.has("cookie") for call in self.calls) or login.source.has("cookie-jar"):
             session = _session_cookie(answer)
             name = session or "session"
             if session is None:
@@ -219,7 +219,7 @@ class Credentials:
         """Return the text before the token, and where the login's answer has it; None if this is not from there."""
         before = start_of(tokens)
         for part in tokens:
-            if isinstance(part, Named) and part.capture is not None and part.capture.call == login.number:
+            if isinstance(part, Variable) and part.capture is not None and part.capture.call == login.number:
                 path = part.capture.path or _token_path(answer)
                 return before, path or "$.access_token", path is not None and part.capture.sure
         if answer is None or not before:
@@ -263,7 +263,3 @@ def cut(tokens: Tokens, separator: str) -> tuple[Tokens, Tokens | None]:
             before, _, after = part.partition(separator)
             return joined([*tokens[:number], before]) or ("",), joined([after, *tokens[number + 1 :]])
     return tokens, None
-
-
-def _cut_text(tokens: Tokens, count: int) -> Tokens:
-    return joined([str(tokens[0])[count:], *tokens[1:]])

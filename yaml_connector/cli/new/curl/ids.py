@@ -12,7 +12,7 @@ from yaml_connector.cli.new.curl.meaning import Key, ids_in, keys_of
 from yaml_connector.cli.new.curl.requests import Requests
 from yaml_connector.cli.new.curl.roles import from_answer
 from yaml_connector.cli.new.curl.texts import from_url, is_own
-from yaml_connector.cli.new.curl.tokens import Named
+from yaml_connector.cli.new.curl.tokens import Variable
 from yaml_connector.cli.new.names import identifier, is_secret_name
 from yaml_connector.cli.new.sketch import Ref, quoted
 
@@ -133,7 +133,7 @@ class Ids(Requests):
             name = identifier(named)
             for call in self.used:
                 for pair, tokens in call.query:
-                    if tokens == (Named(named),) and re.search(r"(?i)id$", pair):
+                    if tokens == (Variable(named),) and re.search(r"(?i)id$", pair):
                         return f"$.{pair}"
             return f"$.{name}" if name.endswith("_id") and name != "job_id" else "$.id"
         for call in self.used:

@@ -24,7 +24,7 @@ from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key
 from yaml_connector.cli.new.curl.page import Page, read_beside
 from yaml_connector.cli.new.curl.roles import Roles
-from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable
 from yaml_connector.cli.new.phases import ENDINGS, phases_from
 from yaml_connector.errors import ConfigError
 
@@ -90,7 +90,7 @@ class _Attempt:
         options: dict[str, Any] = {"auth": (user, password)} if call.user is not None else {}
         query = httpx.QueryParams([(name, self.text(value)) for name, value in call.query])
         try:
-            with httpx.Client(verify="insecure" not in call.source.flags, timeout=20) as client:
+            with httpx.Client(verify=not call.source.has("insecure"), timeout=20) as client:
                 request = client.build_request(call.method, url, params=query, headers=headers, **self.body(call))
                 response = client.send(request, stream=True, **options)
                 content = b""
@@ -154,7 +154,7 @@ class _Attempt:
             parts.append(quote(value, safe="") if encode else value)
         return "".join(parts)
 
-    def value(self, part: Named) -> str:
+    def value(self, part: Variable) -> str:
         if part.capture is not None and self.found.get(part.capture.call):
             answer = self.found[part.capture.call][-1]
             path = part.capture.path
@@ -211,7 +211,7 @@ def _missing(page: Page, roles: Roles) -> set[str]:
         if number is not None
         for tokens in (page.calls[number].origin, *(tokens for _, tokens in page.calls[number].places()))
         for part in tokens
-        if isinstance(part, Named)
+        if isinstance(part, Variable)
         and part.value is None
         and part.capture is None
         and ("name", part.name) != roles.job_key

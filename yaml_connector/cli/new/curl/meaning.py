@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.call import Call, leaves, words_of
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens, text_in
+from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, text_in
 from yaml_connector.cli.new.words import phase_of, word_set
 
 Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
@@ -38,9 +38,9 @@ _VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d
 
 def segments(tokens: Tokens) -> list[Tokens]:
     """Return the segments of a path; a `:verb` at the end of one is a segment, too."""
-    found: list[list[str | Named]] = [[]]
+    found: list[list[str | Variable]] = [[]]
     for part in tokens:
-        if isinstance(part, Named):
+        if isinstance(part, Variable):
             found[-1].append(part)
             continue
         first, *rest = re.split(r"/|:(?=[A-Za-z]+(?:/|$))", part)
@@ -53,7 +53,7 @@ def keys_of(call: Call) -> Iterator[tuple[Key, str]]:
     """Yield what may identify something in a call, with the part where it is."""
     for number, segment in enumerate(segments(call.path)):
         for part in segment:
-            if isinstance(part, Named):
+            if isinstance(part, Variable):
                 yield ("name", part.name), "path"
         if len(segment) == 1 and isinstance(segment[0], str) and number:
             yield ("text", segment[0]), "path"
@@ -63,12 +63,12 @@ def keys_of(call: Call) -> Iterator[tuple[Key, str]]:
         tokens = value.tokens if isinstance(value, Leaf) else (str(value),)
         yield from _keys(tokens, "body" if _ID_NAME.search(name) else "other")
     for _, tokens in call.headers:
-        yield from ((("name", part.name), "header") for part in tokens if isinstance(part, Named))
+        yield from ((("name", part.name), "header") for part in tokens if isinstance(part, Variable))
 
 
 def _keys(tokens: Tokens, where: str) -> Iterator[tuple[Key, str]]:
     for part in tokens:
-        if isinstance(part, Named):
+        if isinstance(part, Variable):
             yield ("name", part.name), "path" if where == "other" else where
     if len(tokens) == 1 and isinstance(tokens[0], str):
         yield ("text", tokens[0]), where
@@ -93,7 +93,7 @@ def last_words(call: Call) -> set[str]:
     found: set[str] = set()
     for segment in reversed(segments(call.path)):
         text = text_in(segment)
-        if not text or any(isinstance(part, Named) for part in segment) or text.lower() in ("json", "api", "xml"):
+        if not text or any(isinstance(part, Variable) for part in segment) or text.lower() in ("json", "api", "xml"):
             continue
         if (
             _ID_LIKE.fullmatch(text)

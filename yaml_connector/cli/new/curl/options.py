@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
+from yaml_connector.cli.new.curl.tokens import Command, Word, cut_text, joined, plain, start_of
 from yaml_connector.cli.new.words import word_set
 
 # Options that mean something here, by their long name; the short ones as curl has them.
@@ -37,58 +37,54 @@ _MEANINGLESS = word_set(
     raw alpn no-alpn no-npn noproxy tr-encoding post301 post302 post303 cert-type key-type 4 6 0 1 2 3 N O J j R q
     # anyauth basic no-sessionid disable"""
 )
-_FLAGS = word_set("""get insecure head digest ntlm negotiate netrc netrc-optional next""")
-
-_LONGEST_SHOWN = 30  # characters; more may be a secret
 _DATA = ("data", "data-ascii", "data-raw", "data-binary", "data-urlencode", "json")
-
-
-@dataclass(frozen=True)
-class Item:
-    """A piece of a body: the kind of the option, and its word."""
-
-    kind: str
-    word: Word
+_MEANINGFUL = word_set(
+    """request form form-string user cookie url-query oauth2-bearer aws-sigv4 output upload-file get insecure head
+    digest ntlm negotiate netrc netrc-optional cert key cacert pass proxy proxy-user cookie-jar config netrc-file"""
+) | {*_DATA}
+_LONGEST_SHOWN = 30  # characters; more may be a secret
 
 
 @dataclass
 class CurlRequest:
-    """A request as curl sends it. `options` are those that another place must know: cert, key, proxy ..."""
+    """A request as curl sends it: its options in their order, by long name; those without a value have an empty one."""
 
     line: int
     about: str = ""
-    url: Word = ()
-    method: str | None = None
-    headers: list[tuple[str, Word]] = field(default_factory=list)
-    data: list[Item] = field(default_factory=list)
-    form: list[Item] = field(default_factory=list)
-    queries: list[Word] = field(default_factory=list)
-    cookies: list[Word] = field(default_factory=list)
-    user: Word | None = None
-    bearer: Word | None = None
-    sigv4: Word | None = None
-    flags: set[str] = field(default_factory=set)
-    options: dict[str, Word] = field(default_factory=dict)
-    upload: Word | None = None
-    output: Word | None = None
     stdin: Word | None = None
+    url: Word = ()
+    headers: list[tuple[str, Word]] = field(default_factory=list)
+    options: list[tuple[str, Word]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    def all(self, *names: str) -> list[tuple[str, Word]]:
+        """Return the options of these names with their values."""
+        return [(name, word) for name, word in self.options if name in names]
+
+    @property
+    def data(self) -> list[tuple[str, Word]]:
+        """Return the pieces of the body, each with its option."""
+        return self.all(*_DATA)
+
+    def last(self, name: str) -> Word | None:
+        """Return the value of an option, the last if it is given several times; None if it is not given."""
+        return next((word for known, word in reversed(self.options) if known == name), None)
+
+    def has(self, name: str) -> bool:
+        """Return whether an option is given."""
+        return self.last(name) is not None
 
     @property
     def verb(self) -> str:
         """Return the method."""
-        if self.method:
-            return self.method.upper()
-        if "head" in self.flags:
+        if (method := self.last("request")) is not None:
+            return (plain(method) or "POST").upper()
+        if self.has("head"):
             return "HEAD"
-        if self.upload is not None:
+        if self.has("upload-file"):
             return "PUT"
-        has_body = self.form or (self.data and "get" not in self.flags)
+        has_body = self.all("form", "form-string") or (self.data and not self.has("get"))
         return "POST" if has_body else "GET"
-
-    def header(self, name: str) -> Word | None:
-        """Return the value of a header."""
-        return next((word for known, word in self.headers if known.lower() == name.lower()), None)
 
 
 def requests_of(command: Command) -> list[CurlRequest]:
@@ -101,29 +97,41 @@ def requests_of(command: Command) -> list[CurlRequest]:
         found.extend(replace(request, url=url) for url in urls)
         urls.clear()
 
+    def add(name: str, word: Word) -> None:
+        if name == "url":
+            urls.append(word)
+        elif name == "header":
+            _add_header(request, word)
+        elif name in _MEANINGFUL:
+            request.options.append((name, word))
+        elif name not in _MEANINGLESS:
+            request.unknown.append(f"--{name}" if len(name) > 1 else f"-{name}")
+        for header in ("Content-Type", "Accept") if name == "json" else ():
+            if not any(known.lower() == header.lower() for known, _ in request.headers):
+                request.headers.append((header, ("application/json",)))
+
     words = list(command.words[1:])
     while words:
         word = words.pop(0)
-        text = _start(word)
+        text = start_of(word)
         if text.startswith("--") and len(text) > 2:
             name, equals, _ = text[2:].partition("=")
-            value: Word | None = _cut(word, len(name) + 3) if equals else None
             name = "insecure" if name == "no-insecure" else name
-            if name in _WITH_VALUE and value is None:
-                value = words.pop(0) if words else ()
+            is_apart = name in _WITH_VALUE and not equals and words
+            value = cut_text(word, len(name) + 3) if equals else words.pop(0) if is_apart else ()
             if name == "next":
                 finish()
                 request = CurlRequest(command.line, command.about, stdin=command.stdin)
             else:
-                _set(request, urls, name, value)
+                add(name, value)
         elif text.startswith("-") and len(text) > 1:
             for index, letter in enumerate(text[1:], 2):
                 name = _SHORT.get(letter, letter)
                 if name in _WITH_VALUE:
-                    value = _cut(word, index) or (words.pop(0) if words else ())
-                    _set(request, urls, name, value)
+                    value = cut_text(word, index) or (words.pop(0) if words else ())
+                    add(name, value)
                     break
-                _set(request, urls, name, None)
+                add(name, ())
         elif _looks_like_url(word):
             urls.append(word)
         elif plain(word):
@@ -132,85 +140,27 @@ def requests_of(command: Command) -> list[CurlRequest]:
     return found
 
 
-def _set(request: CurlRequest, urls: list[Word], name: str, value: Word | None) -> None:
-    word = value or ()
-    if name == "request":
-        request.method = plain(word) or "POST"
-    elif name == "url":
-        urls.append(word)
-    elif name == "header":
-        _add_header(request, word)
-    elif name in _DATA:
-        request.data.append(Item(name, word))
-        if name == "json":
-            for header in ("Content-Type", "Accept"):
-                if request.header(header) is None:
-                    request.headers.append((header, (Literal("application/json"),)))
-    elif name in ("form", "form-string"):
-        request.form.append(Item(name, word))
-    elif name == "url-query":
-        request.queries.append(word)
-    elif name == "cookie":
-        request.cookies.append(word)
-    elif name == "user":
-        request.user = word
-    elif name == "oauth2-bearer":
-        request.bearer = word
-    elif name == "aws-sigv4":
-        request.sigv4 = word
-    elif name == "output":
-        request.output = word
-    elif name == "upload-file":
-        request.upload = word
-    elif name in _FLAGS:
-        request.flags.add(name)
-    elif name in ("cert", "key", "cacert", "pass", "proxy", "proxy-user", "cookie-jar", "config", "netrc-file"):
-        request.options[name] = word
-    elif name not in _MEANINGLESS:
-        request.unknown.append(f"--{name}" if len(name) > 1 else f"-{name}")
-
-
 def _add_header(request: CurlRequest, word: Word) -> None:
     """Add a header; one without a value removes it, `Name;` sends it empty, `@file` is not read."""
-    first = _start(word)
+    first = start_of(word)
     name, colon, _ = first.partition(":")
-    if not colon and any(isinstance(part, Variable | Substitution) for part in word):
+    if not colon and plain(word) is None:
         request.headers.append(("", word))  # the whole header, or its name, is in a variable
         return
     if not colon:
         if first.endswith(";"):
-            request.headers.append((first[:-1], (Literal(""),)))
+            request.headers.append((first[:-1], ()))
         elif first:
             request.unknown.append(f"-H {first.split()[0]}" if len(first) <= _LONGEST_SHOWN else "-H")
         return
-    value = _stripped(_cut(word, len(name) + 1))
-    if value and (value != (Literal(""),)):
-        request.headers.append((name.strip(), value))
-
-
-def _stripped(word: Word) -> Word:
-    parts = list(word)
-    if parts and isinstance(parts[0], Literal):
-        parts[0] = Literal(parts[0].text.lstrip())
-    if parts and isinstance(parts[-1], Literal):
-        parts[-1] = Literal(parts[-1].text.rstrip())
-    return tuple(part for part in parts if part != Literal(""))
-
-
-def _start(word: Word) -> str:
-    return word[0].text if word and isinstance(word[0], Literal) else ""
-
-
-def _cut(word: Word, count: int) -> Word:
-    """Return a word without its first characters, which are text."""
-    first = word[0]
-    assert isinstance(first, Literal)
-    rest = first.text[count:]
-    return ((Literal(rest),) if rest else ()) + tuple(word[1:])
+    value = [part for part in cut_text(word, len(name) + 1) if part]
+    for at, strip in (0, str.lstrip), (-1, str.rstrip):
+        if value and isinstance(part := value[at], str):
+            value[at] = strip(part)
+    if value := [part for part in value if part]:
+        request.headers.append((name.strip(), joined(value)))
 
 
 def _looks_like_url(word: Word) -> bool:
-    if any(isinstance(part, Variable) for part in word):
-        return True
     text = plain(word)
     return text is None or "/" in text or "." in text or text.startswith("localhost")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,17 @@ from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import (
     Capture,
+    Command,
     FilePart,
     Leaf,
-    Named,
+    Substitution,
     Tokens,
+    Variable,
+    Word,
     cookies_of,
     decoded,
     joined,
+    plain,
     read_body,
     shown,
     split,
@@ -29,7 +32,6 @@ from yaml_connector.cli.new.curl.tokens import (
     start_of,
     text_in,
 )
-from yaml_connector.cli.new.curl.words import Command, Literal, Substitution, Variable, Word, plain
 from yaml_connector.cli.new.jsonpaths import member
 from yaml_connector.cli.new.names import variable_name
 
@@ -96,15 +98,13 @@ class _Reader:
             if name in self.outputs:
                 return self.outputs[name]
             text = read_beside(self.folder, name) if name and "token" not in name and "secret" not in name else None
-            return (text,) if text is not None else (Named(_output_name(command)),)
+            return (text,) if text is not None else (Variable(_output_name(command)),)
         if command.name == "tee" and given:
             self.outputs |= {plain(word) or "": given for word in command.words[1:]}
         if command.name in ("echo", "printf", "cat", "tee", "write-output"):
             output = command_output(command, arguments, given)
             if command.writes is not None:
-                self.files[command.writes] = command.stdin or ()
-                if command.stdin is None:
-                    self.files[command.writes] = tuple(_parts(output))
+                self.files[command.writes] = output if command.stdin is None else command.stdin
             if command.stdin is not None:
                 return self.tokens(command.stdin)
             return output
@@ -115,13 +115,13 @@ class _Reader:
 
     def filtered(self, command: Command, given: Tokens) -> Tokens:
         """Return the output of jq, grep and the like over an answer."""
-        source = next((part.capture for part in given if isinstance(part, Named) and part.capture), None)
+        source = next((part.capture for part in given if isinstance(part, Variable) and part.capture), None)
         texts = [plain(word) for word in command.words[1:]]
         for text in texts:
             if source is None and text in self.outputs:
-                source = next((part.capture for part in self.outputs[text] if isinstance(part, Named)), None)
+                source = next((part.capture for part in self.outputs[text] if isinstance(part, Variable)), None)
         if source is None:
-            return given or (Named(_output_name(command)),)
+            return given or (Variable(_output_name(command)),)
         found = path_of(
             command.name, [text for text in texts if text and not text.startswith("-")] or [""], source.path
         )
@@ -132,7 +132,7 @@ class _Reader:
         capture = Capture(source.call, path, sure and source.sure)
         if call.hint is None or call.hint.path is None:
             call.hint = capture
-        return (Named("answer", None, capture),)
+        return (Variable("answer", None, capture),)
 
     def curl(self, command: Command, given: Tokens) -> Tokens:
         requests = requests_of(command)
@@ -144,8 +144,8 @@ class _Reader:
                 self.page.calls.append(call)
         if not self.page.calls:
             return ()
-        output = (Named("answer", None, Capture(len(self.page.calls) - 1)),)
-        for file in (command.writes, *(plain(request.output) for request in requests if request.output)):
+        output = (Variable("answer", None, Capture(len(self.page.calls) - 1)),)
+        for file in (command.writes, *(plain(word) for request in requests for _, word in request.all("output"))):
             if file:
                 self.outputs[file] = output
         return output
@@ -154,10 +154,10 @@ class _Reader:
 
     def tokens(self, word: Word, seen: frozenset[str] = frozenset()) -> Tokens:
         """Return the value of a word: text, and the variables that stay."""
-        found: list[str | Named] = []
+        found: list[str | Variable] = []
         for part in word:
-            if isinstance(part, Literal):
-                found.append(part.text)
+            if isinstance(part, str) or (isinstance(part, Variable) and (part.value or part.capture)):
+                found.append(part)
             elif isinstance(part, Substitution):
                 found += self.run(part.pipeline)
             else:
@@ -172,17 +172,17 @@ class _Reader:
         if value is None:
             default = self.tokens(part.default, seen) if part.default is not None else ()
             text = text_in(default) if default and all(isinstance(item, str) for item in default) else None
-            return (Named(part.name, text),)
-        if len(value) == 1 and isinstance(value[0], Named) and value[0].capture is not None:
+            return (Variable(part.name, text),)
+        if len(value) == 1 and isinstance(value[0], Variable) and value[0].capture is not None:
             capture = value[0].capture
             path = (capture.path or "$") + "".join(member(key) for key in rest.split(".")) if rest else capture.path
-            return (Named(name, None, Capture(capture.call, path, capture.sure)),)
+            return (Variable(name, None, Capture(capture.call, path, capture.sure)),)
         if all(isinstance(item, str) for item in value):
-            return (Named(name, text_in(value)),)
+            return (Variable(name, text_in(value)),)
         is_argument = (
-            isinstance(value[0], Named) and value[0].value is None and re.match(r"ARGS$|ARG\d$", value[0].name)
+            isinstance(value[0], Variable) and value[0].value is None and re.match(r"ARGS$|ARG\d$", value[0].name)
         )
-        return (Named(name),) if len(value) == 1 and is_argument else value  # NAME=$1
+        return (Variable(name),) if len(value) == 1 and is_argument else value  # NAME=$1
 
     # --- requests ---
 
@@ -193,10 +193,11 @@ class _Reader:
             return None
         headers = [self.header(name, self.tokens(word), request) for name, word in request.headers]
         headers = [(name, value) for name, value in headers if name]
-        if request.bearer is not None:
-            headers.append(("Authorization", joined(["Bearer ", *self.tokens(request.bearer)])))
+        if (bearer := request.last("oauth2-bearer")) is not None:
+            headers.append(("Authorization", joined(["Bearer ", *self.tokens(bearer)])))
+        user, sigv4 = request.last("user"), request.last("aws-sigv4")
         cookies: list[tuple[str, Tokens]] = []
-        for word in request.cookies:
+        for _, word in request.all("cookie"):
             cookies += cookies_of(self.tokens(word))
         for name, value in list(headers):
             if name.lower() == "cookie":
@@ -211,13 +212,13 @@ class _Reader:
             query=query,
             headers=[(name, value) for name, value in headers if name.lower() != "cookie"],
             cookies=cookies,
-            user=self.tokens(request.user) if request.user is not None else None,
+            user=self.tokens(user) if user is not None else None,
             body_kind=None,
             body=None,
             source=request,
-            sigv4=plain(request.sigv4) if request.sigv4 is not None else None,
+            sigv4=plain(sigv4) if sigv4 is not None else None,
         )
-        for word in request.queries:
+        for _, word in request.all("url-query"):
             call.query += self.pairs(self.tokens(word), encode=True)
         self.body(call, request, given)
         return call
@@ -230,42 +231,41 @@ class _Reader:
         text = first if isinstance(first, str) else first.value or ""
         name, colon, rest = text.partition(":")
         if not colon:
-            request.unknown.append(f"-H ${first.name}" if isinstance(first, Named) else "-H")
+            request.unknown.append(f"-H ${first.name}" if isinstance(first, Variable) else "-H")
             return "", ()
         return name.strip(), joined([rest.lstrip(), *value[1:]])
 
     def body(self, call: Call, request: CurlRequest, given: Tokens) -> None:
-        if request.form:
+        if form := request.all("form", "form-string"):
             call.body_kind = "multipart"
-            call.body = [pair for item in request.form for pair in self.part(item.kind, item.word)]
+            call.body = [pair for kind, word in form for pair in self.part(kind, word)]
             return
-        if request.upload is not None:
-            name = plain(request.upload) or "file"
-            call.body_kind, call.body = "file", FilePart(name)
+        if (upload := request.last("upload-file")) is not None:
+            call.body_kind, call.body = "file", FilePart(plain(upload) or "file")
             return
         pieces: list[Tokens] = []
-        for item in request.data:
-            tokens = self.tokens(item.word)
-            if item.kind == "data-urlencode":
+        for kind, word in request.data:
+            tokens = self.tokens(word)
+            if kind == "data-urlencode":
                 pairs = self.pairs(tokens, encode=True)
-                if "get" in request.flags:
+                if request.has("get"):
                     call.query += pairs
                 else:
                     pieces.append(joined([part for name, value in pairs for part in (name + "=", *encoded(value))]))
                 continue
-            if item.kind != "data-raw" and start_of(tokens).startswith("@"):
+            if kind != "data-raw" and start_of(tokens).startswith("@"):
                 content = self.file(call, text_in(tokens)[1:] if len(tokens) == 1 else None, request, given)
                 if content is None:
                     return
                 tokens = content
-            if "get" in request.flags:
+            if request.has("get"):
                 for pair in split(tokens, "&"):
                     call.query += self.pairs(pair, encode=False)
                 continue
             pieces.append(tokens)
         if pieces:
-            glue = "" if any(item.kind == "json" for item in request.data) else "&"
-            whole: list[str | Named] = []
+            glue = "" if request.has("json") else "&"
+            whole: list[str | Variable] = []
             for piece in pieces:
                 whole += [glue, *piece] if whole else piece
             call.body_kind, call.body = read_body(joined(whole), shown(call.header("content-type") or ()))
@@ -328,7 +328,7 @@ def command_output(command: Command, arguments: list[Tokens], given: Tokens) -> 
     if command.name in ("cat", "tee"):
         return given
     texts = [tokens for tokens in arguments if tokens not in (("-n",), ("-e",), ("%s",), ("%s\\n",))]
-    words: list[str | Named] = []
+    words: list[str | Variable] = []
     for tokens in texts:
         words += [" ", *tokens] if words else tokens
     return joined(words)
@@ -358,11 +358,6 @@ def _output_name(command: Command) -> str:
     if re.match(r"[A-Z]", last) and command.name in ("cat", "pass", "printenv"):
         return last
     return variable_name(command.name) or "VALUE"
-
-
-def _parts(tokens: Tokens) -> Iterable[Literal | Variable]:
-    for part in tokens:
-        yield Literal(part) if isinstance(part, str) else Variable(part.name)
 
 
 def read_beside(folder: Path, name: str) -> str | None:

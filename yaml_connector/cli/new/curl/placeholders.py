@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from yaml_connector.cli.new.curl.page import Page
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens, joined
+from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined
 
 _ANY = (
     r"<([A-Za-z][\w .-]*)>|\{\{\s*\$?([A-Za-z_][\w.-]*)\s*\}\}|\[([A-Z][A-Z0-9_]{2,})\]|"
@@ -37,11 +37,11 @@ def _replaced(tokens: Tokens, pattern: re.Pattern[str]) -> Tokens:
     return joined(piece for part in tokens for piece in (_pieces(part, pattern) if isinstance(part, str) else (part,)))
 
 
-def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[str | Named]:
+def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[str | Variable]:
     end = 0
     for found in pattern.finditer(text):
         yield text[end : found.start()]
-        yield Named(next(name for name in found.groups() if name))
+        yield Variable(next(name for name in found.groups() if name))
         end = found.end()
     yield text[end:]
 
@@ -63,5 +63,5 @@ def _in_body(value: Any) -> Any:
 def _of_text(text: str) -> Tokens:
     whole = _WHOLE.fullmatch(text)
     if whole is not None:
-        return (Named(next(name for name in whole.groups() if name)),)
+        return (Variable(next(name for name in whole.groups() if name)),)
     return joined(_pieces(text, _INSIDE))

@@ -13,9 +13,8 @@ from yaml_connector.cli.new.curl.meaning import keys_of
 from yaml_connector.cli.new.curl.page import Page
 from yaml_connector.cli.new.curl.roles import Answers, Roles
 from yaml_connector.cli.new.curl.texts import host_of, step_name, without_user
-from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens, text_in
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, plain, text_in
 from yaml_connector.cli.new.curl.values import Values
-from yaml_connector.cli.new.curl.words import Literal, Variable, plain
 from yaml_connector.cli.new.names import identifier, unused
 from yaml_connector.cli.new.phases import Phases
 from yaml_connector.cli.new.sketch import TEST_URL, Ref, Sketch, Text, add_value, as_sample, quoted
@@ -65,7 +64,7 @@ class Requests:
             self.sketch.ask(("connection", "auth"), question)
         if self.credentials.extra:
             connection["headers"] = dict(self.credentials.extra)
-        if any("insecure" in call.source.flags for call in self.page.calls):
+        if any(call.source.has("insecure") for call in self.page.calls):
             connection["tls"] = {"verify": False}
             text = (
                 "the commands use -k: TLS certificates are not checked, so that others can read and change what is sent"
@@ -74,14 +73,14 @@ class Requests:
             self.sketch.warnings.append(text)
         for option, field in (("cacert", "ca_file"), ("cert", "cert_file"), ("key", "key_file")):
             for call in self.used:
-                if option in call.source.options:
+                if call.source.has(option):
                     connection.setdefault("tls", {})[field] = self._file_name(call, option, field)
                     break
         for call in self.used:
-            if "pass" in call.source.options:
+            if call.source.has("pass"):
                 self.sketch.ask(("connection", "tls"), f"the key {_LOCKED}")
-            if "proxy" in call.source.options:
-                proxy = plain(call.source.options["proxy"])
+            if (word := call.source.last("proxy")) is not None:
+                proxy = plain(word)
                 if proxy and "@" not in proxy:
                     connection["proxy"] = proxy if "://" in proxy else f"http://{proxy}"
                 else:
@@ -89,9 +88,9 @@ class Requests:
 
     def _file_name(self, call: Call, option: str, field: str) -> str:
         parts = []
-        for part in call.source.options[option]:
-            if isinstance(part, Literal):
-                parts.append(part.text)
+        for part in call.source.last(option) or ():
+            if isinstance(part, str):
+                parts.append(part)
             elif isinstance(part, Variable):
                 known = self.page.variables.get(part.name)
                 text = known[0] if known and len(known) == 1 and isinstance(known[0], str) else None
@@ -102,14 +101,14 @@ class Requests:
             self.sketch.ask(("connection", "tls"), f"the certificate {_LOCKED}")
         if "$" in text.replace("${{", ""):
             self.sketch.ask(("connection", "tls"), f"where is {field}?")
-        if option == "cert" and "key" not in call.source.options:
+        if option == "cert" and not call.source.has("key"):
             self.sketch.spec["connection"].setdefault("tls", {})["key_file"] = text
         return text
 
     def _base_url(self, origin: Tokens) -> Text:
         """Return the base URL: a variable of the connector's environment, with the host of the commands as default."""
         tokens = without_user(origin)
-        named = [part for part in tokens if isinstance(part, Named)]
+        named = [part for part in tokens if isinstance(part, Variable)]
         if not named:
             text = text_in(tokens)
             return self.sketch.base_url((text if "://" in text else f"http://{text}").rstrip("/"))
@@ -178,7 +177,7 @@ class Requests:
     def _other_url(self, call: Call, path: Text) -> Text:
         parts: list[str | Ref | Text] = []
         for part in without_user(call.origin):
-            if isinstance(part, Named) and part.value is None:
+            if isinstance(part, Variable) and part.value is None:
                 question = f"{part.name} is the host of another call: write it here; api.example.com is a guess"
                 self.sketch.ask((self._section_of(call),), question)
                 parts.append("api.example.com" if parts else "https://api.example.com")

@@ -33,7 +33,7 @@ from yaml_connector.cli.new.curl.meaning import (
     starts_by_get,
 )
 from yaml_connector.cli.new.curl.page import Page
-from yaml_connector.cli.new.curl.tokens import Named, text_in
+from yaml_connector.cli.new.curl.tokens import Variable, text_in
 from yaml_connector.cli.new.words import word_set
 
 Answers = Mapping[int, Sequence[Answer]]
@@ -78,7 +78,7 @@ def in_login(page: Page, answers: Answers) -> int | None:
                 if where not in ("header", "cookie", "user"):
                     continue
                 for part in tokens:
-                    if isinstance(part, Named):
+                    if isinstance(part, Variable):
                         own = other.user is not None or other.header("authorization") is not None
                         by_header = where == "header" and own and not _in_authorization(other, part)
                         if part.capture is not None and part.capture.call == call.number and not by_header:
@@ -91,7 +91,7 @@ def in_login(page: Page, answers: Answers) -> int | None:
     return None
 
 
-def _in_authorization(call: Call, part: Named) -> bool:
+def _in_authorization(call: Call, part: Variable) -> bool:
     return part in (call.header("authorization") or ())
 
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import replace
 
 from yaml_connector.cli.new.curl.bash import NAME, Shell, ShellError
+from yaml_connector.cli.new.curl.tokens import Command
 from yaml_connector.cli.new.curl.windows import Cmd, PowerShell
-from yaml_connector.cli.new.curl.words import Command
 
 _MOST_COMMANDS = 2000
 _MOST_SKIPPED = 40

@@ -1,4 +1,4 @@
-"""Values of commands with their variables: URLs, cookies and bodies taken apart."""
+"""The words of commands with their variables, and the values in them: URLs, cookies and bodies taken apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,85 @@ class Capture:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A variable in a value: its name, and the text or the answer that it was set to, if it was."""
+class Variable:
+    """`$NAME`, `%NAME%`, `$env:NAME`, and placeholders of documentation: `<NAME>`, `{{NAME}}`.
+
+    `value` is the text that it was set to, `capture` the answer that it came from; `default` is that of `${NAME:-...}`.
+    """
 
     name: str
     value: str | None = None
     capture: Capture | None = None
+    default: Word | None = None
 
 
-Tokens = tuple[str | Named, ...]
+@dataclass(frozen=True)
+class Substitution:
+    """`$(...)`: the output of a pipeline."""
+
+    pipeline: tuple[Command, ...]
 
 
-def text_in(tokens: Iterable[str | Named]) -> str:
+Part = str | Variable | Substitution
+Word = tuple[Part, ...]  # as the shell reads it
+Tokens = tuple[str | Variable, ...]  # once what the shell would do is done
+P = TypeVar("P", "str | Variable", "str | Variable | Substitution")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A simple command: its words, variables that are set before it, its standard input, and where it is.
+
+    `writes` is the file that its output goes to; `about` the comment or prose above it.
+    """
+
+    words: tuple[Word, ...] = ()
+    assignments: tuple[tuple[str, Word], ...] = ()
+    stdin: Word | None = None
+    writes: str | None = None
+    line: int = 1
+    about: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the program, in lower case, without its folder and `.exe`."""
+        text = plain(self.words[0]) if self.words else ""
+        return re.split(r"[\\/]", text or "")[-1].lower().removesuffix(".exe")
+
+
+def plain(word: Word) -> str | None:
+    """Return the text of a word; None if variables are in it."""
+    texts = [part for part in word if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(word) else None
+
+
+def joined(parts: Iterable[P]) -> tuple[P, ...]:
+    """Return parts as a word or as tokens: neighbouring texts are one."""
+    found: list[Any] = []
+    for part in parts:
+        if isinstance(part, str) and found and isinstance(found[-1], str):
+            found[-1] += part
+        elif part != "":
+            found.append(part)
+    return tuple(found)
+
+
+def cut_text(word: tuple[P, ...], count: int) -> tuple[P, ...]:
+    """Return a word without its first characters, which are text."""
+    return joined([str(word[0])[count:], *word[1:]])  # type: ignore[list-item]  # a part, whichever kind the others are
+
+
+def text_in(tokens: Iterable[str | Variable]) -> str:
     """Return the text of tokens without their variables."""
     return "".join(part for part in tokens if isinstance(part, str))
 
 
-def start_of(tokens: Tokens) -> str:
+def start_of(tokens: Word) -> str:
     """Return the text that tokens begin with; "" if that is a variable."""
     return tokens[0] if tokens and isinstance(tokens[0], str) else ""
 
 
-def shown(tokens: Iterable[str | Named]) -> str:
+def shown(tokens: Iterable[str | Variable]) -> str:
     """Return tokens as text, with `$NAME` for a variable."""
     return "".join(part if isinstance(part, str) else f"${part.name}" for part in tokens)
 
@@ -65,20 +122,9 @@ class FilePart:
     content_type: str | None = None
 
 
-def joined(parts: Iterable[str | Named]) -> Tokens:
-    """Return parts as tokens: neighbouring texts are one."""
-    found: list[str | Named] = []
-    for part in parts:
-        if isinstance(part, str) and found and isinstance(found[-1], str):
-            found[-1] += part
-        elif part != "":
-            found.append(part)
-    return tuple(found)
-
-
 def split_url(tokens: Tokens) -> tuple[Tokens, Tokens, list[tuple[str, Tokens]]]:
     """Return the origin, path and query of a URL. A variable at its beginning is (the beginning of) the origin."""
-    marks: list[Named] = []
+    marks: list[Variable] = []
     text = ""
     for part in tokens:
         if isinstance(part, str):
@@ -106,9 +152,9 @@ def split_url(tokens: Tokens) -> tuple[Tokens, Tokens, list[tuple[str, Tokens]]]
 
 def split(tokens: Tokens, separator: str) -> list[Tokens]:
     """Return the pieces of tokens between separators."""
-    pieces: list[list[str | Named]] = [[]]
+    pieces: list[list[str | Variable]] = [[]]
     for part in tokens:
-        if isinstance(part, Named):
+        if isinstance(part, Variable):
             pieces[-1].append(part)
             continue
         first, *rest = part.split(separator)
@@ -135,7 +181,7 @@ def cookies_of(tokens: Tokens) -> list[tuple[str, Tokens]]:
 
 def read_body(tokens: Tokens, content_type: str) -> tuple[str, Any]:
     """Return a body by kind: JSON if it is, a form if the type says so or nothing does, else text."""
-    if len(tokens) == 1 and isinstance(tokens[0], Named) and tokens[0].value is not None:
+    if len(tokens) == 1 and isinstance(tokens[0], Variable) and tokens[0].value is not None:
         tokens = (tokens[0].value,)
     kind = content_type.lower()
     if not kind or "json" in kind or "urlencoded" in kind or "text/plain" in kind:
@@ -155,7 +201,7 @@ def read_body(tokens: Tokens, content_type: str) -> tuple[str, Any]:
 def read_json(tokens: Tokens) -> tuple[Any] | None:
     """Return JSON in which texts with variables are leaves, in a tuple of one; None if it is not JSON."""
     text = ""
-    marks: list[Named] = []
+    marks: list[Variable] = []
     inside = False
     for part in tokens:
         if isinstance(part, str):
@@ -174,7 +220,7 @@ def read_json(tokens: Tokens) -> tuple[Any] | None:
     return (_with_leaves(data, marks),)
 
 
-def _with_leaves(value: Any, marks: list[Named]) -> Any:
+def _with_leaves(value: Any, marks: list[Variable]) -> Any:
     if isinstance(value, dict):
         return {re.sub("[\ue000-\ue002]", "", key): _with_leaves(item, marks) for key, item in value.items()}
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.credentials import Credentials, cut
 from yaml_connector.cli.new.curl.ids import Ids
 from yaml_connector.cli.new.curl.texts import response_with
-from yaml_connector.cli.new.curl.tokens import Leaf, Named, Tokens, joined, start_of
+from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined, start_of
 from yaml_connector.cli.new.jsonpaths import data_at
 from yaml_connector.cli.new.names import identifier
 from yaml_connector.cli.new.phases import places_of
@@ -44,7 +44,7 @@ class Trials(Ids):
             if tokens is None:
                 return value
             part = tokens[0] if len(tokens) == 1 else ""
-            if isinstance(part, Named):
+            if isinstance(part, Variable):
                 return Text.of(values.secret(name or part.name, part.value, part.name))
             if part and (identifier(name) in _ACCOUNTS or re.search(r"(?i)pass|secret", name)):
                 return Text.of(values.secret(name, part))

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key
-from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Named, Tokens, text_in
+from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, text_in
 from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, variable_name
 from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal
 from yaml_connector.cli.new.words import word_set
@@ -85,7 +85,7 @@ class Values:
         self.sketch.fixture("secrets", name, f"test-{name}")
         return Ref(f"secrets.{name}", f"test-{name}")
 
-    def field(self, named: Named, *, bare: bool = False, fallback: str = "") -> Ref:
+    def field(self, named: Variable, *, bare: bool = False, fallback: str = "") -> Ref:
         """Return a config field for a variable that the text sets, and an input for one that it does not set."""
         name = identifier(named.name or fallback)
         value: Any = named.value
@@ -113,7 +113,7 @@ class Values:
         """Return tokens as text with templates; in a `path` what identifies something is a whole segment."""
         parts: list[str | Ref | Text] = []
         for part in tokens:
-            if isinstance(part, Named):
+            if isinstance(part, Variable):
                 parts.append(self.named(part, secret=secret or is_secret_name(name), alias=name))
             elif path:
                 parts.append(self._path(part))
@@ -121,7 +121,7 @@ class Values:
                 parts.append(self._literal(part, name, secret))
         return Text.of(*parts)
 
-    def named(self, part: Named, *, secret: bool = False, bare: bool = False, alias: str = "") -> Ref:
+    def named(self, part: Variable, *, secret: bool = False, bare: bool = False, alias: str = "") -> Ref:
         """Return what a variable becomes."""
         known = self.keys.get(("name", part.name)) or self.keys.get(("text", part.value or ""))
         if known is not None:
@@ -168,7 +168,7 @@ class Values:
         if isinstance(value, list):
             return [self.tree(item, name, (*path, number)) for number, item in enumerate(value)]
         if isinstance(value, Leaf):
-            if value.bare and len(value.tokens) == 1 and isinstance(value.tokens[0], Named):
+            if value.bare and len(value.tokens) == 1 and isinstance(value.tokens[0], Variable):
                 return self._number(self.named(value.tokens[0], bare=True, secret=is_secret_name(name)))
             return self.text(value.tokens, name=name)
         if isinstance(value, str):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from yaml_connector.cli.new.curl.bash import NAME, Shell, ShellError
-from yaml_connector.cli.new.curl.words import Command, Literal, Part, Substitution, Variable, Word, flat, joined_word
+from yaml_connector.cli.new.curl.bash import NAME, Shell, ShellError, flat
+from yaml_connector.cli.new.curl.tokens import Command, Part, Substitution, Variable, Word, joined
 
 
 class PowerShell(Shell):
@@ -15,26 +15,26 @@ class PowerShell(Shell):
         found = self.take(r"((?:[^']|'')*)'")
         if found is None:
             raise ShellError("the quote ' is not closed")
-        parts.append(Literal(found[1].replace("''", "'").replace('\\"', '"')))
+        parts.append(found[1].replace("''", "'").replace('\\"', '"'))
 
     def _piece(self, parts: list[Part]) -> None:
         if found := self.take(r"@(['\"])[ \t]*\n(.*?)\n\1@|@(['\"])(?!)"):
             text = found[2]
-            parts += (Literal(text),) if found[1] == "'" else self.inside_quotes(text)
+            parts += (text,) if found[1] == "'" else self.inside_quotes(text)
             return
         super()._piece(parts)
 
     def _double(self, parts: list[Part], *, end: str) -> None:
         while not self._ends(end):
             if found := self.take(r'\\?`"|\\"|""(?!$)' if end else r'`"'):
-                parts.append(Literal('"'))
+                parts.append('"')
             elif end and self.char == end:
                 self.position += 1
                 return
             elif found := self.take(r"`(.)"):
-                parts.append(Literal({"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1])))
+                parts.append({"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1]))
             elif not self._expansion(parts, quoted=True):
-                parts.append(Literal(self.char))
+                parts.append(self.char)
                 self.position += 1
 
     def _expansion(self, parts: list[Part], *, quoted: bool = False) -> bool:
@@ -59,7 +59,7 @@ class PowerShell(Shell):
         self.position += 1
         commands = self._nested()
         found = self.take(rf"((?:\.{NAME})+)")
-        return (*commands, Command(((Literal("member"),), (Literal(found[1]),)))) if found else commands
+        return (*commands, Command((("member",), (found[1],)))) if found else commands
 
 
 class Cmd(Shell):
@@ -138,6 +138,6 @@ def _percent(text: str) -> Word:
     parts: list[Part] = []
     end = 0
     for found in re.finditer(r"%([A-Za-z_]\w*)%|!([A-Za-z_]\w*)!", text):
-        parts += (Literal(text[end : found.start()]), Variable(found[1] or found[2]))
+        parts += (text[end : found.start()], Variable(found[1] or found[2]))
         end = found.end()
-    return joined_word([*parts, Literal(text[end:])])
+    return joined([*parts, text[end:]])
