@@ -39,18 +39,18 @@ class Operation:
     @property
     def query(self) -> dict[str, Node]:
         """Query parameters by name."""
-        found = self.document.parameters(self.path, self.method)
+        found = self.document.operation(self.path, self.method).parameters
         return {name: about for name, about in found.items() if about.get("in") == "query"}
 
     @property
     def bodies(self) -> dict[str, Node]:
         """Schemas of the request's body by media type."""
-        body = self.document.node(self.document.operation(self.path, self.method).get("requestBody"))
+        body = self.document.node(self.document.operation(self.path, self.method).node.get("requestBody"))
         return self._content(body)
 
     def answers(self, status: int) -> dict[str, Node] | None:
         """Schemas of the response's body by media type; None if the model does not know the status."""
-        known = self.document.node(self.document.operation(self.path, self.method).get("responses"))
+        known = self.document.node(self.document.operation(self.path, self.method).node.get("responses"))
         known = {str(code).upper(): about for code, about in known.items()}
         others = [code for code in sorted(known) if code[0] == "2" and 200 <= status < 300]  # often 200 stands for 201
         for code in (str(status), f"{status // 100}XX", *others, "DEFAULT"):

@@ -214,8 +214,8 @@ class Criteria:
 
     def _from_schema(self, poll: Step) -> Rules:
         """Return rules for a poll whose workflow names no state: from the OpenAPI document, else the usual words."""
-        document, path, is_get = poll.call.document, poll.call.path, poll.call.method == "get"
-        found = states_of(document, path) if is_get else None
+        is_get = poll.call.method == "get"
+        found = states_of(poll.call) if is_get else None
         if found is not None:
             where, words = found
             table: dict[str, list[Any]] = {}
@@ -231,7 +231,7 @@ class Criteria:
                     if wanted not in table:
                         rules.questions.append(f"no state means {wanted}: which does?")
                 return rules
-        where = self._state_output(poll) or (state_place(document, path) if is_get else "$.status")
+        where = self._state_output(poll) or (state_place(poll.call) if is_get else "$.status")
         usual = guessed(where)
         question = f"the workflow and the OpenAPI document name no states: {where} is a guess, and so are the words"
         return Rules(usual.phase, [question], self._samples(poll, where, usual.rules[0]["map"]))

@@ -140,4 +140,4 @@ class Identity(Requests):
         if poll is None or poll.call.method != "get":
             return None
         delete = whole_of(poll.call.document, start.call.path, poll.call.path).delete
-        return f"{delete[0].upper()} {delete[1]}" if delete is not None else None
+        return str(delete) if delete is not None else None

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector.cli.new.arazzo.source import Arazzo, Operation
-from yaml_connector.cli.new.openapi.document import as_list, as_mapping
+from yaml_connector.cli.new.arazzo.source import Arazzo
+from yaml_connector.cli.new.openapi.document import Operation, as_list, as_mapping
 from yaml_connector.errors import ConfigError
 
 _CANCEL = re.compile(r"(?i)cancel|abort|terminate|stop|kill")

@@ -12,7 +12,7 @@ from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.values import Values
 from yaml_connector.cli.new.jsonpaths import keys_of, pointer_path
 from yaml_connector.cli.new.names import field_name, is_secret_header, is_secret_name
-from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, schemes_of
+from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, schemes_of, server_of
 from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
 
 _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "accept-encoding", "content-length"}
@@ -26,14 +26,14 @@ class Requests(Values):
     def connection(self) -> None:
         """Write the connection: the server and the credentials, from the workflow, else from the OpenAPI document."""
         operation = self.plan.start.call
-        self.base, notes = operation.server()
+        self.base, notes = server_of(operation)
         connection = self.sketch.spec["connection"]
         connection["base_url"] = self.sketch.base_url(self.base)
         for note in notes:
             self.sketch.ask(("connection", "base_url"), note)
         self._auth()
         if "auth" not in connection:
-            found = credentials_of(operation.document, operation.path, self.base, operation.method)
+            found = credentials_of(operation, self.base)
             if found.auth != "none":
                 self._auth_of_document(found)
 
@@ -254,7 +254,7 @@ class Requests(Values):
 
     def _location(self, step: Step, path: Text) -> dict[str, Any]:
         """Return `path`, or `url` if the call is at another server than the one that starts the job."""
-        base, _ = step.call.server()
+        base, _ = server_of(step.call)
         if base == self.base or (
             step.call.document is self.plan.start.call.document and not step.call.node.get("servers")
         ):

@@ -4,58 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from yaml_connector._loading.document import Document as Yaml
 from yaml_connector._loading.document import parse
 from yaml_connector._text import did_you_mean
-from yaml_connector.cli.new.openapi.credentials import server_of
-from yaml_connector.cli.new.openapi.document import Document, Node, parse_data
+from yaml_connector.cli.new.openapi.document import Document, Operation, parse_data
 from yaml_connector.errors import ConfigError
 
 _LARGEST = 16 * 2**20
 _MOST_PARENTS = 8  # folders above the document in which a source is looked for
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A call of a source: the document, its path and method."""
-
-    document: Document
-    path: str
-    method: str
-
-    @property
-    def node(self) -> Node:
-        """Return what the document says of it."""
-        return self.document.operation(self.path, self.method)
-
-    @property
-    def parameters(self) -> dict[str, Node]:
-        """Return its parameters by name."""
-        return self.document.parameters(self.path, self.method)
-
-    @property
-    def schema(self) -> Node:
-        """Return the schema of its successful response."""
-        return self.document.response(self.path, self.method)
-
-    @property
-    def fields(self) -> Iterator[tuple[str, str, Node]]:
-        """Yield the JSONPath, name and schema of each field of its successful response."""
-        return self.document.fields(self.schema)
-
-    @property
-    def body(self) -> tuple[str | None, Node, bool]:
-        """Return the media type of its body, the schema, and whether it is required."""
-        return self.document.body(self.path, self.method)
-
-    def server(self) -> tuple[str, list[str]]:
-        """Return the base URL, and comments to decide on."""
-        return server_of(self.document, self.node, self.document.paths.get(self.path))
 
 
 class Arazzo:
@@ -181,7 +141,7 @@ class Arazzo:
                 for method in _METHODS:
                     if isinstance(item.get(method), dict) and item[method].get("operationId") == operation:
                         assert document is not None
-                        return Operation(document, path, method)
+                        return document.operation(path, method)
         return None
 
     def _by_path(self, text: str) -> Operation | None:
@@ -194,5 +154,5 @@ class Arazzo:
         for name in named or list(self.sources):
             document = self.source(name)
             if document is not None and document.has(path, parts[2].lower()):
-                return Operation(document, path, parts[2].lower())
+                return document.operation(path, parts[2].lower())
         return None

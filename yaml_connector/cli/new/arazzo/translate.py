@@ -102,7 +102,7 @@ class _Translation(Criteria):
         section["phase"] = self.rules.phase
         for question in self.rules.questions:
             self.sketch.ask(("get", "phase"), question)
-        message = message_place(poll.call.document, poll.call.path, poll.call.method)
+        message = message_place(poll.call)
         if message is not None:
             section["message"] = message
         self._poll_settings(poll, section)

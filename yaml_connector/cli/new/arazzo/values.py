@@ -234,8 +234,7 @@ class Values:
         kept[self._job_name(name)] = f"${{{{ steps.{step.name}.saved.{name} }}}}"
 
     def _id_field(self, step: Step, names: list[str], below: str = "$") -> str:
-        call = step.call
-        return id_place(call.document, call.path, call.method, names, below) or f"{below}.id"
+        return id_place(step.call, names, below) or f"{below}.id"
 
     def _is_object(self, step: Step, path: str = "$") -> bool:
         """Return whether an answer (or the value at a path in it) is an object, as far as the document says."""

@@ -19,7 +19,7 @@ def draft_of(content: bytes, file: str, name: str | None, create: str | None = N
     """
     document = Document.read(content, file)
     chosen, others = find_calls(document, create, get)
-    draft = draft_from(document, chosen, others, name)
+    draft = draft_from(chosen, others, name)
     told = "the reference to {}: there is no such file in the folder of the document, and nothing is fetched"
     draft.not_used = [Unused(told.format(name), file, 1) for name in sorted(document.not_read)]
     return draft

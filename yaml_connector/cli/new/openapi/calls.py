@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os.path import commonpath
 
 from yaml_connector._text import did_you_mean
-from yaml_connector.cli.new.openapi.document import Document, bare
+from yaml_connector.cli.new.openapi.document import Document, Operation, bare
 from yaml_connector.cli.new.openapi.states import states_of
 from yaml_connector.errors import ConfigError
 
@@ -24,15 +24,12 @@ _CLOSE, _LEAST = 4, 3  # other calls are named if their score is this close to t
 
 @dataclass(frozen=True)
 class Calls:
-    """The paths of a job's calls in the document; `delete` with its method, the others are a POST and GETs.
+    """The calls of a job in the document. `is_loose`: only its name says that `get` reads what `create` submits."""
 
-    `is_loose`: nothing but its name says that the GET reads what the POST submits.
-    """
-
-    create: str
-    get: str
-    delete: tuple[str, str] | None = None
-    logs: str | None = None
+    create: Operation
+    get: Operation
+    delete: Operation | None = None
+    logs: Operation | None = None
     is_loose: bool = False
 
 
@@ -100,7 +97,7 @@ def _pairs(document: Document) -> set[tuple[str, str]]:
     for path in document.paths:
         if re.search(r"/\{[^}/]+\}/?$", path) and document.has(path, "get"):
             by_stem[bare(path).removesuffix("/{}")].append(path)
-            name = document.response_name(path, "get")
+            name = document.operation(path, "get").response_name
             if name:
                 by_name[name].append(path)
     found = set()
@@ -111,7 +108,7 @@ def _pairs(document: Document) -> set[tuple[str, str]]:
         found |= {(path, asked) for asked in by_stem[bare(path)]}
         if _word(last) in _SUBMIT:
             found |= {(path, asked) for asked in by_stem[stem]}
-        same = by_name.get(document.response_name(path, "post") or "", [])
+        same = by_name.get(document.operation(path, "post").response_name or "", [])
         if same:
             asked = max(same[:_MOST_LISTED], key=lambda other: len(commonpath([bare(path), bare(other)])))
             noun = _word(bare(asked).removesuffix("/{}").rpartition("/")[2])
@@ -142,17 +139,18 @@ def _noun(path: str) -> str:
 def _is_of_a_job(document: Document, asked: str, known: dict[str, bool]) -> bool:
     """Return whether a GET reads a job, as far as its name or its states say."""
     is_named = any(word in _noun(asked) for word in (*_JOBS, *_RESULTS))
-    return is_named or known[document.response_name(asked, "get") or asked]
+    return is_named or known[document.operation(asked, "get").response_name or asked]
 
 
 def _score(document: Document, path: str, asked: str, known: dict[str, bool]) -> int:
     """Return how much two calls look like those of a job. `known` caches which responses, by name, have states."""
     noun = _noun(asked)
-    response = document.response_name(asked, "get")
+    read = document.operation(asked, "get")
+    response = read.response_name
     if (response or asked) not in known:
-        known[response or asked] = states_of(document, asked) is not None
+        known[response or asked] = states_of(read) is not None
     score = 3 * any(word in noun for word in _JOBS) + 2 * known[response or asked]
-    score += 2 * (response is not None and response == document.response_name(path, "post"))
+    score += 2 * (response is not None and response == document.operation(path, "post").response_name)
     below = {_word(bare(other).removeprefix(bare(asked))) for other in document.below(asked)}
     return score + 2 * bool(below & set(_CANCEL)) - bare(path).count("{")
 
@@ -164,15 +162,14 @@ def _word(segment: str) -> str:
 
 def whole_of(document: Document, path: str, asked: str) -> Calls:
     """Return these two calls with those that cancel the job and read its log."""
-    delete: tuple[str, str] | None = None
-    logs: str | None = None
+    delete = logs = None
     for other in document.below(asked):
         tail = bare(other).removeprefix(bare(asked)).strip("/:").lower()
         method = next((method for method in ("post", "put", "delete") if document.has(other, method)), None)
         if tail.startswith(_CANCEL) and method and delete is None:
-            delete = (method, other)
+            delete = document.operation(other, method)
         if tail in _LOGS and document.has(other, "get") and logs is None:
-            logs = other
+            logs = document.operation(other, "get")
     if delete is None and document.has(asked, "delete"):
-        delete = ("delete", asked)
-    return Calls(path, asked, delete, logs)
+        delete = document.operation(asked, "delete")
+    return Calls(document.operation(path, "post"), document.operation(asked, "get"), delete, logs)

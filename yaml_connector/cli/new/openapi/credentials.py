@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
-from yaml_connector.cli.new.openapi.document import Document, Node
+from yaml_connector.cli.new.openapi.document import Document, Node, Operation
 
 _PLACEHOLDER = "https://api.example.com"
 
@@ -21,12 +21,14 @@ class Credentials:
     notes: tuple[str, ...] = ()
 
 
-def server_of(document: Document, *parts: Node | None) -> tuple[str, list[str]]:
-    """Return the base URL, with the defaults of its variables, and comments to decide on.
+def server_of(call: Operation) -> tuple[str, list[str]]:
+    """Return the base URL of a call, with the defaults of its variables, and comments to decide on.
 
-    `parts` are an operation and its path: their own servers count first.
+    The servers of the call itself and of its path count before those of the document.
     """
-    servers = next((part["servers"] for part in parts if part and part.get("servers")), document.data.get("servers"))
+    document = call.document
+    holders = (call.node, document.paths.get(call.path, {}), document.data)
+    servers = next((holder["servers"] for holder in holders if holder.get("servers")), None)
     known = [document.node(item) for item in servers if item] if isinstance(servers, list) else []
     url = str(known[0].get("url", "")) if known else ""
     notes = []
@@ -50,11 +52,10 @@ def schemes_of(document: Document) -> dict[str, Node]:
     return {str(name): document.node(raw) for name, raw in listed.items()}
 
 
-def credentials_of(document: Document, path: str, base_url: str, method: str = "post") -> Credentials:
+def credentials_of(call: Operation, base_url: str) -> Credentials:
     """Return the first kind of credentials that the call accepts and the spec language has."""
-    schemes = schemes_of(document)
-    operation = document.operation(path, method)
-    listed = operation.get("security", document.data.get("security"))
+    schemes = schemes_of(call.document)
+    listed = call.node.get("security", call.document.data.get("security"))
     needs = [list(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     needs = [names for names in needs if all(name in schemes for name in names)] or [[name] for name in schemes]
     kinds = {name: _credentials(scheme, base_url) for name, scheme in schemes.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -113,54 +114,9 @@ class Document:
         """Return whether there is such a call."""
         return method in self.paths.get(path, {})
 
-    def operation(self, path: str, method: str) -> Node:
-        """Return a call; an empty node if there is none."""
-        return self.node(self.paths.get(path, {}).get(method))
-
-    def parameters(self, path: str, method: str) -> dict[str, Node]:
-        """Return the parameters of a call, with those of its path, by name."""
-        found = {}
-        for holder in (self.paths.get(path, {}), self.operation(path, method)):
-            for raw in as_list(holder.get("parameters")):
-                about = self.node(raw)
-                found[str(about.get("name"))] = about
-        return found
-
-    def response(self, path: str, method: str) -> Node:
-        """Return the schema of a call's successful response."""
-        return self.node(next((_schema_of(self.node(item)) for item in self.responses(path, method)), None))
-
-    def responses(self, path: str, method: str) -> Iterator[Node]:
-        """Yield the successful responses of a call, those with JSON first."""
-        responses = self.node(self.operation(path, method).get("responses"))
-        good = [raw for status, raw in responses.items() if re.fullmatch(r"2(\d\d|XX)|default", str(status))]
-        nodes = [self.node(raw) for raw in good]
-        yield from sorted(nodes, key=lambda node: not _schema_of(node))
-
-    def response_name(self, path: str, method: str) -> str | None:
-        """Return the reference to the schema of a call's successful response, if there is one."""
-        raw = next((_schema_of(item) for item in self.responses(path, method)), None)
-        return str(raw["$ref"]) if isinstance(raw, dict) and "$ref" in raw else None
-
-    def body(self, path: str, method: str) -> tuple[str | None, Node, bool]:
-        """Return the media type of a call's body (JSON, if allowed), its schema, and whether it is required."""
-        node = self.node(self.operation(path, method).get("requestBody"))
-        content = as_mapping(node.get("content"))
-        kinds = sorted(map(str, content), key=lambda kind: ("json" not in kind, "form-urlencoded" not in kind))
-        if not kinds:
-            return None, {}, False
-        return kinds[0], self.node(self.node(content.get(kinds[0])).get("schema")), node.get("required") is True
-
-    def example(self, path: str, method: str) -> Any:
-        """Return an example of a call's JSON body; None if the document has none."""
-        content = as_mapping(self.node(self.operation(path, method).get("requestBody")).get("content"))
-        for kind, raw in content.items():
-            media = self.node(raw)
-            examples = [self.node(item).get("value") for item in as_mapping(media.get("examples")).values()]
-            for value in (media.get("example"), *examples, self.node(media.get("schema")).get("example")):
-                if "json" in str(kind) and isinstance(value, dict):
-                    return value
-        return None
+    def operation(self, path: str, method: str) -> Operation:
+        """Return a call; it says nothing if it is not in the document."""
+        return Operation(self, path, method)
 
     def options(self, schema: Node) -> list[Node]:
         """Return the forms that a schema allows: itself, or those of `oneOf` and `anyOf`; without null."""
@@ -200,6 +156,76 @@ class Document:
             found |= {str(item) for item in (kind if isinstance(kind, list) else [kind]) if item}
             found |= {"string"} if isinstance(form.get("const"), str) or ("enum" in form and not kind) else set()
         return found - {"null"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call of a document: its path and method, and what the document says of it."""
+
+    document: Document
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+    @property
+    def node(self) -> Node:
+        """Return all that the document says of it."""
+        return self.document.node(self.document.paths.get(self.path, {}).get(self.method))
+
+    @property
+    def parameters(self) -> dict[str, Node]:
+        """Return its parameters, with those of its path, by name."""
+        holders = (self.document.paths.get(self.path, {}), self.node)
+        found = (self.document.node(raw) for holder in holders for raw in as_list(holder.get("parameters")))
+        return {str(about.get("name")): about for about in found}
+
+    @property
+    def schema(self) -> Node:
+        """Return the schema of its successful response."""
+        return self.document.node(next(map(_schema_of, self.responses), None))
+
+    @property
+    def responses(self) -> list[Node]:
+        """Return its successful responses, those with JSON first."""
+        responses = self.document.node(self.node.get("responses"))
+        good = [raw for status, raw in responses.items() if re.fullmatch(r"2(\d\d|XX)|default", str(status))]
+        return sorted(map(self.document.node, good), key=lambda node: not _schema_of(node))
+
+    @property
+    def response_name(self) -> str | None:
+        """Return the reference to the schema of its successful response, if there is one."""
+        raw = next(map(_schema_of, self.responses), None)
+        return str(raw["$ref"]) if isinstance(raw, dict) and "$ref" in raw else None
+
+    @property
+    def fields(self) -> Iterator[tuple[str, str, Node]]:
+        """Yield the JSONPath, name and schema of each field of its successful response."""
+        return self.document.fields(self.schema)
+
+    @property
+    def body(self) -> tuple[str | None, Node, bool]:
+        """Return the media type of its body (JSON, if allowed), the schema, and whether it is required."""
+        node = self.document.node(self.node.get("requestBody"))
+        content = as_mapping(node.get("content"))
+        kinds = sorted(map(str, content), key=lambda kind: ("json" not in kind, "form-urlencoded" not in kind))
+        if not kinds:
+            return None, {}, False
+        schema = self.document.node(content.get(kinds[0])).get("schema")
+        return kinds[0], self.document.node(schema), node.get("required") is True
+
+    @property
+    def example(self) -> Any:
+        """Return an example of its JSON body; None if the document has none."""
+        node = self.document.node
+        for kind, raw in as_mapping(node(self.node.get("requestBody")).get("content")).items():
+            media = node(raw)
+            examples = [node(item).get("value") for item in as_mapping(media.get("examples")).values()]
+            for value in (media.get("example"), *examples, node(media.get("schema")).get("example")):
+                if "json" in str(kind) and isinstance(value, dict):
+                    return value
+        return None
 
 
 @lru_cache(maxsize=100_000)

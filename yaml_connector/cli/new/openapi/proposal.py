@@ -9,7 +9,7 @@ from yaml_connector._spec import PHASES
 from yaml_connector.cli.new.draft import Draft, DraftField
 from yaml_connector.cli.new.openapi.calls import Calls
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
-from yaml_connector.cli.new.openapi.document import Document, Node, as_list, bare
+from yaml_connector.cli.new.openapi.document import Document, Node, Operation, as_list, bare
 from yaml_connector.cli.new.openapi.states import id_place, message_place, state_place, states_of
 from yaml_connector.cli.new.sketch import one_line
 from yaml_connector.cli.new.words import phase_of
@@ -26,39 +26,38 @@ _MOST_NAMES = 20  # listed in a comment
 _LONGEST_ABOUT = 90  # characters of a field's description
 
 
-def draft_from(document: Document, calls: Calls, others: list[str], name: str | None) -> Draft:
+def draft_from(calls: Calls, others: list[str], name: str | None) -> Draft:
     """Return the draft of these calls; `others` are the other calls that may submit a job."""
-    segments = [part for part in bare(calls.get).split("/") if part and part != "{}"]
+    segments = [part for part in bare(calls.get.path).split("/") if part and part != "{}"]
     word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
-    base_url, notes = server_of(document)
+    base_url, notes = server_of(calls.create)
     draft = Draft(name or (word if word[0].isalpha() else f"api_{word}"), base_url, fields={})
-    credentials = credentials_of(document, calls.create, base_url)
+    credentials = credentials_of(calls.create, base_url)
     draft.auth, draft.auth_values, draft.auth_hosts = credentials.auth, credentials.values, credentials.hosts
     for note in (*notes, *credentials.notes):
         draft.note("connection", note)
-    operation = document.operation(calls.create, "post")
-    about = str(operation.get("summary") or operation.get("description") or "")
-    draft.description = _sentence(about)
+    about = calls.create.node
+    draft.description = _sentence(str(about.get("summary") or about.get("description") or ""))
     if others:
         draft.note("create", f"other calls that may submit a job (--create): {_some_of(others)}")
     if calls.is_loose:
-        draft.note("get", f"does GET {calls.get} read what POST {calls.create} submits? Only its name says so")
-    _set_id(draft, document, calls)
-    _set_states(draft, document, calls.get)
-    _set_body(draft, document, calls.create)
-    _set_paths(draft, document, calls)
+        draft.note("get", f"does {calls.get} read what {calls.create} submits? Only its name says so")
+    _set_id(draft, calls)
+    _set_states(draft, calls.get)
+    _set_body(draft, calls.create)
+    _set_paths(draft, calls)
     return draft
 
 
-def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
-    param = calls.get.rpartition("{")[2].partition("}")[0]
-    noun = bare(calls.get).removesuffix("/{}").rpartition("/")[2].removesuffix("s")
-    place = id_place(document, calls.create, "post", [param, "id", "uuid", f"{noun}_id", f"{noun}id"])
+def _set_id(draft: Draft, calls: Calls) -> None:
+    param = calls.get.path.rpartition("{")[2].partition("}")[0]
+    noun = bare(calls.get.path).removesuffix("/{}").rpartition("/")[2].removesuffix("s")
+    place = id_place(calls.create, [param, "id", "uuid", f"{noun}_id", f"{noun}id"])
     if place is not None:
         draft.id_path = place
         return
-    for answer in document.responses(calls.create, "post"):
-        headers = {str(name).lower(): str(name) for name in document.node(answer.get("headers"))}
+    for answer in calls.create.responses:
+        headers = {str(name).lower(): str(name) for name in calls.create.document.node(answer.get("headers"))}
         if "location" in headers:
             draft.id_path = "${{ headers['Location'] | basename }}"
             draft.note("create", "the job's id is taken from the end of the header Location")
@@ -66,11 +65,11 @@ def _set_id(draft: Draft, document: Document, calls: Calls) -> None:
     draft.note("create", "where does the response have the job's id? The document shows none")
 
 
-def _set_states(draft: Draft, document: Document, asked: str) -> None:
-    draft.message_path = message_place(document, asked)
-    found = states_of(document, asked)
+def _set_states(draft: Draft, call: Operation) -> None:
+    draft.message_path = message_place(call)
+    found = states_of(call)
     if found is None:
-        draft.state_path = state_place(document, asked)
+        draft.state_path = state_place(call)
         draft.note("get", f"the document lists no values of {draft.state_path}: write the states of the API")
         return
     draft.state_path, words = found
@@ -88,9 +87,10 @@ def _set_states(draft: Draft, document: Document, asked: str) -> None:
             draft.note("get", f"no state means {phase}")
 
 
-def _set_body(draft: Draft, document: Document, path: str) -> None:
-    kind, schema, needed = document.body(path, "post")
-    for name, about in document.parameters(path, "post").items():
+def _set_body(draft: Draft, call: Operation) -> None:
+    document = call.document
+    kind, schema, needed = call.body
+    for name, about in call.parameters.items():
         if about.get("in") == "header" and _KEYS.fullmatch(name.replace("_", "-")):
             draft.key_header = name
         elif about.get("in") == "header" and (value := _only_value(document, about)) is not None:
@@ -115,7 +115,7 @@ def _set_body(draft: Draft, document: Document, path: str) -> None:
         draft.key_field = keys[0]
         if properties[keys[0]].get("format") == "uuid":
             draft.note("create", f"{keys[0]} is a UUID: send ${{{{ uuid5(task.key) }}}}")
-    example = document.example(path, "post") or {}
+    example = call.example or {}
     if example:
         draft.note("create", "the defaults of the config are the document's example of a body: change them")
         required = list(dict.fromkeys([*required, *map(str, example)]))
@@ -181,28 +181,27 @@ def _sentence(text: str) -> str:
     return first if len(first) <= _LONGEST_ABOUT and "${{" not in first else ""
 
 
-def _set_paths(draft: Draft, document: Document, calls: Calls) -> None:
+def _set_paths(draft: Draft, calls: Calls) -> None:
     """Set the calls, with the job's id and config fields in place of the document's parameters."""
-    draft.create = f"POST {_with_fields(draft, document, calls.create, 'post', None)}"
-    position = bare(calls.get).count("{}")
-    draft.get = f"GET {_with_fields(draft, document, calls.get, 'get', position)}"
+    draft.create = _with_fields(draft, calls.create, None)
+    position = bare(calls.get.path).count("{}")
+    draft.get = _with_fields(draft, calls.get, position)
     draft.delete = draft.logs = None
     if calls.delete:
-        method, path = calls.delete
-        draft.delete = f"{method.upper()} {_with_fields(draft, document, path, method, position)}"
-        if path == calls.get:
+        draft.delete = _with_fields(draft, calls.delete, position)
+        if calls.delete.path == calls.get.path:
             draft.note("delete", "does this cancel the job, or only delete its record?")
-        kind, schema, needed = document.body(path, method)
+        kind, schema, needed = calls.delete.body
         if needed or schema.get("required"):
             draft.note("delete", f"the call needs a body ({kind}): add it to the request")
     if calls.logs:
-        draft.logs = f"GET {_with_fields(draft, document, calls.logs, 'get', position)}"
-        _set_log_lines(draft, document, calls.logs)
+        draft.logs = _with_fields(draft, calls.logs, position)
+        _set_log_lines(draft, calls.logs)
 
 
-def _with_fields(draft: Draft, document: Document, path: str, method: str, position: int | None) -> str:
-    """Return a path in which parameter number `position` is the job's id, and the others are config fields."""
-    described = document.parameters(path, method)
+def _with_fields(draft: Draft, call: Operation, position: int | None) -> str:
+    """Return a call whose parameter number `position` in the path is the job's id; the others are config fields."""
+    document, described = call.document, call.parameters
     number = 0
 
     def field(found: re.Match[str]) -> str:
@@ -218,15 +217,15 @@ def _with_fields(draft: Draft, document: Document, path: str, method: str, posit
         draft.params.setdefault(name, DraftField(kind, example, about.enum if kind == "str" else ()))
         return f"{{{name}}}"
 
-    return re.sub(r"\{([^}]*)\}", field, path)
+    return re.sub(r"\{([^}]*)\}", field, str(call))
 
 
-def _set_log_lines(draft: Draft, document: Document, path: str) -> None:
-    schema = document.response(path, "get")
+def _set_log_lines(draft: Draft, call: Operation) -> None:
+    document, schema = call.document, call.schema
     if not schema or document.kinds(schema) == {"string"}:
         draft.note("logs", "is the log text? For JSON, set `lines` (yaml-connector explain logs)")
         return
-    places = [("$", schema), *((place, about) for place, _, about in document.fields(schema))]
+    places = [("$", schema), *((place, about) for place, _, about in call.fields)]
     for place, about in places:
         if "items" in about:
             item = document.node(about["items"])
@@ -236,4 +235,4 @@ def _set_log_lines(draft: Draft, document: Document, path: str) -> None:
             draft.note("logs", "are these the lines? Is there a next page? (yaml-connector explain logs)")
             return
     draft.logs = None
-    draft.note("get", f"GET {path} may be the log, but the document shows no lines in it")
+    draft.note("get", f"{call} may be the log, but the document shows no lines in it")

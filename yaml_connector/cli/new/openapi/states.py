@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from yaml_connector.cli.new.openapi.document import Document, Node, bare
+from yaml_connector.cli.new.openapi.document import Document, Node, Operation, bare
 from yaml_connector.cli.new.phases import MESSAGES
 from yaml_connector.cli.new.words import phase_of
 
@@ -15,26 +15,25 @@ _OF_THE_JOB = re.compile(
 )
 
 
-def scalars_of(document: Document, path: str, method: str) -> list[tuple[str, str]]:
+def scalars_of(call: Operation) -> list[tuple[str, str]]:
     """Return the path and the name, in lower case, of each scalar in the response of a call, outer ones first."""
-    found = document.fields(document.response(path, method))
-    return [(where, name.lower()) for where, name, about in found if document.is_scalar(about)]
+    return [(where, name.lower()) for where, name, about in call.fields if call.document.is_scalar(about)]
 
 
-def message_place(document: Document, path: str, method: str = "get") -> str | None:
+def message_place(call: Operation) -> str | None:
     """Return where the response of a call has the API's own words for how the job is doing."""
     fields: dict[str, str] = {}
-    for where, name in scalars_of(document, path, method):
+    for where, name in scalars_of(call):
         if _OF_THE_JOB.match(where):
             fields.setdefault(_plain(name), where)
     return next((fields[name] for name in map(_plain, MESSAGES) if name in fields), None)
 
 
-def id_place(document: Document, path: str, method: str, names: list[str], below: str = "$") -> str | None:
+def id_place(call: Operation, names: list[str], below: str = "$") -> str | None:
     """Return where the response of a call has an id: a field with one of the names, or one that such a call has."""
-    noun = bare(path).rstrip("/{}").rpartition("/")[2].removesuffix("s")
+    noun = bare(call.path).rstrip("/{}").rpartition("/")[2].removesuffix("s")
     words = [*names, f"{noun}_id", f"{noun}id", "id", "uuid", "uid", "name", "key"]
-    fields = [(where, _plain(name)) for where, name in scalars_of(document, path, method)]
+    fields = [(where, _plain(name)) for where, name in scalars_of(call)]
     fields = [(where, name) for where, name in fields if where.startswith(f"{below}.")]
     return next((where for word in words for where, name in fields if name == _plain(word)), None)
 
@@ -43,13 +42,14 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | None:
+def states_of(call: Operation) -> tuple[str, dict[Any, str]] | None:
     """Return the path of the state in the response to a GET, and its values, each with the API's word for it.
 
     Of several fields, the one with most known words is taken.
     """
+    document = call.document
     found: tuple[int, str, dict[Any, str]] | None = None
-    for path, name, about in document.fields(document.response(asked, "get")):
+    for path, name, about in call.fields:
         if not re.search(r"status|state|phase", name, re.IGNORECASE):
             continue
         many = "array" in document.kinds(about)
@@ -60,9 +60,10 @@ def states_of(document: Document, asked: str) -> tuple[str, dict[Any, str]] | No
     return (found[1], found[2]) if found else None
 
 
-def state_place(document: Document, asked: str) -> str:
+def state_place(call: Operation) -> str:
     """Guess the path of the state if the document lists no values: the outermost field with a suitable name."""
-    for path, name, about in document.fields(document.response(asked, "get")):
+    document = call.document
+    for path, name, about in call.fields:
         is_named = name.lower() in ("status", "state", "phase")
         if is_named and document.is_scalar(about) and "boolean" not in document.kinds(about):
             return path
