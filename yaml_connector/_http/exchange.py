@@ -19,7 +19,7 @@ from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url, resolve_url
 from yaml_connector._http.json_need import Json
 from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
-from yaml_connector._http.request_template import RequestPlan, add_query, header_map
+from yaml_connector._http.request_template import RequestPlan, add_query, header_map, not_utf8
 from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
 from yaml_connector._http.unpacking import unpack, unpack_pieces
 from yaml_connector.errors import EvaluationError, PermanentError, TransientError
@@ -183,17 +183,20 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
     if not credentialed and context.withholds:
         await _check_withheld(context, sent)
     if credentialed and not anonymous:
-        if origin == endpoint.target.origin:
-            if connection.headers is not None:
-                given = {name.lower() for name in sent.headers}
-                defaults = header_map(connection.headers.evaluate(context.scope) or {})
-                sent.headers = {name: v for name, v in defaults.items() if name.lower() not in given} | sent.headers
-            if connection.query is not None:
-                sent.url = add_query(sent.url, connection.query.evaluate(context.scope) or {})
-        if auth and connection.auth is not None:
-            signing = connection.auth.sign(sent, context, login)
-            if signing is not None:
-                await signing
+        try:
+            if origin == endpoint.target.origin:
+                if connection.headers is not None:
+                    given = {name.lower() for name in sent.headers}
+                    defaults = header_map(connection.headers.evaluate(context.scope) or {})
+                    sent.headers = {name: v for name, v in defaults.items() if name.lower() not in given} | sent.headers
+                if connection.query is not None:
+                    sent.url = add_query(sent.url, connection.query.evaluate(context.scope) or {})
+            if auth and connection.auth is not None:
+                signing = connection.auth.sign(sent, context, login)
+                if signing is not None:
+                    await signing
+        except UnicodeEncodeError:
+            raise not_utf8() from None
     if isinstance(sent.body, StreamedBody) and (size := await sent.body.size()) is not None:
         sent.headers["Content-Length"] = str(size)  # not chunked: object stores want that
     if connection.limiter is not None:

@@ -36,6 +36,7 @@ class HttpxTransport(Transport):
     """Sends through an httpx transport: `httpx.MockTransport` in tests."""
 
     user_agent = SERVER_SOFTWARE
+    _unreadable: tuple[type[Exception], ...] = ()
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
@@ -65,10 +66,13 @@ class HttpxTransport(Transport):
             # a request without a connection is known not to have been sent, so that ends first
             extensions={"timeout": {"connect": limit * 0.95, "pool": limit * 0.95, "read": limit, "write": limit}},
         )
+        transport = self._transport_for(request)
         try:
             try:
-                response = await self._transport_for(request).handle_async_request(outgoing)
-            except (ValueError, LookupError, TypeError) as error:  # what h2 takes and httpcore cannot read
+                response = await transport.handle_async_request(outgoing)
+            except httpx.HTTPError:
+                raise
+            except self._unreadable as error:
                 what = f"broke off: its answer cannot be read ({type(error).__name__})"
                 raise TransportError(what, may_have_been_processed=True) from None
             try:
@@ -109,6 +113,7 @@ class HttpxSockets(HttpxTransport):
     """
 
     user_agent = f"httpx/{httpx.__version__}"
+    _unreadable = (Exception,)  # what h2 and socksio take and httpcore does not, and SOCKS errors of socksio's own
 
     def __init__(
         self, *, max_connections: int, http2: bool, tls: TlsSettings | None = None, proxies: Proxies | None = None

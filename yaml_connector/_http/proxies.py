@@ -14,7 +14,10 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 
 _VARIABLES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
-_SHAPE = "http://HOST:PORT, or with https://, socks5:// or socks5h://"
+_SHAPE = (
+    "http://HOST:PORT, or with https://, socks5:// or socks5h://; "
+    "a user name and a password before it are percent-encoded (`| quote`)"
+)
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 

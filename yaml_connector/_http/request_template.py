@@ -33,6 +33,7 @@ from yaml_connector.errors import EvaluationError
 
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%?"
 _URL_SAFE = _PATH_SAFE + "#[]"
+_ASCII = re.compile(r"[\x00-\x7f]+")
 _ENDS_HOST = re.compile(r"[/?#@\\\s]")
 _OF_A_TASK = frozenset({"config", "inputs", "task"})
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
@@ -89,7 +90,7 @@ class RequestPlan:
                 headers["Content-Type"] = content_type
             method = self.method if isinstance(self.method, str) else str(self.method.evaluate(scope)).upper()
         except UnicodeEncodeError:
-            raise EvaluationError("the request contains a lone surrogate and cannot be encoded as UTF-8") from None
+            raise not_utf8() from None
         if method not in METHODS:
             raise EvaluationError(f"{method!r} is not a valid method; allowed: {', '.join(METHODS)}")
         return HttpRequest(method, url, headers, body, at_base=self.is_path)
@@ -130,6 +131,11 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
 def build(plan: RequestPlan, scope: Scope, base_url: str) -> HttpRequest:
     """Build a request that sends no file."""
     return plan.build(scope, base_url)
+
+
+def not_utf8() -> EvaluationError:
+    """Return the error about a request that cannot be encoded, since half a character is in it."""
+    return EvaluationError("the request contains a lone surrogate and cannot be encoded as UTF-8")
 
 
 def header_map(values: Mapping[str, Any]) -> dict[str, str]:
@@ -196,13 +202,20 @@ def compile_url(text: str, *, whole_is_url: bool) -> tuple[Callable[[Scope], str
     if whole is not None and whole_is_url:
         evaluate = whole.evaluate
         return lambda scope: render_value(evaluate(scope), whole), template.names
-    safe = _URL_SAFE if whole_is_url else _PATH_SAFE
-    parts = [quote(part, safe=safe) if isinstance(part, str) else part for part in _sent(template)]
+    quoted_literal = _quoted_in_url if whole_is_url else partial(quote, safe=_PATH_SAFE)
+    parts = [quoted_literal(part) if isinstance(part, str) else part for part in _sent(template)]
     if all(isinstance(part, str) for part in parts):
         fixed = "".join(map(str, parts))
-        _no_dots(fixed)
+        if not whole_is_url:  # one that is resolved may go up
+            _no_dots(fixed)
         return lambda scope: fixed, frozenset()
     return partial(_write_url, parts, starts_with_url=whole_is_url), template.names
+
+
+def _quoted_in_url(text: str) -> str:
+    """Quote a literal part of a whole URL, which is checked once it is built: its host may have letters beyond ASCII,
+    and a backslash, which others read as a slash, is refused then."""
+    return _ASCII.sub(lambda run: quote(run[0], safe=_URL_SAFE + "\\"), text)
 
 
 def _sent(template: TextTemplate) -> Iterator[str | Expression]:

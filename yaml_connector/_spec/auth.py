@@ -11,7 +11,18 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from yaml_connector._spec.fields import Condition, Duration, Extract, GivenExtract, Model, Name, Text, Tree, TreeMap
+from yaml_connector._spec.fields import (
+    Condition,
+    Duration,
+    Extract,
+    GivenExtract,
+    LinkText,
+    Model,
+    Name,
+    Text,
+    Tree,
+    TreeMap,
+)
 from yaml_connector._spec.requests import Request
 
 
@@ -159,7 +170,7 @@ class ClientCredentialsAuth(AuthModel):
     )
 
     type: Literal["oauth2_client_credentials"]
-    token_url: Annotated[Text, Field(description="The URL of the token endpoint.")]
+    token_url: Annotated[LinkText, Field(description="The URL of the token endpoint.")]
     client_id: Annotated[Text, Field(description="The client id.")]
     client_secret: Annotated[Text, Field(description="The client secret.")]
     scopes: Annotated[Tree, Field(description="A list of scopes, or one string.")] = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from yaml_connector._spec.auth import Auth
-from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Size, Text, TreeMap, UrlText
+from yaml_connector._spec.fields import Condition, Duration, Extract, Model, Size, Text, TreeMap, WholeUrlText
 from yaml_connector._spec.requests import Request
 
 
@@ -60,7 +60,7 @@ class Connection(Model):
     """Where requests go, with which credentials, and how failures are handled."""
 
     base_url: Annotated[
-        UrlText, Field(description="The URL that each `path` is appended to. It can use `env` and `config`.")
+        WholeUrlText, Field(description="The URL that each `path` is appended to. It can use `env` and `config`.")
     ]
     allowed_hosts: Annotated[list[Text] | None, Field(description="Further hosts that requests may go to.")] = None
     public_hosts: Annotated[

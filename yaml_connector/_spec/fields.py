@@ -62,6 +62,12 @@ def _no_dots(url: str) -> str:
     return url
 
 
+def _no_backslashes(url: str) -> str:
+    if "${{" not in url and "\\" in url:
+        raise ValueError(f"{short(url)} contains a backslash, which no URL does; write /, or %5C for one that is sent")
+    return url
+
+
 def _mapping_or_template(value: dict[str, Any] | str) -> dict[str, Any] | str:
     if isinstance(value, str) and "${{" not in value:
         pairs = re.fullmatch(r"[\w.-]+=[\w.-]+(?:&[\w.-]+=[\w.-]+)*", value)
@@ -101,6 +107,9 @@ Size = Annotated[
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Text = Annotated[str, Slot("template")]
 UrlText = Annotated[str, AfterValidator(_no_dots), Slot("template")]
+LinkText = Annotated[Text, AfterValidator(_no_backslashes)]
+"""A whole URL, or one that is resolved against another."""
+WholeUrlText = Annotated[UrlText, AfterValidator(_no_backslashes)]
 Tree = Annotated[Any, Slot("template")]
 TreeMap = Annotated[dict[str, Any] | str, AfterValidator(_mapping_or_template), Slot("template")]
 Extract = Annotated[Any, Slot("extraction")]

@@ -19,6 +19,7 @@ from yaml_connector._spec.fields import (
     Tree,
     TreeMap,
     UrlText,
+    WholeUrlText,
 )
 from yaml_connector._text import did_you_mean, short, short_yaml
 
@@ -117,9 +118,9 @@ class Request(Model):
     path: Annotated[
         UrlText | None, Field(description="The path, appended to base_url. Each template result becomes one segment.")
     ] = None
-    url: Annotated[UrlText | None, Field(description="A whole URL, instead of `path`; its host must be allowed.")] = (
-        None
-    )
+    url: Annotated[
+        WholeUrlText | None, Field(description="A whole URL, instead of `path`; its host must be allowed.")
+    ] = None
     query: Annotated[
         TreeMap | None, Field(description="Query parameters. A list is sent as one parameter for each item.")
     ] = None

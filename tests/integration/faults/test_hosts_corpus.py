@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,10 @@ class TestACorpusOfUrls:
     def test_as_the_token_url(self, url: str, expected: str) -> None:
         api = Anything()
         auth = {"type": "oauth2_client_credentials", "token_url": url, "client_id": "i", "client_secret": "planted-s"}
-        drive(api, connection={**CONNECTION, "auth": auth})
+        with (
+            pytest.raises(AssertionError, match="backslash") if "\\" in url else nullcontext()
+        ):  # the spec is not loaded
+            drive(api, connection={**CONNECTION, "auth": auth})
         if expected == "no":
             check(api, expected)
         else:

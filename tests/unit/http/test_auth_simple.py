@@ -69,6 +69,12 @@ class TestEveryKind:
         assert not {"authorization", "x-key"} & set(request.headers)
         assert not request.url.query
 
+    def test_whose_secret_is_not_valid_utf_8_is_an_error_with_words(self, auth: dict[str, Any]) -> None:
+        # this is how Python reads a byte of an environment variable that is not UTF-8
+        with pytest.raises(EvaluationError) as raised:
+            sent_with(auth, secrets={"k": "s3cr3t-\udce9-value"})
+        assert "s3cr3t" not in str(raised.value)
+
     def test_shows_its_secret_in_no_repr(self, auth: dict[str, Any]) -> None:
         sender = Sender(FakeApi(), auth=auth, **KEY)
         assert "s3cr3t" not in repr(sender.connection.auth)

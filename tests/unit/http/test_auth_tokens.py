@@ -57,7 +57,10 @@ class TestAToken:
         sender.clock.now += 0.2
         assert used(sender) == "t2"
 
-    @pytest.mark.parametrize("answer", [{}, {"expires_in": None}, {"expires_in": "soon"}])
+    @pytest.mark.parametrize(
+        "answer",
+        [{}, {"expires_in": None}, {"expires_in": "soon"}, {"expires_in": 10**400}, {"expires_in": "nan"}],
+    )
     def test_without_a_lifetime_is_kept_until_a_401(self, auth: dict[str, Any], answer: dict[str, Any]) -> None:
         tokens = Tokens(**answer)
         sender = tokens.sender(auth)
@@ -202,6 +205,20 @@ class TestClientCredentials:
         with pytest.raises(EvaluationError, match="must not contain the segments"):
             tokens.sender(auth, config={"id": ".."}).send()
         assert tokens.given == 1
+
+    @pytest.mark.parametrize("url", ["https://bücher.test/token", "https://${{ config.id }}.test/token"])
+    def test_go_to_a_host_with_letters_beyond_ascii(self, url: str) -> None:
+        tokens = Tokens()
+        tokens.api.routes["POST https://xn--bcher-kva.test/token"] = [tokens.login]
+        sender = tokens.sender({**OAUTH, "token_url": url}, config={"id": "bücher"}, allowed_hosts=["bücher.test"])
+        assert used(sender) == "t1"
+
+    def test_go_up_from_base_url_where_the_spec_says_so(self) -> None:
+        tokens = Tokens()
+        tokens.api.routes["POST /oauth/token"] = [tokens.login]
+        sender = tokens.sender({**OAUTH, "token_url": "../oauth/token"}, base_url="https://api.test/v1")
+        tokens.api.routes["GET /v1/"] = [tokens.data]
+        assert used(sender) == "t1"
 
     def test_go_to_no_host_that_is_not_allowed(self) -> None:
         tokens = Tokens()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from yarl import URL
 
 from tests.support.fake_api import FakeApi
@@ -60,6 +61,38 @@ def test_an_allowed_host_is_sent_in_its_normal_form(url: str, sent: str) -> None
     with contextlib.suppress(CallError):
         send(api, url)
     assert [str(request.url).rstrip() for request in api.sent] == [sent]
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://bücher.test/ü?q=ä b", "https://xn--bcher-kva.test/%C3%BC?q=%C3%A4%20b"),
+        ("https://${{ config.u }}.test/ü/${{ config.u }}", "https://xn--bcher-kva.test/%C3%BC/b%C3%BCcher"),
+        ("/ü", "https://api.test/%C3%BC"),
+    ],
+)
+def test_a_url_as_it_is_in_a_spec_has_letters_beyond_ascii_anywhere(written: str, sent: str) -> None:
+    api = FakeApi()
+    with contextlib.suppress(CallError):
+        Sender(api, config={"u": "bücher"}, **ALLOWED).send({"url": written})
+    assert [str(request.url) for request in api.sent] == [sent]
+
+
+def test_a_base_url_has_letters_beyond_ascii_anywhere() -> None:
+    api = FakeApi()
+    with contextlib.suppress(CallError):
+        Sender(api, base_url="https://bücher.test/ü/").send("GET /x")
+    assert [str(request.url) for request in api.sent] == ["https://xn--bcher-kva.test/%C3%BC/x"]
+
+
+@pytest.mark.parametrize("url", ["/\\evil.test/x", "\\\\evil.test/x", "https://api.test\\@evil.test/x"])
+def test_a_backslash_in_a_url_of_a_spec_is_refused_when_it_is_loaded_and_when_it_is_sent(url: str) -> None:
+    with pytest.raises(ValidationError, match="contains a backslash"):
+        Request.model_validate({"url": url})
+    api = FakeApi()
+    with pytest.raises(EvaluationError, match=r"backslashes|user name"):
+        Sender(api).send({"url": url + "${{ config.u | default('') }}"})
+    assert not api.sent
 
 
 def send(api: FakeApi, url: str) -> None:

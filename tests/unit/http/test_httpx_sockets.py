@@ -246,3 +246,22 @@ def test_a_name_that_resolves_to_a_metadata_address_is_refused(tmp_path: Path) -
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(main())
+
+
+@pytest.mark.parametrize(
+    "answer", [b"\x05\x00" + b"\x05\x63\x00\x01" + bytes(6), b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05"]
+)
+def test_what_is_not_socks_is_a_failure_like_any_other(answer: bytes) -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        async with listening, sender("http://api.test", http2=False, proxy=f"socks5h://127.0.0.1:{port}") as sends:
+            with pytest.raises(TransientError, match=r"GET http://api\.test/ (broke off|was not sent)"):
+                await sends.send_now()
+
+    asyncio.run(main())

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
@@ -115,13 +116,12 @@ def evaluate_all(values: dict[str, Value], scope: Scope) -> dict[str, Any]:
 
 
 def lifetime_of(value: Any) -> float | None:
-    """Return a token's lifetime in seconds; None if the response has none, or one that is not a number."""
-    if value is None:
-        return None
+    """Return a token's lifetime in seconds; None if the response has none, or one that is not a number of them."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return seconds if isfinite(seconds) else None
 
 
 def required_token(token: Any, response: Response, context: CallContext) -> str:
@@ -152,8 +152,7 @@ class ClientCredentials(FetchedAuth):
         self._fields = {
             name: compile_tree(getattr(model, name)) for name in ("client_id", "client_secret", "scopes", "params")
         }
-        fixed = compile_text(model.token_url)  # as it is: its host may have any letters
-        self._fields["token_url"] = fixed if fixed.constant else Value(*compile_url(model.token_url, whole_is_url=True))
+        self._fields["token_url"] = Value(*compile_url(model.token_url, whole_is_url=True))
         self._basic = model.send_as == "basic"
         self._plan = compile_request(
             Request.model_validate(
