@@ -5,6 +5,10 @@ from __future__ import annotations
 import random
 import time as real
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import Event
 
 
 class Clock:
@@ -30,6 +34,18 @@ _current: ContextVar[Clock] = ContextVar("yaml_connector_clock", default=_REAL)
 
 clock = _current.get
 """Return the clock in force in this context."""
+
+
+async def wait_for(event: Event, seconds: float) -> None:
+    """Sleep by the clock in force, no longer than until the event is set."""
+    import asyncio
+
+    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 def use_clock(replacement: Clock) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Undefined
@@ -87,6 +87,17 @@ class Extraction(_Remade):
 
 
 Compiled = Value | Extraction | Expression
+Made = TypeVar("Made")
+
+
+def if_given(compile_part: Callable[[Any], Made], raw: Any) -> Made | None:
+    """Compile a part of a spec that may be left out; None then."""
+    return None if raw is None else compile_part(raw)
+
+
+def names_of(*parts: Any) -> frozenset[Reference]:
+    """Return the references of all compiled parts; None is a part that is not there."""
+    return frozenset().union(*(part.names for part in parts if part is not None))
 
 
 def compile_field(kind: str, raw: Any, *, root: str = "body") -> Compiled:
@@ -202,7 +213,7 @@ class TextTemplate:
 
     @property
     def names(self) -> frozenset[Reference]:
-        return frozenset().union(*(part.names for part in self.parts if isinstance(part, Expression)))
+        return names_of(*(part for part in self.parts if isinstance(part, Expression)))
 
 
 def has_template(text: str) -> bool:
@@ -299,7 +310,7 @@ def compile_tree(tree: Any, *, answer: bool = False, leaf: Callable[[str], Value
         items = [compile_tree(item, answer=answer, leaf=leaf) for item in tree]
         if all(item.constant for item in items):
             return Value(lambda scope: tree, constant=True)
-        return Value(lambda scope: [item.evaluate(scope) for item in items], _names(items))
+        return Value(lambda scope: [item.evaluate(scope) for item in items], names_of(*items))
     return Value(lambda scope: tree, constant=True)
 
 
@@ -316,11 +327,7 @@ def _mapping(items: dict[str, Value], tree: Mapping[str, Any]) -> Value:
                 result[key] = value
         return result
 
-    return Value(evaluate, _names(items.values()))
-
-
-def _names(values: Any) -> frozenset[Reference]:
-    return frozenset().union(*(value.names for value in values))
+    return Value(evaluate, names_of(*items.values()))
 
 
 # --- extractions -----------------------------------------------------------------------------------------------------

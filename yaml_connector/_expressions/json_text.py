@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -106,3 +106,29 @@ _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 def as_text(value: Any) -> str:
     """Write a value into a longer string: strings as they are, everything else as JSON."""
     return value if isinstance(value, str) else to_json(value)
+
+
+_NO_TEXTS = frozenset({int, float, bool, type(None)})
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text in a value, keys included."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting.extend(reversed(item.values()))
+            yield from map(str, item)
+        elif isinstance(item, list | tuple):
+            waiting.extend(reversed([part for part in item if type(part) not in _NO_TEXTS]))
+
+
+def map_texts(value: Any, function: Callable[[str], str]) -> Any:
+    """Return a value with each of its texts, keys included, as the function returns it."""
+    if isinstance(value, str):
+        return function(value)
+    if isinstance(value, Mapping):
+        return {map_texts(key, function): map_texts(item, function) for key, item in value.items()}
+    return [map_texts(item, function) for item in value] if isinstance(value, list | tuple) else value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import re2
 
+from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._expressions.budget import check_size, consume
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
@@ -135,19 +135,10 @@ def ascii_only(text: str) -> str | None:
 
 def compile_regex(text: str) -> Pattern:
     """Compile a regular expression; raises EvaluationError that says what is wrong with it."""
-    found = _patterns.get(text)
-    if found is None:
-        found = Pattern(text)
-        with _lock:
-            _patterns[text] = found
-            left = sum(pattern.size for pattern in _patterns.values()) - _CACHED
-            while left > 0:
-                left -= _patterns.pop(next(iter(_patterns))).size
-    return found
+    return _patterns.get(text) or _patterns.put(text, Pattern(text))
 
 
-_patterns: dict[str, Pattern] = {}
-_lock = threading.Lock()
+_patterns: BoundedCache[str, Pattern] = BoundedCache(heaviest=_CACHED, weight=lambda text, pattern: pattern.size)
 
 
 def _compile(pattern: bytes, memory: int) -> Any:

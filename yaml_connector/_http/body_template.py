@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._expressions.compile import Value, compile_text, compile_tree
+from yaml_connector._expressions.compile import Value, compile_text, compile_tree, names_of
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, json_bytes
 from yaml_connector._expressions.scope import Scope
@@ -146,7 +146,7 @@ def _compile_parts(raw: Any) -> tuple[_Parts, frozenset[Reference]]:
     if isinstance(raw, Part):
         given = {key: getattr(raw, key) for key in raw.model_fields_set}
         fields = {key: compile_tree("" if value is None else value) for key, value in given.items()}
-        names = frozenset().union(*(field.names for field in fields.values()))
+        names = names_of(*fields.values())
         return lambda scope: [{key: field.evaluate(scope) for key, field in fields.items()}], names
     value = compile_tree("" if raw is None else raw)  # a null that is written is an empty part, as in a form
     return lambda scope: _parts_of(value.evaluate(scope)), value.names

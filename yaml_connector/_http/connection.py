@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from yaml_connector._expressions.compile import (
-    Expression,
-    Extraction,
-    Value,
-    compile_condition,
-    compile_extraction,
-    compile_tree,
-)
+from yaml_connector._bounded_cache import BoundedCache
+from yaml_connector._expressions.compile import compile_condition, compile_extraction, compile_tree, if_given
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth import Auth, compile_auth
@@ -44,15 +37,11 @@ class Connection:
     ) -> None:
         self.spec = spec
         self.environment = Variables(environment, spec)
-        self.retry_if: Expression | None = compile_condition(spec.retry_if) if spec.retry_if is not None else None
-        self.error_message: Extraction | None = (
-            compile_extraction(spec.error_message) if spec.error_message is not None else None
-        )
-        self.retry_after: Extraction | None = (
-            compile_extraction(spec.retry.retry_after) if spec.retry.retry_after is not None else None
-        )
-        self.headers: Value | None = compile_headers(spec.headers) if spec.headers is not None else None
-        self.query: Value | None = compile_query(spec.query) if spec.query is not None else None
+        self.retry_if = if_given(compile_condition, spec.retry_if)
+        self.error_message = if_given(compile_extraction, spec.error_message)
+        self.retry_after = if_given(compile_extraction, spec.retry.retry_after)
+        self.headers = if_given(compile_headers, spec.headers)
+        self.query = if_given(compile_query, spec.query)
         self.auth: Auth | None = compile_auth(spec.auth)
         self.limiter = RateLimiter(spec.rate_limit) if spec.rate_limit else None
         self.coalescer = RequestCoalescer()
@@ -62,7 +51,7 @@ class Connection:
         self._public = compile_tree([*spec.public_hosts])
         self._config_in_base = any(name[0] == "config" for name in names)
         self._config_names: frozenset[Reference] = names | self._hosts.names | self._public.names
-        self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
+        self._endpoints: BoundedCache[str, Endpoint] = BoundedCache(_MOST_ENDPOINTS)
         self.fixed_endpoint: Endpoint | None = None  # the only one, once it is known
         self.tls = TlsSettings(spec.tls, self.environment) if spec.tls.model_fields_set else None
         self.proxies = Proxies(spec.proxy, environment, self.environment)
@@ -83,12 +72,7 @@ class Connection:
             return self.fixed_endpoint
         values = repr([(name, config.get(name)) for name in self._used(config)])
         key = sha256(values.encode("utf-8", "surrogatepass")).hexdigest()
-        endpoint = self._endpoints.get(key)
-        if endpoint is None:
-            endpoint = self._endpoints[key] = self._make_endpoint(config)
-            while len(self._endpoints) > _MOST_ENDPOINTS:
-                self._endpoints.popitem(last=False)
-        return endpoint
+        return self._endpoints.get(key) or self._endpoints.put(key, self._make_endpoint(config))
 
     def _used(self, config: Mapping[str, Any]) -> list[str]:
         """Return the config fields that the endpoint depends on: all of them if it uses config as a whole."""

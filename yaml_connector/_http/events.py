@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from yaml_connector._http.messages import HttpRequest, Response
 from yaml_connector.errors import TransientError
 
@@ -65,45 +68,14 @@ class EventFanOut(Events):
         self._consumers = consumers
         self.records = any(consumer.records for consumer in consumers)
 
-    def exchange(
-        self,
-        request: HttpRequest,
-        response: Response | None,
-        failure: TransientError | None,
-        seconds: float,
-        login: bool,
-    ) -> None:
-        for consumer in self._consumers:
-            consumer.exchange(request, response, failure, seconds, login)
 
-    def secret(self, value: str) -> None:
+def _passed_on(name: str) -> Callable[..., None]:
+    def event(self: EventFanOut, *values: Any) -> None:
         for consumer in self._consumers:
-            consumer.secret(value)
+            getattr(consumer, name)(*values)
 
-    def token_fetched(self) -> None:
-        for consumer in self._consumers:
-            consumer.token_fetched()
+    return event
 
-    def retry(self) -> None:
-        for consumer in self._consumers:
-            consumer.retry()
 
-    def rate_limited(self, seconds: float) -> None:
-        for consumer in self._consumers:
-            consumer.rate_limited(seconds)
-
-    def asked_to_wait(self, seconds: float) -> None:
-        for consumer in self._consumers:
-            consumer.asked_to_wait(seconds)
-
-    def section(self, name: str) -> None:
-        for consumer in self._consumers:
-            consumer.section(name)
-
-    def step(self, name: str | None) -> None:
-        for consumer in self._consumers:
-            consumer.step(name)
-
-    def rule(self, index: int, state: str) -> None:
-        for consumer in self._consumers:
-            consumer.rule(index, state)
+for _name in [name for name in vars(Events) if not name.startswith("_") and name != "records"]:
+    setattr(EventFanOut, _name, _passed_on(_name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,6 +14,7 @@ import httpx
 from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict
 
+from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._http.extras import import_extra
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import is_forbidden_address, parse_url
@@ -128,7 +128,7 @@ class HttpxSockets(HttpxTransport):
         self._tls = tls
         self._proxies = proxies
         self._system_tls: ssl.SSLContext | None = None
-        self._pools: OrderedDict[tuple[Any, ...], httpx.AsyncHTTPTransport] = OrderedDict()
+        self._pools: BoundedCache[tuple[Any, ...], httpx.AsyncHTTPTransport] = BoundedCache(_MOST_POOLS)
 
     def _transport_for(self, request: HttpRequest) -> httpx.AsyncBaseTransport:
         if self._tls is not None:
@@ -140,12 +140,10 @@ class HttpxSockets(HttpxTransport):
         key = (loop, parse_url(request.url).origin, proxy, context)
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = self._new_pool(context, proxy)
-            for old in [old for old in self._pools if old[0].is_closed()]:
-                del self._pools[old]
-            while len(self._pools) > _MOST_POOLS:
-                self._pools.popitem(last=False)
-        self._pools.move_to_end(key)
+            pool = self._pools.put(key, self._new_pool(context, proxy))
+            for old in self._pools.keys():  # noqa: SIM118 - a copy: it changes
+                if old[0].is_closed():
+                    self._pools.pop(old)
         return pool
 
     def _new_pool(self, context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
@@ -181,8 +179,9 @@ class HttpxSockets(HttpxTransport):
     async def close(self) -> None:
         """Close the connections of this event loop."""
         loop = asyncio.get_running_loop()
-        for key in [key for key in self._pools if key[0] is loop]:
-            await self._pools.pop(key).aclose()
+        for key in self._pools.keys():  # noqa: SIM118 - as above
+            if key[0] is loop and (pool := self._pools.pop(key)) is not None:
+                await pool.aclose()
 
 
 class _GuardedBackend(httpcore.AnyIOBackend):

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from yaml_connector._expressions.compile import compile_text
+from yaml_connector._expressions.compile import compile_text, if_given
 from yaml_connector._expressions.scope import Scope
 from yaml_connector.errors import EvaluationError
 
@@ -30,7 +30,7 @@ class Proxies:
     """
 
     def __init__(self, spec: str | None, environment: Mapping[str, str], seen: Mapping[str, str]) -> None:
-        self._spec = compile_text(spec) if spec is not None else None
+        self._spec = if_given(compile_text, spec)
         self.of_spec = spec is not None
         self._environment = environment
         self._seen = seen

@@ -16,6 +16,7 @@ from typing import Any
 
 import re2
 
+from yaml_connector._expressions.json_text import map_texts
 from yaml_connector._http.decoding import LAYOUT, canonical, views, without_layout
 
 MASK = "***"
@@ -102,15 +103,7 @@ class Redactor:
 
     def redact_tree(self, value: Any) -> Any:
         """Return a value with all strings in it redacted."""
-        if isinstance(value, str):
-            return self.redact(value)
-        if isinstance(value, list | tuple):
-            return [self.redact_tree(item) for item in value]
-        if isinstance(value, dict):
-            return {
-                self.redact(key) if isinstance(key, str) else key: self.redact_tree(item) for key, item in value.items()
-            }
-        return value
+        return map_texts(value, self.redact)
 
     def _may_hold(self, data: bytes) -> bool:
         """Tell whether a text may hold a secret, without undoing any encoding."""

@@ -15,6 +15,7 @@ from yaml_connector._expressions.compile import (
     Value,
     compile_text,
     compile_tree,
+    names_of,
     parse_text,
     render_value,
 )
@@ -107,7 +108,7 @@ def compile_request(request: Request, *, default_method: str = "GET") -> Request
     query, headers = compile_query(request.query), compile_headers(request.headers)
     body, body_names = compile_body(request)
     is_at_item = any(name[0] == "item" for name in names)
-    names = frozenset().union(names, method.names, query.names, headers.names, body_names)
+    names = names | names_of(method, query, headers) | body_names
     return RequestPlan(
         method=method.evaluate(Scope()) if method.constant else method,
         locate=locate,

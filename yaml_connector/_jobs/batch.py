@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from yaml_connector._clock import clock
+from yaml_connector._clock import clock, wait_for
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._expressions.compile import Extraction, compile_extraction
+from yaml_connector._expressions.compile import Extraction, compile_extraction, names_of
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
@@ -117,8 +117,7 @@ class Batcher:
     @property
     def names(self) -> frozenset[Reference]:
         """What the batch request refers to."""
-        conditions = (condition.names for condition in self._criteria.conditions)
-        return self._request.names.union(self._items.names, self._id.names, *conditions)
+        return names_of(self._request, self._items, self._id, *self._criteria.conditions)
 
     async def ask(
         self, context: CallContext, scope: Scope, job: Mapping[str, Any], group: Any, *, pauses: bool = True
@@ -171,7 +170,8 @@ class Batcher:
         TransientError if that is too long for this call."""
         wait = 0.0 if window.full.is_set() else self._window
         while True:
-            await _until(window.full, wait)
+            # a window that is full waits only for the API
+            await (clock().sleep(wait) if window.full.is_set() else wait_for(window.full, wait))
             pause = group.not_before - clock().monotonic() if window.pauses else 0.0
             if pause >= context.remaining():
                 message = f"the batch was not sent: the API asked to wait for another {pause:.1f} s"
@@ -244,16 +244,3 @@ def _items_of(items: Extraction, job_id: Extraction, scope: Scope, asked_for: se
 
 class _Refused(Exception):
     """The request cannot be made with these ids, or the API refuses it: one of them may be the reason."""
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    """Wait for that long, or until the event if it is not set yet."""
-    if event.is_set():
-        await clock().sleep(seconds)
-        return
-    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(event.wait())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()

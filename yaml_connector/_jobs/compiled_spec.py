@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from yaml_connector._bounded_cache import BoundedCache
+from yaml_connector._expressions.compile import if_given, names_of
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.transport import Transport
@@ -92,7 +93,7 @@ class CompiledSpec:
         self.secrets: Secrets = loaded.secrets if loaded else Secrets(spec, environment)
         self.poll = compile_poll(spec)
         self.create = compile_create(spec.create, spec.task_type_name, self.poll.settings.not_found_grace)
-        self.delete = compile_delete(spec.delete) if spec.delete else None
+        self.delete = if_given(compile_delete, spec.delete)
         auth = self.connection.auth
         self.logs = compile_logs(spec.logs, whole=auth is not None and auth.reads_body) if spec.logs else None
 
@@ -166,15 +167,11 @@ class CompiledSpec:
         root, _, field = name.partition(".")
         return root == "config" and field in self.spec.config and not self.spec.config[field].required
 
-    def _later_names(self) -> Iterator[Reference]:
+    def _later_names(self) -> frozenset[Reference]:
         poll = self.poll
-        for part in (poll.get, poll.result, poll.batcher, poll.timeout, self.delete, self.logs, self.secrets):
-            yield from part.names if part is not None else ()
-        yield from self.poll.status.names()
-        yield from self.poll.outputs.names()
-        yield from names_in(self.spec.connection)
-        if poll.runs_container:
-            yield OUTPUT_PREFIX
+        read = (poll.get, poll.result, poll.batcher, poll.timeout, poll.status, poll.outputs)
+        names = names_of(*read, self.delete, self.logs, self.secrets).union(names_in(self.spec.connection))
+        return names | {OUTPUT_PREFIX} if poll.runs_container else names
 
 
 class CompiledSpecs:
@@ -183,8 +180,9 @@ class CompiledSpecs:
     def __init__(self, loaded: CompiledSpec, environment: Mapping[str, str]) -> None:
         self.loaded = loaded
         self._environment = environment
-        self._older: OrderedDict[str, CompiledSpec | EvaluationError] = OrderedDict()  # by their snapshots
-        self._characters = 0
+        self._older: BoundedCache[str, CompiledSpec | EvaluationError] = BoundedCache(
+            _MOST_OLD_SPECS, heaviest=_MOST_SNAPSHOTS, weight=lambda snapshot, spec: len(snapshot)
+        )
 
     def find(self, meta: JobMeta) -> CompiledSpec:
         """Return the spec that a job is followed by: what was kept with it if that is ours, else the loaded one.
@@ -194,13 +192,7 @@ class CompiledSpecs:
         snapshot = meta.snapshot
         if not meta.verified or meta.digest == self.loaded.digest or not snapshot or snapshot == self.loaded.snapshot:
             return self.loaded
-        found = self._older.get(snapshot)
-        if found is None:
-            found = self._older[snapshot] = self._restore(snapshot)
-            self._characters += len(snapshot)
-            while len(self._older) > 1 and (len(self._older) > _MOST_OLD_SPECS or self._characters > _MOST_SNAPSHOTS):
-                self._characters -= len(self._older.popitem(last=False)[0])
-        self._older.move_to_end(snapshot)
+        found = self._older.get(snapshot) or self._older.put(snapshot, self._restore(snapshot))
         if isinstance(found, EvaluationError):
             raise EvaluationError(str(found))
         return found

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yaml_connector._expressions.compile import Extraction, Value, compile_extraction, compile_extractions
+from yaml_connector._expressions.compile import (
+    Extraction,
+    Value,
+    compile_extraction,
+    compile_extractions,
+    if_given,
+    names_of,
+)
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.json_need import needed_by
 from yaml_connector._jobs.steps import StepsPlan, compile_step, compile_steps, read_step
@@ -21,7 +28,7 @@ class SubmitPlan:
 
     @property
     def names(self) -> frozenset[Reference]:
-        return self.steps.names | self.job_id.names | (self.save.names if self.save is not None else frozenset())
+        return names_of(self.steps, self.job_id, self.save)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def compile_create(create: Create, task_type: str, grace: float) -> CreatePlan:
     """Compile a `create` section."""
     cleaning = [compile_step(step) for step in create.on_failure]
     submit = _compile_submit(create)
-    adopt = _compile_submit(create.adopt) if create.adopt else None
+    adopt = if_given(_compile_submit, create.adopt)
     return CreatePlan(
         task_type=task_type,
         idempotent_for=create.idempotent_for,
@@ -55,7 +62,7 @@ def compile_create(create: Create, task_type: str, grace: float) -> CreatePlan:
         submit=submit,
         adopt=adopt,
         on_failure=tuple(StepsPlan((step,), None, step.names) for step in cleaning),
-        names=submit.names.union(adopt.names if adopt else (), *(step.names for step in cleaning)),
+        names=names_of(submit, adopt, *cleaning),
     )
 
 
@@ -64,5 +71,5 @@ def _compile_submit(section: Create | Adopt) -> SubmitPlan:
     return SubmitPlan(
         steps=compile_steps(section, own_save=False, json=needed_by(job_id, read_step(section))),
         job_id=job_id,
-        save=compile_extractions(section.save) if section.save is not None else None,
+        save=if_given(compile_extractions, section.save),
     )

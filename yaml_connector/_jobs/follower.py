@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from yaml_connector._clock import clock
+from yaml_connector._clock import clock, wait_for
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._jobs.log_lines import LogLine
 from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.status import Status
+from yaml_connector._text import truncate
 from yaml_connector.errors import YamlConnectorError
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 3.0, 1.5  # seconds between two polls, and how they grow
@@ -73,7 +74,7 @@ class JobFollower:
                 return self.status
             self._tell_status(self.status)
             await self._tell_log(stop, last=False)
-            await _sleep(max(self._min_interval, pause), stop)
+            await wait_for(stop, max(self._min_interval, pause))
             if stop.is_set():
                 return self.status
             pause = min(_LONGEST_PAUSE, pause * _GROWTH)
@@ -102,7 +103,7 @@ class JobFollower:
             left = min(end, quiet) - now()
             if left <= 0:
                 return
-            await _sleep(min(left, _BETWEEN_READS), stop)
+            await wait_for(stop, min(left, _BETWEEN_READS))
 
     async def _tell_log(self, stop: asyncio.Event, *, last: bool) -> bool:
         """Tell the new lines; False if there are none. A log that cannot be read does not end the following; one that
@@ -136,20 +137,10 @@ async def cancel_job(delete: Callable[[], Awaitable[None]], tell: Callable[[str]
         await clock().sleep(_BETWEEN_CANCELS)
 
 
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
-    """Sleep by the clock in force, no longer than until `stop` is set."""
-    waits = [asyncio.ensure_future(clock().sleep(seconds)), asyncio.ensure_future(stop.wait())]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-
-
 def _one_line(info: dict[str, Any]) -> str:
-    """A job's further information on one line, shortened."""
-    text = " ".join(", ".join(f"{name}: {as_text(value)}" for name, value in info.items()).split())
-    return text if len(text) <= _LONGEST_INFO else f"{text[: _LONGEST_INFO - 3]}..."
+    """Return a job's further information on one line, shortened."""
+    text = ", ".join(f"{name}: {as_text(value)}" for name, value in info.items())
+    return truncate(" ".join(text.split()), _LONGEST_INFO)
 
 
 class LogFollower:

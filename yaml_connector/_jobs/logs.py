@@ -6,17 +6,20 @@ A *source* is one place that lines come from: the section's request, or one item
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from yaml_connector._expressions.compile import Expression, Extraction, compile_condition, compile_extraction
+from yaml_connector._expressions.compile import (
+    Expression,
+    Extraction,
+    compile_condition,
+    compile_extraction,
+    if_given,
+    names_of,
+)
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.json_need import Json, needed_by
-from yaml_connector._jobs.steps import (
-    StepPlan,
-    StepsPlan,
-    compile_step,
-    compile_steps,
-)
+from yaml_connector._jobs.steps import StepPlan, StepsPlan, compile_step, compile_steps
 from yaml_connector._spec.sections import Logs
 
 
@@ -60,8 +63,9 @@ class LogsPlan:
 def compile_logs(logs: Logs, *, whole: bool = False) -> LogsPlan:
     """Compile a `logs` section. `whole`: every response is read whole, since its body may say that a token is
     refused."""
-    lines = compile_extraction(logs.lines) if logs.lines is not None else None
-    each = compile_extraction(logs.each) if logs.each is not None else None
+    compile_on_line = partial(compile_extraction, root="line")
+    lines = if_given(compile_extraction, logs.lines)
+    each = if_given(compile_extraction, logs.each)
     before: StepsPlan | None = None
     item: StepPlan | None = None
     if each is not None:
@@ -75,14 +79,13 @@ def compile_logs(logs: Logs, *, whole: bool = False) -> LogsPlan:
     parts: dict[str, Any] = {
         "lines": lines,
         "each": each,
-        "message": _on_line(logs.message),
-        "timestamp": _on_line(logs.timestamp),
-        "level": _on_line(logs.level),
-        "next": compile_extraction(logs.next) if logs.next is not None else None,
+        "message": if_given(compile_on_line, logs.message),
+        "timestamp": if_given(compile_on_line, logs.timestamp),
+        "level": if_given(compile_on_line, logs.level),
+        "next": if_given(compile_extraction, logs.next),
         "keep": compile_condition(logs.keep) if logs.keep is not True else None,
         "more": compile_condition(logs.more) if logs.more is not True else None,
     }
-    used = [part.names for part in parts.values() if part is not None]
     return LogsPlan(
         source=source,
         before=before,
@@ -92,7 +95,7 @@ def compile_logs(logs: Logs, *, whole: bool = False) -> LogsPlan:
         max_time=logs.max_time,
         streams=not whole and _can_stream(logs, source),
         starts_after_lines=("page", "lines") in source.names,
-        names=frozenset().union(source.names, before.names if before else frozenset(), *used),
+        names=names_of(source, before, *parts.values()),
         **parts,
     )
 
@@ -109,7 +112,7 @@ def _compile_before(logs: Logs, each: Extraction) -> StepsPlan:
         compile_step(model, json=json if (model.name == logs.read if logs.read else model is models[-1]) else "none")
         for model in models
     )
-    return StepsPlan(steps, logs.read, frozenset().union(*(step.names for step in steps)))
+    return StepsPlan(steps, logs.read, names_of(*steps))
 
 
 def _can_stream(logs: Logs, source: StepsPlan) -> bool:
@@ -128,7 +131,3 @@ def _can_stream(logs: Logs, source: StepsPlan) -> bool:
         and last.save is None
         and not last.optional
     )
-
-
-def _on_line(raw: Any) -> Extraction | None:
-    return compile_extraction(raw, root="line") if raw is not None else None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from yaml_connector._expressions.absent import absent_in
-from yaml_connector._expressions.compile import Extraction, compile_extraction
+from yaml_connector._expressions.compile import Extraction, compile_extraction, names_of
 from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.json_text import texts_in
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.value_types import ValueType, convert, parse_type
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.json_need import Json, lacks_json, needed_by, not_json
 from yaml_connector._http.redact import redactor_for
-from yaml_connector._jobs.placeholders import texts_in
 from yaml_connector._spec.interface import OutputField
 from yaml_connector._spec.secrecy import SHORTEST_HELD
 from yaml_connector.errors import EvaluationError
@@ -40,10 +40,10 @@ class OutputsPlan:
     outputs: Mapping[str, OutputPlan]
     json: Json
 
-    def names(self) -> Iterator[Reference]:
+    @property
+    def names(self) -> frozenset[Reference]:
         """Every name that the outputs refer to."""
-        for output in self.outputs.values():
-            yield from output.extraction.names
+        return names_of(*(output.extraction for output in self.outputs.values()))
 
 
 def compile_outputs(models: Mapping[str, OutputField], step: str | None) -> OutputsPlan:

@@ -17,13 +17,14 @@ import hashlib
 import json
 import re
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._clock import clock
+from yaml_connector._expressions.json_text import map_texts, texts_in
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
 from yaml_connector._http.worker import in_thread
@@ -96,9 +97,9 @@ def _held(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, 
             written = write(secret) if len(secret) >= SHORTEST else ""
             if written and any(written in text for text in texts_in(value)):
                 holder = f"{MASK}{_SALT}-{secrets.token_hex(8)}{MASK}"
-                value = _replaced(value, partial(_put, old=written, new=holder))
+                value = map_texts(value, partial(_put, old=written, new=holder))
                 holders[holder] = [name, how, hash_of_secret(secret, _SALT)]
-    return _replaced(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
+    return map_texts(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
 
 
 def fill_in(
@@ -137,7 +138,7 @@ def fill_in(
             raise EvaluationError(f"the secrets in what was kept have more than {LARGEST} characters")
         return text
 
-    return _replaced(value, partial(_HOLDER.sub, value_of))
+    return map_texts(value, partial(_HOLDER.sub, value_of))
 
 
 @lru_cache(maxsize=256)
@@ -152,7 +153,7 @@ class _Guesses:
     minute. What was compared once is remembered, so a job with an old secret counts once."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._known: BoundedCache[bytes, bool] = BoundedCache(_MOST_KNOWN)
         self._since, self._left = 0.0, 0
 
     def fits(self, value: str, salt: str, check: str) -> bool:
@@ -166,39 +167,13 @@ class _Guesses:
             self._since, self._left = now, _MOST_GUESSES
         if not self._left:
             raise EvaluationError("too many secrets are others than when they were kept: they are compared in a minute")
-        known = self._known[key] = hash_of_secret(value, salt) == check
+        known = self._known.put(key, hash_of_secret(value, salt) == check)
         self._left -= not known
-        if len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
         return known
 
 
 _guesses = _Guesses()
-_NUMBERS = frozenset({int, float, bool, type(None)})
-
-
-def texts_in(value: Any) -> Iterator[str]:
-    """Yield every text in a value, keys included."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            waiting.extend(reversed(item.values()))
-            yield from map(str, item)
-        elif isinstance(item, list | tuple):
-            waiting.extend(reversed([part for part in item if type(part) not in _NUMBERS]))
 
 
 def _put(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
-
-
-def _replaced(value: Any, put: Callable[[str], str]) -> Any:
-    """Return a value with each of its texts, keys included, as `put` returns it."""
-    if isinstance(value, str):
-        return put(value)
-    if isinstance(value, Mapping):
-        return {_replaced(key, put): _replaced(item, put) for key, item in value.items()}
-    return [_replaced(item, put) for item in value] if isinstance(value, list | tuple) else value

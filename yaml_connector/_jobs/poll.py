@@ -8,7 +8,7 @@ from math import inf
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._expressions.compile import Value, compile_condition, compile_text
+from yaml_connector._expressions.compile import Value, compile_condition, compile_text, if_given
 from yaml_connector._expressions.json_text import to_json
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._expressions.times import rfc3339
@@ -71,10 +71,10 @@ def compile_poll(spec: ConnectorSpec) -> PollPlan:
         outputs=outputs,
         get=get_steps(json),
         get_without_outputs=get_steps(status.json),
-        batcher=Batcher(get.batch) if get and get.batch else None,
+        batcher=if_given(Batcher, get.batch) if get else None,
         result=compile_steps(result, json=outputs.json) if result else None,
         result_without_outputs=compile_steps(result) if result else None,
-        timeout=compile_text(get.poll.timeout) if get and get.poll.timeout is not None else None,
+        timeout=if_given(compile_text, get.poll.timeout) if get else None,
         runs_container=spec.runs is not None,
     )
 

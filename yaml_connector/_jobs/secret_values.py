@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from stat import S_ISREG
 from typing import Any
 
-from yaml_connector._expressions.compile import Value, compile_text, parse_text
+from yaml_connector._bounded_cache import BoundedCache
+from yaml_connector._expressions.compile import Value, compile_text, names_of
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import Secret
@@ -29,10 +30,8 @@ class Secrets:
         self._files: dict[str, Value] = {
             name: compile_text(model.file) for name, model in models.items() if model.file is not None
         }
-        self._read: dict[str, tuple[tuple[int, int, int], str]] = {}
-        self.names = frozenset().union(
-            *(parse_text(model.file).names for model in models.values() if model.file is not None)
-        )
+        self._read: BoundedCache[str, tuple[tuple[int, int, int], str]] = BoundedCache(_MOST_FILES)
+        self.names = names_of(*self._files.values())
 
     def values(self, from_task: Mapping[str, Any], scope: Scope) -> dict[str, str | None]:
         """Return the value of every secret; None for a missing one that is not required.
@@ -79,9 +78,7 @@ class Secrets:
             known = self._read.get(path)
             if known is None or known[0] != stamp:
                 with open(path, encoding="utf-8", newline="") as handle:
-                    known = self._read[path] = (stamp, handle.read(LARGEST_SECRET + _SPARE))
-                if len(self._read) > _MOST_FILES:
-                    self._read.pop(next(iter(self._read)))
+                    known = self._read.put(path, (stamp, handle.read(LARGEST_SECRET + _SPARE)))
             return known[1]
         except (OSError, ValueError):  # the latter: not text, or a path that no file can have
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -19,6 +19,8 @@ from yaml_connector._expressions.compile import (
     compile_extraction,
     compile_extractions,
     compile_text,
+    if_given,
+    names_of,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import as_text, has_more_values, to_json
@@ -94,15 +96,12 @@ class StatusPlan:
     links: tuple[LinkPlan, ...] = ()
     json: Json | None = "none"
 
-    def names(self) -> Iterator[Reference]:
+    @property
+    def names(self) -> frozenset[Reference]:
         """Every name that this refers to."""
-        for rule in self.rules:
-            for part in (rule.path, rule.when):
-                yield from part.names if part is not None else ()
-        for link in self.links:
-            yield from link.name.names | link.url.names | (link.when.names if link.when else frozenset())
-        for value in (self.message, self.info):
-            yield from value.names if value is not None else ()
+        of_rules = [part for rule in self.rules for part in (rule.path, rule.when)]
+        of_links = [part for link in self.links for part in (link.name, link.url, link.when)]
+        return names_of(self.message, self.info, *of_rules, *of_links)
 
 
 @dataclass(slots=True)
@@ -127,16 +126,16 @@ def compile_status(get: Get) -> StatusPlan:
     rules = tuple(_compile_rule(rule, step) for rule in get.phase)
     return StatusPlan(
         rules=rules,
-        message=compile_extraction(get.message) if get.message is not None else None,
-        info=compile_extractions(get.info) if get.info is not None else None,
+        message=if_given(compile_extraction, get.message),
+        info=if_given(compile_extractions, get.info),
         links=tuple(_compile_link(link) for link in get.links),
         json=_json_of(rules),
     )
 
 
 def _compile_rule(rule: Rule, step: str | None) -> RulePlan:
-    path = compile_extraction(rule.path) if rule.path is not None else None
-    when = compile_condition(rule.when) if rule.when is not None else None
+    path = if_given(compile_extraction, rule.path)
+    when = if_given(compile_condition, rule.when)
     return RulePlan(
         path=path,
         states={state_key(value): phase for phase, values in (rule.map or {}).items() for value in values},
@@ -160,9 +159,9 @@ def _json_of(rules: tuple[RulePlan, ...]) -> Json | None:
 
 def _compile_link(link: Link) -> LinkPlan:
     name, url = compile_text(link.name, answer=True), compile_extraction(link.url)
-    when = compile_condition(link.when) if link.when is not None else None
-    used = name.names | url.names | (when.names if when else frozenset())
-    return LinkPlan(name, url, when, not url.is_path and all(reference[0] in _WITHOUT_RESPONSE for reference in used))
+    when = if_given(compile_condition, link.when)
+    from_start = not url.is_path and all(used[0] in _WITHOUT_RESPONSE for used in names_of(name, url, when))
+    return LinkPlan(name, url, when, from_start)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from yaml_connector._expressions.compile import (
     compile_condition,
     compile_extraction,
     compile_extractions,
+    if_given,
+    names_of,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import any_json
@@ -145,26 +147,26 @@ def compile_steps(
         )
         for step in models
     )
-    return StepsPlan(steps, section.read, frozenset().union(*(step.names for step in steps)))
+    return StepsPlan(steps, section.read, names_of(*steps))
 
 
 def compile_step(
     step: Step, *, success: frozenset[str] = SUCCESS, not_found: Expression | None = None, json: Json | None = "none"
 ) -> StepPlan:
     """Compile one step; see `compile_steps`."""
-    when = _condition(step.when)
-    save = compile_extractions(step.save) if step.save is not None else None
-    each = compile_extraction(step.each) if step.each is not None else None
-    follow = compile_extraction(step.follow) if step.follow is not None else None
+    when = if_given(compile_condition, step.when)
+    save = if_given(compile_extractions, step.save)
+    each = if_given(compile_extraction, step.each)
+    follow = if_given(compile_extraction, step.follow)
     request = compile_request(step.request)
     criteria = SuccessCriteria(
         success=compile_success(step.success, success),
-        error=_condition(step.error),
-        retry_if=_condition(step.retry_if),
+        error=if_given(compile_condition, step.error),
+        retry_if=if_given(compile_condition, step.retry_if),
         not_found=not_found,
     )
     saved = step.save.values() if isinstance(step.save, dict) else [step.save]
-    collect = compile_extraction(step.collect) if step.collect is not None else None
+    collect = if_given(compile_extraction, step.collect)
     readers = [*criteria.conditions, follow, collect, *map(compile_extraction, saved)]
     if json is None:  # a condition may read the body of an error
         readers = readers[len(criteria.conditions) :]
@@ -182,9 +184,7 @@ def compile_step(
         follow=follow,
         follow_for=step.follow_for,
         collect=collect,
-        names=request.names.union(
-            *(part.names for part in (*criteria.conditions, when, save, each, follow, collect) if part is not None),
-        ),
+        names=names_of(request, *criteria.conditions, when, save, each, follow, collect),
     )
 
 
@@ -193,10 +193,6 @@ def _follow_request(request: Request) -> RequestPlan:
     fields = {name: getattr(request, name) for name in keep}
     followed = Request.model_construct(keep | {"method", "url"}, method="GET", url="${{ follow_url }}", **fields)
     return compile_request(followed)
-
-
-def _condition(source: str | bool | None) -> Expression | None:
-    return compile_condition(source) if source is not None else None
 
 
 def read_step(section: Calls) -> str | None:

@@ -24,7 +24,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 from google.protobuf.json_format import ParseDict
 
-from yaml_connector._expressions.json_text import has_more_values, parse_json
+from yaml_connector._expressions.json_text import has_more_values, map_texts, parse_json
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
@@ -311,7 +311,7 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
         if links
         else None,
         outputs=outputs or None,
-        custom_info=utf8(fit_info(info)) if info else None,
+        custom_info=map_texts(fit_info(info), utf8) if info else None,
     )
 
 
@@ -326,10 +326,6 @@ async def message_of(resource: Resource) -> ResourceMessage:
     return message
 
 
-def utf8(value: Any) -> Any:
-    """Return a value whose texts protobuf takes: JSON may hold half a character, UTF-8 may not."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [utf8(item) for item in value]
-    return {utf8(key): utf8(item) for key, item in value.items()} if isinstance(value, dict) else value
+def utf8(text: str) -> str:
+    """Return a text that protobuf takes: JSON may hold half a character, UTF-8 may not."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.compile import compile_text, compile_tree
+from yaml_connector._expressions.compile import compile_text, compile_tree, if_given
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind
@@ -110,8 +110,8 @@ class Google(FetchedAuth):
     def __init__(self, model: spec.GoogleAuth) -> None:
         super().__init__(model.renew_if)
         import_extra("google.auth", spec.GoogleAuth.extra)
-        self._key = compile_text(model.key) if model.key is not None else None
-        self._scopes = compile_tree(model.scopes) if model.scopes is not None else None
+        self._key = if_given(compile_text, model.key)
+        self._scopes = if_given(compile_tree, model.scopes)
 
     def _credentials(self, scope: Scope) -> Any:
         key = self._key.evaluate(scope) if self._key else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._clock import clock
 from yaml_connector._http.coalesce import SingleFlight
 from yaml_connector.errors import LoginHeldBackError, PermanentError
@@ -56,19 +56,18 @@ class _Refusal:
     until: float
     pause: float
 
-    @property
-    def size(self) -> int:
-        """The characters of it."""
-        return len(self.message)
-
 
 class TokenCache:
     """Keeps tokens by credentials until shortly before they expire. A failed fetch is not kept; a login that the API
     refused is held back, so that no account is locked."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._refusals: OrderedDict[str, _Refusal] = OrderedDict()
+        self._kept: BoundedCache[str, _Kept] = BoundedCache(
+            _MOST_TOKENS, heaviest=_LARGEST, weight=lambda key, kept: kept.size
+        )
+        self._refusals: BoundedCache[str, _Refusal] = BoundedCache(
+            _MOST_TOKENS, heaviest=_LARGEST, weight=lambda key, refusal: len(refusal.message)
+        )
         self._fetches: SingleFlight[Grant] = SingleFlight()
 
     async def get(self, key: str, fetch: Callable[[], Awaitable[Grant]]) -> Grant:
@@ -85,10 +84,7 @@ class TokenCache:
 
     def _valid(self, key: str) -> Grant | None:
         kept = self._kept.get(key)
-        if kept is None or clock().monotonic() >= kept.until:
-            return None
-        self._kept.move_to_end(key)
-        return kept.grant
+        return None if kept is None or clock().monotonic() >= kept.until else kept.grant
 
     async def _fetch(self, key: str, fetch: Callable[[], Awaitable[Grant]]) -> Grant:
         grant = self._valid(key)  # maybe fetched since this task was made
@@ -104,11 +100,11 @@ class TokenCache:
         except PermanentError as error:
             if error.status in _REFUSED:
                 pause = _FIRST_PAUSE if refusal is None else min(2 * refusal.pause, _LONGEST_PAUSE)
-                _put(self._refusals, key, _Refusal(str(error), clock().monotonic() + pause, pause))
+                self._refusals.put(key, _Refusal(str(error), clock().monotonic() + pause, pause))
             raise
-        self._refusals.pop(key, None)
+        self._refusals.pop(key)
         life = float("inf") if grant.lifetime is None else max(0.0, grant.lifetime - min(_EARLY, grant.lifetime / 4))
-        _put(self._kept, key, _Kept(grant, clock().monotonic() + life))
+        self._kept.put(key, _Kept(grant, clock().monotonic() + life))
         return grant
 
     def renew(self, key: str, rejected: Any, *, again: bool) -> bool:
@@ -120,13 +116,5 @@ class TokenCache:
             kept.not_renewed_before = now + _KEPT_AFTER_RENEWAL
         if now < kept.not_renewed_before:
             return False
-        del self._kept[key]
+        self._kept.pop(key)
         return True
-
-
-def _put(entries: OrderedDict[str, Any], key: str, entry: Any) -> None:
-    entries[key] = entry
-    entries.move_to_end(key)
-    size = sum(each.size for each in entries.values())
-    while len(entries) > 1 and (len(entries) > _MOST_TOKENS or size > _LARGEST):
-        size -= entries.popitem(last=False)[1].size

@@ -17,6 +17,8 @@ from yaml_connector._expressions.compile import (
     compile_extraction,
     compile_text,
     compile_tree,
+    if_given,
+    names_of,
 )
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
@@ -46,7 +48,7 @@ class FetchedAuth:
 
     def __init__(self, renew_if: str | bool | None, save: Mapping[str, spec.SavedValue] | None = None) -> None:
         self._cache = TokenCache()
-        self._renew_if = compile_condition(renew_if) if renew_if is not None else None
+        self._renew_if = if_given(compile_condition, renew_if)
         names = self._renew_if.names if self._renew_if is not None else ()
         self.reads_body = any(name[0] not in ("status", "headers", "cookies", "url") for name in names)
         self._save = {name: (compile_extraction(item.value), item.sensitive) for name, item in (save or {}).items()}
@@ -193,7 +195,7 @@ class SignedJwt:
     def __init__(self, model: spec.SignedToken) -> None:
         self._model = model
         self._key = compile_text(model.key)
-        self._key_id = compile_text(model.key_id) if model.key_id is not None else None
+        self._key_id = if_given(compile_text, model.key_id)
         self._claims = compile_tree(model.claims)
 
     def values(self, scope: Scope) -> Any:
@@ -259,10 +261,10 @@ class Token(FetchedAuth):
         self._expires_in = compile_extraction(model.expires_in)
         self._header = compile_text(model.header)
         self._prefix = compile_text(model.prefix)
-        self._jwt = SignedJwt(model.jwt) if model.jwt else None
+        self._jwt = if_given(SignedJwt, model.jwt)
         self._json = strongest(map(needed_by, (self._token_path, self._expires_in)))
         # The credentials are what the login sends and reads: secrets, config and environment variables.
-        used = self._plan.names | self._token_path.names | self._expires_in.names
+        used = names_of(self._plan, self._token_path, self._expires_in)
         self._names = {name[:2] for name in used if name[0] in ("secrets", "config", "env")}
 
     def _credentials(self, scope: Scope) -> Any:
