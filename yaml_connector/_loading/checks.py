@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ from yaml_connector.errors import EvaluationError
 
 # those that say more than a request
 _USUAL_TOLERANCE: float = Create.model_fields["tolerance"].default
-_STEP_FIELDS = frozenset({"if", "success", "error", "retry_if", "each", "follow", "collect", "save"})
+_STEP_FIELDS = ("if", "success", "error", "retry_if", "each", "follow", "collect", "save")
 
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
@@ -122,15 +122,24 @@ class _SpecChecker(FieldChecker):
         except EvaluationError:
             return frozenset()
 
-    def calls(self, section: Calls, path: Path, names: Names, *, needs_method: bool = False, **more: Any) -> Names:
-        """Check the requests of a section; return the names that its extractions see."""
-        own_save = more.get("own_save", True)
+    def calls(
+        self,
+        section: Calls,
+        path: Path,
+        names: Names,
+        *,
+        needs_method: bool = False,
+        own_save: bool = True,
+        before: Mapping[str, Any] | None = None,
+    ) -> Names:
+        """Check the requests of a section; return the names that its extractions see. `before`: the steps that other
+        sections have run; without `own_save`, what the section saves is kept with the job."""
         if isinstance(section, Logs) and section.each is not None:
-            before = self.steps(section.steps_before(), section, path, names, needs_method, {})
-            self.slot((*path, "each"), READ, section.each, names.plus(steps=before))
-            self.step(section.item_step(), path, names.plus("item", steps=before), needs_method)
-            return names.plus("item", steps=before)
-        seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, more.get("before", {}))
+            found = self.steps(section.steps_before(), section, path, names, needs_method, {})
+            self.slot((*path, "each"), READ, section.each, names.plus(steps=found))
+            self.step(section.item_step(), path, names.plus("item", steps=found), needs_method)
+            return names.plus("item", steps=found)
+        seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, before or {})
         if section.read is not None and section.read not in step_names(section.steps or []):
             known = step_names(section.steps or [])
             self.report_missing(
@@ -139,7 +148,7 @@ class _SpecChecker(FieldChecker):
         return names.plus(steps=seen)
 
     def steps(
-        self, steps: list[Step], section: Calls, path: Path, names: Names, needs_method: bool, before: dict[str, Any]
+        self, steps: list[Step], section: Calls, path: Path, names: Names, needs_method: bool, before: Mapping[str, Any]
     ) -> dict[str, Any]:
         seen = dict(before)
         for index, step in enumerate(steps):
@@ -156,9 +165,7 @@ class _SpecChecker(FieldChecker):
         sent = Names({**self.names.only_sent, **seen}).plus(**each)
         self.request(step.request, (*path, "request"), sent, needs_method)
         judged = names.plus(*ANSWER_NAMES, **each)
-        for here, mark, value in slots(step, path):
-            if here[len(path)] in _STEP_FIELDS:
-                self.slot(here, mark, value, judged)
+        self.fields(step, path, judged, *_STEP_FIELDS)
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         for here, message in header_problems((*path, "headers"), request.headers):
@@ -184,30 +191,26 @@ class _SpecChecker(FieldChecker):
 
     def identity(self, section: Create | Adopt, path: Path, names: Names) -> None:
         """Check what the job is known by: its id, and what is saved with it."""
-        for here, mark, value in slots(section, path):
-            if here[len(path)] in ("job_id", "save"):
-                self.slot(here, mark, value, names if here[-1] == "job_id" else names.plus(job=self.names.job))
+        self.fields(section, path, names, "job_id")
+        self.fields(section, path, names.plus(job=self.names.job), "save")
 
     def get(self, names: Names) -> dict[str, Any]:
         get = self.spec.get
         assert get is not None
         answer = self.calls(get, ("get",), names.plus("cursor"))
         one_rule = isinstance(self.document.data.get("get", {}).get("phase"), dict)
-        for here, mark, value in slots(get, ("get",)):
-            if here[1] in ("phase", "message", "info", "links", "poll"):
-                shown = (*here[:2], *here[3:]) if here[1] == "phase" and one_rule else here
-                seen = Names({"config": names.roots["config"]}) if here[1:] == ("poll", "timeout") else answer
-                self.slot(shown, mark, value, seen)
+        for index, rule in enumerate(get.phase):
+            self.fields(rule, ("get", "phase") if one_rule else ("get", "phase", index), answer)
+        self.fields(get, ("get",), answer, "message", "info", "links")
+        self.fields(get.poll, ("get", "poll"), answer, "not_found", "give_up")
+        self.fields(get.poll, ("get", "poll"), Names({"config": names.roots["config"]}), "timeout")
         if get.batch is not None:
             # A batch request serves many jobs: only what they have in common can be seen.
             shared = Names({name: self.names.base.roots[name] for name in ("config", "base_url")})
             sent = shared.plus("jobs", **self.names.only_sent)
             self.request(get.batch.request, ("get", "batch", "request"), sent, needs_method=False)
-            for here, mark, value in slots(get.batch, ("get", "batch")):
-                if here[2] in ("items", "success"):
-                    self.slot(here, mark, value, shared.plus(*ANSWER_NAMES))
-                elif here[2] == "id":
-                    self.slot(here, mark, value, shared.plus("item"), root="item")
+            self.fields(get.batch, ("get", "batch"), shared.plus(*ANSWER_NAMES), "items", "success")
+            self.fields(get.batch, ("get", "batch"), shared.plus("item"), "id", root="item")
         return answer.roots["steps"]  # type: ignore[return-value]
 
     def result(self, get_steps: dict[str, Any], names: Names) -> dict[str, Any]:
@@ -226,11 +229,8 @@ class _SpecChecker(FieldChecker):
 
     def logs(self, logs: Logs, names: Names) -> None:
         answer = self.calls(logs, ("logs",), names)
-        for here, mark, value in slots(logs, ("logs",)):
-            if here[1] in ("message", "timestamp", "level", "keep"):
-                self.slot(here, mark, value, answer.plus("line"), root="line")
-            elif here[1] in ("lines", "next", "more"):
-                self.slot(here, mark, value, answer)
+        self.fields(logs, ("logs",), answer.plus("line"), "message", "timestamp", "level", "keep", root="line")
+        self.fields(logs, ("logs",), answer, "lines", "next", "more")
 
     # --- likely mistakes ----------------------------------------------------------------------------------------
 
@@ -294,34 +294,29 @@ _FLAGS = frozenset({"ok", "success", "succeeded", "successful", "is_success", "i
 
 _LONGEST = 60  # characters of a condition that a message quotes
 
+# For each section: the sections that an error would look alike in, and what it would be taken for.
+_UNNOTICED: dict[str | int, tuple[tuple[str, ...], str]] = {
+    "adopt": (("create", "get"), 'count as "there is no job", and a second be submitted'),
+    "result": (("get",), "be read as the result"),
+    "delete": (("create",), "count as cancelled"),
+    "logs": (("get",), "be read as the log"),
+}
+
 
 def missing_error_condition(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
     """Yield the path of each section without `error` where a similar one checks a flag in the body, with a message.
 
     Sections that read are compared with get, delete with create, and a look-up with both.
     """
-    create, get = ("create", _flag_condition(spec.create)), ("get", _flag_condition(spec.get))
-    for path, section, like, harm in (
-        (
-            ("create", "adopt"),
-            spec.create.adopt,
-            (create, get),
-            'count as "there is no job", and a second be submitted',
-        ),
-        (("result",), spec.result, (get,), "be read as the result"),
-        (("delete",), spec.delete, (create,), "count as cancelled"),
-        (("logs",), spec.logs, (get,), "be read as the log"),
-    ):
-        if section is None or any(condition is not None for condition in _conditions(section)):
+    flags = {"create": _flag_condition(spec.create), "get": _flag_condition(spec.get)}
+    for path, section in spec.calls():
+        like, harm = _UNNOTICED.get(path[-1], ((), ""))
+        name = next((name for name in like if flags[name] is not None), None)
+        if name is None or any(condition is not None for condition in _conditions(section)):
             continue
-        for name, condition in like:
-            if condition is not None:
-                told = f": {condition}" if len(condition) <= _LONGEST and condition.isprintable() else ""
-                yield (
-                    path,
-                    f"an error that comes as 200 would {harm}: say {name}'s `error{told}` here too, or `error: false`",
-                )
-                break
+        condition = str(flags[name])
+        told = f": {condition}" if len(condition) <= _LONGEST and condition.isprintable() else ""
+        yield path, f"an error that comes as 200 would {harm}: say {name}'s `error{told}` here too, or `error: false`"
 
 
 def body_warnings(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
@@ -365,14 +360,11 @@ def value_warnings(spec: ConnectorSpec, *, one_rule: bool) -> Iterator[tuple[Pat
 
 def _requests(spec: ConnectorSpec) -> Iterator[tuple[Path, Request]]:
     """Yield every request of the sections, each with its path."""
-    sections = {"create": spec.create, "get": spec.get, "result": spec.result, "delete": spec.delete, "logs": spec.logs}
-    for name, section in sections.items():
-        if section is None:
-            continue
+    for path, section in spec.calls():
         if section.request is not None:
-            yield (name, "request"), section.request
+            yield (*path, "request"), section.request
         for index, step in enumerate(section.steps or ()):
-            yield (name, "steps", index, "request"), step.request
+            yield (*path, "steps", index, "request"), step.request
 
 
 def _conditions(section: Calls) -> list[str | bool | None]:

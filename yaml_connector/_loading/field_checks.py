@@ -203,7 +203,8 @@ class FieldChecker:
         if isinstance(value, str) and has_template(value):
             self.report(path, "templates are not allowed in this field")
 
-    def fields(self, model: Model, path: Path, names: Names, **roots: str) -> None:
-        """Check every field below a model with the same names."""
+    def fields(self, model: Model, path: Path, names: Names, *only: str, root: str = "body") -> None:
+        """Check the fields of a model that see the same names: those of `only`, else all."""
         for here, mark, value in slots(model, path):
-            self.slot(here, mark, value, names, root=roots.get(str(here[len(path)]), "body") if roots else "body")
+            if not only or here[len(path)] in only:
+                self.slot(here, mark, value, names, root=root)

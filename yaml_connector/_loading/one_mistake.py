@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel
-
 from yaml_connector._loading.suggestions import SECTIONS
 from yaml_connector._loading.words import PHASES as PHASE_WORDS
 from yaml_connector._loading.words import snake
 from yaml_connector._spec import PHASES
-from yaml_connector._spec.fields import Path
+from yaml_connector._spec.fields import Path, fields_of, items_of
 from yaml_connector._text import closest
 
 _MOST_NAMED = 3  # keys of a message
@@ -29,12 +27,12 @@ class Finding(NamedTuple):
     meant: str | None = None
 
 
-def without_consequences(found: list[Finding], data: Any, type_at: Callable[[Path], Any]) -> list[Finding]:
-    """Return the findings without those that another one explains. `type_at` returns the annotation of a path."""
+def without_consequences(found: list[Finding], data: Any, types_at: Callable[[Path], list[Any]]) -> list[Finding]:
+    """Return the findings without those that another one explains. `types_at` returns the types of a path."""
     for path in {here.path[: here.path.index("map") + 1] for here in found if "map" in here.path}:
         if _is_reversed(_at(data, path)):
             found = [*_outside(found, path), Finding(path, TURN_ROUND, False, {"type": ""})]
-    for path, below in _empty_keys(found, data, type_at):
+    for path, below in _empty_keys(found, data, types_at):
         named = ", ".join(below[:_MOST_NAMED]) + (" ..." if len(below) > _MOST_NAMED else "")
         message = f"{path[-1]} is empty; indent what belongs to it ({named}) by two more spaces"
         for key in below:
@@ -96,7 +94,9 @@ def _is_phase(word: str) -> bool:
     return word.upper() in PHASES or snake(word) in PHASE_WORDS or closest(word, PHASES) is not None
 
 
-def _empty_keys(found: list[Finding], data: Any, type_at: Callable[[Path], Any]) -> Iterator[tuple[Path, list[str]]]:
+def _empty_keys(
+    found: list[Finding], data: Any, types_at: Callable[[Path], list[Any]]
+) -> Iterator[tuple[Path, list[str]]]:
     """Yield each key without a value whose own keys follow at its own indentation, with these."""
     for parent in dict.fromkeys(here.path[:-1] for here in found if here.path):
         siblings = _at(data, parent)
@@ -104,22 +104,18 @@ def _empty_keys(found: list[Finding], data: Any, type_at: Callable[[Path], Any])
         for number, key in enumerate(keys):
             if siblings[key] is not None or (parent and key in SECTIONS):
                 continue
-            known = _keys_of(type_at((*parent, key)))
+            known = frozenset[str]().union(*map(_keys_of, types_at((*parent, key))))
             below: list[str] = []
             for other in keys[number + 1 :]:
-                if not known(other):
+                if other not in known:
                     break
                 below.append(other)
             if below and any(here.path[: len(parent) + 1] == (*parent, other) for other in below for here in found):
                 yield (*parent, key), below
 
 
-def _keys_of(annotation: Any) -> Callable[[str], bool]:
-    """Return what tells whether a key is one of the values of a type."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        names = {field.alias or name for name, field in annotation.model_fields.items()}
-        return names.__contains__
-    if get_origin(annotation) is dict:
-        return frozenset(get_args(get_args(annotation)[0])).__contains__  # the names of a Literal, if it is one
-    tests = [_keys_of(part) for part in get_args(annotation) if part is not type(None)]
-    return lambda key: any(test(key) for test in tests)
+def _keys_of(kind: Any) -> frozenset[str]:
+    """Return the keys that a value of a type may have, as far as the type names them."""
+    if get_origin(kind) is dict:
+        return frozenset(get_args(get_args(kind)[0]))  # the names of a Literal, if it is one
+    return frozenset(fields_of(kind)).union(*map(_keys_of, items_of(kind)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from copy import deepcopy
 from itertools import islice
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,7 +22,7 @@ from yaml_connector._loading.suggestions import (
 )
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.auth import AUTH_KINDS
-from yaml_connector._spec.fields import Path
+from yaml_connector._spec.fields import Path, fields_of, items_of, types_in
 from yaml_connector._text import short, short_name
 
 M = TypeVar("M", bound=BaseModel)
@@ -72,7 +72,7 @@ def _note(model: type[BaseModel], document: Document, error: ValidationError) ->
             break
     noted = set()
     for path, message, on_key, item, _ in without_consequences(
-        found, document.data, lambda at: _type_at(model, at, document.data)
+        found, document.data, lambda at: _types_at(model, at, document.data)
     ):
         several = kinds.get(path, {})
         if item["type"] in _KINDS and len(several) > 1:
@@ -109,8 +109,7 @@ def _finding(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     on_key = False
     meant = None
     if kind == "extra_forbidden":
-        owners = _models(_type_at(model, item["loc"][:-1], document.data))
-        fields = _fields(owners[0]) if owners else {}
+        fields = next(filter(None, map(fields_of, _types_at(model, path[:-1], document.data))), {})
         siblings = _at(document.data, path[:-1])
         meant = meant_by(location, value, fields, siblings)
         message = "unknown key" + for_unknown_key(location, value, list(fields), meant)
@@ -174,68 +173,31 @@ def _has(data: Any, part: Any) -> bool:
     )
 
 
-def _type_at(model: type[BaseModel], location: tuple[Any, ...], data: Any) -> Any:
-    """Return the annotation of the place that a location of pydantic, or a path, names; None if it has none."""
-    annotation: Any = model
-    for part in location:
-        member = _member(annotation, part)
-        is_there = member is None and _has(data, part)
-        if member is not None:
-            annotation = member
-        elif is_there or isinstance(part, int):  # else it is the tag of a union
-            annotation = _descend(annotation, part)
-            if annotation is None:
-                return None
-        data = data[part] if is_there else data
-    return annotation
+def _types_at(model: type[BaseModel], path: Path, data: Any) -> list[Any]:
+    """Return the types that the value at a path may have; of several models, the one that the value's `type` names."""
+    types: list[Any] = [model]
+    for part in path:
+        types = [below for kind in _meant(types, data) for below in _below(kind, part)]
+        data = data[part]
+    return _meant(types, data)
 
 
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+def _meant(types: list[Any], data: Any) -> list[Any]:
+    """Return those types that a value is meant to have. A list of one item may be written as that item, a mapping."""
+    if not isinstance(data, dict):
+        return types
+    types = [item for kind in types for item in (items_of(kind) or [kind])]
+    tag = data.get("type")
+    tags = [(get_args(fields_of(kind)["type"].annotation), kind) for kind in types if "type" in fields_of(kind)]
+    return [kind for names, kind in tags if tag in names] or types
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (dict, list, None) and not hasattr(annotation, "__metadata__"):
-        return []
-    found = []
-    for part in get_args(annotation):
-        found += _models(part)
-    return found
-
-
-def _member(annotation: Any, tag: Any) -> type[BaseModel] | None:
-    """The model of a union that a tag means."""
-    members = _models(annotation)
-    for member in members:
-        kind = member.model_fields.get("type")
-        if member.__name__ == tag or (
-            len(members) > 1 and kind is not None and get_args(kind.annotation)[:1] == (tag,)
-        ):
-            return member
-    return None
-
-
-def _descend(annotation: Any, part: Any) -> Any:
-    for member in _models(annotation):
-        for name, field in member.model_fields.items():
-            if (field.alias or name) == part:
-                return field.annotation
-    for container in _containers(annotation):
-        item = get_args(container)[-1]
-        return _descend(item, part) if get_origin(container) is list and isinstance(part, str) else item
-    return annotation if _models(annotation) else None
-
-
-def _containers(annotation: Any) -> list[Any]:
-    if get_origin(annotation) in (dict, list):
-        return [annotation]
-    found = []
-    for part in get_args(annotation):
-        if get_origin(annotation) is Union or hasattr(annotation, "__metadata__") or not isinstance(part, type):
-            found += _containers(part)
-    return found
+def _below(kind: Any, part: str | int) -> list[Any]:
+    """Return the types of a field of a model, of a value of a mapping, or of an item of a list."""
+    if get_origin(kind) is dict:
+        return types_in(get_args(kind)[1])
+    field = fields_of(kind).get(str(part))
+    return items_of(kind) if field is None else types_in(field.annotation)
 
 
 # --- what can still be checked of an invalid spec ------------------------------------------------------------------

@@ -270,13 +270,13 @@ def _end_of_quote(line: str, start: int) -> int | None:
 def field_names() -> frozenset[str]:
     """Return the names of all fields that a spec or a contract test may have."""
     from yaml_connector._spec import ConnectorSpec  # these have all models imported
-    from yaml_connector._spec.fields import Model
+    from yaml_connector._spec.fields import Model, fields_of
 
     names, kinds = set(ConnectorSpec.model_fields), [Model]
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
-        names |= {field.alias or name for name, field in kind.model_fields.items()}
+        names |= fields_of(kind).keys()
     return frozenset(names)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from yaml_connector._spec.fields import (
     Condition,
@@ -22,6 +22,7 @@ from yaml_connector._spec.fields import (
     Text,
     Tree,
     TreeMap,
+    short_form,
 )
 from yaml_connector._spec.requests import Request
 
@@ -86,10 +87,7 @@ class SavedValue(Model):
     value: Annotated[Extract, Field(description="Where the value is in the response.")]
     sensitive: Annotated[bool, Field(description="Mask the value in messages and logs, as a secret.")] = True
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) else {"value": value}
+    _short = short_form("value")
 
 
 LoginSave = Annotated[

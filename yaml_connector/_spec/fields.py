@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args
+from functools import lru_cache, wraps
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from yaml_connector._expressions.compile import compile_field
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import parse_duration, parse_size
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
+
+T = TypeVar("T")
 
 
 class Model(BaseModel):
@@ -35,14 +46,32 @@ class Slot:
     literal: bool = True
 
 
-def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
-    def validate(value: Any) -> Any:
+def with_value_error(parse: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return the function with its EvaluationError raised as a ValueError, which pydantic reports with its place."""
+
+    @wraps(parse)
+    def validate(value: Any) -> T:
         try:
             return parse(value)
         except EvaluationError as problem:
             raise ValueError(str(problem)) from None
 
-    return BeforeValidator(validate)
+    return validate
+
+
+def _parsed(parse: Callable[[Any], Any]) -> BeforeValidator:
+    return BeforeValidator(with_value_error(parse))
+
+
+def short_form(name: str, *kinds: type) -> Any:
+    """Return the validator of a model that may be written as the value of one field alone: as a value of these kinds,
+    or without kinds as any value but a mapping."""
+
+    def expand(value: Any) -> Any:
+        is_short = isinstance(value, kinds) if kinds else not isinstance(value, dict)
+        return {name: value} if is_short else value
+
+    return model_validator(mode="before")(expand)
 
 
 def _given(value: Any) -> Any:
@@ -77,26 +106,23 @@ def _mapping_or_template(value: dict[str, Any] | str) -> dict[str, Any] | str:
 
 
 def _duration_text(text: str) -> str:
-    if "${{" not in text:
-        try:
-            seconds = parse_duration(text)
-        except EvaluationError as problem:
-            raise ValueError(str(problem)) from None
-        if not seconds:
-            raise ValueError("must be longer than 0s; leave it out for no limit")
+    if "${{" not in text and not with_value_error(parse_duration)(text):
+        raise ValueError("must be longer than 0s; leave it out for no limit")
     return text
 
 
+DURATION = r"\d+(\.\d+)?(ms|s|m|h|d)"
+"""A duration, as the pattern of a JSON Schema writes it."""
 Duration = Annotated[
     float,
     _parsed(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["10s"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION}$", "examples": ["10s"]}),
 ]
 DurationText = Annotated[
     str,
     AfterValidator(_duration_text),
     Slot("template"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$|\$\{\{", "examples": ["2h"]}),
+    WithJsonSchema({"type": "string", "pattern": rf"^{DURATION}$|\$\{{\{{", "examples": ["2h"]}),
 ]
 """A duration as written, or a template of one."""
 Size = Annotated[
@@ -121,6 +147,25 @@ ExtractMap = Annotated[dict[str, Any] | str, Slot("extractions")]
 Condition = Annotated[str | bool, Slot("condition")]
 
 Path = tuple[str | int, ...]
+
+
+def fields_of(kind: Any) -> dict[str, FieldInfo]:
+    """Return the fields of a model by the names that files use; none of what is not a model."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
+
+
+def items_of(kind: Any) -> list[Any]:
+    """Return the types of the items of a list; none of what is not a list."""
+    return types_in(get_args(kind)[0]) if get_origin(kind) is list else []
+
+
+def types_in(annotation: Any) -> list[Any]:
+    """Return the types that an annotation allows, one by one: models, mappings, lists, plain types."""
+    if isinstance(annotation, type) or get_origin(annotation) in (dict, list):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in types_in(part)]
 
 
 def slots(model: Model, path: Path = ()) -> Iterator[tuple[Path, Slot | None, Any]]:

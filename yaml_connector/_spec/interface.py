@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 from pydantic_core import PydanticCustomError
 
 from yaml_connector._expressions.value_types import SCALARS, UnknownType, ValueType, check_config, parse_type
-from yaml_connector._spec.fields import Extract, Model, Text
+from yaml_connector._spec.fields import Extract, Model, Text, short_form
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
@@ -74,10 +74,6 @@ class Secret(Model):
     ] = None
 
 
-def _short_type(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
-
-
 class ConfigField(Model):
     """A field of the task's configuration. Short form: `name: type`."""
 
@@ -90,7 +86,7 @@ class ConfigField(Model):
     enum: Annotated[list[Any] | None, Field(min_length=1, description="The allowed values.")] = None
     description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
-    _short = model_validator(mode="before")(_short_type)
+    _short = short_form("type", str)
 
     @property
     def required(self) -> bool:
@@ -145,7 +141,7 @@ class InputField(Model):
     type: Annotated[Type, Field(description="The type of the input.")]
     description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
-    _short = model_validator(mode="before")(_short_type)
+    _short = short_form("type", str)
 
 
 class OutputField(Model):
@@ -156,10 +152,7 @@ class OutputField(Model):
     default: Annotated[Any, Field(description="The value if the response does not have it.")] = None
     description: Annotated[str | None, Field(description="A description for the authors of tasks.")] = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) else {"value": value}
+    _short = short_form("value")
 
     @property
     def has_default(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._spec.phases import PHASES
-from yaml_connector._spec.sections import ConnectorSpec
+from yaml_connector._spec.spec import ConnectorSpec
 
 
 def connector_schema() -> dict[str, Any]:

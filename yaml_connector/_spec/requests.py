@@ -108,7 +108,24 @@ Parts = Annotated[
 """The value of a name in a multipart body: one part, or a list of parts with this name."""
 
 
-class Request(Model):
+_BODIES = ("json_body", "form", "text", "base64", "file", "multipart")
+
+
+class WithBody(Model):
+    """A request or a response: it has at most one body, under the name of its kind."""
+
+    @property
+    def bodies(self) -> list[str]:
+        """The kinds of body that are given, as files name them."""
+        return [name.removesuffix("_body") for name in _BODIES if name in self.model_fields_set]
+
+    def check_one_body(self, what: str) -> None:
+        """Raise ValueError if there are two; `what` says what has them."""
+        if len(self.bodies) > 1:
+            raise ValueError(f"a {what} has at most one body, not {' and '.join(self.bodies)}")
+
+
+class Request(WithBody):
     """One HTTP request. Short form: `GET /jobs`."""
 
     method: Annotated[
@@ -170,18 +187,11 @@ class Request(Model):
         return value
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Request:
+    def _one_target(self) -> Request:
         if (self.path is None) == (self.url is None):
             raise ValueError("a request needs either path or url")
-        if len(self.bodies) > 1:
-            raise ValueError(f"a request has at most one body, not {' and '.join(self.bodies)}")
+        self.check_one_body("request")
         return self
-
-    @property
-    def bodies(self) -> list[str]:
-        """The kinds of body that are given, as the language names them."""
-        given = [name for name in ("json_body", "form", "text", "file", "multipart") if name in self.model_fields_set]
-        return [name.removesuffix("_body") for name in given]
 
 
 class Step(Model):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 
 from yaml_connector._expressions.compile import compile_field
 from yaml_connector._spec.fields import Path, slots
-from yaml_connector._spec.sections import ConnectorSpec
+from yaml_connector._spec.spec import ConnectorSpec
 
 SHORTEST_HELD = 8  # characters of a secret that an output may not hold
 _IDENTIFIERS = frozenset({"username", "client_id", "access_key_id", "key_id"})  # fields of `auth`

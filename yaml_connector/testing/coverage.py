@@ -82,16 +82,11 @@ class _Place:
 
 def _places(loaded: LoadedSpec) -> Iterator[_Place]:
     spec = loaded.spec
-    yield from _call_places(spec.create, ("create",))
-    if spec.create.adopt is not None:
-        yield from _call_places(spec.create.adopt, ("create", "adopt"))
+    for path, section in spec.calls():
+        yield from _call_places(section, path)
     for index, step in enumerate(spec.create.on_failure):
-        path: Path = ("create", "on_failure", index)
+        path = ("create", "on_failure", index)
         yield _Place(path, path, step.name)
-    for name in ("get", "result", "delete", "logs"):
-        section: Calls | None = getattr(spec, name)
-        if section is not None:
-            yield from _call_places(section, (name,))
     if spec.get is None:
         return
     single = isinstance(loaded.document.data["get"]["phase"], dict)

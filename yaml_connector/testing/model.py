@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.value_types import parse_duration
-from yaml_connector._spec.fields import Duration, Model
+from yaml_connector._spec.fields import DURATION, Duration, Model, with_value_error
 from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.task_fields import Task
 from yaml_connector._text import short
@@ -21,10 +21,7 @@ CALLS = ("create", "get", "logs", "delete")
 def _regex(value: str) -> str:
     if value.startswith("/") and value.endswith("/") and len(value) > 1:
         value = value[1:-1]
-    try:
-        compile_regex(value)
-    except EvaluationError as problem:
-        raise ValueError(str(problem)) from None
+    with_value_error(compile_regex)(value)
     return value
 
 
@@ -43,7 +40,7 @@ _LARGEST_STEP = 3650 * 86400.0
 ClockStep = Annotated[
     float,
     BeforeValidator(_clock_step),
-    WithJsonSchema({"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["+1h", "-30m"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^[+-]?{DURATION}$", "examples": ["+1h", "-30m"]}),
 ]
 
 

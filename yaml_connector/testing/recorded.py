@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from yaml_connector._spec.fields import Duration, Model
-from yaml_connector._spec.requests import http_method
+from yaml_connector._spec.requests import WithBody, http_method
 
 Scalar = str | int | float | bool | None
 
@@ -50,7 +50,7 @@ Parts = Annotated[
 ]
 
 
-class RecordedRequest(Model):
+class RecordedRequest(WithBody):
     """The request that must be sent. Short form: `GET https://api.test/jobs/7`."""
 
     method: Annotated[str, AfterValidator(http_method), Field(description="The method.")] = "GET"
@@ -91,18 +91,11 @@ class RecordedRequest(Model):
             raise ValueError(
                 f"{self.url!r} is not a whole URL: it must start with https:// or http://; use path for a path"
             )
-        if len(self.bodies) > 1:
-            raise ValueError(f"a request has at most one body, not {' and '.join(self.bodies)}")
+        self.check_one_body("request")
         return self
 
-    @property
-    def bodies(self) -> list[str]:
-        """Return the kinds of body that are set, under their names in the file."""
-        given = [name for name in ("json_body", "form", "text", "multipart") if name in self.model_fields_set]
-        return [name.removesuffix("_body") for name in given]
 
-
-class RecordedResponse(Model):
+class RecordedResponse(WithBody):
     """The response, and when it arrives."""
 
     status: Annotated[int, Field(ge=100, le=599, description="The HTTP status code.")] = 200
@@ -126,11 +119,7 @@ class RecordedResponse(Model):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> RecordedResponse:
-        given = [name for name in ("json_body", "text", "base64") if name in self.model_fields_set]
-        if len(given) > 1:
-            raise ValueError(
-                f"a response has at most one body, not {' and '.join(name.removesuffix('_body') for name in given)}"
-            )
+        self.check_one_body("response")
         if self.fault not in (None, "truncated") and self.model_fields_set - {"fault", "after"}:
             raise ValueError("a fault replaces the response: it has no status, headers or body")
         return self
