@@ -101,25 +101,18 @@ async def read_whole(
 
     Raises NoRoomError if there is no room for it by `ends`, and TimeoutError if it is read no faster (of `monotonic`).
     """
-    if ends is not None:
-        async with asyncio.timeout(ends + _LATER - monotonic()):
-            return await _read_whole(read, first, limit, ends, expected)
-    return await _read_whole(read, first, limit, None, expected)
-
-
-async def _read_whole(
-    read: Callable[[], Awaitable[bytes]], first: bytes, limit: int, ends: float | None, expected: int | None
-) -> bytes | None:
     most = limit if expected is None else min(limit, expected)
     written = io.BytesIO(first)
     size = written.seek(0, io.SEEK_END)
     room: Room | None = None
-    while size <= limit and (content := await read()):
-        size += len(content)
-        written.write(content)
-        if size > SMALL and room is None:
-            room = await response_memory().room_for(most, None if ends is None else ends - monotonic())
-        await next_turn()  # what is decompressed may be there at once, for as long as it is read; parsing it takes long
+    async with asyncio.timeout(None if ends is None else ends + _LATER - monotonic()):
+        while size <= limit and (content := await read()):
+            size += len(content)
+            written.write(content)
+            if size > SMALL and room is None:
+                room = await response_memory().room_for(most, None if ends is None else ends - monotonic())
+            # what is decompressed may be there at once, for as long as it is read; parsing it takes long
+            await next_turn()
     if size > limit:
         return None
     whole = written.getvalue()  # without a copy

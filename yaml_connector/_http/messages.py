@@ -203,8 +203,9 @@ class Response(Mapping[str, Any]):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle it for another process, which parses it anew; the headers of a transport cannot be pickled."""
+        kind = Response if isinstance(self, StreamedResponse) else type(self)
         content = PickleBuffer(self.content) if protocol >= 5 else self.content
-        values = (self.method, self.url, self.status, CIMultiDict(self.headers), content, self.saved)
+        values = (kind, self.method, self.url, self.status, CIMultiDict(self.headers), content, self.saved)
         return _restored, values if self.content else (*values, self.body)
 
     def __iter__(self) -> Iterator[str]:
@@ -223,11 +224,6 @@ class DerivedResponse(Response):
         super().__init__(last.method, last.url, last.status, last.headers, b"")
         self.body = body
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle it with its body: there is no content."""
-        last = Response(self.method, self.url, self.status, CIMultiDict(self.headers), b"")
-        return DerivedResponse, (last, self.body), (None, {"saved": self.saved})
-
     @property
     def text(self) -> str:
         return to_json(self.body)
@@ -244,11 +240,6 @@ class CollectedResponse(Response):
     def __init__(self, last: Response, content: bytes, room: Any = None) -> None:
         super().__init__(last.method, last.url, last.status, last.headers, content)
         self.room = room
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        last = Response(self.method, self.url, self.status, CIMultiDict(self.headers), b"")
-        content = PickleBuffer(self.content) if protocol >= 5 else self.content
-        return CollectedResponse, (last, content), (None, {"saved": self.saved})
 
     @property
     def text(self) -> str:
@@ -326,8 +317,11 @@ class StreamedResponse(Response):
         return decoder.decode(chunk)
 
 
-def _restored(method: str, url: str, status: int, headers: Headers, content: Any, saved: Any, *body: Any) -> Response:
-    response = Response(method, url, status, headers, bytes(content))
+def _restored(
+    kind: type[Response], method: str, url: str, status: int, headers: Headers, content: Any, saved: Any, *body: Any
+) -> Response:
+    response = kind.__new__(kind)
+    Response.__init__(response, method, url, status, headers, bytes(content))
     response.saved = saved
     if body:
         response.body = body[0]

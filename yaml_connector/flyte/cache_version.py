@@ -15,7 +15,10 @@ from typing import Any
 from flyte import Cache
 
 from yaml_connector._jobs.snapshot import without_descriptions
+from yaml_connector._loading.loader import LoadedSpec
+from yaml_connector._spec.task_values import complete_config
 from yaml_connector.flyte._internals import VersionParameters
+from yaml_connector.flyte.config_class import config_values
 
 _SECTIONS = ("runs", "task_type_name", "task_type_version", "secrets", "create", "get", "result", "outputs")
 _CONNECTION = ("base_url", "headers", "query", "auth")  # the rest says how requests are sent
@@ -41,13 +44,20 @@ class JobPolicy:
         return hashlib.sha256(json.dumps([self.describe(), salt]).encode()).hexdigest()
 
 
-def with_job_policy(cache: Cache, policy: JobPolicy) -> Cache:
-    """Return a copy of a task's cache with this policy, in place of another one of its kind; other policies count, too.
+def cache_of(cache: Any, loaded: LoadedSpec, config: Any, secrets: Mapping[str, str]) -> Cache:
+    """Return a copy of a task's cache whose version follows the spec, the config and the names of the secrets, too.
 
-    A `version_override` counts alone, as Flyte has it.
+    Flyte's own __post_init__ has made `cache` a Cache. The user's policies count as well; a `version_override` counts
+    alone, as Flyte has it.
     """
-    if not cache.is_enabled():
-        return cache
-    given = cache.policies if isinstance(cache.policies, list) else [cache.policies]
+    enabled: Cache = cache
+    if not enabled.is_enabled():
+        return enabled
+
+    def describe() -> list[Any]:
+        values = complete_config(loaded.spec, config_values(loaded.spec, config))
+        return [parts_that_decide(loaded.document.data), values, sorted(secrets.items())]
+
+    given = enabled.policies if isinstance(enabled.policies, list) else [enabled.policies]
     others = [other for other in given if other is not None and not isinstance(other, JobPolicy)]
-    return replace(cache, policies=[policy, *others])
+    return replace(enabled, policies=[JobPolicy(describe), *others])

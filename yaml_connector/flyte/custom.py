@@ -1,17 +1,13 @@
-"""What a task hands to its connector, and what the version of its cached results is made of."""
+"""What a task hands to its connector: the `custom` of its template."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from flyte import Cache
-
-from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.task_values import complete_config
-from yaml_connector.flyte.cache_version import JobPolicy, parts_that_decide, with_job_policy
 from yaml_connector.flyte.config_class import config_values
 from yaml_connector.flyte.connector import CONFIG_KEY, check_config_size
 from yaml_connector.flyte.routing import SPEC_KEY, reference_to
@@ -31,13 +27,3 @@ def custom_of(spec: ConnectorSpec, config: Any, secrets: Mapping[str, str], *, n
     if secrets:
         custom["secrets"] = dict(secrets)
     return custom
-
-
-def cache_of(cache: Any, loaded: LoadedSpec, config: Any, secrets: Mapping[str, str]) -> Cache:
-    """Return a task's cache whose version follows the spec, the config and the names of the secrets, too."""
-
-    def describe() -> list[Any]:
-        values = complete_config(loaded.spec, config_values(loaded.spec, config))
-        return [parts_that_decide(loaded.document.data), values, sorted(secrets.items())]
-
-    return with_job_policy(cast(Cache, cache), JobPolicy(describe))  # Flyte's own __post_init__ has made it one

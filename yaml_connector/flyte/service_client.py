@@ -109,14 +109,8 @@ class ServiceClient:
         node = metadata.task_execution_id.node_execution_id
         place = (self.context.project, self.context.domain, node.execution_id.name, node.node_id)
         prefix = "s3://bucket/" + "/".join(map(str, place))
-        request = CreateTaskRequest(
-            template=template_of(task, self.context),
-            inputs=asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs)).proto_inputs,
-            output_prefix=prefix,
-            task_execution_metadata=metadata,
-            connection=Connection(secrets=secrets or {}),
-        )
-        return self.submit(task, request)
+        literals = asyncio.run(convert_from_native_to_inputs(task.native_interface, **inputs))
+        return self._submit(task, template_of(task, self.context), literals.proto_inputs, prefix, metadata, secrets)
 
     def create_function(
         self,
@@ -153,10 +147,21 @@ class ServiceClient:
         metadata.environment_variables.update(
             {"_U_RUN_BASE": base, "_U_ORG_NAME": self.context.org or "", "RUN_NAME": run, "ACTION_NAME": action}
         )
+        return self._submit(task, template, literals.proto_inputs, prefix, metadata, secrets)
+
+    def _submit(
+        self,
+        task: Any,
+        template: TaskTemplate,
+        inputs: Any,
+        output_prefix: str,
+        metadata: TaskExecutionMetadata,
+        secrets: Mapping[str, str] | None,
+    ) -> ServiceJob:
         request = CreateTaskRequest(
             template=template,
-            inputs=literals.proto_inputs,
-            output_prefix=prefix,
+            inputs=inputs,
+            output_prefix=output_prefix,
             task_execution_metadata=metadata,
             connection=Connection(secrets=secrets or {}),
         )

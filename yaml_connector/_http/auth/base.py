@@ -22,16 +22,20 @@ class Login(Protocol):
         """Send a login request, without credentials, and return its response; raises CallError."""
 
 
-class Auth(Protocol):
-    """Puts credentials on requests. `reads_body`: the body of a response may say that its token is refused."""
+class Auth:
+    """Puts credentials on requests; those of this base cannot be renewed.
 
-    reads_body: bool
+    `reads_body`: the body of a response may say that its token is refused.
+    """
+
+    reads_body = False
 
     def sign(self, request: HttpRequest, context: CallContext, login: Login) -> Awaitable[None] | None:
         """Add the credentials to a request that is otherwise complete: at once, or once the result is awaited.
 
         `login` sends the request for a token, if one is needed.
         """
+        raise NotImplementedError
 
     def renew(self, response: Response, context: CallContext, *, again: bool) -> bool:
         """Tell whether the API refused the token that the request of this response carried, and a new one will help.
@@ -39,12 +43,14 @@ class Auth(Protocol):
         The token is discarded then, for all callers. `again`: this call has renewed the token already; it is then
         kept, for all callers, for a minute.
         """
+        return False
 
     async def saved(self, context: CallContext, login: Login | None) -> Mapping[str, Any]:
         """Return what the login's response holds beside the token, by the names of the spec: `auth.*`.
 
         Without a login (`auth: false`) every name is null.
         """
+        return {}
 
 
 AUTH_KINDS: dict[type[AuthModel], Callable[[Any], Auth]] = {}
@@ -60,18 +66,6 @@ def auth_kind(model: type[AuthModel]) -> Callable[[type[A]], type[A]]:
         return kind
 
     return register
-
-
-class StaticAuth:
-    """Credentials that cannot be renewed."""
-
-    reads_body = False
-
-    def renew(self, response: Response, context: CallContext, *, again: bool) -> bool:
-        return False
-
-    async def saved(self, context: CallContext, login: Login | None) -> Mapping[str, Any]:
-        return {}
 
 
 def token_header(token: str, header: str = "Authorization", prefix: str = "Bearer") -> dict[str, str]:

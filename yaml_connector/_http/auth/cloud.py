@@ -14,22 +14,20 @@ from yaml_connector._clock import clock
 from yaml_connector._expressions.compile import compile_text, compile_tree, if_given
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind
+from yaml_connector._http.auth.base import Auth, Login, auth_kind
 from yaml_connector._http.auth.token_cache import Grant
-from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, token_of
+from yaml_connector._http.auth.tokens import FetchedAuth, evaluate_all, post_form, token_of
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.extras import import_extra
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url
 from yaml_connector._http.messages import HttpRequest
-from yaml_connector._http.request_template import compile_request
 from yaml_connector._spec import auth as spec
-from yaml_connector._spec.requests import Request
 from yaml_connector.errors import EvaluationError, TransientError
 
 
 @auth_kind(spec.SigV4Auth)
-class SigV4(StaticAuth):
+class SigV4(Auth):
     """AWS signature version 4, by botocore's signer; without keys in the spec, by botocore's credential chain."""
 
     def __init__(self, model: spec.SigV4Auth) -> None:
@@ -162,7 +160,7 @@ class Google(FetchedAuth):
             ) from None
         context.add_secret(assertion)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-        response = await login(context, _GOOGLE_LOGIN, Scope(login={"url": token_uri, "form": form}))
+        response = await post_form(login, context, token_uri, {}, form)
         return Grant(*token_of(response, context))
 
 
@@ -177,6 +175,3 @@ def _credentials_of(key: str) -> tuple[Any, str]:
 
 # Google's servers for the credentials of a machine, which no proxy can reach
 _METADATA = ("http://metadata.google.internal", "http://169.254.169.254")
-_GOOGLE_LOGIN = compile_request(
-    Request.model_validate({"method": "POST", "url": "${{ login.url }}", "form": "${{ login.form }}"})
-)

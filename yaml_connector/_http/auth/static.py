@@ -7,7 +7,7 @@ from typing import Any
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector._http.auth.base import Login, StaticAuth, auth_kind, token_header
+from yaml_connector._http.auth.base import Auth, Login, auth_kind, token_header
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._http.request_template import add_query, header_map
@@ -15,7 +15,7 @@ from yaml_connector._spec import auth as spec
 
 
 @auth_kind(spec.BearerAuth)
-class Bearer(StaticAuth):
+class Bearer(Auth):
     """`Authorization: Bearer TOKEN`."""
 
     def __init__(self, model: spec.BearerAuth) -> None:
@@ -33,7 +33,7 @@ class Bearer(StaticAuth):
 
 
 @auth_kind(spec.BasicAuth)
-class Basic(StaticAuth):
+class Basic(Auth):
     """HTTP basic authentication."""
 
     def __init__(self, model: spec.BasicAuth) -> None:
@@ -54,7 +54,7 @@ def basic_header(username: str, password: str, context: CallContext) -> str:
 
 
 @auth_kind(spec.ApiKeyAuth)
-class ApiKey(StaticAuth):
+class ApiKey(Auth):
     """A key in a header or in the query."""
 
     def __init__(self, model: spec.ApiKeyAuth) -> None:

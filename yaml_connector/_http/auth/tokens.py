@@ -22,7 +22,7 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.scope import Scope
-from yaml_connector._http.auth.base import Login, auth_kind, token_header
+from yaml_connector._http.auth.base import Auth, Login, auth_kind, token_header
 from yaml_connector._http.auth.static import basic_header
 from yaml_connector._http.auth.token_cache import Grant, TokenCache
 from yaml_connector._http.context import CallContext
@@ -43,7 +43,7 @@ def _credentials_key(scope: Scope, values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class FetchedAuth:
+class FetchedAuth(Auth):
     """Credentials with a token that is fetched or made: subclasses say from what, and how."""
 
     def __init__(self, renew_if: str | bool | None, save: Mapping[str, spec.SavedValue] | None = None) -> None:
@@ -145,6 +145,20 @@ def token_of(response: Response, context: CallContext) -> tuple[str, float | Non
     return required_token(body.get("access_token"), response, context), lifetime_of(body.get("expires_in"))
 
 
+async def post_form(
+    login: Login, context: CallContext, url: str, headers: Mapping[str, str], form: Mapping[str, Any]
+) -> Response:
+    """Send a login that is a form; see `Login`."""
+    return await login(context, _FORM, Scope(login={"url": url, "headers": headers, "form": form}))
+
+
+_FORM = compile_request(
+    Request.model_validate(
+        {"method": "POST", **{part: f"${{{{ login.{part} }}}}" for part in ("url", "headers", "form")}}
+    )
+)
+
+
 @auth_kind(spec.ClientCredentialsAuth)
 class ClientCredentials(FetchedAuth):
     """OAuth 2 client credentials."""
@@ -156,16 +170,6 @@ class ClientCredentials(FetchedAuth):
         }
         self._fields["token_url"] = Value(*compile_url(model.token_url, whole_is_url=True))
         self._basic = model.send_as == "basic"
-        self._plan = compile_request(
-            Request.model_validate(
-                {
-                    "method": "POST",
-                    "url": "${{ login.url }}",
-                    "headers": "${{ login.headers }}",
-                    "form": "${{ login.form }}",
-                }
-            )
-        )
 
     def _credentials(self, scope: Scope) -> Any:
         values = evaluate_all(self._fields, scope)
@@ -184,8 +188,7 @@ class ClientCredentials(FetchedAuth):
         if scopes:
             form["scope"] = " ".join(map(as_text, scopes)) if isinstance(scopes, list) else as_text(scopes)
         form |= values["params"] or {}
-        login_values = {"url": values["token_url"], "headers": headers, "form": form}
-        response = await login(context, self._plan, Scope(login=login_values))
+        response = await post_form(login, context, values["token_url"], headers, form)
         return self._grant(*token_of(response, context), context.scope, response)
 
 
