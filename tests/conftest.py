@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from tests.support.real_api import RealApi, running_api
@@ -44,7 +45,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Hide what was collected from the garbage collector, whose full runs would go through all of it each time."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
@@ -69,6 +69,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
         return (yield)
     finally:
         _running.clear()
+
+
+class FewReports:
+    """Runs each test of a parallel run, and sends the process that prints the reports that say something: no start, no
+    end, no setup or teardown that went well. Six messages a test cost as much as a third of the tests."""
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            if report.when == "call" or not report.passed:
+                item.ihook.pytest_runtest_logreport(report=report)
+        return True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of a parallel run send few reports, unless it is asked how long each setup took."""
+    if hasattr(config, "workerinput") and config.option.durations is None:
+        config.pluginmanager.register(FewReports())
 
 
 @pytest.fixture(scope="session")

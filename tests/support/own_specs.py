@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import CATALOG, CORNERS, ROOT
-from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file
+from yaml_connector._loading.loader import LoadedSpec, is_test_file, read_file, read_spec
 from yaml_connector.testing.loader import LoadedTests, load_tests
 from yaml_connector.testing.model import Call, Test
 from yaml_connector.testing.recorded import RecordedExchange
@@ -22,9 +22,9 @@ def spec_files(folder: Path) -> list[Path]:
 
 
 def spec_of(file: Path) -> LoadedSpec:
-    """The spec of a file, which must be a good one, and have contract tests beside it."""
-    found = contract_tests(str(file)).loaded
-    assert found is not None
+    """The spec of a file, which must be a good one."""
+    found, problems = read(str(file))
+    assert found is not None, [str(problem) for problem in problems]
     return found
 
 
@@ -33,11 +33,14 @@ def specs(folder: Path) -> list[LoadedSpec]:
     return [spec_of(file) for file in spec_files(folder)]
 
 
+read = cache(read_spec)
+
+
 @cache
 def contract_tests(spec_file: str) -> LoadedTests:
     """The contract tests beside a spec; they must be there, and good ones."""
     file = spec_file.removesuffix(".yaml") + ".test.yaml"
-    loaded, problems = load_tests(read_file(file), file)
+    loaded, problems = load_tests(read_file(file), file, read)
     assert [str(problem) for problem in problems] == []
     assert loaded is not None
     return loaded

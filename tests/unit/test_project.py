@@ -11,10 +11,10 @@ from importlib.metadata import packages_distributions
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from tests.support.paths import ROOT
+from tests.support.yaml_data import yaml_data
 from yaml_connector.cli.main import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -77,7 +77,7 @@ def test_an_extra_has_what_is_loaded_by_its_name() -> None:
 
 
 def data(name: str) -> Any:
-    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return yaml_data(ROOT / name)
 
 
 def command_lines() -> list[str]:

@@ -9,9 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from tests.support.paths import CORNERS
 from yaml_connector._http.httpx_transport import HttpxTransport
@@ -57,6 +54,10 @@ def test_a_log_line_has_a_time_and_a_level(name: str, text: str, lines: list[Any
 
 
 def test_a_parameter_that_is_there_twice_is_signed_twice() -> None:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.command_line import Command
 from tests.support.paths import ROOT
+from tests.support.yaml_data import yaml_data
 from yaml_connector._loading.loader import load
 from yaml_connector.cli.new.draft import AUTH_CHOICES
 
@@ -57,7 +57,7 @@ def test_an_openapi_document_gives_the_calls_and_the_phase_map(command: Command)
     assert done.returncode == 0, done.stderr
     assert "decide: these states are not mapped and count as RUNNING: ON_HOLD" in done.stdout
     checked(command)
-    spec = yaml.safe_load(Path("connectors.d/render_jobs.yaml").read_text(encoding="utf-8"))
+    spec = yaml_data(Path("connectors.d/render_jobs.yaml"))
     assert spec["connection"]["base_url"] == "${{ env.RENDER_JOBS_URL | default('https://render.acme.com/api/v2') }}"
     assert spec["config"] == {"projectId": "str", "scene": "str", "frames": "int", "options": "any"}
     assert spec["create"]["request"]["path"] == "/projects/${{ config.projectId }}/render-jobs"

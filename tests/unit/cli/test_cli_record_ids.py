@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.command_line import Command, Done
 from tests.support.real_api import Received, running_api
+from tests.support.yaml_data import yaml_data
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import load
 from yaml_connector.cli._live.interactive_run import CallRecord
@@ -43,7 +43,7 @@ def recorded(command: Command, here: Path, job_id: str, answer: object, user: st
         done = command("record", "ids.yaml", IDS_USER=user)
     assert done.returncode == 0, done.stdout + done.stderr
     assert command("test", "ids.yaml").returncode == 0
-    return done, yaml.safe_load((here / "ids.test.yaml").read_text(encoding="utf-8"))
+    return done, yaml_data(here / "ids.test.yaml")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.command_line import Command, Done
+from tests.support.yaml_data import yaml_data
 from yaml_connector.cli.new.arazzo.conditions import Untranslatable, body_operand, jinja, parse_condition
 
 STATES = ["waiting", "rendering", "succeeded", "crashed"]
@@ -109,7 +110,7 @@ def imported(
     Path("renders.json").write_text(json.dumps(openapi or OPENAPI), encoding="utf-8")
     done = command("new", "mine", "--from-arazzo", "flows.yaml", "--force", "--json", *arguments)
     assert done.returncode == 0, done.stderr
-    spec: dict[str, Any] = yaml.safe_load(Path("connectors.d/mine.yaml").read_text(encoding="utf-8"))
+    spec: dict[str, Any] = yaml_data(Path("connectors.d/mine.yaml"))
     return spec, done
 
 

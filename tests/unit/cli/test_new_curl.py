@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.command_line import Command, Done
 from tests.support.paths import ROOT
+from tests.support.yaml_data import yaml_data
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import plain
 
@@ -181,7 +181,7 @@ def test_odd_answers_are_read_without_an_exception(command: Command, page: str) 
     Path("commands.txt").write_text("curl -d '{}' https://a.test/jobs\ncurl https://a.test/jobs/17\n", encoding="utf-8")
     done = command("new", "mine", "--from-curl", "commands.txt", "--answers", "answers.txt")
     assert done.returncode in (0, 1), done.stderr
-    assert yaml.safe_load(Path("connectors.d/mine.yaml").read_text(encoding="utf-8"))["create"]["job_id"]
+    assert yaml_data(Path("connectors.d/mine.yaml"))["create"]["job_id"]
 
 
 PIECES = r"""curl§-X POST§-d '{"a": "<B>", "id": 77}'§-H 'Authorization: Bearer $T'§https://a.test/jobs§
@@ -218,7 +218,7 @@ def test_the_commands_can_be_tried_at_the_api(live: Command, job_service_url: st
     done = live("new", "mine", "--from-curl", "commands.txt", "--try", "--to", "out")
     assert done.returncode == 0, done.stderr
     assert f"sent POST {job_service_url}/jobs\n" in done.stderr
-    spec = yaml.safe_load(Path("out/mine.yaml").read_text(encoding="utf-8"))
+    spec = yaml_data(Path("out/mine.yaml"))
     assert spec["create"]["job_id"] == "$.id"
     assert spec["get"]["request"] == "GET /jobs/${{ job.id }}"
     assert spec["get"]["phase"]["path"] == "$.state"

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.command_line import Command, Done
 from tests.support.paths import ROOT
+from tests.support.yaml_data import yaml_data
 
-RENDERS = yaml.safe_load((ROOT / "tests" / "unit" / "cli" / "openapi" / "renders.yaml").read_text(encoding="utf-8"))
+RENDERS = yaml_data(ROOT / "tests" / "unit" / "cli" / "openapi" / "renders.yaml")
 
 
 def answers(schema: dict[str, Any]) -> dict[str, Any]:
@@ -43,10 +43,9 @@ def drafted(command: Command, data: dict[str, Any], *arguments: str) -> tuple[di
     Path("api.json").write_text(json.dumps(data), encoding="utf-8")
     done = command("new", "mine", "--from-openapi", "api.json", "--force", *arguments)
     assert done.returncode == 0, done.stderr
-    for check in ("validate", "test"):
-        checked = command(check, "connectors.d/mine.yaml")
-        assert checked.returncode == 0, checked.stdout
-    spec: dict[str, Any] = yaml.safe_load(Path("connectors.d/mine.yaml").read_text(encoding="utf-8"))
+    checked = command("test", "connectors.d/mine.yaml")
+    assert checked.returncode == 0, checked.stdout
+    spec: dict[str, Any] = yaml_data(Path("connectors.d/mine.yaml"))
     return spec, done
 
 
@@ -328,7 +327,6 @@ def test_a_damaged_document_gives_a_draft_or_a_message(command: Command, seed: i
     Path("api.json").write_text(json.dumps(data), encoding="utf-8")
     done = command("new", "mine", "--from-openapi", "api.json")
     if done.returncode == 0:
-        assert command("validate", "connectors.d").returncode == 0
         assert command("test", "connectors.d").returncode == 0
     else:
         assert done.stderr.startswith("Error: api.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -66,18 +67,26 @@ def test_a_request_that_is_cut_is_a_request_or_not(data: st.DataObject) -> None:
         assert str(parse(CreateTaskRequest, cut)) == str(CreateTaskRequest.FromString(cut))
 
 
-MANY = {
-    "items": create_of(Literal(collection=LiteralCollection(literals=[ONE] * 100_000))),
-    "inputs": create_of(*[ONE] * 30_000),
-    "labels": CreateTaskRequest(),
-    "secrets": GetTaskRequest(connection=Connection(secrets={f"k{number}": "" for number in range(60_000)})),
+NAMES = [f"k{number}" for number in range(60_000)]
+
+
+def with_labels() -> CreateTaskRequest:
+    request = CreateTaskRequest()
+    request.task_execution_metadata.labels.update(dict.fromkeys(NAMES, ""))
+    return request
+
+
+MANY: dict[str, Callable[[], CreateTaskRequest | GetTaskRequest]] = {
+    "items": lambda: create_of(Literal(collection=LiteralCollection(literals=[ONE] * 100_000))),
+    "inputs": lambda: create_of(*[ONE] * 30_000),
+    "labels": with_labels,
+    "secrets": lambda: GetTaskRequest(connection=Connection(secrets=dict.fromkeys(NAMES, ""))),
 }
-MANY["labels"].task_execution_metadata.labels.update({f"k{number}": "" for number in range(60_000)})
 
 
 @pytest.mark.parametrize("name", MANY)
 def test_a_request_of_very_many_parts_is_refused_before_it_is_parsed(name: str) -> None:
-    request = MANY[name]
+    request = MANY[name]()
     with pytest.raises(RefusedInputError, match="more than 60000 parts; send inputs of many items as one JSON value"):
         parse(type(request), request.SerializeToString())
 

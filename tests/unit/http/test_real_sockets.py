@@ -156,6 +156,15 @@ def test_a_head_of_long_lines_and_many_fields_is_read() -> None:
     run(main())
 
 
+class MovableLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put forward: what is due in the meantime happens at once."""
+
+    forward = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.forward
+
+
 def test_a_pool_that_is_full_surely_sent_nothing() -> None:
     async def main() -> None:
         arrived, over = asyncio.Event(), asyncio.Event()
@@ -170,18 +179,25 @@ def test_a_pool_that_is_full_surely_sent_nothing() -> None:
 
             def send(timeout: str) -> Coroutine[Any, Any, Any]:
                 retry = {"max_attempts": 1}
-                sender = Sender(transport, base_url=url, clock=Clock(), retry=retry, timeout=timeout)
+                sender = Sender(transport, base_url=url, clock=Clock(), retry=retry, timeout=timeout, deadline=timeout)
                 return sender.send_now("POST /")
 
-            first = asyncio.create_task(send("60s"))
+            first = asyncio.create_task(send("600s"))
             await arrived.wait()
-            found = await asyncio.gather(send("500ms"), send("500ms"), return_exceptions=True)
+            others = asyncio.gather(send("100s"), send("100s"), return_exceptions=True)
+            for _ in range(100):  # until they wait for the connection: nothing else holds them up
+                await asyncio.sleep(0)
+            loop.forward = 97  # seconds: after the wait for a connection, and before the end of the request
+            found = await others
             assert [getattr(error, "may_have_been_processed", error) for error in found] == [False, False]
             over.set()
             await first
             await transport.close()
 
-    run(main())
+    with asyncio.Runner(loop_factory=MovableLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, MovableLoop)
+        runner.run(main())
 
 
 def test_a_host_that_hangs_fills_only_its_own_connections() -> None:

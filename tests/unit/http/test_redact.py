@@ -177,7 +177,7 @@ def long_secrets() -> st.SearchStrategy[str]:
 
 class TestAnEncodedSecret:
     @pytest.mark.parametrize("name", ENCODINGS)
-    @settings(max_examples=8)
+    @settings(max_examples=settings().max_examples // 7)  # each is cut in some hundred places
     @given(secret=long_secrets())
     def test_leaves_nothing_that_matters_wherever_the_text_is_cut(self, name: str, secret: str) -> None:
         encoded = ENCODINGS[name](secret)
@@ -190,7 +190,7 @@ class TestAnEncodedSecret:
             assert len(masked) <= len("<***") + 16, masked  # of one character the escapes, cut and broken over lines
 
     @pytest.mark.parametrize("name", ENCODINGS)
-    @settings(max_examples=20)
+    @settings(max_examples=settings().max_examples // 3)
     @given(secret=SECRETS)
     def test_is_masked_whole(self, name: str, secret: str) -> None:
         encoded = ENCODINGS[name](secret)
