@@ -15,7 +15,6 @@ from yaml_connector._text import short
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option
 from yaml_connector.cli.new.draft import AUTH_CHOICES, Draft, sketch_of
-from yaml_connector.cli.new.sketch import Sketch
 from yaml_connector.errors import ConfigError, YamlConnectorError
 
 _LARGEST = 2**20
@@ -108,8 +107,17 @@ def new(
         if given["name"] is None:
             raise click.UsageError("give NAME, the name of the task type: yaml-connector new NAME --from-... FILE")
         with _never_a_traceback(file):
-            read = _from_curl if commands is not None else _from_arazzo
-            sketch = read(given["name"], file, answers=answers, attempt=attempt, workflow=workflow)
+            if arazzo is not None:
+                from yaml_connector.cli.new.arazzo.translate import sketch_of as arazzo_sketch_of
+
+                sketch = arazzo_sketch_of(_read(file), file, given["name"], workflow)
+            else:
+                from yaml_connector.cli.new.curl.build import sketch_of as curl_sketch_of
+
+                shown = read_source(answers) if answers is not None else None
+                folder_of_files = Path() if file == "-" else Path(file).parent
+                tell = (lambda request: click.echo(f"sent {request}", err=True)) if attempt else None
+                sketch = curl_sketch_of(read_source(file), file, given["name"], folder_of_files, shown, tell)
             write(sketch, target, force=force, as_json=form == "json")
         return
     if document is not None:
@@ -142,10 +150,11 @@ def _check_sources(sources: Mapping[str, object], extras: Mapping[str, tuple[obj
             raise click.UsageError(f"{option} goes with {source}, which is not given")
 
 
-def _read(file: str) -> bytes:
-    """Return the content of a file; raise click.UsageError if it cannot be read."""
+def _read(file: str, most: int = -1) -> bytes:
+    """Return the content of a file, `most` bytes of it; raise click.UsageError if it cannot be read."""
     try:
-        return Path(file).read_bytes()
+        with open(file, "rb") as handle:
+            return handle.read(most)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
 
@@ -170,22 +179,6 @@ def _fetched(url: str) -> bytes:
     return bytes(content)
 
 
-def _from_curl(name: str, file: str, *, answers: str | None, attempt: bool, **_: object) -> Sketch:
-    from yaml_connector.cli.new.curl.build import sketch_of
-
-    text = read_source(file)
-    given = read_source(answers) if answers is not None else None
-    folder = Path() if file == "-" else Path(file).parent
-    tell = (lambda request: click.echo(f"sent {request}", err=True)) if attempt else None
-    return sketch_of(text, file, name, folder, given, tell)
-
-
-def _from_arazzo(name: str, file: str, *, workflow: str | None, **_: object) -> Sketch:
-    from yaml_connector.cli.new.arazzo.translate import sketch_of
-
-    return sketch_of(_read(file), file, name, workflow)
-
-
 @contextmanager
 def _never_a_traceback(file: str) -> Iterator[None]:
     """Turn what an odd source makes of the code here into an error that a person can read.
@@ -204,14 +197,7 @@ def _never_a_traceback(file: str) -> Iterator[None]:
 
 def read_source(file: str) -> str:
     """Return the text of a file, or of the standard input (`-`); raise click.UsageError if it cannot be read."""
-    if file == "-":
-        content = sys.stdin.buffer.read(_LARGEST + 1)
-    else:
-        try:
-            with open(file, "rb") as handle:
-                content = handle.read(_LARGEST + 1)
-        except OSError as error:
-            raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+    content = sys.stdin.buffer.read(_LARGEST + 1) if file == "-" else _read(file, _LARGEST + 1)
     if len(content) > _LARGEST:
         raise click.UsageError(f"{file} is longer than {_LARGEST // 2**20} MiB")
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

@@ -5,7 +5,7 @@ Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,17 @@ class Text:
         return None if any(self.refs) else "".join(map(str, self.parts))
 
 
+def each_leaf(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return data with every leaf changed: in mappings, lists, and pairs of a name and a value."""
+    if isinstance(value, dict):
+        return {key: each_leaf(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [each_leaf(item, change) for item in value]
+    if isinstance(value, tuple):
+        return (value[0], each_leaf(value[1], change))
+    return change(value)
+
+
 def text_of(value: str | Ref | Text) -> Text:
     """Return any text as a Text."""
     return value if isinstance(value, Text) else Text.of(value)
@@ -83,13 +94,9 @@ def as_template(value: Any) -> Any:
     return value
 
 
-def literal(value: Any) -> Any:
-    """Return data in which every string is a Text, so that a `${{` in it is text in the spec, too."""
-    if isinstance(value, dict):
-        return {literal(key) if "${{" in str(key) else key: literal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [literal(item) for item in value]
-    return Text.of(value) if isinstance(value, str) else value
+def literal(value: str) -> str | Text:
+    """Return a text that holds a `${{`, as a text or a key, so that it is text in the spec, too."""
+    return Text.of(value) if "${{" in value else value
 
 
 def add_value(fields: dict[str, Any], name: str, value: Any) -> None:

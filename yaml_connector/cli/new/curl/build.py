@@ -12,7 +12,6 @@ from yaml_connector.cli.new.curl.answers import Answer, answers_between, answers
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import CANCEL, last_words, named_leaves
 from yaml_connector.cli.new.curl.page import Page, read_page
-from yaml_connector.cli.new.curl.placeholders import name_placeholders
 from yaml_connector.cli.new.curl.roles import Answers, Roles, roles_of
 from yaml_connector.cli.new.curl.texts import lines_of
 from yaml_connector.cli.new.curl.tokens import Leaf, shown, text_in
@@ -240,7 +239,6 @@ def sketch_of(
     Raises ConfigError if no command submits a job.
     """
     page = read_page(text, folder)
-    name_placeholders(page)
     if not page.calls:
         raise ConfigError(f"{file}: there is no curl command in it")
     by_call, roles = _matched(page, answers_of(answers)) if answers else _shown(page)

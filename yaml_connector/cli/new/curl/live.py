@@ -10,8 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,10 +21,11 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.meaning import Key
-from yaml_connector.cli.new.curl.page import Page, read_beside
+from yaml_connector.cli.new.curl.page import Page, read_beside, read_page
 from yaml_connector.cli.new.curl.roles import Roles
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable
 from yaml_connector.cli.new.phases import ENDINGS, phases_from
+from yaml_connector.cli.new.sketch import each_leaf
 from yaml_connector.errors import ConfigError
 
 _LONGEST = 60.0  # seconds that a job is followed for
@@ -109,7 +109,7 @@ class _Attempt:
 
     def body(self, call: Call) -> dict[str, Any]:
         if call.body_kind == "json":
-            return {"json": self.tree(call.body)}
+            return {"json": each_leaf(call.body, self.leaf)}
         if call.body_kind == "form":
             return {"data": {name: self.text(value.tokens) for name, value in call.body}}
         if call.body_kind == "text":
@@ -133,15 +133,11 @@ class _Attempt:
             raise ConfigError(f"the file {part.name} is not there, which --try would send")
         return content.encode()
 
-    def tree(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self.tree(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.tree(item) for item in value]
-        if isinstance(value, Leaf):
-            text = self.text(value.tokens)
-            return int(text) if value.bare and re.fullmatch(r"-?\d{1,15}", text) else text
-        return value
+    def leaf(self, value: Any) -> Any:
+        if not isinstance(value, Leaf):
+            return value
+        text = self.text(value.tokens)
+        return int(text) if value.bare and re.fullmatch(r"-?\d{1,15}", text) else text
 
     def text(self, tokens: Tokens, *, encode: bool = False) -> str:
         """Return tokens with the values of their variables; `encode` those, as segments of a path."""
@@ -187,18 +183,9 @@ class _Attempt:
             return
         new = self.job_id()
 
-        def renamed(tokens: Tokens) -> Tokens:
-            return tuple(part.replace(key[1], new) if isinstance(part, str) else part for part in tokens)
-
-        for number, call in enumerate(self.page.calls):
-            if number <= self.roles.create:
-                continue
-            self.page.calls[number] = replace(
-                call,
-                path=renamed(call.path),
-                query=[(name, renamed(value)) for name, value in call.query],
-                body=_renamed(call.body, key[1], new),
-            )
+        text = re.sub(rf"(?<![\w-]){re.escape(key[1])}(?![\w-])", lambda _: new, self.page.text)
+        after = self.roles.create + 1
+        self.page.calls[after:] = read_page(text, self.folder).calls[after:]
         self.roles.job_key = ("text", new)
 
 
@@ -217,22 +204,6 @@ def _missing(page: Page, roles: Roles) -> set[str]:
         and ("name", part.name) != roles.job_key
         and part.name not in os.environ
     }
-
-
-def _renamed(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _renamed(item, old, new) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_renamed(item, old, new) for item in value]
-    if isinstance(value, tuple):
-        return (value[0], _renamed(value[1], old, new))
-    if isinstance(value, Leaf):
-        return replace(value, tokens=tuple(_renamed(part, old, new) for part in value.tokens))
-    if isinstance(value, str):
-        return value.replace(old, new)
-    if type(value) is int and str(value) == old and new.isdigit():
-        return int(new)
-    return value
 
 
 def _answer(response: httpx.Response, content: bytes) -> Answer:

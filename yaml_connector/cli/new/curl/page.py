@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.filters import path_of
 from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
+from yaml_connector.cli.new.curl.placeholders import name_placeholders
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import (
     Capture,
@@ -47,11 +48,15 @@ class Page:
     variables: dict[str, Tokens] = field(default_factory=dict)
     not_used: list[tuple[str, int]] = field(default_factory=list)
     rest: list[tuple[int, str]] = field(default_factory=list)  # lines beside the commands
+    text: str = ""
 
 
 def read_page(text: str, folder: Path) -> Page:
     """Read a page; `folder` is where the files are that its commands name."""
-    return _Reader(folder).read(text)
+    page = _Reader(folder).read(text)
+    page.text = text
+    name_placeholders(page.calls)
+    return page
 
 
 class _Reader:

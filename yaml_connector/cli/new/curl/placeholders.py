@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from yaml_connector.cli.new.curl.page import Page
+from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined
+from yaml_connector.cli.new.sketch import each_leaf
 
 _ANY = (
     r"<([A-Za-z][\w .-]*)>|\{\{\s*\$?([A-Za-z_][\w.-]*)\s*\}\}|\[([A-Z][A-Z0-9_]{2,})\]|"
@@ -22,15 +23,15 @@ _WHOLE = re.compile(
 _INSIDE = re.compile(r"<([A-Z][A-Z0-9_]+)>")
 
 
-def name_placeholders(page: Page) -> None:
+def name_placeholders(calls: Iterable[Call]) -> None:
     """Make variables of the placeholders in all calls of a page."""
-    for call in page.calls:
+    for call in calls:
         call.origin = _replaced(call.origin, _IN_URL)
         call.path = _replaced(call.path, _IN_URL)
         call.query = [(name, _replaced(tokens, _IN_HEADER)) for name, tokens in call.query]
         call.headers = [(name, _replaced(tokens, _IN_HEADER)) for name, tokens in call.headers]
         call.user = _replaced(call.user, _IN_HEADER) if call.user is not None else None
-        call.body = _in_body(call.body)
+        call.body = each_leaf(call.body, _in_leaf)
 
 
 def _replaced(tokens: Tokens, pattern: re.Pattern[str]) -> Tokens:
@@ -46,11 +47,7 @@ def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[str | Variable]:
     yield text[end:]
 
 
-def _in_body(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _in_body(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [(item[0], _in_body(item[1])) if isinstance(item, tuple) else _in_body(item) for item in value]
+def _in_leaf(value: Any) -> Any:
     if isinstance(value, str):
         tokens = _of_text(value)
         return value if tokens == (value,) or tokens == () else Leaf(tokens)

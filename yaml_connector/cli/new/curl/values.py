@@ -164,7 +164,7 @@ class Values:
         if path in self.differing:
             return Text.of(self.differing[path])
         if isinstance(value, dict):
-            return {key: self.tree(item, str(key), (*path, key)) for key, item in literal_keys(value).items()}
+            return {literal(key): self.tree(item, key, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.tree(item, name, (*path, number)) for number, item in enumerate(value)]
         if isinstance(value, Leaf):
@@ -240,11 +240,6 @@ class Values:
         if call.body_kind in ("text", "file") and call.header("content-type") is None:
             found["Content-Type"] = "application/x-www-form-urlencoded"  # as curl does
         return found
-
-
-def literal_keys(value: dict[str, Any]) -> dict[Any, Any]:
-    """Return a mapping whose keys are texts, also for those that hold a `${{`."""
-    return {(Text.of(key) if "${{" in key else key): item for key, item in value.items()}
 
 
 def header_name(name: str) -> str:
