@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from yaml_connector.cli.new.curl.tokens import Command, Part, Substitution, Variable, Word, joined, plain
 from yaml_connector.cli.new.words import word_set
@@ -21,16 +20,6 @@ class ShellError(Exception):
     """A text that is not a command, for example because a quote is never closed."""
 
 
-@dataclass
-class _Here:
-    """A here document that is still to be read."""
-
-    end: str
-    strip: bool
-    literal: bool
-    command: int
-
-
 class Shell:
     """Reads one statement from the beginning of a text; `position` is then behind it. Raises ShellError."""
 
@@ -44,9 +33,7 @@ class Shell:
         self.position = 0
         self.first_line = line
         self.depth = depth
-        self.heres: list[_Here] = []
-        self.commands: list[Command] = []
-        self.stdin: dict[int, Word] = {}  # here documents, by the identity of their commands
+        self.heres: list[tuple[re.Match[str], Command]] = []  # here documents that are still to be read
 
     # --- the text ---
 
@@ -98,7 +85,9 @@ class Shell:
                     pipeline = []
         if pipeline:
             pipelines.append(pipeline)
-        return self._with_heres(pipelines)
+        if self.heres and self.take(r"\n"):
+            self._read_heres()
+        return pipelines
 
     def _pipes_on(self) -> bool:
         saved = self.position
@@ -129,7 +118,7 @@ class Shell:
         stdin: Word | None = None
         writes: str | None = None
         line = self.line
-        here: _Here | None = None
+        here: re.Match[str] | None = None
         while True:
             self._blanks()
             if not self.char or self.char in "\n;|)" or (self.char == "&" and not self.at("&>")):
@@ -137,7 +126,7 @@ class Shell:
             if end and self.char == end:
                 break
             if found := self.take(r"<<(?!<)(-?)[ \t]*(['\"\\]?)([\w.-]+)['\"]?"):
-                here = _Here(found[3], bool(found[1]), bool(found[2]), 0)
+                here = found
                 continue
             if self.take(r"<<<[ \t]*"):
                 stdin = self._word()
@@ -165,34 +154,24 @@ class Shell:
             words.append(word)
         command = Command(tuple(words), tuple(assignments), stdin, writes, line)
         if here is not None:
-            here.command = len(self.commands)
-            self.heres.append(here)
-        self.commands.append(command)
+            self.heres.append((here, command))
         return command
 
     def _read_heres(self) -> None:
         """Read the here documents below the line, for their commands."""
-        for here in self.heres:
+        for here, command in self.heres:
+            strip, literal, end = here.groups()
             lines = []
             while self.position < len(self.text):
                 found = self.take(r"([^\n]*)(?:\n|$)")
                 assert found is not None
-                text = found[1].lstrip("\t") if here.strip else found[1]
-                if text.strip() == here.end:
+                text = found[1].lstrip("\t") if strip else found[1]
+                if text.strip() == end:
                     break
                 lines.append(text)
             body = "".join(f"{text}\n" for text in lines)
-            self.stdin[id(self.commands[here.command])] = (body,) if here.literal else self.inside_quotes(body)
+            command.stdin = (body,) if literal else self.inside_quotes(body)
         self.heres = []
-
-    def _with_heres(self, pipelines: list[list[Command]]) -> list[list[Command]]:
-        """Return the commands with their here documents."""
-        if self.heres and self.take(r"\n"):
-            self._read_heres()
-        return [
-            [replace(item, stdin=self.stdin[id(item)]) if id(item) in self.stdin else item for item in pipeline]
-            for pipeline in pipelines
-        ]
 
     def inside_quotes(self, text: str) -> Word:
         """Return a text with its variables, as between double quotes."""

@@ -47,7 +47,7 @@ Tokens = tuple[str | Variable, ...]  # once what the shell would do is done
 P = TypeVar("P", "str | Variable", "str | Variable | Substitution")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Command:
     """A simple command: its words, variables that are set before it, its standard input, and where it is.
 

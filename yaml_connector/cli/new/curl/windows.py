@@ -87,48 +87,31 @@ class Cmd(Shell):
     def _cmd_word(self) -> Word:
         text = ""
         quoted = shielded = False  # as the program sees it; as cmd sees it
-        if self.char == "'":
-            found = self.take(r"'([^'\n]*)'(?=\s|\^|$)")
-            if found:
-                return _percent(found[1])
+        if found := self.take(r"'([^'\n]*)'(?=\s|\^|$)"):
+            return _percent(found[1])
         while self.char:
-            char = self.char
-            if char == "^" and not shielded:
-                if found := self.take(r"\^[ \t]*\n"):
-                    if self.char == "\n":
-                        text += "\n"
-                        self.position += 1
-                    elif not quoted:
-                        self.take(r"[ \t]*")
-                        break
+            if not shielded and (found := self.take(r"\^[ \t]*\n(\n?)")):
+                text += found[1]
+                if found[1] or quoted:
                     continue
-                self.position += 1
-                char = self.char
-                escaped = True
-            else:
-                escaped = False
-            if char == "\n" or (not quoted and char in " \t" and not escaped):
-                if quoted and char == "\n":
-                    text += char
-                    self.position += 1
-                    continue
+                self.take(r"[ \t]*")
                 break
-            if not quoted and not escaped and char in "|&":
+            escaped = not shielded and self.take(r"\^") is not None
+            if not quoted and not escaped and self.char in "\n|& \t":
                 break
-            if char == "\\" and (found := self.take(r'\\(\^?)"')):
+            if found := self.take(r'\\(\^?)"'):
                 text += '"'
                 shielded ^= not found[1] and not escaped
-                continue
-            self.position += 1
-            if char == '"':
+            elif self.take('"'):
                 shielded ^= not escaped
-                if quoted and (found := self.take(r'\^?"')):
+                if quoted and (found := self.take(r'(\^?)"')):
                     text += '"'
-                    shielded ^= not found[0].startswith("^")
+                    shielded ^= not found[1]
                 else:
                     quoted = not quoted
-                continue
-            text += char
+            else:
+                text += self.char
+                self.position += 1
         if quoted:
             raise ShellError('the quote " is not closed')
         return _percent(text)
