@@ -121,7 +121,7 @@ def new(
             write(sketch, target, force=force, as_json=form == "json")
         return
     if document is not None:
-        from yaml_connector.cli.new.openapi import draft_of
+        from yaml_connector.cli.new.openapi.proposal import draft_of
 
         with _never_a_traceback(document):
             content = _fetched(document) if re.match(r"https?://", document) else _read(document)

@@ -9,8 +9,7 @@ from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.jsonpaths import keys_of, value_at
-from yaml_connector.cli.new.names import snake
-from yaml_connector.cli.new.words import phase_of, word_set
+from yaml_connector.cli.new.names import phase_of, snake, word_set
 
 USUAL: dict[str, list[str]] = {
     "QUEUED": ["queued", "pending", "waiting"],

@@ -31,10 +31,10 @@ from yaml_connector.cli.new.arazzo.phases import (
 )
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.openapi.states import state_place, states_of, values_of
+from yaml_connector.cli.new.names import phase_of
+from yaml_connector.cli.new.openapi.calls import state_place, states_of, values_of
 from yaml_connector.cli.new.phases import guessed
 from yaml_connector.cli.new.sketch import Path, Ref, Sketch, Unused
-from yaml_connector.cli.new.words import phase_of
 
 
 class Criteria:

@@ -19,8 +19,8 @@ from yaml_connector.cli.new.arazzo.conditions import (
     jinja,
     leaves,
 )
+from yaml_connector.cli.new.names import phase_of, word_set
 from yaml_connector.cli.new.phases import ENDINGS, USUAL, usual_words
-from yaml_connector.cli.new.words import phase_of, word_set
 
 _NEUTRAL = word_set("terminated ended end completed complete done finished stopped closed exited inactive")
 _OUTCOME = re.compile(r"(?i)^(result|result_?state|result_?status|conclusion|outcome)$")

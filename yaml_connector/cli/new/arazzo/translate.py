@@ -12,8 +12,8 @@ from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at
 from yaml_connector.cli.new.names import field_name
+from yaml_connector.cli.new.openapi.calls import message_place
 from yaml_connector.cli.new.openapi.document import as_mapping
-from yaml_connector.cli.new.openapi.states import message_place
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Sketch, Unused
 
 

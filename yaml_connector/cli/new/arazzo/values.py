@@ -12,8 +12,8 @@ from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, value_at
 from yaml_connector.cli.new.names import field_name, is_secret_name, variable_name
+from yaml_connector.cli.new.openapi.calls import id_place
 from yaml_connector.cli.new.openapi.document import as_list, as_mapping
-from yaml_connector.cli.new.openapi.states import id_place
 from yaml_connector.cli.new.sketch import Ref, Sketch, quoted
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}

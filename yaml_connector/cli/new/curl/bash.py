@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from yaml_connector.cli.new.curl.tokens import Command, Part, Substitution, Variable, Word, joined, plain
-from yaml_connector.cli.new.words import word_set
+from yaml_connector.cli.new.names import word_set
 
 _DEEPEST = 20  # `$(` in `$(`
 _BEFORE_COMMANDS = word_set(

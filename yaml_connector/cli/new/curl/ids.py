@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.meaning import Key, ids_in, keys_of
+from yaml_connector.cli.new.curl.call import Call, Key, ids_in, keys_of
 from yaml_connector.cli.new.curl.requests import Requests
 from yaml_connector.cli.new.curl.roles import from_answer
 from yaml_connector.cli.new.curl.texts import from_url, is_own

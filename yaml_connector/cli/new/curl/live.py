@@ -19,8 +19,7 @@ import httpx
 
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.meaning import Key
+from yaml_connector.cli.new.curl.call import Call, Key
 from yaml_connector.cli.new.curl.page import Page, read_beside, read_page
 from yaml_connector.cli.new.curl.roles import Roles
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable

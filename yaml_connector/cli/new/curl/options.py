@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from yaml_connector.cli.new.curl.tokens import Command, Word, cut_text, joined, plain, start_of
-from yaml_connector.cli.new.words import word_set
+from yaml_connector.cli.new.names import word_set
 
 # Options that mean something here, by their long name; the short ones as curl has them.
 _SHORT = {

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from yaml_connector.cli.new.curl.call import Call
+from yaml_connector.cli.new.curl.call import Call, name_placeholders
 from yaml_connector.cli.new.curl.filters import path_of
 from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
-from yaml_connector.cli.new.curl.placeholders import name_placeholders
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import (
     Capture,

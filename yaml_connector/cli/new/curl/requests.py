@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.call import Call, leaves
+from yaml_connector.cli.new.curl.call import Call, keys_of, leaves
 from yaml_connector.cli.new.curl.credentials import Credentials
-from yaml_connector.cli.new.curl.meaning import keys_of
 from yaml_connector.cli.new.curl.page import Page
 from yaml_connector.cli.new.curl.roles import Answers, Roles
 from yaml_connector.cli.new.curl.texts import host_of, step_name, without_user
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, plain, text_in
 from yaml_connector.cli.new.curl.values import Values
-from yaml_connector.cli.new.names import identifier, unused
+from yaml_connector.cli.new.names import identifier, unused, word_set
 from yaml_connector.cli.new.phases import Phases
 from yaml_connector.cli.new.sketch import TEST_URL, Ref, Sketch, Text, add_value, as_sample, quoted
-from yaml_connector.cli.new.words import word_set
 
 _COMMON_NAMES = word_set("HOST HOSTNAME URL API BASE BASE_URL SERVER NAME")  # of variables that other programs have
 _LOCKED = "has a password, which a spec cannot give: use a key without one"

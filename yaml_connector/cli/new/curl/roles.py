@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.meaning import (
+from yaml_connector.cli.new.curl.call import (
     _ID_NAME,
     CANCEL,
     LOGIN,
@@ -20,6 +19,7 @@ from yaml_connector.cli.new.curl.meaning import (
     RESULT,
     STATUS,
     SUBMIT,
+    Call,
     Key,
     asks,
     cancels,
@@ -34,7 +34,7 @@ from yaml_connector.cli.new.curl.meaning import (
 )
 from yaml_connector.cli.new.curl.page import Page
 from yaml_connector.cli.new.curl.tokens import Variable, text_in
-from yaml_connector.cli.new.words import word_set
+from yaml_connector.cli.new.names import word_set
 
 Answers = Mapping[int, Sequence[Answer]]
 

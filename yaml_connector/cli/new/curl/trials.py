@@ -13,10 +13,9 @@ from yaml_connector.cli.new.curl.ids import Ids
 from yaml_connector.cli.new.curl.texts import response_with
 from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined, start_of
 from yaml_connector.cli.new.jsonpaths import data_at
-from yaml_connector.cli.new.names import identifier
+from yaml_connector.cli.new.names import identifier, word_set
 from yaml_connector.cli.new.phases import places_of
 from yaml_connector.cli.new.sketch import Exchange, Play, Ref, Text, as_sample
-from yaml_connector.cli.new.words import word_set
 
 _ACCOUNTS = word_set("username user email login client_id clientid account user_name access_key_id")
 

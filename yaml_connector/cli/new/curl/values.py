@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from yaml_connector.cli.new.curl.call import Call
-from yaml_connector.cli.new.curl.meaning import Key
+from yaml_connector.cli.new.curl.call import Call, Key
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, text_in
-from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, variable_name
+from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, variable_name, word_set
 from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal
-from yaml_connector.cli.new.words import word_set
 
 _SECRET_VALUE = re.compile(
     r"(sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_\w{20,}|xox[a-z]-[\w-]{10,}|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|"

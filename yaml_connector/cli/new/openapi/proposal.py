@@ -7,12 +7,11 @@ from typing import Any
 
 from yaml_connector._spec import PHASES
 from yaml_connector.cli.new.draft import Draft, DraftField
-from yaml_connector.cli.new.openapi.calls import Calls
+from yaml_connector.cli.new.names import phase_of
+from yaml_connector.cli.new.openapi.calls import Calls, find_calls, id_place, message_place, state_place, states_of
 from yaml_connector.cli.new.openapi.credentials import credentials_of, server_of
 from yaml_connector.cli.new.openapi.document import Document, Node, Operation, as_list, bare
-from yaml_connector.cli.new.openapi.states import id_place, message_place, state_place, states_of
-from yaml_connector.cli.new.sketch import one_line
-from yaml_connector.cli.new.words import phase_of
+from yaml_connector.cli.new.sketch import Unused, one_line
 
 _KINDS: dict[str, tuple[str, Any]] = {
     "string": ("str", "hello"),
@@ -26,7 +25,20 @@ _MOST_NAMES = 20  # listed in a comment
 _LONGEST_ABOUT = 90  # characters of a field's description
 
 
-def draft_from(calls: Calls, others: list[str], name: str | None) -> Draft:
+def draft_of(content: bytes, file: str, name: str | None, create: str | None = None, get: str | None = None) -> Draft:
+    """Return the draft; `create` and `get` (`POST /jobs`, `GET /jobs/{id}`) name calls that are not to be guessed.
+
+    Raises ConfigError if it is not an OpenAPI 3 document, lacks these calls, or has no call that may submit a job.
+    """
+    document = Document.read(content, file)
+    chosen, others = find_calls(document, create, get)
+    draft = _draft_from(chosen, others, name)
+    told = "the reference to {}: there is no such file in the folder of the document, and nothing is fetched"
+    draft.not_used = [Unused(told.format(name), file, 1) for name in sorted(document.not_read)]
+    return draft
+
+
+def _draft_from(calls: Calls, others: list[str], name: str | None) -> Draft:
     """Return the draft of these calls; `others` are the other calls that may submit a job."""
     segments = [part for part in bare(calls.get.path).split("/") if part and part != "{}"]
     word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
