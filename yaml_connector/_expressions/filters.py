@@ -243,3 +243,36 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "now": lambda: clock().time(),
     "uuid5": lambda text: str(uuid.uuid5(uuid.NAMESPACE_URL, as_text(text))),
 }
+
+_ABOUT = r"""
+json: The value as compact JSON text; the order is kept.
+fromjson: JSON text, parsed.
+b64encode: The text in base64.
+b64decode: The text that base64 stands for.
+regex(pattern, group=1): The group of the first match, or null. Patterns are RE2's.
+regex_replace(pattern, new): The text with every match replaced; \1 to \9 are its groups.
+jsonpath(path): What a JSONPath reads; a list if it can match several places.
+basename: The last part of a path or URL.
+slug(n): The text in a-z, 0-9 and -, at most n characters.
+sha256: The SHA-256 of the text, in hex.
+kv(name, value): A mapping as a list: {a: 1} becomes [{name: a, value: 1}].
+kvjoin(sep): A mapping as strings: {a: 1} becomes ["a=1"].
+merge(other): Two mappings as one; the other wins.
+timestamp: A time (RFC 3339, an HTTP date, epoch seconds or milliseconds) as epoch seconds.
+bytelen: The length of the text in UTF-8.
+quote: The text, URL-encoded, slashes too.
+fingerprint: The SHA-256 of a private key's public part, in base64.
+path: In `path`: the slashes of the text are kept, the rest is encoded.
+find(attribute, value): The first item of a list whose attribute is the value, as text; else null.
+shell: A list of words, or a string, quoted for a POSIX shell.
+resolve(base): A relative URL made absolute, against the URL that answered if there is no base.
+default(x): x if the value is missing or null.
+now(): The time in epoch seconds.
+uuid5(text): A UUID that is always the same for the same text.
+"""
+
+
+def explained() -> dict[str, tuple[str, str]]:
+    """Return how each filter and function is written, by name, and what it returns; all return null for null."""
+    found = (line.split(": ", 1) for line in _ABOUT.strip().splitlines())
+    return {written.partition("(")[0]: (written, text) for written, text in found}

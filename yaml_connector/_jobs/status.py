@@ -62,6 +62,12 @@ class Status:
     def is_terminal(self) -> bool:
         return self.phase in TERMINAL_PHASES
 
+    def data(self) -> dict[str, Any]:
+        """Return all of it by name, links and outputs, too, as commands and contract tests show it."""
+        outputs = {name: value for name, (_, value) in self.outputs.items()}
+        links = [{"name": name, "url": url} for name, url in self.links]
+        return {"phase": self.phase, "message": self.message, "outputs": outputs, "links": links, "info": self.info}
+
 
 @dataclass(frozen=True)
 class RulePlan:

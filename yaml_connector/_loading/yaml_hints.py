@@ -234,36 +234,13 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
+# A comment, or a string in quotes; the group matches if the string is not closed on its line.
+_STRING = re.compile(r"""(?<![^ \t])\#.*|(?<![^ \t\[{,:-])(?:'(?:[^']|'')*(?:'|(\Z))|"(?:[^"\\]|\\.?)*(?:"|(\Z)))""")
+
+
 def _open_quote(line: str) -> int:
     """Return the column (from 1) of a quote that the line opens and does not close; 0 if there is none."""
-    position = 0
-    while position < len(line):
-        mark = line[position]
-        starts = position == 0 or line[position - 1] in " \t[{,:-"
-        if mark == "#" and (position == 0 or line[position - 1] in " \t"):
-            return 0
-        if mark in "'\"" and starts:
-            end = _end_of_quote(line, position)
-            if end is None:
-                return position + 1
-            position = end
-        position += 1
-    return 0
-
-
-def _end_of_quote(line: str, start: int) -> int | None:
-    mark, position = line[start], start + 1
-    while position < len(line):
-        if line[position] == "\\" and mark == '"':
-            position += 2
-            continue
-        if line[position] == mark:
-            if mark == "'" and line[position + 1 : position + 2] == "'":
-                position += 2
-                continue
-            return position
-        position += 1
-    return None
+    return next((found.start() + 1 for found in _STRING.finditer(line) if found.lastindex is not None), 0)
 
 
 @cache

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.cli._diagnostics import Sources, echo_problems, errors_of, printable, problem_data
+from yaml_connector.cli._diagnostics import Sources, echo_problems, printable, problem_data
 from yaml_connector.cli._files import find_files, watched, write_file
 from yaml_connector.cli._options import format_option
 
 if TYPE_CHECKING:
     from yaml_connector.errors import Diagnostic
-    from yaml_connector.testing.loader import LoadedTests, ReadSpec
     from yaml_connector.testing.runner import FileResult
 
 
@@ -72,8 +71,9 @@ def _run_all(
     """
     from functools import cache
 
-    from yaml_connector._loading.loader import read_spec
+    from yaml_connector._loading.loader import read_file, read_spec
     from yaml_connector.testing import report
+    from yaml_connector.testing.loader import load_runnable
     from yaml_connector.testing.runner import run_tests
 
     files, problems = _test_files(paths)
@@ -81,7 +81,7 @@ def _run_all(
     over_sockets: list[FileResult] = []
     spec_of = cache(read_spec)
     for file in files:
-        tests, found = _load(file, spec_of)
+        tests, found = load_runnable(read_file(file), file, spec_of)
         problems += found
         if tests is None:
             continue
@@ -148,20 +148,6 @@ def _test_files(paths: tuple[str, ...]) -> tuple[list[str], list[Diagnostic]]:
             message = f"there is no contract test {os.path.splitext(path)[0]}.test.yaml beside this spec"
         problems.append(Diagnostic(path, 1, 1, "", message))
     return list({os.path.realpath(file): file for file in files}.values()), problems
-
-
-def _load(file: str, spec_of: ReadSpec) -> tuple[LoadedTests | None, list[Diagnostic]]:
-    """Return the tests of a file, None if they cannot be run, and the problems."""
-    from yaml_connector._loading.loader import read_file
-    from yaml_connector.testing.loader import load_tests
-
-    tests: LoadedTests | None
-    tests, problems = load_tests(read_file(file), file, spec_of)
-    if tests is None or problems:
-        return None, problems
-    if tests.loaded is None:
-        return None, list(errors_of(tests.spec_problems))
-    return tests, []
 
 
 def _echo(result: FileResult) -> None:

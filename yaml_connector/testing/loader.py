@@ -65,6 +65,16 @@ def load_tests(
     return LoadedTests(file, tests, document, loaded, spec_file, problems), _repeated_names(tests, document)
 
 
+def load_runnable(
+    content: bytes | OSError, file: str, spec_of: ReadSpec = read_spec
+) -> tuple[LoadedTests | None, list[Diagnostic]]:
+    """As `load_tests`, but return no tests if anything is wrong with them or their spec, and the problems of both."""
+    tests, problems = load_tests(content, file, spec_of)
+    if tests is not None and tests.loaded is None:
+        problems = problems + [problem for problem in tests.spec_problems if problem.severity == "error"]
+    return (tests if not problems else None), problems
+
+
 def test_files(folder: str) -> list[str]:
     """Return the files of contract tests in a folder, sorted by name."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if is_test_file(name) and name[0] != ".")

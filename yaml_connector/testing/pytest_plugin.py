@@ -48,12 +48,11 @@ class ContractFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Yield an item for each test; raise CollectError with all problems if the file or its spec has errors."""
         from yaml_connector._loading.loader import read_file
-        from yaml_connector.testing.loader import load_tests
+        from yaml_connector.testing.loader import load_runnable
 
-        tests, problems = load_tests(read_file(str(self.path)), str(self.path))
-        if tests is None or problems or tests.loaded is None:
-            found = problems or (tests.spec_problems if tests is not None else [])
-            raise self.CollectError("\n".join(map(str, found)) or f"{self.path} cannot be used")
+        tests, problems = load_runnable(read_file(str(self.path)), str(self.path))
+        if tests is None:
+            raise self.CollectError("\n".join(map(str, problems)))
         for test in tests.tests.tests:
             yield ContractItem.from_parent(self, name=test.name, tests=tests)
 

@@ -301,14 +301,7 @@ class _Run:
 
     async def get(self, job: JobMeta) -> dict[str, Any]:
         status = await self.connector.get(job, self.secrets)
-        return {
-            "phase": status.phase,
-            "submitted": self.connector.is_submitted(job),
-            "message": status.message,
-            "outputs": {name: value for name, (_, value) in status.outputs.items()},
-            "links": [{"name": name, "url": url} for name, url in status.links],
-            "info": status.info,
-        }
+        return status.data() | {"submitted": self.connector.is_submitted(job)}
 
     async def logs(self, job: JobMeta, token: str) -> dict[str, Any]:
         lines: list[str] = []

@@ -330,10 +330,8 @@ class InteractiveRun:
 
     async def _get(self, meta: JobMeta) -> Status:
         self.ended.status = status = await self.connector.get(meta, self.values.secrets)
-        found: dict[str, Any] = {"phase": status.phase, "message": status.message}
-        if status.phase == "SUCCEEDED":
-            found["outputs"] = {name: value for name, (_, value) in status.outputs.items()}
-        self._done("get", found)
+        told = ("phase", "message", "outputs") if status.phase == "SUCCEEDED" else ("phase", "message")
+        self._done("get", {name: value for name, value in status.data().items() if name in told})
         return status
 
     async def _read_log(self, meta: JobMeta, token: str, read_on: bool) -> AsyncIterator[LogPage]:

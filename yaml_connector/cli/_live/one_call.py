@@ -108,9 +108,7 @@ async def make_call(
 async def _get(client: JudgingJobClient, meta: JobMeta, secrets: Mapping[str, str], judged: Judged) -> None:
     status = await client.get(meta, secrets)
     state = client.cache.get(meta)
-    judged.phase, judged.message, judged.info = status.phase, status.message, status.info
-    judged.links = [{"name": name, "url": url} for name, url in status.links]
-    judged.outputs = {name: as_plain(value) for name, (_, value) in status.outputs.items()}
+    vars(judged).update(as_plain(status.data()))
     rules = client.spec.get.phase if client.spec.get is not None else []
     if client.held is not None:
         judged.rule = show_path(("get", "phase", client.held) if len(rules) > 1 else ("get", "phase"))

@@ -46,14 +46,9 @@ class Timeline:
 
 def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:
     """Return the end of a run as JSON can hold it, redacted."""
-    status = ended.status
     data = {
         "job_id": ended.meta.id or None,
-        "phase": status.phase,
-        "message": status.message,
-        "outputs": {name: as_plain(value) for name, (_, value) in status.outputs.items()},
-        "links": [{"name": name, "url": url} for name, url in status.links],
-        "info": status.info,
+        **as_plain(ended.status.data()),
         "log": ended.lines,
         "phases": [{"seconds": round(at, 1), "phase": phase} for at, phase in ended.phases],
         "seconds": round(ended.seconds, 1),

@@ -14,7 +14,7 @@ import click
 
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._loading.loader import LoadedSpec, read_file, resolve
-from yaml_connector.cli._diagnostics import errors_of, exit_with, printable
+from yaml_connector.cli._diagnostics import exit_with, printable
 from yaml_connector.cli._files import find_files, write_file
 from yaml_connector.cli._live.interactive_run import CallRecord, InteractiveRun
 from yaml_connector.cli._live.recorder import RecordingJobClient
@@ -25,7 +25,7 @@ from yaml_connector.cli.record.relax import relax
 from yaml_connector.cli.record.test_file import with_test
 from yaml_connector.errors import ConfigError, YamlConnectorError
 from yaml_connector.testing.fixtures import Fixtures, fixtures_of
-from yaml_connector.testing.loader import LoadedTests, load_tests
+from yaml_connector.testing.loader import LoadedTests, load_runnable, load_tests
 from yaml_connector.testing.model import CALLS, Test
 
 MARK = "# Recorded by `yaml-connector record"
@@ -52,8 +52,8 @@ def record_again(paths: Sequence[str], secrets: tuple[str, ...], *, yes: bool) -
             continue
         if not os.access(file, os.W_OK):
             raise ConfigError(f"{file} cannot be written: no job is run for it")
-        tests, problems = load_tests(content, file)
-        exit_with([*problems, *errors_of(tests.spec_problems if tests is not None else ())])
+        tests, problems = load_runnable(content, file)
+        exit_with(problems)
         assert tests is not None
         assert tests.loaded is not None
         text = before = content.decode("utf-8-sig")

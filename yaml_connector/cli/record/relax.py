@@ -12,7 +12,7 @@ import yaml
 from yaml_connector._loading.document import show_path
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.fields import Path
-from yaml_connector.testing.loader import load_tests
+from yaml_connector.testing.loader import load_runnable
 from yaml_connector.testing.runner import Failure, run_tests
 
 _MOST_ROUNDS = 40
@@ -51,10 +51,9 @@ def relax(data: dict[str, Any], file: str, short: Mapping[str, str]) -> tuple[st
     failure: Failure | None = None
     for _ in range(_MOST_ROUNDS):
         text = as_yaml(data)
-        tests, problems = load_tests(text.encode(), file)
-        if tests is None or problems or tests.loaded is None:
-            found = [*problems, *(tests.spec_problems if tests else [])]
-            return text, changes, "; ".join(problem.message for problem in found) or "the spec cannot be used"
+        tests, problems = load_runnable(text.encode(), file)
+        if tests is None or tests.loaded is None:
+            return text, changes, "; ".join(problem.message for problem in problems)
         failures = run_tests(tests).results[0].failures
         if not failures:
             return text, changes, None
