@@ -62,19 +62,19 @@ _budget = _Budget()
 
 
 def share_turns(loop: asyncio.AbstractEventLoop) -> None:
-    """From now on, all evaluations of one turn of this thread's event loop share one small budget, and raise TurnOver
-    beyond it."""
+    """Let all evaluations in one turn of this thread's event loop share one small budget from now on; beyond it they
+    raise TurnOver."""
     if _budget.loop is not loop:
         _budget.loop, _budget.each, _budget.in_turn = loop, 0, False
 
 
 def allow(nanoseconds: int) -> None:
-    """From now on, each evaluation of this thread may take so much."""
+    """Set the budget of each evaluation of this thread from now on."""
     _budget.each = nanoseconds
 
 
 def reset() -> None:
-    """An evaluation begins."""
+    """Give an evaluation that begins its budget."""
     if _budget.each:
         _budget.left = _budget.each
     elif _budget.loop is not None:
@@ -94,7 +94,7 @@ def _end_turn() -> None:
 
 @contextmanager
 def limited(nanoseconds: int = _WORK) -> Iterator[None]:
-    """All evaluations inside may take so much together, whatever the turn has left."""
+    """Give all evaluations inside one budget together, whatever the turn has left."""
     before = _budget.left, _budget.each, _budget.loop
     _budget.left, _budget.each, _budget.loop = nanoseconds, 0, None
     try:
@@ -104,7 +104,8 @@ def limited(nanoseconds: int = _WORK) -> Iterator[None]:
 
 
 def consume(nanoseconds: int) -> None:
-    """So much is done. Raises SecurityError if that is too much for one evaluation, TurnOver if the turn is over."""
+    """Take work off the budget. Raises SecurityError if that is too much for one evaluation, TurnOver if the turn is
+    over."""
     _budget.left -= nanoseconds
     if _budget.left < 0:
         if _budget.loop is not None:
@@ -130,7 +131,7 @@ def consume_reading(nanoseconds: int) -> None:
 
 
 def cost(value: Any) -> int:
-    """The characters and items of a value, all levels together; it stops counting soon after LARGEST_TEXT."""
+    """Return the characters and items of a value, all levels together; it stops counting soon after LARGEST_TEXT."""
     total, waiting = 0, [value]
     while waiting and total <= LARGEST_TEXT:
         item = waiting.pop()
@@ -159,7 +160,7 @@ def check_size(size: int) -> None:
 
 
 def small_range(*args: int) -> range:
-    """`range`, of a bounded length."""
+    """Return a `range` of a bounded length."""
     numbers = range(*args)
     if len(numbers) > LARGEST_RANGE:
         raise SecurityError(f"range() may not give more than {LARGEST_RANGE} numbers")
@@ -196,7 +197,7 @@ def check_slice(value: Any) -> None:
 
 
 def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is sized up before it runs, and whose result counts."""
+    """Return a filter that is sized up before it runs, and whose result counts."""
     growth = _FILTERS.get(name)
     speed = _CHARACTERS.get(name, 0)
     item = _LOOKED_UP if name in _PER_ITEM else _ITEM
@@ -217,15 +218,13 @@ def bounded_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
                 consume(cost(value) * speed)
             elif isinstance(value, str | bytes | Mapping | list | tuple | set | range):
                 consume(len(value) * item)
-        result = function(*args, **kwargs)
-        _count(result)
-        return result
+        return count_result(function(*args, **kwargs))
 
     return guarded
 
 
 def bounded_test(name: str, function: Any) -> Callable[..., Any]:
-    """A test that counts, also as many times as a filter asks it."""
+    """Return a test that counts, also as many times as a filter asks it."""
 
     @wraps(function)  # keeps Jinja's mark of what the test is given first
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -260,16 +259,9 @@ def check_method(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def count_result(result: Any) -> Any:
-    """The result of a call, counted."""
-    _count(result)
+    """Count the result of a call, and return it."""
+    check_size(_length(result))
     return result
-
-
-def _count(result: Any) -> None:
-    size = _length(result)
-    if size > LARGEST_TEXT:
-        raise SecurityError(_TOO_LARGE)
-    consume(size)
 
 
 def _length(value: Any) -> int:

@@ -16,11 +16,20 @@ from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Undefined
 
 from yaml_connector._expressions.budget import reset
-from yaml_connector._expressions.calls import doubts, not_called
-from yaml_connector._expressions.jinja import ANSWER, REQUEST, Reference, Sandbox, parse, patterns, references, to_plain
-from yaml_connector._expressions.jinja import compile_tree as compile_jinja
+from yaml_connector._expressions.jinja import (
+    ANSWER,
+    REQUEST,
+    Reference,
+    Sandbox,
+    compile_parsed,
+    parse,
+    patterns,
+    references,
+    to_plain,
+)
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.jsonpath import compile_path
+from yaml_connector._expressions.lint import lint, uncalled_function
 from yaml_connector._expressions.regex import ascii_only
 from yaml_connector._expressions.scope import MISSING, Scope, StrictUndefined, reader
 from yaml_connector.errors import EvaluationError
@@ -34,7 +43,7 @@ _CHAIN_PART = re.compile(r"\[(?P<index>\d+)\]|\['(?P<quoted>[^'\\]+)'\]|(?P<name
 _KEYWORDS = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
 
 
-class _Remade:
+class _PickledAsSource:
     """Pickled as what it was compiled from; `origin` compiles it again."""
 
     origin: Callable[[], Any] | None
@@ -46,19 +55,19 @@ class _Remade:
 
 
 @dataclass(frozen=True)
-class Expression(_Remade):
+class Expression(_PickledAsSource):
     """A compiled expression. `names` are its references (`("inputs", "name")`); `evaluate` raises EvaluationError if
-    the expression has no value; `doubts` say what is surely not meant."""
+    the expression has no value; `warnings` are about likely mistakes in it."""
 
     source: str
     names: frozenset[Reference]
     evaluate: Callable[[Scope], Any]
     origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
-    doubts: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Value(_Remade):
+class Value(_PickledAsSource):
     """A compiled value. `evaluate` returns plain data and raises EvaluationError if there is none; `names` are its
     references; a `constant` does not depend on the scope."""
 
@@ -69,7 +78,7 @@ class Value(_Remade):
 
 
 @dataclass(frozen=True)
-class Extraction(_Remade):
+class Extraction(_PickledAsSource):
     """A compiled extraction.
 
     `value` is for a place where one value or a list may be, `first` where one value is expected, `every` where a list
@@ -132,12 +141,12 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
         keys = tuple(int(m["index"]) if m["index"] else m["quoted"] or m["name"] for m in _CHAIN_PART.finditer(source))
         if keys[0] not in _KEYWORDS:
             read = _chain(environment, str(keys[0]), keys[1:], source)
-            doubtful = (not_called(str(keys[0])),) if keys[0] in environment.globals else ()
-            return Expression(source, frozenset([keys]), read, origin, doubtful)
+            warned = (uncalled_function(str(keys[0])),) if keys[0] in environment.globals else ()
+            return Expression(source, frozenset([keys]), read, origin, warned)
     try:
         tree = parse(environment, source)
-        found = tuple(doubts(tree, environment.globals))
-        return Expression(source, frozenset(references(tree)), compile_jinja(environment, tree, source), origin, found)
+        found = tuple(lint(tree, environment.globals))
+        return Expression(source, frozenset(references(tree)), compile_parsed(environment, tree, source), origin, found)
     except RecursionError:
         raise EvaluationError("the expression is nested too deeply") from None
 
@@ -157,14 +166,14 @@ def ascii_only_in(text: str, *, bare: bool) -> str | None:
     return None
 
 
-def doubts_in(kind: str, raw: Any) -> frozenset[str]:
-    """Return what is surely not meant in the expressions of a valid field; `kind` as in `compile_field`."""
+def warnings_in(kind: str, raw: Any) -> frozenset[str]:
+    """Return the warnings about likely mistakes in the expressions of a valid field; `kind` as in `compile_field`."""
     if kind == "condition":
-        return frozenset(compile_condition(raw).doubts)
+        return frozenset(compile_condition(raw).warnings)
     if not isinstance(raw, str) or not has_template(raw):
         return frozenset()
     parts = parse_text(raw, answer=kind != "template").parts
-    return frozenset(doubt for part in parts if isinstance(part, Expression) for doubt in part.doubts)
+    return frozenset(warning for part in parts if isinstance(part, Expression) for warning in part.warnings)
 
 
 def compile_condition(source: str | bool) -> Expression:
@@ -217,7 +226,7 @@ class TextTemplate:
 
 
 def has_template(text: str) -> bool:
-    """Does this string hold a template?"""
+    """Tell whether a string holds a template."""
     return OPEN in text
 
 
@@ -240,8 +249,8 @@ def parse_text(text: str, *, answer: bool = False) -> TextTemplate:
 
 
 def find_templates(text: str) -> Iterator[tuple[int, int]]:
-    """Where each template of a string starts and ends, braces included; raises EvaluationError at one without an
-    end."""
+    """Yield where each template of a string starts and ends, braces included; raises EvaluationError at one without
+    an end."""
     position = 0
     while (start := text.find(OPEN, position)) >= 0:
         end = _end_of_expression(text, start + len(OPEN))
@@ -254,7 +263,7 @@ def find_templates(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_expression(text: str, position: int) -> int | None:
-    """Where the closing braces stand that belong to the expression: not those inside strings or mappings."""
+    """Return where the closing braces of the expression are: not those inside strings or mappings."""
     depth = 0
     for found in _MARK.finditer(text, position):
         mark = found[0]
@@ -270,7 +279,7 @@ def _end_of_expression(text: str, position: int) -> int | None:
 
 
 def render_value(value: Any, expression: Expression) -> str:
-    """A result as text inside a longer string; null is an error that names the expression."""
+    """Return a result as text inside a longer string; null is an error that names the expression."""
     value = to_plain(value)
     if value is None:
         raise EvaluationError(f"{OPEN} {expression.source.strip()} {CLOSE} is null, and there is text around it")
@@ -334,12 +343,12 @@ def _mapping(items: dict[str, Value], tree: Mapping[str, Any]) -> Value:
 
 
 def is_path(raw: Any) -> bool:
-    """Is this extraction a JSONPath?"""
+    """Tell whether an extraction is a JSONPath."""
     return isinstance(raw, str) and raw.startswith("$") and not raw.startswith(OPEN)
 
 
 def has_expression(raw: Any) -> bool:
-    """Does an extraction read anything: is it a JSONPath, or does it hold a template?"""
+    """Tell whether an extraction reads anything: it is a JSONPath, or holds a template."""
     if isinstance(raw, Mapping | list):
         return any(map(has_expression, raw.values() if isinstance(raw, Mapping) else raw))
     return isinstance(raw, str) and (is_path(raw) or has_template(raw))

@@ -11,8 +11,8 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from typing import Any, cast
 
 from jinja2 import nodes
-from jinja2.exceptions import SecurityError, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.parser import Parser
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -29,6 +29,7 @@ from yaml_connector._expressions.budget import (
     small_range,
 )
 from yaml_connector._expressions.filters import FILTERS, FUNCTIONS, REPLACED, PathText
+from yaml_connector._expressions.lint import all_nodes
 from yaml_connector._expressions.regex import compile_regex
 from yaml_connector._expressions.scope import MISSING, LenientUndefined, Scope, SkippedStep, StrictUndefined
 from yaml_connector._text import did_you_mean
@@ -102,7 +103,7 @@ ANSWER = Sandbox(LenientUndefined)
 
 
 def to_plain(value: Any) -> Any:
-    """A result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
+    """Return a result as plain data: lazy sequences become lists, marked-up text plain text, undefined null.
 
     Raises EvaluationError for a value that is not data, such as a function.
     """
@@ -120,7 +121,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _settled_items(value: Any) -> Any:
-    """What an expression put together, without undefined items: null in the answer dialect, an error in a request.
+    """Return what an expression put together, without undefined items: null in an answer, an error in a request.
 
     Only as deep as expressions nest, not down into the data, and no more than so many items (what is left is found when
     it is written as JSON); the same object if there is nothing to change.
@@ -155,6 +156,7 @@ def _settled_items(value: Any) -> Any:
 
 
 def parse(environment: Sandbox, source: str) -> nodes.Expr:
+    """Parse an expression, and check its filters, tests and patterns. Raises EvaluationError."""
     try:
         parser = Parser(environment, source, state="variable")
         tree = parser.parse_expression()
@@ -168,8 +170,8 @@ def parse(environment: Sandbox, source: str) -> nodes.Expr:
     except ValueError:  # of `int`, which takes only so many digits
         raise EvaluationError("a number in the expression has too many digits") from None
     for node, known, kind in (
-        *((found, environment.filters, "filter") for found in _all(tree, nodes.Filter)),
-        *((found, environment.tests, "test") for found in _all(tree, nodes.Test)),
+        *((found, environment.filters, "filter") for found in all_nodes(tree, nodes.Filter)),
+        *((found, environment.tests, "test") for found in all_nodes(tree, nodes.Test)),
     ):
         if node.name not in known:
             raise EvaluationError(f"there is no {kind} {node.name!r}{did_you_mean(node.name, sorted(known))}")
@@ -213,7 +215,7 @@ def _replace_child(tree: nodes.Node, old: nodes.Node, new: nodes.Node) -> None:
 
 def patterns(tree: nodes.Expr) -> Iterator[str]:
     """Yield the regular expressions of a tree that are written in it."""
-    for node in _all(tree, nodes.Filter):
+    for node in all_nodes(tree, nodes.Filter):
         name, arguments = node.name, [*node.args]
         if name == "map" and arguments and isinstance(arguments[0], nodes.Const):
             name = arguments.pop(0).value
@@ -222,12 +224,6 @@ def patterns(tree: nodes.Expr) -> Iterator[str]:
             for argument in [*arguments[:1], *named][:1]:
                 if isinstance(argument, nodes.Const) and isinstance(argument.value, str):
                     yield argument.value
-
-
-def _all(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:
-    if isinstance(tree, kind):
-        yield tree
-    yield from tree.find_all(kind)
 
 
 def _friendly(message: str | None) -> str:
@@ -270,7 +266,8 @@ def _instead(source: str) -> str:
     return f"; write {', and '.join(meant)}" if meant else ""
 
 
-def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:
+def compile_parsed(environment: Sandbox, tree: nodes.Expr, source: str) -> Callable[[Scope], Any]:
+    """Return a function that evaluates a parsed expression, and raises EvaluationError if it has no value."""
     render: Callable[[Context], Iterator[str]] | None = None
 
     def evaluate(scope: Scope) -> Any:
@@ -297,7 +294,7 @@ def compile_tree(environment: Sandbox, tree: nodes.Expr, source: str) -> Callabl
             )
         except EvaluationError:
             raise
-        except (JinjaError, SecurityError) as error:
+        except JinjaError as error:
             raise EvaluationError(f"${{{{ {source.strip()} }}}}: {error.message or error}") from None
         except RecursionError:
             raise EvaluationError(f"${{{{ {source.strip()} }}}}: nested too deeply") from None
@@ -313,6 +310,7 @@ def _in_our_words(error: Exception) -> str:
 
 
 def references(node: nodes.Node) -> Iterator[Reference]:
+    """Yield the chains of names in an expression: `("inputs", "name")` for `inputs.name`."""
     chain: list[str | int] = []
     inner = node
     while True:

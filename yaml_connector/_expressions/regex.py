@@ -55,9 +55,9 @@ class Pattern:
         data = source.encode("utf-8", "surrogatepass")
         try:
             try:
-                self.size, self._compiled = _MEMORY, _compile(data, _MEMORY)
+                self.size, self._compiled = _MEMORY, compile_re2(data, _MEMORY)
             except re2.error:
-                self.size, self._compiled = _MORE_MEMORY, _compile(data, _MORE_MEMORY)
+                self.size, self._compiled = _MORE_MEMORY, compile_re2(data, _MORE_MEMORY)
         except re2.error as error:
             raise EvaluationError(f"{short(text)} is not a valid regular expression: {_why(source, error)}") from None
         self.groups: int = self._compiled.groups
@@ -141,10 +141,15 @@ def compile_regex(text: str) -> Pattern:
 _patterns: BoundedCache[str, Pattern] = BoundedCache(heaviest=_CACHED, weight=lambda text, pattern: pattern.size)
 
 
-def _compile(pattern: bytes, memory: int) -> Any:
+def compile_re2(pattern: bytes, memory: int, *, is_binary: bool = False) -> Any:
+    """Compile a pattern for RE2, which may take so many bytes for it; `is_binary`: of bytes, without groups. Raises
+    re2.error."""
     options = re2.Options()
     options.max_mem = memory
     options.log_errors = False
+    if is_binary:
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.never_capture = True
     try:
         return re2.compile(pattern, options)
     finally:

@@ -17,6 +17,7 @@ from typing import Any
 import re2
 
 from yaml_connector._expressions.json_text import map_texts
+from yaml_connector._expressions.regex import compile_re2
 from yaml_connector._http.decoding import LAYOUT, canonical, views, without_layout
 
 MASK = "***"
@@ -162,11 +163,13 @@ class _Forms:
         self.size = sum(map(len, self.texts)) + _BYTES_PER_STATE * sum(map(len, heads))
         self._longest = max(map(len, self.texts), default=0)
         if heads:
-            self._search = _compile(b"|".join(map(re2.escape, heads))).search
+            self._search = compile_re2(b"|".join(map(re2.escape, heads)), _PATTERN_MEMORY, is_binary=True).search
             overlap = max(map(len, heads)) - 1
             self._overlaps = {text: max(overlap, self._nested(text)) for text in self.texts}
         starts = sorted({tuple(_CHARACTER.findall(head)[:_SUSPECT]) for head in heads})
-        self._suspect = _compile(b"|".join(map(_however_escaped, starts))) if len(starts) <= _MOST_SUSPECTS else None
+        pattern = b"|".join(map(_however_escaped, starts))
+        few = len(starts) <= _MOST_SUSPECTS
+        self._suspect = compile_re2(pattern, _PATTERN_MEMORY, is_binary=True) if few else None
 
     def may_hold(self, text: bytes) -> bool:
         """Tell whether a form may be in a text, however it is escaped there."""
@@ -339,18 +342,6 @@ def _in_latin_1(value: bytes) -> bytes:
         return value.decode().encode("latin-1")
     except UnicodeError:
         return value
-
-
-def _compile(pattern: bytes) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.max_mem = _PATTERN_MEMORY
-    options.never_capture = True
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    finally:
-        re2.purge()  # it would keep the pattern, of any size
 
 
 NOTHING = Redactor(())

@@ -11,11 +11,11 @@ from yaml_connector._expressions.compile import (
     ascii_only_in,
     compile_field,
     compile_text,
-    doubts_in,
     find_templates,
     has_expression,
     has_template,
     is_path,
+    warnings_in,
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics
@@ -106,7 +106,7 @@ class FieldChecker:
         if not isinstance(value, str):
             return
         is_condition = mark.kind == "condition"
-        for told in sorted(doubts_in(mark.kind, value)):
+        for told in sorted(warnings_in(mark.kind, value)):
             self.warn(path, told)
         if is_condition and not found and value.strip().lower() not in ("true", "false"):
             self.warn(path, f"{short(value)} is the same for every response: no name is in it")
@@ -156,7 +156,7 @@ class FieldChecker:
             except EvaluationError as problem:
                 self.report(path, str(problem), text=value)
                 return
-            for told in sorted(doubts_in("template", value)):
+            for told in sorted(warnings_in("template", value)):
                 self.warn(path, told)
             self.warn_of_ascii(path, value)
             self.check_references(path, found, names)

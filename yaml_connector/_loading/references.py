@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._expressions.calls import FUNCTIONS
 from yaml_connector._expressions.jinja import REQUEST, Reference
+from yaml_connector._expressions.lint import FUNCTIONS
 from yaml_connector._expressions.scope import RESPONSE_NAMES
 from yaml_connector._loading.suggestions import meant_by
 from yaml_connector._loading.words import snake

@@ -48,6 +48,12 @@ class TestAToken:
         assert {answer.body["token"] for answer in run(together(), sender.clock)} == {"t1"}
         assert tokens.given == 1
 
+    def test_is_not_read_from_a_login_of_more_than_a_quarter_of_a_mebibyte(self, auth: dict[str, Any]) -> None:
+        assert used(Tokens(more="x" * (2**18 - 100)).sender(auth)) == "t1"
+        with pytest.raises(TransientError, match=r"more than 0\.25 MiB which is too long for a login") as raised:
+            Tokens(more="x" * 2**18).sender(auth).send()
+        assert not raised.value.may_have_been_processed
+
     @pytest.mark.parametrize(("lifetime", "good_for"), [(3600, 3540), (100, 75), ("40", 30)])
     def test_is_renewed_shortly_before_it_expires(self, auth: dict[str, Any], lifetime: Any, good_for: float) -> None:
         sender = Tokens(expires_in=lifetime).sender(auth)

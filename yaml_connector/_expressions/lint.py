@@ -1,5 +1,5 @@
-"""What is doubtful about an expression, found without a value: methods that nothing has, functions that are not called,
-and a status that is compared with a text."""
+"""Finds likely mistakes in an expression without a value for it: methods that nothing has, functions that are not
+called, and a status that is compared with a text."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ FUNCTIONS = {
 }
 
 
-def doubts(tree: nodes.Expr, functions: Collection[str]) -> Iterator[str]:
-    """Yield what is surely not meant in an expression."""
-    called = {id(node.node) for node in _all(tree, nodes.Call)}
-    for node in _all(tree, nodes.Name):
+def lint(tree: nodes.Expr, functions: Collection[str]) -> Iterator[str]:
+    """Yield a warning about each likely mistake in an expression."""
+    called = {id(node.node) for node in all_nodes(tree, nodes.Call)}
+    for node in all_nodes(tree, nodes.Name):
         if node.name in functions and id(node) not in called:
-            yield not_called(node.name)
-    for node in _all(tree, nodes.Call):
+            yield uncalled_function(node.name)
+    for node in all_nodes(tree, nodes.Call):
         target = node.node
         if isinstance(target, nodes.Getattr) and target.attr not in _METHODS | _OWN:
             yield f"there is no method {target.attr}{_instead(target)}"
@@ -71,7 +71,7 @@ def doubts(tree: nodes.Expr, functions: Collection[str]) -> Iterator[str]:
         yield f"a status is a number, and never equals the text {text!r}: leave the quotes out"
 
 
-def not_called(name: str) -> str:
+def uncalled_function(name: str) -> str:
     """Return the message about a function that is named and not called."""
     return f"{name} is a function: write {name}()"
 
@@ -94,11 +94,11 @@ def _source(node: nodes.Node) -> str:
 
 def _text_statuses(tree: nodes.Node) -> Iterator[str]:
     """Yield the texts that an expression compares the status of a response with, which is a number."""
-    for node in _all(tree, nodes.Compare):
+    for node in all_nodes(tree, nodes.Compare):
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         if any(_is_status(side) for side in sides):
             yield from (side.value for side in sides if isinstance(side, nodes.Const) and isinstance(side.value, str))
-    for node in _all(tree, nodes.Test):
+    for node in all_nodes(tree, nodes.Test):
         if node.name == "in" and _is_status(node.node):
             items = [item for argument in node.args for item in getattr(argument, "items", ())]
             yield from (item.value for item in items if isinstance(item, nodes.Const) and isinstance(item.value, str))
@@ -112,7 +112,8 @@ def _is_status(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Name) and node.name == "status"
 
 
-def _all(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:
+def all_nodes(tree: nodes.Node, kind: type[nodes.Node]) -> Iterator[Any]:
+    """Yield the nodes of a kind in a tree, itself included."""
     if isinstance(tree, kind):
         yield tree
     yield from tree.find_all(kind)
