@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from typing import Any
 
@@ -15,16 +15,23 @@ from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._spec import ConnectorSpec
-from yaml_connector._spec.fields import READ, Path, Slot, slots
+from yaml_connector._spec.fields import READ, Path, Slot, fields_of, slots
 from yaml_connector._spec.interface import SECRETS_FIELD
 from yaml_connector._spec.requests import Calls, Request, Step
-from yaml_connector._spec.sections import Adopt, Create, Logs
+from yaml_connector._spec.sections import Adopt, Batch, Create, Logs, Poll
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
-# those that say more than a request
 _USUAL_TOLERANCE: float = Create.model_fields["tolerance"].default
-_STEP_FIELDS = ("if", "success", "error", "retry_if", "each", "follow", "collect", "save")
+_OF_STEPS = fields_of(Step).keys() - {"request"}
+
+
+_OF_LINES = {"message", "timestamp", "level", "keep"}
+
+
+def _own(section: Calls) -> Set[str]:
+    """Return the fields that a section has beside its requests. A new one sees what the others see."""
+    return fields_of(type(section)).keys() - fields_of(Calls).keys()
 
 
 def check_spec(spec: ConnectorSpec, document: Document, *, partial: bool = False) -> None:
@@ -65,7 +72,8 @@ class _SpecChecker(FieldChecker):
         result_steps = self.result(get_steps, answer) if spec.result else {}
         self.outputs(answer.plus(steps={**get_steps, **result_steps}))
         if spec.delete:
-            self.calls(spec.delete, ("delete",), answer, needs_method=True)
+            judged = self.calls(spec.delete, ("delete",), answer, needs_method=True)
+            self.fields(spec.delete, ("delete",), judged, *_own(spec.delete))
         if spec.logs:
             self.logs(spec.logs, answer.plus(page=dict.fromkeys(("token", "lines"))))
         if not any(problem.severity == "error" for problem in self.document.problems):
@@ -165,7 +173,7 @@ class _SpecChecker(FieldChecker):
         sent = Names({**self.names.only_sent, **seen}).plus(**each)
         self.request(step.request, (*path, "request"), sent, needs_method)
         judged = names.plus(*ANSWER_NAMES, **each)
-        self.fields(step, path, judged, *_STEP_FIELDS)
+        self.fields(step, path, judged, *_OF_STEPS)
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         for here, message in header_problems((*path, "headers"), request.headers):
@@ -192,7 +200,8 @@ class _SpecChecker(FieldChecker):
     def identity(self, section: Create | Adopt, path: Path, names: Names) -> None:
         """Check what the job is known by: its id, and what is saved with it."""
         self.fields(section, path, names, "job_id")
-        self.fields(section, path, names.plus(job=self.names.job), "save")
+        others = _own(section) - {"job_id", "adopt", "on_failure"}
+        self.fields(section, path, names.plus(job=self.names.job), "save", *others)
 
     def get(self, names: Names) -> dict[str, Any]:
         get = self.spec.get
@@ -201,15 +210,16 @@ class _SpecChecker(FieldChecker):
         one_rule = isinstance(self.document.data.get("get", {}).get("phase"), dict)
         for index, rule in enumerate(get.phase):
             self.fields(rule, ("get", "phase") if one_rule else ("get", "phase", index), answer)
-        self.fields(get, ("get",), answer, "message", "info", "links")
-        self.fields(get.poll, ("get", "poll"), answer, "not_found", "give_up")
+        self.fields(get, ("get",), answer, *(_own(get) - {"phase", "poll", "batch"}))
+        self.fields(get.poll, ("get", "poll"), answer, *(fields_of(Poll).keys() - {"timeout"}))
         self.fields(get.poll, ("get", "poll"), Names({"config": names.roots["config"]}), "timeout")
         if get.batch is not None:
             # A batch request serves many jobs: only what they have in common can be seen.
             shared = Names({name: self.names.base.roots[name] for name in ("config", "base_url")})
             sent = shared.plus("jobs", **self.names.only_sent)
             self.request(get.batch.request, ("get", "batch", "request"), sent, needs_method=False)
-            self.fields(get.batch, ("get", "batch"), shared.plus(*ANSWER_NAMES), "items", "success")
+            judged = fields_of(Batch).keys() - {"request", "id"}
+            self.fields(get.batch, ("get", "batch"), shared.plus(*ANSWER_NAMES), *judged)
             self.fields(get.batch, ("get", "batch"), shared.plus("item"), "id", root="item")
         return answer.roots["steps"]  # type: ignore[return-value]
 
@@ -229,8 +239,8 @@ class _SpecChecker(FieldChecker):
 
     def logs(self, logs: Logs, names: Names) -> None:
         answer = self.calls(logs, ("logs",), names)
-        self.fields(logs, ("logs",), answer.plus("line"), "message", "timestamp", "level", "keep", root="line")
-        self.fields(logs, ("logs",), answer, "lines", "next", "more")
+        self.fields(logs, ("logs",), answer.plus("line"), *_OF_LINES, root="line")
+        self.fields(logs, ("logs",), answer, *(_own(logs) - _OF_LINES))
 
     # --- likely mistakes ----------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ def module_text(specs: Sequence[ConnectorSpec]) -> str:
         mark=MARK,
         b="_b." if hidden else "",
         connectors=connectors,
+        modules=sorted({found for item in connectors for found in item.modules.items()}),
         public=sorted(["task_from_spec", *(name for item in connectors for name in item.public)]),
     )
     return text
@@ -94,6 +95,7 @@ class _Connector:
 
     def __init__(self, spec: ConnectorSpec, b: str) -> None:
         self.spec, self.b = spec, b
+        self.modules = dict[str, str]()  # of types, beside those that every stub imports, with their aliases
         self.task_type = spec.task_type_name
         self.makes_tasks = spec.runs is None  # else a decorated function is the task
         self.stem = class_stem(spec.task_type_name)
@@ -181,7 +183,11 @@ class _Connector:
 
         def alias(found: re.Match[str]) -> str:
             module, _, name = found[0].rpartition(".")
-            return f"{_ALIASES[module]}{name}" if module or name == "Any" else self.b * (name in _BUILTINS) + name
+            if not module and name != "Any":
+                return self.b * (name in _BUILTINS) + name
+            if module not in _ALIASES:
+                self.modules[module] = "_" + module.replace(".", "_")
+            return f"{_ALIASES.get(module) or self.modules[module] + '.'}{name}"
 
         return re.sub(r"[A-Za-z_][\w.]*", alias, annotation)
 
