@@ -32,9 +32,12 @@ def ready(process: Process) -> Serving:
 
 
 @contextmanager
-def serving(folder: Path, specs: Path | str, *options: str, **variables: str) -> Iterator[Serving]:
-    """`serve` with the specs, ready for calls, until the block ends. Its log is in `folder`."""
+def serving(folder: Path, specs: Path | str, *options: str, forked: bool = True, **variables: str) -> Iterator[Serving]:
+    """`serve` with the specs, ready for calls, until the block ends. Its log is in `folder`.
+
+    `forked`: from a process that has imported it, which saves a second; else it starts as users start it.
+    """
     command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", str(specs), "--port", "0", *options]
     env = clean_environment(folder, **variables)
-    with started(command, cwd=folder, env=env, log=folder / "serve.log") as process:
+    with started(command, cwd=folder, env=env, log=folder / "serve.log", forked=forked) as process:
         yield ready(process)

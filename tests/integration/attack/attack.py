@@ -243,7 +243,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[str]:
             "YAML_CONNECTOR_SIGNING_KEY": SIGNING_KEY,
             "YAML_CONNECTOR_FILE_PREFIXES": "s3://allowed/,s3://bucket/",
         }
-        service = stack.enter_context(serving(folder, specs, "--http", "0", **variables))
+        service = stack.enter_context(serving(folder, specs, "--http", "0", forked=False, **variables))
         neighbours.connect(service.port)
         os.nice(15)  # the attacker's machine is another one, too
         usage = Usage(service.process.process.pid)

@@ -86,7 +86,10 @@ def backend(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         jobs.wait_for("listening on ")
         url = jobs.output.split("listening on ")[1].split()[0]
         variables = {**s3, "PROCESS_URL": url, "PROCESS_TOKEN": TOKEN, "YAML_CONNECTOR_FILE_PREFIXES": BUCKET}
-        with serving(folder, PROJECT / "connectors.d", **variables) as service, FlyteSide(service.port) as side:
+        with (
+            serving(folder, PROJECT / "connectors.d", forked=False, **variables) as service,
+            FlyteSide(service.port) as side,
+        ):
             side.client.context = bundled(folder)
             yield Backend(side, side.client.context, importlib.import_module("functions"), folder / "serve.log")
 

@@ -32,7 +32,7 @@ def slurm(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Itera
     (folder / "service").mkdir()
     with (
         backend("slurm", folder, Backend) as cluster,
-        serving(folder / "service", SPEC, **cluster.variables, **s3) as service,
+        serving(folder / "service", SPEC, forked=False, **cluster.variables, **s3) as service,
         FlyteSide(service.port) as side,
         pytest.MonkeyPatch.context() as patch,
     ):

@@ -14,7 +14,7 @@ import yaml
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from tests.integration.faults.test_planted_secrets import AUTHS, FORMS, KEY_LINES, SECRETS, Leaks, account
+from tests.integration.faults.test_planted_secrets import AUTHS, FORMS, SECRETS, Leaks, account, key_lines
 from tests.support.real_api import RealApi, Received
 from yaml_connector.cli.main import cli
 
@@ -64,7 +64,7 @@ def answers(received: Received) -> Any:
         return {"token": TOKEN, "access_token": TOKEN}
     shown = [*PLANTED, TOKEN] if received.raw_path.startswith(("/token/", "/google/")) else PLANTED
     echo = " ".join(form(secret) for form in FORMS.values() for secret in shown)
-    echo += " ".join(KEY_LINES) if received.raw_path.startswith("/google/") else ""
+    echo += " ".join(key_lines()) if received.raw_path.startswith("/google/") else ""
     if received.parts[-1] == "logs":  # no UTF-8, so it is kept as bytes
         return web.Response(body=echo.encode() + b"\n\xff\xfe\n", content_type="text/plain")
     seen = {"path": received.raw_path, **received.headers}

@@ -140,7 +140,7 @@ def fuzzed_service(folder: Path) -> Iterator[tuple[int, Any]]:
             "YAML_CONNECTOR_ACCEPT_UNSIGNED": "1",
             "YAML_CONNECTOR_FILE_PREFIXES": "s3://allowed/,s3://bucket/",
         }
-        service = stack.enter_context(serving(folder, specs, **variables))
+        service = stack.enter_context(serving(folder, specs, forked=False, **variables))
         yield service.port, service.process
 
 

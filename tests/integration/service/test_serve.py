@@ -32,7 +32,6 @@ from tests.support.real_processes import (
     Process,
     accepts,
     clean_environment,
-    script,
     started,
     wait_until,
 )
@@ -329,9 +328,9 @@ def test_creates_of_one_attempt_take_turns_also_if_the_spec_is_loaded_again_in_b
 
 def ends(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """Exit code and output of a service that does not start."""
-    command = [script("yaml-connector"), "serve", *arguments]
+    command = [sys.executable, "-m", "yaml_connector.flyte.serve", *arguments]
     env = clean_environment(tmp_path, **variables)
-    with started(command, cwd=tmp_path, env=env, log=tmp_path / "log") as process:
+    with started(command, cwd=tmp_path, env=env, log=tmp_path / "log", forked=True) as process:
         return process.wait(), process.output
 
 
