@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from yaml_connector._expressions.value_types import SCALARS, ValueType
-from yaml_connector._spec import PHASES, auth, connection, interface, requests, sections, task_fields
-from yaml_connector._spec.fields import Model, Slot
+from yaml_connector._spec import PHASES, auth, connection, interface, requests, sections, spec, task_fields
+from yaml_connector._spec.fields import Model, Slot, fields_of
 from yaml_connector.cli.explain.fields import Field, field_of
 from yaml_connector.testing import model as contract_models
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 BLOCK = re.compile(r"(<!-- fields: (\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 CALLS = "result"  # the section that has what all calls have, and nothing else
-_MODULES = (auth, connection, interface, requests, sections, task_fields, contract_models)
+_MODULES = (auth, connection, interface, requests, sections, spec, task_fields, contract_models)
 _TEMPLATES = {
     "string": "template",
     "any value": "any value, with templates",
@@ -79,22 +79,12 @@ def _asked(path: str) -> str:
 
 def _model(names: set[str]) -> type[Model] | None:
     """The model that has exactly these fields."""
-    for module in _MODULES:
-        for model in vars(module).values():
-            if isinstance(model, type) and issubclass(model, Model):
-                known = {field.alias or name for name, field in model.model_fields.items()}
-                if known == names or known == {*names, "type"}:
-                    return model
-    return None
-
-
-def _model_field(item: Field, model: type[Model] | None) -> Any:
-    fields = model.model_fields.items() if model else ()
-    return next((field for name, field in fields if item.name == (field.alias or name)), None)
+    models = (model for module in _MODULES for model in vars(module).values())
+    return next((model for model in models if names and fields_of(model).keys() in (names, {*names, "type"})), None)
 
 
 def _kind(item: Field, model: type[Model] | None) -> str:
-    mark = _mark(_model_field(item, model))
+    mark = _mark(fields_of(model).get(item.name))
     if mark == "template":
         return _TEMPLATES.get(item.kind, item.kind)
     if mark == "condition" and "list of" in item.kind:
@@ -118,7 +108,7 @@ def _mark(field: Any) -> str:
 def _default(item: Field, model: type[Model] | None) -> str:
     if item.required:
         return "required"
-    field = _model_field(item, model)
+    field = fields_of(model).get(item.name)
     value = item.default
     if field is not None and not isinstance(value, str):
         made = field.get_default(call_default_factory=True)

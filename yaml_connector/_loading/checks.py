@@ -24,8 +24,6 @@ from yaml_connector.errors import EvaluationError
 
 _USUAL_TOLERANCE: float = Create.model_fields["tolerance"].default
 _OF_STEPS = fields_of(Step).keys() - {"request"}
-
-
 _OF_LINES = {"message", "timestamp", "level", "keep"}
 
 

@@ -232,7 +232,7 @@ class _Parser:
         return self.plain(event, events, path)
 
     def anchored(self, event: Any, path: Path) -> Any:
-        """A node that aliases may stand for: its events are kept, to be read again in their place."""
+        """Return the value of a node that aliases may stand for; keep its events, to be read again in their place."""
         if not self.open_anchors:
             self.recorded.append(event)
         start = len(self.recorded) - 1

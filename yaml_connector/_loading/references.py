@@ -37,7 +37,7 @@ class Names:
     roots: dict[str, Children] = field(default_factory=dict)
 
     def plus(self, *more: str, **children: Children) -> Names:
-        """These names and more."""
+        """Return these names and more."""
         return Names({**self.roots, **dict.fromkeys(more), **children})
 
     def full(self, name: str) -> str:
@@ -60,7 +60,7 @@ class Names:
         return bool(rest) and children is not None and rest[0] in children
 
     def unknown(self, references: Iterable[Reference]) -> list[str]:
-        """A message for each reference to something that is not there."""
+        """Return a message for each reference to something that is not there."""
         messages = []
         for reference in sorted(references, key=str):
             root = str(reference[0])
@@ -134,12 +134,12 @@ _CHILDREN: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def saved_names(save: Any) -> Children:
-    """What a `save` keeps, or None if only a run can tell."""
+    """Return the names that a `save` keeps, or None if only a run can tell."""
     return dict.fromkeys(save) if isinstance(save, dict) else {} if save is None else None
 
 
 def step_names(steps: Iterable[Step]) -> dict[str, Children]:
-    """`steps` as those that come after these steps see it."""
+    """Return the names below `steps` that the steps after these see."""
     return {
         step.name: None if step.each is not None else {**dict.fromkeys(STEP_NAMES), "saved": saved_names(step.save)}
         for step in steps

@@ -86,7 +86,7 @@ def _note(model: type[BaseModel], document: Document, error: ValidationError) ->
 
 
 def describe(value: Any) -> str:
-    """What kind of value this is, in the words of YAML."""
+    """Return what kind of value this is, in the words of YAML."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -99,7 +99,7 @@ def describe(value: Any) -> str:
 
 
 def _finding(model: type[BaseModel], document: Document, item: dict[str, Any]) -> Finding:
-    """What one of pydantic's errors means here."""
+    """Return one of pydantic's errors in the words of the language, with its place in the file."""
     kind, value = item["type"], item["input"]
     location = list(item["loc"])
     if location[-1:] == ["[key]"] and kind not in ("extra_forbidden", "missing"):
@@ -149,8 +149,10 @@ def _finding(model: type[BaseModel], document: Document, item: dict[str, Any]) -
 
 
 def walk(data: Any, location: list[Any]) -> Path:
-    """The part of a pydantic location that exists in the data. Tags of unions and indices that a short form added are
-    not in the data, and are passed over."""
+    """Return the part of a pydantic location that exists in the data.
+
+    Tags of unions and indices that a short form added are not in the data, and are passed over.
+    """
     path: list[str | int] = []
     for number, part in enumerate(location):
         if location[number - 1 : number] == ["auth"] and isinstance(data, dict) and data.get("type") == part:

@@ -190,7 +190,7 @@ class _Hints(Lines):
         return self.flow_blank(self.line)
 
     def advice(self) -> str:
-        """What the line at the error suggests."""
+        """Return what the line at the error suggests; "" if that is nothing."""
         shown, before = self.at(self.line), self.at(self.line - 1)
         bare = _QUOTED.sub("", shown[: self.column])
         if "${" in bare or _OPEN_TEMPLATE.search(_QUOTED.sub("", before)):

@@ -90,11 +90,11 @@ class ConfigField(Model):
 
     @property
     def required(self) -> bool:
-        """Must the task's author give a value?"""
+        """Whether the author of a task must give a value."""
         return "default" not in self.model_fields_set and not self.type.optional
 
     def check(self, value: Any) -> Any:
-        """The value as the language sees it; raises EvaluationError with the rule that it breaks."""
+        """Return the value as the language sees it; raise EvaluationError with the rule that it breaks."""
         checked = check_config(value, self.type)
         if checked is None:
             return None

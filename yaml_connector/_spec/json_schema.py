@@ -13,7 +13,7 @@ from yaml_connector._spec.spec import ConnectorSpec
 
 
 def connector_schema() -> dict[str, Any]:
-    """The schema of a spec file. Short forms (`request: GET /jobs`, `inputs: {name: str}`) are part of it."""
+    """Return the schema of a spec file, with its short forms (`request: GET /jobs`, `inputs: {name: str}`)."""
     schema = ConnectorSpec.model_json_schema(by_alias=True, mode="validation")
     definitions = schema["$defs"]
     kinds = definitions["InputField"]["properties"]["type"]["anyOf"]
@@ -38,7 +38,7 @@ def connector_schema() -> dict[str, Any]:
 
 
 def _explain_phases(rule: dict[str, Any]) -> None:
-    """Phases are names in `map` and values of `is`: an editor explains both."""
+    """Explain each phase where an editor shows it: as a name in `map`, and as a value of `is`."""
     table = rule["map"]["anyOf"][0]
     states = table.pop("additionalProperties")
     del table["propertyNames"]
@@ -66,9 +66,12 @@ _ANY = ["string", "number", "boolean", "array", "object", "null"]
 
 
 def tidy(schema: Any) -> None:
-    """What an editor needs to help: no titles that repeat a name, no null defaults, durations and sizes as specs write
-    them, no example where there is a default, a type for what may be anything (else a completed name has no colon),
-    free names with their values."""
+    """Change a schema into what an editor can help with.
+
+    It has no titles that repeat a name, no null defaults, and no example where there is a default. Durations and sizes
+    are as specs write them. What may be anything has a type (else a completed name has no colon), and free names have
+    the schema of their values.
+    """
     if isinstance(schema, list):
         for value in schema:
             tidy(value)
@@ -100,7 +103,7 @@ def _alternatives(option: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def tell_defaults(schema: Any) -> Any:
-    """The same schema, each description with the default behind it: an editor shows nothing but descriptions."""
+    """Return the schema with the default behind each description: an editor shows nothing but descriptions."""
     if isinstance(schema, list):
         return [tell_defaults(value) for value in schema]
     if not isinstance(schema, dict):
@@ -113,5 +116,5 @@ def tell_defaults(schema: Any) -> Any:
 
 @cache
 def schema_text() -> str:
-    """The schema as the file that is committed."""
+    """Return the schema as the text of the committed file."""
     return json.dumps(tell_defaults(connector_schema()), indent=2, ensure_ascii=False) + "\n"

@@ -7,7 +7,7 @@ import re
 
 
 def class_stem(task_type: str) -> str:
-    """`batch_job` is `BatchJob`."""
+    """Return what the classes of a task type begin with: `BatchJob` for `batch_job`."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", task_type) if part)
 
 

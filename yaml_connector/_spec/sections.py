@@ -319,9 +319,9 @@ class Logs(Calls):
         super()._check_calls()
 
     def steps_before(self) -> list[Step]:
-        """The steps that find the items of `each`; none without it."""
+        """Return the steps that find the items of `each`; none without it."""
         return list(self.steps or []) if self.each is not None else []
 
     def item_step(self) -> Step:
-        """The request that is made for each item."""
+        """Return the request that is made for each item, as a step."""
         return self.model_copy(update={"each": None})

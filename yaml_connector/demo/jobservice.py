@@ -156,7 +156,7 @@ def _shown(job: Job) -> dict[str, Any]:
 
 
 def _parse(body: bytes) -> tuple[str, float, list[str] | None, dict[str, str]]:
-    """Name, timeout, command and variables of a request for a job; HTTPBadRequest says what is wrong with it."""
+    """Return name, timeout, command and variables of a job to make; raise HTTPBadRequest that says what is wrong."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
@@ -180,7 +180,7 @@ def _parse(body: bytes) -> tuple[str, float, list[str] | None, dict[str, str]]:
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether aiohttp logs more than a request that is not valid HTTP, which has its response."""
+    """Tell whether aiohttp logs more than a request that is not valid HTTP, which has its response."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, (HttpProcessingError, web.RequestPayloadError))
 
@@ -207,7 +207,7 @@ async def serve(service: JobService, host: str, port: int) -> None:
 
 
 def parse_users(text: str) -> dict[str, str]:
-    """`alice=alice-key,bob=bob-key` as a mapping; ValueError if it is not that, or two users have the same key."""
+    """Return `alice=alice-key,bob=bob-key` as a mapping; raise ValueError if it is not one, or a key is there twice."""
     users: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         user, _, key = pair.partition("=")
@@ -224,9 +224,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8900, help="0: any free one")
     parser.add_argument("--users", metavar="NAME=KEY,...", help=f"default: the environment's {USERS_VARIABLE}")
     parser.add_argument("--page-size", type=int, default=5, metavar="N", help="log lines a page")
-    # What older callers say has no effect: jobs are kept in memory, and end with the service.
-    parser.add_argument("--state", help=argparse.SUPPRESS)
-    parser.add_argument("--kill-jobs-on-exit", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         users = parse_users(os.environ.get(USERS_VARIABLE, "") if options.users is None else options.users)

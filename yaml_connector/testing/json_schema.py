@@ -11,10 +11,7 @@ from yaml_connector.testing.model import CALLS, ContractTests
 
 _SHORT_REQUEST = {"type": "string", "pattern": r"^[A-Za-z]+ \S", "examples": ["GET https://api.test/jobs/7"]}
 _EMPTY_MEANS_NOTHING = {
-    "CreateCall": ("exchanges", "expect"),
-    "GetCall": ("exchanges", "expect"),
-    "LogsCall": ("exchanges", "expect"),
-    "DeleteCall": ("exchanges", "expect"),
+    **{f"{name.title()}Call": ("exchanges", "expect") for name in CALLS},
     "RecordedExchange": ("response",),
     "Call": CALLS,
 }

@@ -73,8 +73,7 @@ def _url(recorded: RecordedRequest, sent: SentRequest) -> Iterator[Difference]:
 
 
 def _normal(url: str) -> str:
-    """A URL or path in one form: host in lower case, no default port, each segment of the path encoded in the same
-    way."""
+    """Return a URL or path in one form: host in lower case, no default port, all segments encoded in the same way."""
     parts = urlsplit(url)
     host = parts.netloc.lower().removesuffix(f":{DEFAULT_PORTS.get(parts.scheme.lower())}")
     path = "/".join(quote(unquote(segment), safe="") for segment in (parts.path or "/").split("/"))

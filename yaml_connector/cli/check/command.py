@@ -9,10 +9,10 @@ import click
 
 from yaml_connector.cli._diagnostics import printable
 from yaml_connector.cli._options import (
+    JobOptions,
     UsageErrors,
     config_option,
     format_option,
-    pairs,
     read_config,
     read_secrets,
     secret_option,
@@ -20,7 +20,6 @@ from yaml_connector.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from yaml_connector._spec import ConnectorSpec
     from yaml_connector.cli.check.preflight import Step
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
@@ -50,11 +49,13 @@ def check(
     import asyncio
 
     from yaml_connector._loading.loader import resolve
+    from yaml_connector.cli._live.existing_job import needed
     from yaml_connector.cli.check.preflight import Preflight
 
     loaded = resolve(spec)
     errors = UsageErrors()
-    known_config, known_secrets = _config(loaded.spec, config, errors), read_secrets(loaded.spec, secrets, errors)
+    asked = needed(loaded.spec, None, JobOptions(config=config))  # the connection may not use the other fields
+    known_config, known_secrets = read_config(asked, config, errors), read_secrets(loaded.spec, secrets, errors)
     errors.raise_if_any()
     preflight = Preflight(loaded, known_config, known_secrets)
     steps = asyncio.run(preflight.run())
@@ -67,13 +68,6 @@ def check(
         for line in preflight.exchanged if verbose else ():
             click.echo(printable(f"  {line}"))
     ctx.exit(0 if preflight.good else 1)
-
-
-def _config(spec: ConnectorSpec, given: tuple[str, ...], errors: UsageErrors) -> dict[str, object]:
-    """Return the config as far as it is given: a required field may be missing if the connection does not use it."""
-    names = pairs(given, "--config", UsageErrors())
-    known = {name: field for name, field in spec.config.items() if name in names or not field.required}
-    return read_config(spec.model_copy(update={"config": known}), given, errors)
 
 
 def _echo(step: Step) -> None:

@@ -82,14 +82,23 @@ def field_of(path: str, *, tests: bool = False) -> Field:
 
 
 def paths_of(name: str) -> list[str]:
-    """Return the paths of the fields of a spec that have this name, those nearest to the top first."""
+    """Return the paths of the fields of a spec that have this name, those nearest to the top first; of a name with dots
+    those that end in it."""
+    name, *rest = name.split(".")
     found: list[str] = []
     level = [""]
     for _ in range(_DEEPEST):
         below = [field for path in level for field in _schema(False).field(path).below]
         found += [field.path for field in below if field.name == name]
         level = [field.path for field in below if field.kind not in ("string", "true or false", "duration")][:_MOST]
-    return list(dict.fromkeys(found))[:_SHOWN]
+    return [path for path in (".".join([path, *rest]) for path in dict.fromkeys(found)) if _is_field(path)][:_SHOWN]
+
+
+def _is_field(path: str) -> bool:
+    try:
+        return bool(field_of(path).path)
+    except click.UsageError:
+        return False
 
 
 @lru_cache(maxsize=2)

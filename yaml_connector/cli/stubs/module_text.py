@@ -171,15 +171,15 @@ class _Connector:
         return self._given(field.type)
 
     def _given(self, kind: ValueType) -> str:
-        """What a config field of this type may be given."""
+        """Return the annotation of what a config field of this type may be given."""
         return self._aliased(python_name(kind, "given"))
 
     def _value(self, kind: ValueType) -> str:
-        """What an input or an output of this type is in Python."""
+        """Return the annotation of an input or an output of this type."""
         return self._aliased(python_name(kind, "typed"))
 
     def _aliased(self, annotation: str) -> str:
-        """An annotation with the names that the module imports."""
+        """Return an annotation with the names that the module imports."""
 
         def alias(found: re.Match[str]) -> str:
             module, _, name = found[0].rpartition(".")
