@@ -283,6 +283,25 @@ class TestASecret:
         assert "may not hold '..'" in (driver.create(config={"region": "../.."}).create_error or "")
 
 
+def test_no_part_of_a_status_shows_a_secret() -> None:
+    held = "planted-secret-1"
+    answer = {"state": "failed", "why": f"no {held}", "page": f"https://x.test/?k={held}", held: [held]}
+    get = {
+        "request": "GET /jobs/7",
+        "phase": {"path": "$.state", "map": {"FAILED": ["failed"]}},
+        "message": "$.why",
+        "links": [{"name": "Page", "url": "$.page"}, {"name": f"${{{{ '{held}' }}}}", "url": "https://x.test/"}],
+        "info": {"all": "${{ body }}"},
+    }
+    driver = job({"GET /jobs/7": [answer, {"state": held}]}, get=get, secrets={"k": {"required": False}})
+    failed, unknown = (driver.get(secrets={"k": held}) for _ in range(2))
+    assert failed.message == "no ***"
+    assert failed.links == [("Page", "https://x.test/?k=***"), ("***", "https://x.test/")]
+    assert failed.info["all"]["***"] == ["***"]
+    assert "unknown state: '***'" in (unknown.message or "")
+    assert held not in f"{failed}{unknown}"
+
+
 class TestTheSecretsOfALog:
     SECTIONS: ClassVar[dict[str, Any]] = {**SECRET, "logs": {"request": "GET /logs", "lines": "$.l[*]"}}
 

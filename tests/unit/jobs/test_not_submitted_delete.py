@@ -86,3 +86,12 @@ class TestDelete:
         job.delete()
         assert job.get().phase == "ABORTED"
         assert job.api.calls == []
+
+    def test_looks_for_the_job_of_an_earlier_try_though_the_last_one_was_refused(self) -> None:
+        """Without a key, the API may refuse a second job because the first one is there."""
+        job = pending(ADOPT, {"POST /jobs": [SILENT, 422]})
+        job.clock.now += 120
+        assert job.get().phase == "FAILED"
+        job.api.routes[LOOK] = [{"found": "7"}]
+        job.delete()
+        assert job.api.calls[-3:] == [LOOK, "GET /jobs/7", "DELETE /jobs/7"]
