@@ -71,7 +71,7 @@ _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
 
 def slug(value: Any, n: int = 63) -> str:
-    """A text as a-z0-9-, at most `n` characters."""
+    """Return a text as a-z0-9-, at most `n` characters."""
     text = _NO_SLUG.sub("-", as_text(value).lower()).strip("-")
     return text[:n].rstrip("-")
 

@@ -1,7 +1,7 @@
 """What an expression can see, and what a name is that it cannot see.
 
-A `Scope` has a field for each name of the language. Nobody changes another's scope: the `with_...` methods return a new
-one. A scope holds plain data, so it can be pickled and sent to another process.
+A `Scope` has a field for each name of the language. Its readers never change it: the `with_...` methods return a new
+one. It holds plain data, so it can be pickled and sent to another process.
 """
 
 from __future__ import annotations
@@ -158,24 +158,24 @@ class Scope:
         self.__dict__.update(names)
 
     def with_response(self, response: Any) -> Scope:
-        """This scope with another response to read; None for no response."""
+        """Return this scope with another response to read; None for no response."""
         scope = Scope(**self.__dict__)
         scope.response = NO_RESPONSE if response is None else response
         return scope
 
     def with_steps(self, steps: Mapping[str, Any], response: Any) -> Scope:
-        """This scope after some steps ran: their responses by name, and the response to read."""
+        """Return this scope after some steps ran: their responses by name, and the response to read."""
         scope = Scope(**self.__dict__)
         scope.steps = steps
         scope.response = NO_RESPONSE if response is None else response
         return scope
 
     def with_names(self, **names: Any) -> Scope:
-        """This scope with these names too, or with other values for them."""
+        """Return this scope with these names too, or with other values for them."""
         return Scope(**{**self.__dict__, **names})
 
     def get(self, name: str) -> Any:
-        """The value of a name as an expression writes it; MISSING if it is not there."""
+        """Return the value of a name as an expression writes it; MISSING if it is not there."""
         if name in RESPONSE_NAMES:
             return getattr(self.response, _ATTRIBUTES[name])
         return getattr(self, name) if name in _NAMES else MISSING
@@ -185,7 +185,7 @@ _NAMES = frozenset(Scope.__annotations__) - {"response"}
 
 
 def reader(name: str) -> Callable[[Scope], Any]:
-    """A function that reads one name of a scope, as `get` does, but faster."""
+    """Return a function that reads one name of a scope, as `get` does, but faster."""
     if name in RESPONSE_NAMES:
         return attrgetter(f"response.{_ATTRIBUTES[name]}")
     return attrgetter(name) if name in _NAMES else lambda scope: scope.get(name)

@@ -27,35 +27,35 @@ class Events:
         seconds: float,
         login: bool,
     ) -> None:
-        """A request was sent. `failure`, redacted, is why there is no response, or none that was read to its end.
+        """Receive a request that was sent. `failure`, redacted, is why no response was read to its end.
 
         `login`: it is a request for a token.
         """
 
     def secret(self, value: str) -> None:
-        """A value is a secret from here on. Only for consumers that record."""
+        """Receive a value that is a secret from here on. Only for consumers that record."""
 
     def token_fetched(self) -> None:
-        """A login returned a token."""
+        """Note that a login returned a token."""
 
     def retry(self) -> None:
-        """A request is about to be sent again."""
+        """Note that a request is about to be sent again."""
 
     def rate_limited(self, seconds: float) -> None:
-        """A request waited for the rate limit of its connection, maybe for 0 seconds."""
+        """Note that a request waited for the rate limit of its connection, maybe for 0 seconds."""
 
     def asked_to_wait(self, seconds: float) -> None:
-        """A response that is not a success asks to wait before the next request."""
+        """Note that a response that is not a success asks to wait before the next request."""
 
     def section(self, name: str) -> None:
-        """A section of the spec begins: `create`, `adopt`, `on_failure.N` (its N-th step, from 0), `get`, `result`,
-        `delete` or `logs`."""
+        """Note that a section of the spec begins: `create`, `adopt`, `on_failure.N` (its N-th step, from 0), `get`,
+        `result`, `delete` or `logs`."""
 
     def step(self, name: str | None) -> None:
-        """A step of the section is about to be sent; a single request is one step, mostly without a name."""
+        """Note that a step of the section is about to be sent; a single request is one step, mostly without a name."""
 
     def rule(self, index: int, state: str) -> None:
-        """A phase rule held: its index in `get.phase`, and the state that it mapped ("" for a rule without `map`)."""
+        """Note which phase rule held: its index in `get.phase`, and the state that it mapped ("" without `map`)."""
 
 
 NO_EVENTS = Events()

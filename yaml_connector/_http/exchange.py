@@ -282,7 +282,7 @@ def _report(
 
 @asynccontextmanager
 async def _time_limit(context: CallContext, sent: HttpRequest, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """Raises TransientError when the time is over, unless it is rescheduled."""
+    """Limit the time of what is inside: raises TransientError when it is over, unless it is rescheduled."""
     time_limit = asyncio.timeout(seconds)
     try:
         async with time_limit:

@@ -223,7 +223,7 @@ class Endpoint:
 
 
 def is_forbidden_address(address: str) -> bool:
-    """Is this an address of a cloud's metadata service or of the local link?
+    """Tell whether an address is one of a cloud's metadata service or of the local link.
 
     Names that resolve to one are refused; a pattern can still allow such an address itself.
     """
@@ -237,7 +237,7 @@ def is_forbidden_address(address: str) -> bool:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses that an IPv6 address may lead to: mapped, 6to4, Teredo, NAT64 and IPv4-compatible ones."""
+    """Return the IPv4 addresses that an IPv6 address may lead to: mapped, 6to4, Teredo, NAT64, IPv4-compatible."""
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     if any(address in network for network in _HOLD_IPV4_LAST):
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))

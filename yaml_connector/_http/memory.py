@@ -26,7 +26,7 @@ class NoRoomError(TimeoutError):
 
 
 class Room:
-    """Room for one response. It is given back when nobody refers to it any more."""
+    """Room for one response. It is given back when the last reference to it is gone."""
 
     def __init__(self, memory: ResponseMemory, size: int) -> None:
         self._memory = memory

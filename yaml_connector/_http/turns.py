@@ -22,7 +22,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def next(self) -> None:
-        """Wait for a turn in which nobody else has done a part of long work."""
+        """Wait for a turn in which no other part of long work is done."""
         if self._is_taken:
             granted = self._new_future()
             self._waiting.append(granted)
@@ -48,7 +48,7 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary(
 
 
 async def next_turn() -> None:
-    """Wait for a turn of the running event loop in which nobody else has done a part of long work."""
+    """Wait for a turn of the running event loop in which no other part of long work is done."""
     loop = asyncio.get_running_loop()
     turns = _turns.get(loop)
     if turns is None:

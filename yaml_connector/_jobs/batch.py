@@ -42,7 +42,7 @@ _PAUSE_AFTER_429 = 1.0  # seconds, when the API does not say how long
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BatchResult:
     """What a batch says of a job: its item as a response. Without one, the job is asked for alone; `refused`: from now
     on, since the API refuses a batch with its id. `not_before`: see CallContext."""
 
@@ -51,7 +51,7 @@ class Answer:
     not_before: float = 0.0
 
 
-_LACKING, _REFUSAL = Answer(), Answer(refused=True)
+_NOT_IN_RESPONSE, _REFUSAL = BatchResult(), BatchResult(refused=True)
 
 
 class _Window:
@@ -60,23 +60,23 @@ class _Window:
     def __init__(self) -> None:
         self.jobs: dict[str, Mapping[str, Any]] = {}
         self.characters = 0
-        self.waiting: list[tuple[str, asyncio.Future[Answer]]] = []
+        self.waiting: list[tuple[str, asyncio.Future[BatchResult]]] = []
         self.full = asyncio.Event()
         self.pauses = True
 
-    def join(self, job: Mapping[str, Any], length: int) -> asyncio.Future[Answer]:
+    def join(self, job: Mapping[str, Any], length: int) -> asyncio.Future[BatchResult]:
         """Let a job join, whose id has this length in a URL; returns where its answer will be."""
         if job["id"] not in self.jobs:
             self.characters += length
         self.jobs[job["id"]] = job
-        found: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        found: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
         self.waiting.append((job["id"], found))
         return found
 
-    def resolve(self, answers: Mapping[str, Answer | Exception]) -> None:
+    def resolve(self, answers: Mapping[str, BatchResult | Exception]) -> None:
         """Give every waiter the answer for its job."""
         for job_id, found in self.waiting:
-            answer = answers.get(job_id, _LACKING)
+            answer = answers.get(job_id, _NOT_IN_RESPONSE)
             if found.done():
                 continue
             if isinstance(answer, Exception):
@@ -121,7 +121,7 @@ class Batcher:
 
     async def ask(
         self, context: CallContext, scope: Scope, job: Mapping[str, Any], group: Any, *, pauses: bool = True
-    ) -> Answer:
+    ) -> BatchResult:
         """Ask for a job together with others. `group` is the same for jobs that may share a request. With `pauses`
         false the request is sent though the API asked to wait. Raises as `client.send` does."""
         length = len(quote(job["id"], safe="", errors="replace"))
@@ -183,12 +183,12 @@ class Batcher:
 
     async def _answers(
         self, jobs: list[Mapping[str, Any]], context: CallContext, scope: Scope
-    ) -> dict[str, Answer | Exception]:
+    ) -> dict[str, BatchResult | Exception]:
         """Send the request, and again for each half of the jobs of one that is refused; return the answers by id.
 
         When the halves are too many, or half of the time is over, the jobs that are left have no answer.
         """
-        answers: dict[str, Answer | Exception] = {}
+        answers: dict[str, BatchResult | Exception] = {}
         parts, left, latest = [jobs], _MOST_HALVES, clock().monotonic() + context.remaining() / 2
         while parts:
             sent = await asyncio.gather(*(self._send(part, context, scope) for part in parts), return_exceptions=True)
@@ -207,7 +207,7 @@ class Batcher:
             parts = halves
         return answers
 
-    async def _send(self, jobs: list[Mapping[str, Any]], context: CallContext, scope: Scope) -> dict[str, Answer]:
+    async def _send(self, jobs: list[Mapping[str, Any]], context: CallContext, scope: Scope) -> dict[str, BatchResult]:
         """Send the request for these jobs; return the items of the response by the id of their job."""
         scope = Scope(config=scope.config, secrets=scope.secrets, base_url=scope.base_url, jobs=jobs, steps={})
         try:
@@ -226,7 +226,7 @@ class Batcher:
         except TurnOver:
             items = await context.read_elsewhere(_items_of, *read)
         return {
-            job_id: Answer(DerivedResponse(response, item), not_before=context.not_before)
+            job_id: BatchResult(DerivedResponse(response, item), not_before=context.not_before)
             for job_id, item in items.items()
         }
 

@@ -21,7 +21,7 @@ _HEAD, _TAIL = 1000, 3000  # characters of a long message: what was raised, and 
 
 
 @dataclass(frozen=True)
-class ContainerError:
+class ContainerFailure:
     """The error that a container left. `recoverable`: another attempt may succeed."""
 
     message: str
@@ -32,7 +32,7 @@ class ContainerError:
 class ContainerEnd:
     """What a container left: an error, or outputs, or neither."""
 
-    error: ContainerError | None = None
+    error: ContainerFailure | None = None
     has_outputs: bool = False
 
 

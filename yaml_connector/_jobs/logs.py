@@ -19,7 +19,7 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._http.json_need import Json, needed_by
-from yaml_connector._jobs.steps import StepPlan, StepsPlan, compile_step, compile_steps
+from yaml_connector._jobs.steps import StepPlan, StepsPlan, compile_models, compile_step, compile_steps
 from yaml_connector._spec.sections import Logs
 
 
@@ -107,12 +107,7 @@ def _json_of(logs: Logs, lines: Extraction | None, step: str | None) -> Json | N
 def _compile_before(logs: Logs, each: Extraction) -> StepsPlan:
     models = logs.steps_before()
     read = logs.read or (models[-1].name if models else None)
-    json = needed_by(each, read)
-    steps = tuple(
-        compile_step(model, json=json if (model.name == logs.read if logs.read else model is models[-1]) else "none")
-        for model in models
-    )
-    return StepsPlan(steps, logs.read, names_of(*steps))
+    return compile_models(models, logs.read, json=needed_by(each, read))
 
 
 def _can_stream(logs: Logs, source: StepsPlan) -> bool:

@@ -70,7 +70,7 @@ def _one_line(record: logging.LogRecord) -> bool:
 logger.addFilter(_one_line)
 
 
-class Recorder:
+class RequestCounts:
     """Counts the requests of one call (`create`, `get`, `result`, `delete`, `logs`) of one task type; logins apart.
 
     They are counted in plain numbers and become metrics when these are collected: there are many requests.
@@ -85,7 +85,7 @@ class Recorder:
         self.tokens = TOKENS.labels(task_type)
         self.limited = LIMITED.labels(task_type)
         self.limited_seconds = LIMITED_SECONDS.labels(task_type)
-        self.logins = recorder(task_type, "login") if call != "login" else self
+        self.logins = request_counts(task_type, "login") if call != "login" else self
 
 
 class CallMetrics(Events):
@@ -93,11 +93,11 @@ class CallMetrics(Events):
 
     def __init__(self, task_type: str, call: str) -> None:
         self._task_type = task_type
-        self._recorder = recorder(task_type, call)
+        self._counts = request_counts(task_type, call)
 
     def section(self, name: str) -> None:
         if name in _CALLS:  # `adopt` and `on_failure` count as create
-            self._recorder = recorder(self._task_type, name)
+            self._counts = request_counts(self._task_type, name)
 
     def exchange(
         self,
@@ -107,7 +107,7 @@ class CallMetrics(Events):
         seconds: float,
         login: bool,
     ) -> None:
-        counts = self._recorder.logins if login else self._recorder
+        counts = self._counts.logins if login else self._counts
         number = 0 if response is None else response.status // 100
         counts.requests[number if 0 <= number <= 5 else 0] += 1
         counts.times[bisect_left(_TIMES, seconds)] += 1
@@ -120,22 +120,22 @@ class CallMetrics(Events):
         """Not counted."""
 
     def token_fetched(self) -> None:
-        self._recorder.tokens.inc()
+        self._counts.tokens.inc()
 
     def retry(self) -> None:
-        self._recorder.retries.inc()
+        self._counts.retries.inc()
 
     def rate_limited(self, seconds: float) -> None:
         if seconds > 0:
-            self._recorder.limited.inc()
-            self._recorder.limited_seconds.inc(seconds)
+            self._counts.limited.inc()
+            self._counts.limited_seconds.inc(seconds)
 
 
 class _Requests(Collector):
-    """What the recorders counted, as metrics."""
+    """All request counts as metrics."""
 
     def __init__(self) -> None:
-        self.recorders: list[Recorder] = []
+        self.counted: list[RequestCounts] = []
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         requests = CounterMetricFamily(
@@ -147,11 +147,11 @@ class _Requests(Collector):
             "yaml_connector_request_seconds", "How long a request took", labels=["task_type", "call"]
         )
         bounds = [*map(str, _TIMES), "+Inf"]
-        for recorder in tuple(self.recorders):
-            for status, count in zip(_CLASSES, recorder.requests, strict=True):
-                requests.add_metric([*recorder.labels, status], count)
-            buckets = list(zip(bounds, accumulate(recorder.times), strict=True))
-            times.add_metric(recorder.labels, buckets, recorder.seconds)
+        for counts in tuple(self.counted):
+            for status, count in zip(_CLASSES, counts.requests, strict=True):
+                requests.add_metric([*counts.labels, status], count)
+            buckets = list(zip(bounds, accumulate(counts.times), strict=True))
+            times.add_metric(counts.labels, buckets, counts.seconds)
         yield requests
         yield times
 
@@ -161,10 +161,10 @@ REGISTRY.register(_requests)
 
 
 @cache
-def recorder(task_type: str, call: str) -> Recorder:
-    """The recorder of this call; made once."""
-    made = Recorder(task_type, call)
-    _requests.recorders.append(made)
+def request_counts(task_type: str, call: str) -> RequestCounts:
+    """Return the counts of a call, which are made once."""
+    made = RequestCounts(task_type, call)
+    _requests.counted.append(made)
     return made
 
 
@@ -172,8 +172,8 @@ _unreadable: dict[str, WeakSet[Any]] = {}
 
 
 def became_unreadable(task_type: str, job: Any) -> None:
-    """A job that could be read cannot be any more. It counts until `no_longer_unreadable`, and no longer than anybody
-    remembers `job`, which is held weakly."""
+    """Count a job that cannot be read any more, until `no_longer_unreadable`, and no longer than there is another
+    reference to `job`."""
     jobs = _unreadable.get(task_type)
     if jobs is None:
         jobs = _unreadable[task_type] = WeakSet()
@@ -182,7 +182,7 @@ def became_unreadable(task_type: str, job: Any) -> None:
 
 
 def no_longer_unreadable(task_type: str, job: Any, seconds: float) -> None:
-    """It was read again, given up, or cancelled."""
+    """Stop counting a job, which was read again, given up, or cancelled."""
     jobs = _unreadable.get(task_type)
     if jobs is not None and job in jobs:
         jobs.discard(job)

@@ -1,10 +1,9 @@
-"""Keeps a job's id, what create saved, and the token of a log exactly, but without the secrets in them: place holders
-stand in their place.
+"""Keeps a job's id, what create saved, and the token of a log exactly, but with place holders for the secrets in them.
 
-Later calls fill them in again. Flyte logs what is kept of a job, so beside a place holder stand only 16 bits of a slow
-hash of the value: enough to notice another secret, too few to confirm a guess. A process has one salt for all place
-holders that it makes, so a service computes the hash once for each secret, not for each job. Nobody may name another
-salt for each place holder: each hash would hold up the others.
+Later calls fill them in again. Flyte logs what is kept of a job, so a place holder has only 16 bits of a slow hash of
+the value: enough to notice another secret, too few to confirm a guess. A process has one salt for all place holders
+that it makes, so a service computes the hash once for each secret, not for each job. A job with more than one salt is
+refused: each hash would hold up the others.
 
 16 bits are found by trying, and the bytes of a job may be the caller's. So few are tried, and what is filled in is not
 sent anywhere: see `CallContext.withholds`.

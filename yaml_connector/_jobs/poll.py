@@ -201,7 +201,7 @@ def _not_found(plan: PollPlan, state: JobState, scope: Scope, failure: CallError
 
 
 def readable_again(plan: PollPlan, state: JobState) -> None:
-    """Note that a job was read again, or that nobody reads it any more."""
+    """Note that a job was read again, or will not be read any more."""
     if state.unreadable_since is not None:
         metrics.no_longer_unreadable(plan.task_type, state, clock().monotonic() - state.unreadable_since)
     state.unreadable_since, state.problem = None, ""

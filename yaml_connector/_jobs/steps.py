@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,18 +136,22 @@ def compile_steps(
 ) -> StepsPlan:
     """Compile a section's request or steps. `success` are the statuses of success of a step that names none; `json`
     says whether the response that is read must be JSON because of what the section reads; None: it is text."""
-    models = section.as_steps(save=own_save)
-    read = section.read or (models[-1].name if models else None)
-    steps = tuple(
-        compile_step(
-            step,
-            success=success,
-            not_found=not_found,
-            json=json if (step.name == read if section.read else step is models[-1]) else "none",
-        )
-        for step in models
-    )
-    return StepsPlan(steps, section.read, names_of(*steps))
+    return compile_models(section.as_steps(save=own_save), section.read, success, not_found, json)
+
+
+def compile_models(
+    models: Sequence[Step],
+    read: str | None,
+    success: frozenset[str] = SUCCESS,
+    not_found: Expression | None = None,
+    json: Json | None = "none",
+) -> StepsPlan:
+    """Compile steps, of which `read` names the one whose response is read (None: the last); see `compile_steps`."""
+    steps = []
+    for model in models:
+        is_read = model.name == read if read else model is models[-1]
+        steps.append(compile_step(model, success=success, not_found=not_found, json=json if is_read else "none"))
+    return StepsPlan(tuple(steps), read, names_of(*steps))
 
 
 def compile_step(

@@ -8,7 +8,7 @@ from flyteidl2.core.execution_pb2 import ContainerError as ErrorMessage
 from flyteidl2.core.execution_pb2 import ErrorDocument
 from google.protobuf.message import DecodeError
 
-from yaml_connector._jobs.container import ContainerEnd, ContainerError
+from yaml_connector._jobs.container import ContainerEnd, ContainerFailure
 from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte.files import read_file
 
@@ -32,14 +32,14 @@ class FlyteContainerFiles:
             raise EvaluationError(f"the storage did not answer within {seconds:.1f} s: {folder}") from None
 
 
-def decode_error(data: bytes) -> ContainerError:
+def decode_error(data: bytes) -> ContainerFailure:
     """Return the error in a file's first bytes; one that is not as Flyte writes it is an error, too."""
     try:
         if len(data) > _LARGEST:
             raise DecodeError
         error = ErrorDocument.FromString(data).error
     except DecodeError:
-        return ContainerError(f"the container left an error that cannot be read ({_ERROR})")
+        return ContainerFailure(f"the container left an error that cannot be read ({_ERROR})")
     name, text = error.code.strip(), error.message.strip()
     message = text if not name or name in text.partition("\n")[0] else f"{name}: {text}"
-    return ContainerError(message, recoverable=error.kind == ErrorMessage.RECOVERABLE)
+    return ContainerFailure(message, recoverable=error.kind == ErrorMessage.RECOVERABLE)

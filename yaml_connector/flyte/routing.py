@@ -60,7 +60,7 @@ def reference_to(task_type: str, version: int) -> str:
 
 
 def drop_inputs_of_container(request: CreateTaskRequest) -> bool:
-    """Drop the inputs of a task whose container reads them itself: they may be of any type, and nobody converts them.
+    """Drop the inputs of a task whose container reads them itself: they may be of any type, and are not converted.
     Returns whether the task is of a spec with `runs: container`.
     """
     template = request.template
@@ -85,7 +85,7 @@ def _named_spec(template: TaskTemplate) -> tuple[str, int] | None:
 def find_spec_of_task(template: TaskTemplate) -> AsyncConnector[Any] | None:
     """Put the task type of its spec into a template of the shared type. Returns the connector. Raises UnknownSpecError.
 
-    Whoever made the template may name any spec that this service has, as he may name any task type.
+    The template may name any spec that this service has, as it may name any task type.
     """
     name, version = template.type, template.task_type_version
     connector = find_connector(name, version)
@@ -133,7 +133,7 @@ class JobRouter(AsyncConnector[JobResourceMeta]):
     def find(self, data: bytes) -> tuple[YamlConnector | None, JobMeta]:
         """Return the connector of a job, and what is kept of it; without a connector, the latter says why.
 
-        A removed spec serves the jobs that this service has signed: nobody else can have made them.
+        A removed spec serves the jobs that this service has signed, and so has made itself.
         """
         meta = JobMeta.decode(data, self._signer)
         why = meta.decode_error

@@ -121,7 +121,7 @@ class ServedSpecs:
 
 
 def log_to_stderr() -> None:
-    """Write the log of this package to stderr, unless somebody has set it up; changes of phase are a line each."""
+    """Write the log of this package to stderr, unless it is set up already; changes of phase are a line each."""
     logger = logging.getLogger("yaml_connector")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler())

@@ -101,7 +101,7 @@ class ConnectorServer:
         """Start the service with Flyte's servicers and health checks; returns its address."""
         options = self._options
         credentials = _credentials(options.tls_cert, options.tls_key)
-        # without reuse of ports, two services on one port would share its calls, and nobody would notice
+        # without reuse of ports, two services on one port would share its calls unnoticed
         server = grpc.aio.server(ThreadPoolExecutor(_WORKERS), options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((handlers_of(GuardedConnectorService()),))
         add_ConnectorMetadataServiceServicer_to_server(ConnectorMetadataService(), server)

@@ -74,7 +74,7 @@ def _host_of(request: web.Request) -> str:
 
 def _spec_status(connector: YamlConnector, removed: bool, most: int) -> SpecStatus:
     spec, client = connector.loaded.spec, connector.jobs
-    logins = metrics.recorder(spec.task_type_name, "login").requests
+    logins = metrics.request_counts(spec.task_type_name, "login").requests
     return SpecStatus(
         task_type=spec.task_type_name,
         version=spec.task_type_version,

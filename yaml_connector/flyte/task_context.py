@@ -60,7 +60,7 @@ class TaskContext(Mapping[str, Any]):
         return self.output_prefix
 
     def _timeout(self) -> float | None:
-        """The task's `max_runtime` in seconds. 0 means none, in Flyte too."""
+        """Return the task's `max_runtime` in seconds; None for 0, as in Flyte."""
         timeout = self.template.metadata.timeout
         seconds = timeout.seconds + timeout.nanos / 1e9
         return whole_number(seconds) if seconds > 0 else None

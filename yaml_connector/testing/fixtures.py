@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from yaml_connector._jobs.container import ContainerEnd, ContainerError
+from yaml_connector._jobs.container import ContainerEnd, ContainerFailure
 from yaml_connector._loading.document import Document
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
@@ -116,7 +116,7 @@ class _Merge:
         for fields in (self.test, self.defaults):
             left = fields.task.container_error
             if left is not None:
-                return ContainerEnd(error=ContainerError(left.message, left.recoverable))
+                return ContainerEnd(error=ContainerFailure(left.message, left.recoverable))
             if "container_error" in fields.task.model_fields_set:
                 break
         return ContainerEnd(has_outputs=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_api import Driver, FakeApi, loaded, spec_data
 from yaml_connector._jobs.client import JobClient
-from yaml_connector._jobs.container import ContainerEnd, ContainerError
+from yaml_connector._jobs.container import ContainerEnd, ContainerFailure
 from yaml_connector.errors import EvaluationError
 
 PREFIX = "s3://bucket/run/a0"
@@ -72,7 +72,7 @@ def test_declared_outputs_that_are_not_there_fail_the_task() -> None:
 @pytest.mark.parametrize("state", ["done", "error", 404])
 @pytest.mark.parametrize(("recoverable", "phase"), [(True, "RETRYABLE_FAILED"), (False, "FAILED")])
 def test_an_error_counts_at_every_end(state: Any, recoverable: bool, phase: str) -> None:
-    error = ContainerEnd(ContainerError("ValueError: x\nTraceback", recoverable))
+    error = ContainerEnd(ContainerFailure("ValueError: x\nTraceback", recoverable))
     driver = job(Left(error), state)
     status = driver.get(after=3600)
     assert (status.phase, status.message) == (phase, "ValueError: x\nTraceback")
@@ -101,7 +101,7 @@ def test_storage_that_can_never_be_read_fails_the_job_with_the_reason() -> None:
 
 
 def test_a_long_error_keeps_its_beginning_and_its_end_without_secrets() -> None:
-    error = ContainerError("ValueError: very-secret " + "x" * 900_000 + "\nthe last line, very-secret")
+    error = ContainerFailure("ValueError: very-secret " + "x" * 900_000 + "\nthe last line, very-secret")
     secrets = {"key": {"env": "KEY"}}
     create = {
         "request": {"method": "POST", "path": "/jobs", "headers": {"X-Key": "${{ secrets.key }}"}},
@@ -115,7 +115,7 @@ def test_a_long_error_keeps_its_beginning_and_its_end_without_secrets() -> None:
 
 
 def test_an_error_without_words_is_still_an_error() -> None:
-    status = job(Left(ContainerEnd(ContainerError(""))), "done").get()
+    status = job(Left(ContainerEnd(ContainerFailure(""))), "done").get()
     assert (status.phase, status.message) == ("FAILED", "the container left an error without a message")
 
 

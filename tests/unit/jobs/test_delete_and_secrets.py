@@ -1,4 +1,4 @@
-"""Delete, and where a later call's secrets come from (sections 5 and 9)."""
+"""Delete, and where a later call's secrets come from."""
 
 from __future__ import annotations
 

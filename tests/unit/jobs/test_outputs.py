@@ -1,4 +1,4 @@
-"""Outputs (sections 5 and 9): read when the job has succeeded, converted exactly as declared."""
+"""Outputs: read when the job has succeeded, converted exactly as declared."""
 
 from __future__ import annotations
 
