@@ -55,7 +55,7 @@ async def ask(
 ) -> Response:
     """One request over real sockets, without a second attempt."""
     transport = AiohttpTransport(max_connections=10, resolver=resolver)
-    connection = {"retry": {"max_attempts": 1}, "timeout": "300ms", **connection}
+    connection = {"retry": {"max_attempts": 1}, "timeout": "20s", "deadline": "20s", **connection}
     try:
         return await Sender(transport, base_url=url, clock=Clock(), **connection).send_now(request, step)
     finally:

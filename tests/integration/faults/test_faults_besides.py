@@ -13,8 +13,6 @@ from prometheus_client import REGISTRY
 
 from tests.integration.faults.fault_rig import DEADLINE, PAGES, Rig, rig, spec
 from tests.support.fake_api import loaded
-from yaml_connector._http.messages import HttpRequest, TransportError
-from yaml_connector._http.transport import AiohttpTransport
 from yaml_connector.errors import CallError
 
 
@@ -41,41 +39,16 @@ def test_a_job_fails_for_failed_calls_only_when_the_tolerance_is_over() -> None:
     run(main())
 
 
-def test_a_request_that_waits_for_a_place_in_a_full_pool_is_surely_not_sent() -> None:
-    async def main() -> None:
-        async with rig(spec()) as (made, _):
-            transport = AiohttpTransport(max_connections=1)
-            await made.fail("silent", "POST", "/jobs")
-
-            async def send(timeout: float) -> bool:
-                request = HttpRequest("POST", f"http://127.0.0.1:{made.server.port}/jobs", {}, b'{"key": "k"}')
-                with pytest.raises(TransportError) as raised:
-                    async with transport.exchange(request, timeout):
-                        pass
-                return raised.value.may_have_been_processed
-
-            hangs = asyncio.create_task(send(2.0))
-            for _ in range(100):
-                await asyncio.sleep(0.01)
-                if made.server.seen:
-                    break
-            assert not await send(0.5)
-            assert await hangs
-            await transport.close()
-
-    run(main())
-
-
 def test_gets_that_share_a_request_are_answered_within_the_deadline_of_each() -> None:
     async def main() -> None:
         data = {**spec(batch=True).document.data}
-        data["get"] = {**data["get"], "batch": {**data["get"]["batch"], "window": "800ms"}}
+        data["get"] = {**data["get"], "batch": {**data["get"]["batch"], "window": "1800ms"}}
         async with rig(loaded(data)) as (made, _):
             await made.create()
             await made.fail("silent", "GET", "/jobs")
             began = monotonic()
             assert "unreadable" in ((await made.get()).message or "")
-            assert monotonic() - began < DEADLINE + 0.5
+            assert monotonic() - began < DEADLINE + 1.5  # and not after the window and a deadline
 
     run(main())
 

@@ -22,16 +22,16 @@ from yaml_connector.errors import PermanentError
 class TestAServerThat:
     def test_is_silent_may_have_acted(self) -> None:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(2)
+            await asyncio.sleep(60)
 
         async def main() -> None:
             async with raw(silent) as url:
                 started = time.monotonic()
-                found = await failure(url)
-                assert time.monotonic() - started < 1
+                found = await failure(url, timeout="300ms")
+                assert time.monotonic() - started < 10
                 assert found.may_have_been_processed is False  # of a GET
                 assert "gave no complete answer within 0.3 s" in str(found)
-                assert (await failure(url, "POST /")).may_have_been_processed
+                assert (await failure(url, "POST /", timeout="300ms")).may_have_been_processed
 
         run(main())
 
@@ -107,15 +107,15 @@ class TestAServerThat:
     def test_drips_is_cut_off_at_the_timeout(self) -> None:
         async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            for _ in range(100):
+            for _ in range(1000):
                 writer.write(b"x")
                 await asyncio.sleep(0.02)
 
         async def main() -> None:
             async with raw(drip) as url:
                 started = time.monotonic()
-                assert "gave no complete answer" in str(await failure(url))
-                assert time.monotonic() - started < 1
+                assert "gave no complete answer" in str(await failure(url, timeout="300ms"))
+                assert time.monotonic() - started < 10
 
         run(main())
 

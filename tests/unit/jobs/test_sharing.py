@@ -23,6 +23,23 @@ async def slowly(request: httpx.Request) -> Any:
     return {"1": "running", "2": "done"}
 
 
+class Held:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> Any:
+        await self.over.wait()
+        return {"1": "running", "2": "done"}
+
+
+async def all_wait() -> None:
+    """Let everything run until it waits for the API: nothing else holds it up."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def connector_for(api: FakeApi, **sections: Any) -> JobClient:
     data = spec_data(**{"get": GET, "secrets": {"k": {"required": False}}, **sections})
     return JobClient(loaded(data), environment={}, transport=api.transport)
@@ -94,13 +111,16 @@ def test_a_failure_is_shared_too_and_holds_no_secret() -> None:
 
 
 def test_when_the_get_that_sent_it_is_cancelled_another_one_sends_it() -> None:
-    api = FakeApi({"GET /jobs": slowly})
+    held = Held()
+    api = FakeApi({"GET /jobs": held})
     connector = connector_for(api)
 
     async def cancel_the_first() -> list[Status]:
         first, *others = (asyncio.ensure_future(connector.get(meta_of(connector, name))) for name in ("1", "1", "2"))
-        await asyncio.sleep(0.01)
+        await all_wait()
         first.cancel()
+        await all_wait()
+        held.over.set()
         return await asyncio.gather(*others)
 
     assert [status.phase for status in run(cancel_the_first())] == ["RUNNING", "SUCCEEDED"]
@@ -108,15 +128,18 @@ def test_when_the_get_that_sent_it_is_cancelled_another_one_sends_it() -> None:
 
 
 def test_when_a_get_that_waits_is_cancelled_the_others_get_their_answer() -> None:
-    api = FakeApi({"GET /jobs": slowly})
+    held = Held()
+    api = FakeApi({"GET /jobs": held})
     connector = connector_for(api)
 
     async def cancel_the_second() -> list[Status]:
         first, second, third = (
             asyncio.ensure_future(connector.get(meta_of(connector, name))) for name in ("1", "1", "2")
         )
-        await asyncio.sleep(0.01)
+        await all_wait()
         second.cancel()
+        await all_wait()
+        held.over.set()
         return await asyncio.gather(first, third)
 
     assert [status.phase for status in run(cancel_the_second())] == ["RUNNING", "SUCCEEDED"]
