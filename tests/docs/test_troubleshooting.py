@@ -113,7 +113,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "has the task type ... in version ... already": doubles,
     "there is no such file or folder; specs are looked for in the path given, else in YAML_CONNECTOR_PATH, else in "
     "connectors.d/": lambda folder: str(load_all([str(folder / "none")])[1][0]),
-    "an error that comes as 200 would ...: say ... here too, or ...": lambda _: source("_loading/checks.py"),
+    "an error that comes as 200 would ...: say ... here too, or ...": lambda _: source("_loading/likely_mistakes.py"),
     "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted": (
         lambda _: validated(NO_KEY)
     ),

@@ -1,18 +1,17 @@
-"""The checks of a whole spec, section by section, and warnings about likely mistakes."""
+"""The checks of a whole spec, section by section."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from typing import Any
 
-from yaml_connector._expressions.compile import compile_condition, compile_tree
+from yaml_connector._expressions.compile import compile_tree
 from yaml_connector._expressions.jinja import Reference
-from yaml_connector._expressions.value_types import duration_text
-from yaml_connector._loading.connection_checks import connection_problems, connection_warnings, header_problems
+from yaml_connector._loading.connection_checks import connection_problems, header_problems
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.field_checks import FieldChecker
+from yaml_connector._loading.likely_mistakes import likely_mistakes
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import READ, Path, Slot, fields_of, slots
@@ -22,7 +21,6 @@ from yaml_connector._spec.sections import Adopt, Batch, Create, Logs, Poll
 from yaml_connector._text import did_you_mean, short
 from yaml_connector.errors import EvaluationError
 
-_USUAL_TOLERANCE: float = Create.model_fields["tolerance"].default
 _OF_STEPS = fields_of(Step).keys() - {"request"}
 _OF_LINES = {"message", "timestamp", "level", "keep"}
 
@@ -75,7 +73,8 @@ class _SpecChecker(FieldChecker):
         if spec.logs:
             self.logs(spec.logs, answer.plus(page=dict.fromkeys(("token", "lines"))))
         if not any(problem.severity == "error" for problem in self.document.problems):
-            self.warnings()
+            for path, message in likely_mistakes(spec, self.document.data, self.used):
+                self.warn(path, message)
 
     def container(self) -> None:
         """Check that the spec leaves to the container's function what is the function's own."""
@@ -239,152 +238,3 @@ class _SpecChecker(FieldChecker):
         answer = self.calls(logs, ("logs",), names)
         self.fields(logs, ("logs",), answer.plus("line"), *_OF_LINES, root="line")
         self.fields(logs, ("logs",), answer, *(_own(logs) - _OF_LINES))
-
-    # --- likely mistakes ----------------------------------------------------------------------------------------
-
-    def warnings(self) -> None:
-        spec = self.spec
-        if "idempotent" not in spec.create.model_fields_set and spec.create.adopt is None:
-            self.warn(
-                ("create",),
-                "neither idempotent nor adopt: after a broken connection it can be unknown whether a job was submitted",
-            )
-        if spec.get is not None:
-            reached = {phase for rule in spec.get.phase for phase in (*(rule.map or ()), rule.phase) if phase}
-            if not reached & {"FAILED", "RETRYABLE_FAILED", "ABORTED"}:
-                self.warn(("get", "phase"), "no rule maps to FAILED: failed jobs would stay RUNNING")
-            if "SUCCEEDED" not in reached:
-                self.warn(("get", "phase"), "no rule maps to SUCCEEDED: no job would ever succeed")
-        elif spec.delete is not None and not spec.delete.always:
-            self.warn(("delete",), "without get, a job is over as soon as create returns: there is nothing to cancel")
-        create = self.spec.create
-        if create.tolerance > _USUAL_TOLERANCE and all(step.error is None for step in create.as_steps()):
-            self.warn(
-                ("create", "tolerance"),
-                f"a create that never works is tried for {duration_text(create.tolerance)}, too, if the API answers it "
-                "with 500; name such an answer, for example error: status == 500 and body.code == 'INVALID_ARGUMENT'",
-            )
-        for path, message in missing_error_condition(spec):
-            self.warn(path, message)
-        if spec.runs is not None:
-            self.container_warnings()
-        used = {name[1] for name in self.used if name[0] == "secrets" and len(name) > 1}
-        if ("secrets",) not in self.used:
-            for name in spec.secrets:
-                if name not in used:
-                    self.warn(("secrets", name), "this secret is never used")
-        connection = spec.connection
-        for section, value in self.document.data.items():
-            if value is None:
-                self.warn((section,), f"{section} is empty, which is the same as leaving it out")
-        one_rule = isinstance((self.document.data.get("get") or {}).get("phase"), dict)
-        values = value_warnings(spec, one_rule=one_rule)
-        for path, message in (*connection_warnings(connection), *body_warnings(spec), *values):
-            self.warn(path, message)
-        if connection.retry.initial_delay > connection.deadline:
-            self.warn(("connection", "retry"), "the first retry would come after the deadline")
-        if connection.timeout > connection.deadline:
-            self.warn(("connection", "timeout"), "one attempt may take longer than the deadline of the whole call")
-
-    def container_warnings(self) -> None:
-        """Warn if the container cannot have run: without its arguments and its variables, or without waiting for it."""
-        for part in ("args", "env"):
-            if not self.used & {("task",), ("task", "container"), ("task", "container", part)}:
-                self.warn(("runs",), f"task.container.{part} is never used: a function does not start without it")
-        if self.spec.get is None:
-            self.warn(("runs",), "without get, a job is over as soon as create returns, before its container has run")
-
-
-# --- errors that would be read as results ---------------------------------------------------------------------------
-
-# Fields that are in a body only because the status does not tell. Others (`error`, `code`) come with a status, too.
-_FLAGS = frozenset({"ok", "success", "succeeded", "successful", "is_success", "isSuccess", "issuccess"})
-
-_LONGEST = 60  # characters of a condition that a message quotes
-
-# For each section: the sections that an error would look alike in, and what it would be taken for.
-_UNNOTICED: dict[str | int, tuple[tuple[str, ...], str]] = {
-    "adopt": (("create", "get"), 'count as "there is no job", and a second be submitted'),
-    "result": (("get",), "be read as the result"),
-    "delete": (("create",), "count as cancelled"),
-    "logs": (("get",), "be read as the log"),
-}
-
-
-def missing_error_condition(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
-    """Yield the path of each section without `error` where a similar one checks a flag in the body, with a message.
-
-    Sections that read are compared with get, delete with create, and a look-up with both.
-    """
-    flags = {"create": _flag_condition(spec.create), "get": _flag_condition(spec.get)}
-    for path, section in spec.calls():
-        like, harm = _UNNOTICED.get(path[-1], ((), ""))
-        name = next((name for name in like if flags[name] is not None), None)
-        if name is None or any(condition is not None for condition in _conditions(section)):
-            continue
-        condition = str(flags[name])
-        told = f": {condition}" if len(condition) <= _LONGEST and condition.isprintable() else ""
-        yield path, f"an error that comes as 200 would {harm}: say {name}'s `error{told}` here too, or `error: false`"
-
-
-def body_warnings(spec: ConnectorSpec) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the message of bodies that are probably not what was meant."""
-    for path, request in _requests(spec):
-        if isinstance(request.json_body, str) and request.json_body.strip()[:1] in ("{", "["):
-            yield (
-                (*path, "json"),
-                "this JSON is a string, and is sent as one; write it as YAML, without quotes around it, or use `text`",
-            )
-    logs = spec.logs
-    if logs is None or logs.keep is not True or logs.format == "json":
-        return
-    step = logs.as_steps()[-1]
-    others = [str(status) for status in step.success or () if str(status)[:1] != "2"]
-    if isinstance(step.success, list) and others:
-        told = ", ".join(others)
-        here: Path = ("logs", "success") if logs.steps is None else ("logs", "steps", len(logs.steps) - 1, "success")
-        yield here, f"the body of a response with {told} is read as lines, too; add `keep: status == 200`"
-
-
-_PATTERN = re.compile(r"/.+/|\^.*|.*\$|[*]|.+\*|\*.+")
-
-
-def value_warnings(spec: ConnectorSpec, *, one_rule: bool) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the message of values that mean only themselves, and were probably meant to mean more."""
-    for name, output in spec.outputs.items():
-        if output.value is None:
-            yield ("outputs", name), f"this output is always null; write a JSONPath such as $.{name}"
-    for name, secret in spec.secrets.items():
-        if secret.file is not None and re.match(r"~|\$(?!\{\{)|%", secret.file):
-            yield ("secrets", name, "file"), f"{short(secret.file)} is taken as it is written; write the whole path"
-    rules = spec.get.phase if spec.get is not None else []
-    for index, rule in enumerate(rules):
-        for phase, states in (rule.map or {}).items():
-            for state in states:
-                if isinstance(state, str) and _PATTERN.fullmatch(state):
-                    told = f"{short(state)} is compared as it is written: write the states, or a rule with when and is"
-                    yield ("get", "phase", *([] if one_rule else [index]), "map", phase), told
-
-
-def _requests(spec: ConnectorSpec) -> Iterator[tuple[Path, Request]]:
-    """Yield every request of the sections, each with its path."""
-    for path, section in spec.calls():
-        if section.request is not None:
-            yield (*path, "request"), section.request
-        for index, step in enumerate(section.steps or ()):
-            yield (*path, "steps", index, "request"), step.request
-
-
-def _conditions(section: Calls) -> list[str | bool | None]:
-    return [*(step.error for step in section.steps or ()), section.error]
-
-
-def _flag_condition(section: Calls | None) -> str | None:
-    """Return the first `error` of a section that checks only a flag of the body, whatever the status is."""
-    for condition in _conditions(section) if section is not None else ():
-        if isinstance(condition, str):
-            names = compile_condition(condition).names
-            roots = {name[0] for name in names}
-            if roots == {"body"} and any(len(name) > 1 and name[1] in _FLAGS for name in names):
-                return condition
-    return None

@@ -50,6 +50,10 @@ def connection_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
         yield ("connection", "tls", "cert_file"), "without key_file, the private key must be in this file, too"
     if connection.deadline > _FLYTES_DEADLINE:
         yield ("connection", "deadline"), "Flyte gives up a call after 10s, so what takes longer is lost"
+    if connection.retry.initial_delay > connection.deadline:
+        yield ("connection", "retry"), "the first retry would come after the deadline"
+    if connection.timeout > connection.deadline:
+        yield ("connection", "timeout"), "one attempt may take longer than the deadline of the whole call"
     yield from _credential_warnings(connection)
 
 
