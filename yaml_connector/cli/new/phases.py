@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ USUAL: dict[str, list[str]] = {
     "ABORTED": ["cancelled", "canceled", "aborted", "stopped", "terminated"],
 }
 ENDS = word_set("""terminated ended end stopped closed exited finished done inactive complete completed""")
-_UNCLEAR = word_set("""terminated ended end stopped closed exited inactive archived""")
+_UNCLEAR = ENDS - word_set("finished done complete completed") | {"archived"}
 _STATE_NAME = re.compile(r"(?i)(^|_|[a-z])(status|state|phase)$|^(status|state|phase)")
 _NOT_STATE = re.compile(r"(?i)(message|reason|code|url|uri|text|detail|details|time|at|id|changed|updated|history)$")
 _OUTCOME = re.compile(
@@ -42,18 +42,27 @@ _OUTPUTS = re.compile(
 
 @dataclass
 class Phases:
-    """The rules of `get.phase`, the state path (of the rule that says most), the phase of each answer, questions."""
+    """The rules of `get.phase`, the state path (of the rule that says most), the phase of each answer, questions.
+
+    `samples` has an answer for each phase: its status, and values by path.
+    """
 
     rules: list[dict[str, Any]]
     path: str
     seen: list[str | None] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     remark: str = ""
+    samples: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def phase(self) -> Any:
         """Return the rules as the spec has them."""
-        return self.rules[0] if len(self.rules) == 1 else self.rules
+        return self.rules[0] if len(self.rules) == 1 and "path" in self.rules[0] else self.rules
+
+
+def known_in(table: Mapping[str, Iterable[Any]]) -> set[str]:
+    """Return the words of all phases in lower case."""
+    return {str(word).lower() for words in table.values() for word in words}
 
 
 @dataclass(frozen=True)

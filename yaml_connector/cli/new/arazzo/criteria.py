@@ -22,7 +22,6 @@ from yaml_connector.cli.new.arazzo.expressions import source_of
 from yaml_connector.cli.new.arazzo.identity import Identity
 from yaml_connector.cli.new.arazzo.phases import (
     Branch,
-    Rules,
     filtered_sample,
     other_way,
     phase_of_branch,
@@ -33,7 +32,7 @@ from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.names import phase_of
 from yaml_connector.cli.new.openapi.calls import state_place, states_of, values_of
-from yaml_connector.cli.new.phases import guessed
+from yaml_connector.cli.new.phases import Phases, guessed
 from yaml_connector.cli.new.sketch import Path, Ref, Sketch, Unused
 
 
@@ -47,7 +46,7 @@ class Criteria:
         self.data = arazzo.workflows[number]
         self.sketch = Sketch(name)
         self.requests = Identity(arazzo, self.data, plan, self.sketch)
-        self.rules: Rules | None = None
+        self.phases: Phases | None = None
 
     def _criteria(self, step: Step) -> list[Condition]:
         """Return the success criteria of a step; what cannot be said is a question."""
@@ -212,7 +211,7 @@ class Criteria:
                 fields.setdefault(source.path, [])
         return enums, fields
 
-    def _from_schema(self, poll: Step) -> Rules:
+    def _from_schema(self, poll: Step) -> Phases:
         """Return rules for a poll whose workflow names no state: from the OpenAPI document, else the usual words."""
         is_get = poll.call.method == "get"
         found = states_of(poll.call) if is_get else None
@@ -226,19 +225,20 @@ class Criteria:
             if table:
                 listed = [f"{value} is {phase_of(word) or 'not mapped (RUNNING)'}" for value, word in words.items()]
                 told = f"the workflow names no state; is this what the states mean? {', '.join(listed)}"
-                rules = Rules({"path": where, "map": table}, [told], self._samples(poll, where, table))
-                for wanted in ("SUCCEEDED", "FAILED"):
-                    if wanted not in table:
-                        rules.questions.append(f"no state means {wanted}: which does?")
-                return rules
+                missing = [phase for phase in ("SUCCEEDED", "FAILED") if phase not in table]
+                questions = [told, *(f"no state means {phase}: which does?" for phase in missing)]
+                return self._with_samples(poll, Phases([{"path": where, "map": table}], where, questions=questions))
         where = self._state_output(poll) or (state_place(poll.call) if is_get else "$.status")
         usual = guessed(where)
         question = f"the workflow and the OpenAPI document name no states: {where} is a guess, and so are the words"
-        return Rules(usual.phase, [question], self._samples(poll, where, usual.rules[0]["map"]))
+        usual.questions = [question]
+        return self._with_samples(poll, usual)
 
-    def _samples(self, poll: Step, where: str, table: dict[str, list[Any]]) -> dict[str, tuple[int, dict[str, Any]]]:
-        """Return an answer for each phase of a table."""
-        return {phase: (self.requests.usual[poll.id], {where: values[0]}) for phase, values in table.items()}
+    def _with_samples(self, poll: Step, phases: Phases) -> Phases:
+        """Return rules that are one table, with an answer for each of its phases."""
+        status, table = self.requests.usual[poll.id], phases.rules[0]["map"]
+        phases.samples = {phase: (status, {phases.path: values[0]}) for phase, values in table.items()}
+        return phases
 
     def _state_output(self, poll: Step) -> str | None:
         """Return the path of an output of the poll whose name says that it is the state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.conditions import (
@@ -19,10 +19,9 @@ from yaml_connector.cli.new.arazzo.conditions import (
     jinja,
     leaves,
 )
-from yaml_connector.cli.new.names import phase_of, word_set
-from yaml_connector.cli.new.phases import ENDINGS, USUAL, usual_words
+from yaml_connector.cli.new.names import phase_of
+from yaml_connector.cli.new.phases import ENDINGS, ENDS, USUAL, Phases, known_in, usual_words
 
-_NEUTRAL = word_set("terminated ended end completed complete done finished stopped closed exited inactive")
 _OUTCOME = re.compile(r"(?i)^(result|result_?state|result_?status|conclusion|outcome)$")
 _FAILURE = re.compile(r"(?i)fail|error|cancel|abort|reject|expire|timed?_?out")
 # What a branch stands for, and what the word of the state says more exactly.
@@ -43,16 +42,6 @@ class Branch:
     condition: Condition | None
     phase: str
     name: str = ""
-
-
-@dataclass
-class Rules:
-    """The rules, questions about them, the body and status of an answer for each phase, the statuses of success."""
-
-    phase: Any
-    questions: list[str] = field(default_factory=list)
-    samples: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
-    statuses: list[int] = field(default_factory=list)
 
 
 def values_at(condition: Condition | None) -> tuple[str, list[Any]] | None:
@@ -80,46 +69,44 @@ def _has_not(condition: Condition) -> bool:
     return isinstance(condition, Not) or (isinstance(condition, Group) and any(map(_has_not, condition.items)))
 
 
-def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], siblings: dict[str, list[Any]]) -> Rules:
+def rules_of(
+    branches: list[Branch], success: int, enum: dict[str, list[Any]], siblings: dict[str, list[Any]]
+) -> Phases:
     """Return the rules for the branches of a poll. `success` is the usual status; `enum` has, by path, the states that
     the OpenAPI document lists, `siblings` the fields that may tell how the job ended."""
     tables: dict[str, dict[str, list[Any]]] = {}
-    rules: list[dict[str, Any]] = []
     branches = [_turned(branch, enum) for branch in branches]
-    result = Rules(None)
-    order: list[str] = []
+    result = Phases([], "")
+    rules = result.rules
     for branch in branches:
         found = values_at(branch.condition)
         if found is None:
             continue
         place, values = found
         if place == "status":
-            for value in values:
-                rules.append({"when": f"status == {value}", "is": branch.phase})
-                result.statuses.append(int(value))
-                result.samples.setdefault(branch.phase, (int(value), {}))
+            rules += [{"when": f"status == {value}", "is": branch.phase} for value in values]
+            result.samples.setdefault(branch.phase, (int(values[0]), {}))
             continue
         table = tables.setdefault(place, {})
-        order += [place] if place not in order else []
         known = set(map(repr, _listed(table)))
         for value in values:
             phase = branch.phase
             word = phase_of(str(value)) if isinstance(value, str) else None
-            if (phase, word) in _CLEARER and (phase != "SUCCEEDED" or str(value).lower() not in _NEUTRAL):
+            if (phase, word) in _CLEARER and (phase != "SUCCEEDED" or str(value).lower() not in ENDS):
                 phase = str(word)
             if repr(value) not in known:
                 table.setdefault(phase, []).append(value)
                 known.add(repr(value))
     others = [branch for branch in branches if branch.condition is not None and values_at(branch.condition) is None]
-    for place in order:
-        _complete(result, place, tables[place], enum.get(place, []))
-        outcome = _outcome_rule(result, place, tables[place], siblings)
+    for place, named in tables.items():
+        _complete(result, place, named, enum.get(place, []))
+        outcome = _outcome_rule(result, place, named, siblings)
         rules += [outcome] if outcome else []
-        table = {phase: tables[place][phase] for phase in ORDER if tables[place].get(phase)}
+        table = {phase: named[phase] for phase in ORDER if named.get(phase)}
         rules.append({"path": place, "map": table})
         for phase, values in table.items():
             result.samples.setdefault(phase, (success, {place: values[0]}))
-        good = tables[place].get("SUCCEEDED", [])
+        good = named.get("SUCCEEDED", [])
         unclear = [value for value in good if isinstance(value, str) and phase_of(value) is None]
         if unclear and len(good) > 1:
             result.questions.append(f"the workflow ends at {', '.join(unclear)}: does each of these mean success?")
@@ -139,9 +126,8 @@ def rules_of(branches: list[Branch], success: int, enum: dict[str, list[Any]], s
     ):
         rules.append({"is": "SUCCEEDED"})
         result.samples.setdefault("SUCCEEDED", (success, {}))
-    _fail_question(result, rules, enum)
-    _success_question(result, rules, success)
-    result.phase = rules[0] if len(rules) == 1 and "path" in rules[0] else rules
+    _fail_question(result, enum)
+    _success_question(result, success)
     return result
 
 
@@ -208,14 +194,13 @@ def _listed(table: dict[str, list[Any]]) -> list[Any]:
     return [value for values in table.values() for value in values]
 
 
-def _complete(result: Rules, place: str, table: dict[str, list[Any]], enum: list[Any]) -> None:
+def _complete(result: Phases, place: str, table: dict[str, list[Any]], enum: list[Any]) -> None:
     """Add the states that only the OpenAPI document has, each by its word, with a question."""
-    named = {str(value).lower() for value in _listed(table)}
-    rest = [value for value in enum if str(value).lower() not in named and value is not None]
+    known = known_in(table)
+    rest = [value for value in enum if str(value).lower() not in known and value is not None]
     meant = {value: phase_of(str(value)) for value in rest}
-    ended = {phase for phase in table if phase not in ("RUNNING", "QUEUED", "INITIALIZING")}
     for value, phase in meant.items():
-        if phase == "SUCCEEDED" and "SUCCEEDED" in ended:
+        if phase == "SUCCEEDED" and "SUCCEEDED" in table:
             phase = meant[value] = None
         if phase is not None:
             table.setdefault(phase, []).append(value)
@@ -225,12 +210,12 @@ def _complete(result: Rules, place: str, table: dict[str, list[Any]], enum: list
 
 
 def _outcome_rule(
-    result: Rules, place: str, table: dict[str, list[Any]], siblings: dict[str, list[Any]]
+    result: Phases, place: str, table: dict[str, list[Any]], siblings: dict[str, list[Any]]
 ) -> dict[str, Any] | None:
     """Return a rule for a field beside the state that says how the job ended, if the state only says that it ended."""
     ended = table.get("SUCCEEDED", [])
     neutral = [
-        value for value in ended if isinstance(value, bool) or str(value).lower().replace("job_state_", "") in _NEUTRAL
+        value for value in ended if isinstance(value, bool) or str(value).lower().replace("job_state_", "") in ENDS
     ]
     if not neutral:
         return None
@@ -263,11 +248,11 @@ def _outcome_rule(
     return None
 
 
-def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, list[Any]]) -> None:
+def _fail_question(result: Phases, enum: dict[str, list[Any]]) -> None:
     """Ask for the failed state if no rule names one, and add the usual words to a table of words."""
-    if any(rule.get("is") in ("FAILED", "ABORTED") or rule.get("map", {}).get("FAILED") for rule in rules):
+    if any(rule.get("is") in ("FAILED", "ABORTED") or rule.get("map", {}).get("FAILED") for rule in result.rules):
         return
-    words = [rule for rule in rules if any(isinstance(value, str) for value in _listed(rule.get("map", {})))]
+    words = [rule for rule in result.rules if any(isinstance(value, str) for value in _listed(rule.get("map", {})))]
     if not words:
         result.questions.append("the workflow names no failed state: what says that the job failed?")
         return
@@ -275,27 +260,26 @@ def _fail_question(result: Rules, rules: list[dict[str, Any]], enum: dict[str, l
     if enum.get(rule["path"]):
         result.questions.append("neither the workflow nor the OpenAPI document names a failed state: which is it?")
         return
-    listed = _listed(rule["map"])
-    known = {str(value).lower() for value in listed}
+    listed, known = _listed(rule["map"]), known_in(rule["map"])
     for phase in ("FAILED", "ABORTED"):
-        rule["map"][phase] = [*rule["map"].get(phase, []), *usual_words(phase, listed, known)]
+        rule["map"].setdefault(phase, []).extend(usual_words(phase, listed, known))
     result.questions.append(
         "the workflow names no failed state; FAILED and ABORTED have the usual words: which has the API?"
     )
 
 
-def _success_question(result: Rules, rules: list[dict[str, Any]], success: int) -> None:
+def _success_question(result: Phases, success: int) -> None:
     """Say what the success is if the workflow only says while what it goes on."""
-    if any(rule.get("is") == "SUCCEEDED" or rule.get("map", {}).get("SUCCEEDED") for rule in rules):
+    if any(rule.get("is") == "SUCCEEDED" or rule.get("map", {}).get("SUCCEEDED") for rule in result.rules):
         return
-    table = next((rule for rule in reversed(rules) if "map" in rule), None)
+    table = next((rule for rule in reversed(result.rules) if "map" in rule), None)
     listed = _listed(table["map"]) if table is not None else []
     if table is not None and any(isinstance(value, str) for value in listed):
         table["map"]["SUCCEEDED"] = usual_words("SUCCEEDED", listed)
         result.samples.setdefault("SUCCEEDED", (success, {table["path"]: table["map"]["SUCCEEDED"][0]}))
         result.questions.append("the workflow names no state that is a success; SUCCEEDED has the usual words")
         return
-    rules.append({"is": "SUCCEEDED"})
+    result.rules.append({"is": "SUCCEEDED"})
     result.samples.setdefault("SUCCEEDED", (success, {}))
     result.questions.append("the workflow only says while what it goes on; all else is a success here: is it?")
 
@@ -311,7 +295,7 @@ def phase_of_branch(condition: Condition | None, name: str, default: str) -> str
     found = values_at(condition)
     if found is not None:
         phases = {phase_of(str(value)) for value in found[1]}
-        only_neutral = all(str(value).lower() in _NEUTRAL for value in found[1])
+        only_neutral = all(str(value).lower() in ENDS for value in found[1])
         if phases <= {"FAILED", "ABORTED"} and not only_neutral:
             return "ABORTED" if phases == {"ABORTED"} else "FAILED"
         if phases & {"SUCCEEDED"} or default == "FAILED":

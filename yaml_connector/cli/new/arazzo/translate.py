@@ -7,13 +7,14 @@ from typing import Any
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.arazzo.criteria import Criteria
 from yaml_connector.cli.new.arazzo.expressions import sources_in
-from yaml_connector.cli.new.arazzo.phases import Branch, Rules, rules_of
+from yaml_connector.cli.new.arazzo.phases import rules_of
 from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at
 from yaml_connector.cli.new.names import field_name
 from yaml_connector.cli.new.openapi.calls import message_place
 from yaml_connector.cli.new.openapi.document import as_mapping
+from yaml_connector.cli.new.phases import Phases
 from yaml_connector.cli.new.sketch import Exchange, Path, Play, Sketch, Unused
 
 
@@ -92,15 +93,15 @@ class _Translation(Criteria):
         enum, siblings = self._schema_states(poll)
         has_state = any(branch.condition is not None for branch in branches)
         if not has_state and poll.loops and self._waits_for_404(poll):
-            branches = [Branch(None, "SUCCEEDED")]
-            self.rules = Rules([{"is": "SUCCEEDED"}], [], {"SUCCEEDED": (self.requests.usual[poll.id], {})})
-            self.rules.questions.append("the job is over once it is found: is that what is meant?")
+            question = "the job is over once it is found: is that what is meant?"
+            samples: dict[str, tuple[int, dict[str, Any]]] = {"SUCCEEDED": (self.requests.usual[poll.id], {})}
+            self.phases = Phases([{"is": "SUCCEEDED"}], "", questions=[question], samples=samples)
         elif not has_state:
-            self.rules = self._from_schema(poll)
+            self.phases = self._from_schema(poll)
         else:
-            self.rules = rules_of(branches, self.requests.usual[poll.id], enum, siblings)
-        section["phase"] = self.rules.phase
-        for question in self.rules.questions:
+            self.phases = rules_of(branches, self.requests.usual[poll.id], enum, siblings)
+        section["phase"] = self.phases.phase
+        for question in self.phases.questions:
             self.sketch.ask(("get", "phase"), question)
         message = message_place(poll.call)
         if message is not None:
@@ -160,10 +161,10 @@ class _Translation(Criteria):
         )
         plays = [create]
         poll = self.plan.poll
-        if poll is not None and self.rules is not None:
+        if poll is not None and self.phases is not None:
             for phase in ("RUNNING", "SUCCEEDED"):
-                if phase in self.rules.samples:
-                    status, values = self.rules.samples[phase]
+                if phase in self.phases.samples:
+                    status, values = self.phases.samples[phase]
                     exchanges = [self._exchange(poll, status, values)]
                     if phase == "SUCCEEDED":
                         exchanges += [self._exchange(step) for step in self.plan.result]

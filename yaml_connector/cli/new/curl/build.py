@@ -16,7 +16,7 @@ from yaml_connector.cli.new.curl.texts import lines_of
 from yaml_connector.cli.new.curl.tokens import Leaf, shown, text_in
 from yaml_connector.cli.new.curl.trials import Trials
 from yaml_connector.cli.new.names import phase_of
-from yaml_connector.cli.new.phases import guessed, message_in, outputs_in, phases_from
+from yaml_connector.cli.new.phases import guessed, known_in, message_in, outputs_in, phases_from
 from yaml_connector.cli.new.sketch import Sketch, Text, Unused, as_sample, text_of
 from yaml_connector.errors import ConfigError
 
@@ -99,8 +99,8 @@ class _Builder(Trials):
                     and path.endswith("." + rule["path"].rpartition(".")[2])
                 )
                 phase = phase_of(value) if isinstance(value, str) else None
-                known = {str(word).lower() for words in rule["map"].values() for word in words}
-                if same and phase in ("QUEUED", "INITIALIZING", "RUNNING") and value.lower() not in known:
+                new = str(value).lower() not in known_in(rule["map"])
+                if same and phase in ("QUEUED", "INITIALIZING", "RUNNING") and new:
                     rule["map"] = {phase: [], **rule["map"]} if phase not in rule["map"] else rule["map"]
                     rule["map"][phase].append(value)
                     seen = "Seen in the answers: "
