@@ -202,9 +202,26 @@ class Sketch:
         """Add a comment above the field at a path."""
         self.remarks.setdefault(path, []).append(one_line(text))
 
+    def secret(self, name: str, env: str | None = None, **more: Any) -> Ref:
+        """Declare a secret, if it is not yet, and return it."""
+        self.spec["secrets"].setdefault(name, {"env": env or variable_name(f"{self.name}_{name}"), **more})
+        self.fixture("secrets", name, f"test-{name}")
+        return secret_ref(name)
+
+    def input(self, name: str, declared: Any, sample: Any) -> Ref:
+        """Declare an input, with its value in the contract test, and return it."""
+        self.spec["inputs"][name] = declared
+        self.fixture("inputs", name, sample)
+        return Ref(f"inputs.{name}", sample)
+
     def fixture(self, kind: str, name: str, value: Any) -> None:
         """Set a value of the contract test."""
         self.fixtures.setdefault(kind, {})[name] = value
+
+
+def secret_ref(name: str) -> Ref:
+    """Return a secret that is declared."""
+    return Ref(f"secrets.{name}", f"test-{name}")
 
 
 def one_line(text: str) -> str:

@@ -11,7 +11,7 @@ from yaml_connector.cli.new.arazzo.expressions import Source, source_of, sources
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, value_at
-from yaml_connector.cli.new.names import field_name, is_secret_name, variable_name
+from yaml_connector.cli.new.names import field_name, is_secret_name, snake, variable_name
 from yaml_connector.cli.new.openapi.calls import id_place
 from yaml_connector.cli.new.openapi.document import as_list, as_mapping
 from yaml_connector.cli.new.sketch import Ref, Sketch, quoted
@@ -59,15 +59,8 @@ class Values:
 
     def secret(self, name: str, *, required: bool = True) -> Ref:
         """Return a secret."""
-        name = field_name(name)
-        section = self.sketch.spec["secrets"]
-        if name not in section:
-            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{self.sketch.name}_{name}")
-            section[name] = {"env": variable_name(words)}
-            if not required:
-                section[name]["required"] = False
-            self.sketch.fixture("secrets", name, f"test-{name}")
-        return Ref(f"secrets.{name}", f"test-{name}")
+        env = variable_name(snake(f"{self.sketch.name}_{field_name(name)}"))
+        return self.sketch.secret(field_name(name), env, **({} if required else {"required": False}))
 
     def _selected(self, value: Any) -> Any:
         """Return a selector object of Arazzo 1.1 as an expression."""
@@ -129,15 +122,14 @@ class Values:
     def add_input(self, name: str, about: dict[str, Any], *, required: bool) -> None:
         """Declare an input."""
         field = field_name(name)
-        section = self.sketch.spec["inputs"]
-        if field in section:
+        if field in self.sketch.spec["inputs"]:
             return
         kind = input_type(about)
         text = " ".join(str(about.get("description") or "").split())
         sample = _example(about, kind, field)
         kind = kind if required or kind == "any" else f"{kind}?"
-        section[field] = {"type": kind, "description": text[:200]} if text and "${{" not in text else kind
-        self.sketch.fixture("inputs", field, sample)
+        declared = {"type": kind, "description": text[:200]} if text and "${{" not in text else kind
+        self.sketch.input(field, declared, sample)
 
     def sample(self, name: str) -> Any:
         """Return the value of an input in the test."""

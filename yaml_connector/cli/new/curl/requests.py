@@ -220,9 +220,7 @@ class Requests:
         def add(path: tuple[Any, ...], name: str, value: Any) -> None:
             field = unused(identifier(name), self.sketch.spec["inputs"])
             kind = {str: "str", bool: "bool", int: "int", float: "float"}.get(type(value), "any")
-            self.sketch.spec["inputs"][field] = kind
-            self.sketch.fixture("inputs", field, value)
-            self.values.differing[path] = Ref(f"inputs.{field}", value)
+            self.values.differing[path] = self.sketch.input(field, kind, value)
 
         def compare(mine: Any, others: list[Any], path: tuple[Any, ...], name: str) -> None:
             if all(item == mine for item in others):

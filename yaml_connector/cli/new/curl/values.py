@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.call import Call, Key
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, text_in
-from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, variable_name, word_set
-from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal
+from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, word_set
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal, secret_ref
 
 _SECRET_VALUE = re.compile(
     r"(sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_\w{20,}|xox[a-z]-[\w-]{10,}|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|"
@@ -59,29 +59,21 @@ class Values:
     ) -> Ref:
         """Return a secret; `value` is its literal, `variable` the variable that holds it."""
         if value is not None and value in self.secrets:
-            name = self.secrets[value]
-            return Ref(f"secrets.{name}", f"test-{name}")
-        section = self.sketch.spec.setdefault("secrets", {})
+            return secret_ref(self.secrets[value])
+        section = self.sketch.spec["secrets"]
         env = variable.upper() if variable and re.fullmatch(r"[A-Za-z_]\w*", variable) else None
         if env in ("USER", "USERNAME", "LOGNAME", "HOME", "NAME", "PATH", "SHELL"):
             env = f"{self.sketch.name}_{env}".upper()  # they are set in every environment
-        for known, about in section.items():
-            if env is not None and about["env"] == env:
-                name = known
-                break
-        else:
+        same = next((known for known, about in section.items() if env is not None and about["env"] == env), None)
+        if same is None:
             base = identifier(name, "secret")
             base = f"{base}_secret" if base in ("inputs", "task_template", "output_prefix", "resource_meta") else base
-            name = unused(base, section)
-            section[name] = {"env": env or variable_name(f"{self.sketch.name}_{name}")}
-            if sensitive is not None:
-                section[name]["sensitive"] = sensitive
+        name = same or unused(base, section)
         if value is not None:
             self.secrets[value] = name
             if (decoded := unquote(value)) != value:
                 self.secrets[decoded] = name
-        self.sketch.fixture("secrets", name, f"test-{name}")
-        return Ref(f"secrets.{name}", f"test-{name}")
+        return self.sketch.secret(name, env, **({} if sensitive is None else {"sensitive": sensitive}))
 
     def field(self, named: Variable, *, bare: bool = False, fallback: str = "") -> Ref:
         """Return a config field for a variable that the text sets, and an input for one that it does not set."""
@@ -97,12 +89,9 @@ class Values:
         kind = kind if bare or kind == "str" else "str"
         if value is None:
             kind = "any" if bare else "str"
-            self.sketch.spec.setdefault("inputs", {})[name] = kind
-            sample: Any = 7 if bare else f"a-{name.replace('_', '-')}"
-            self.sketch.fixture("inputs", name, sample)
-            return Ref(f"inputs.{name}", sample)
+            return self.sketch.input(name, kind, 7 if bare else f"a-{name.replace('_', '-')}")
         value = int(value) if kind == "int" else value
-        self.sketch.spec.setdefault("config", {}).setdefault(name, {"type": kind, "default": value})
+        self.sketch.spec["config"].setdefault(name, {"type": kind, "default": value})
         return Ref(f"config.{name}", value)
 
     # --- values ---
@@ -138,9 +127,7 @@ class Values:
     def replaced(self, text: str) -> Text:
         """Return a text in which long ids and secrets are templates."""
         known: dict[str, Ref] = {key[1]: ref for key, ref in self.keys.items() if key[0] == "text" and len(key[1]) > 7}
-        known |= {
-            value: Ref(f"secrets.{name}", f"test-{name}") for value, name in self.secrets.items() if len(value) > 7
-        }
+        known |= {value: secret_ref(name) for value, name in self.secrets.items() if len(value) > 7}
         if not known:
             return Text.of(text)
         pattern = "|".join(re.escape(value) for value in sorted(known, key=len, reverse=True))
@@ -209,12 +196,9 @@ class Values:
     def file(self, part: FilePart, name: str) -> Ref:
         """Return a file input."""
         about = {"type": "file", "description": f"The content of {part.name}."}
-        inputs = self.sketch.spec.setdefault("inputs", {})
-        name = unused(identifier(name, "file"), {known for known, item in inputs.items() if item != about})
-        inputs[name] = about
+        others = {known for known, item in self.sketch.spec["inputs"].items() if item != about}
         sample = f"{self.sketch.name}.test.yaml"  # a file that is there when the test runs: itself
-        self.sketch.fixture("inputs", name, sample)
-        return Ref(f"inputs.{name}", sample)
+        return self.sketch.input(unused(identifier(name, "file"), others), about, sample)
 
     # --- headers ---
 
