@@ -9,11 +9,10 @@ from typing import Any
 
 from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
-from yaml_connector.cli.new.jsonpaths import data_at
+from yaml_connector.cli.new.jsonpaths import TEST_URL, data_at
 from yaml_connector.cli.new.names import variable_name
 from yaml_connector.cli.new.phases import USUAL
 from yaml_connector.cli.new.sketch import (
-    TEST_URL,
     Exchange,
     Path,
     Play,

@@ -1,4 +1,4 @@
-"""JSONPaths: made of names, taken apart, followed, and data in which they find values."""
+"""JSONPaths: made of names, taken apart, followed, and data and responses in which they find values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MOST_ITEMS = 1000  # of a list that is made
+TEST_URL = "https://api.test"
 
 
 def member(key: str) -> str:
@@ -68,3 +69,32 @@ def data_at(values: Mapping[str, Any]) -> Any:
                 break  # another path has something else here
             node = node[key]
     return root
+
+
+def response_with(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response in which every extraction finds its value."""
+    plain = {path: value for path, value in values.items() if not path.startswith("${")}
+    response: dict[str, Any] = {"json": data_at(plain)} if plain else {}
+    for extraction, value in values.items():
+        response |= _response_for(extraction, value) if extraction not in plain else {}
+    return response
+
+
+def _response_for(template: str, value: Any) -> dict[str, Any]:
+    if found := re.search(r"cookies\['([^']+)'\]", template):
+        return {"headers": {"Set-Cookie": f"{found[1]}={value}"}}
+    if found := re.search(r"body \| jsonpath\('([^']+)'\)", template):
+        return {"json": data_at({found[1]: value})}
+    if found := re.search(r"headers\['([^']+)'\](?: \| (?:basename|regex\('([^']*)'\)))?", template):
+        return {"headers": {found[1]: _url_with(value, found[2]) if "|" in found[0] else str(value)}}
+    if found := re.search(r"body((?:\.\w+)+) \| (?:basename|regex\('([^']*)'\))", template):
+        return {"json": data_at({"$" + found[1]: _url_with(value, found[2])})}
+    if found := re.search(r"text \| regex\('(.*)'\)", template):
+        return {"text": re.sub(r"\(\[\^.*?\)", lambda _: str(value), found[1].replace("\\\\", "\\")).replace("\\", "")}
+    return {"text": str(value)}
+
+
+def _url_with(value: Any, pattern: str | None) -> str:
+    """Return a URL that ends with a value, or in which a pattern finds it."""
+    end = re.sub(r"\(\[\^/\]?[^)]*\)", lambda _: str(value), pattern).replace("\\", "") if pattern else f"/{value}"
+    return TEST_URL + end

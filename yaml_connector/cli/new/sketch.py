@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector.cli.new.jsonpaths import TEST_URL
 from yaml_connector.cli.new.names import variable_name
 
 Path = tuple[str | int, ...]
-TEST_URL = "https://api.test"
 _SECTIONS = ("connection", "secrets", "config", "inputs", "outputs", "create", "get", "result", "delete", "logs")
 
 

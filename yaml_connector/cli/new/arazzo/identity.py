@@ -8,9 +8,10 @@ from typing import Any
 from yaml_connector.cli.new.arazzo.expressions import source_of, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.requests import Requests
+from yaml_connector.cli.new.arazzo.values import is_filled
 from yaml_connector.cli.new.names import field_name
 from yaml_connector.cli.new.openapi.calls import whole_of
-from yaml_connector.cli.new.sketch import TEST_URL, Ref
+from yaml_connector.cli.new.sketch import Ref
 
 
 class Identity(Requests):
@@ -36,25 +37,25 @@ class Identity(Requests):
         if step is None or step.operation is None:
             self.id_source = None
             return
-        self.id_extraction, where = self.extraction(step, self.id_source.output, self.id_source.path)
-        if where.startswith("$") and "[*]" in where:
+        where, sure = self.extraction(step, self.id_source.output, self.id_source.path)
+        self.id_extraction = where
+        if "[*]" in where:
             self.id_extraction = where = where.replace("[*]", "[0]")
             self.id_questions.append(
                 f"job_id: the workflow takes all items; here it is the first, {where}: is it right?"
             )
-        if where == "$" and self._is_object(step):
+        if not sure:
+            told = f"{step.id} does not declare {self.id_source.output}; {where} is a guess"
+            self.id_questions.append(f"job_id: {told}")
+        elif where == "$" and self._is_object(step):
             param = next((name for name, _, value in parameters if sources_in(value) == [self.id_source]), "id")
             told = f"the workflow takes the whole answer of {step.id} as the id"
             where = self._decide_id(step, told, [self.id_source.output, param], "$")
         elif where.startswith("$.") and self._is_object(step, where):
             where = self._decide_id(step, f"{where} is an object", [self.id_source.output], where)
-        elif where == "guess":
-            self.id_questions.append(
-                f"job_id: {step.id} does not declare {self.id_source.output}; {self.id_extraction} is a guess"
-            )
-        elif where.startswith("header:"):
-            self.id_extraction = self.id_extraction.replace(" }}", " | basename }}")
-            self.id_questions.append(f"job_id: is the id the end of the header {where.removeprefix('header:')}?")
+        elif header := re.match(r"\$\{\{ headers\['(.*)'\]", where):
+            self.id_extraction = where = where.replace(" }}", " | basename }}")
+            self.id_questions.append(f"job_id: is the id the end of the header {header[1]}?")
         elif where == "$":
             self.id_questions.append(f"job_id: the workflow takes the whole answer of {step.id} as the id")
         elif where.endswith(".name"):
@@ -62,9 +63,7 @@ class Identity(Requests):
                 ("create", "job_id"), "If the name is a path (a/b/c) and only its end is wanted: `| basename`."
             )
         self.id_sample = 101 if self._is_number(step, where) else "job-1"
-        place = where if where.startswith(("$", "header:")) else "$.id"
-        sample = f"{TEST_URL}/{self.id_sample}" if where.startswith("header:") else self.id_sample
-        self.values.setdefault(step.id, {})[place] = sample
+        self.values.setdefault(step.id, {})[where if where == "$" or is_filled(where) else "$.id"] = self.id_sample
 
     def _decide_id(self, step: Step, told: str, names: list[str], below: str) -> str:
         """Guess where an object has the id, with a question, and return the place."""
@@ -121,10 +120,10 @@ class Identity(Requests):
         if self.id_source == source:
             return "${{ job.id }}"
         last = self.plan.result[-1] if self.plan.result else self.plan.poll
-        extraction, where = self.extraction(step, source.output, source.path)
+        extraction, sure = self.extraction(step, source.output, source.path)
         if step is last:
             return extraction
-        if where == "guess":
+        if not sure:
             return None
         ref = self.output_of(source, "outputs", step)
         return f"${{{{ {ref.expression} }}}}" if isinstance(ref, Ref) else None

@@ -106,8 +106,8 @@ class Requests(Values):
         step = self.plan.step(source.name)
         if step is None or step not in self.plan.before or step.operation is None or step.used():
             return None
-        extraction, where = self.extraction(step, source.output, source.path)
-        if where.startswith("header:") or where in ("guess", "$", "input", "url", "status"):
+        extraction, sure = self.extraction(step, source.output, source.path)
+        if not sure or not extraction.startswith(("$.", "$[")):
             return None
         self.plan.before.remove(step)
         self.login = step
@@ -115,7 +115,7 @@ class Requests(Values):
             for given in sources_in(step.data.get(key)):
                 if given.kind == "inputs":
                     self.secret_inputs.setdefault(given.name, field_name(given.name))
-        self.values.setdefault(step.id, {})[where] = "test-token"
+        self.values.setdefault(step.id, {})[extraction] = "test-token"
         self.place[step.id] = "connection"
         auth: dict[str, Any] = {"type": "token", "request": self.request(step, "connection"), "token": extraction}
         self.sections[step.id] = auth

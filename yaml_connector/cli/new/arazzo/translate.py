@@ -10,7 +10,7 @@ from yaml_connector.cli.new.arazzo.expressions import sources_in
 from yaml_connector.cli.new.arazzo.phases import rules_of
 from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.jsonpaths import data_at
+from yaml_connector.cli.new.jsonpaths import response_with
 from yaml_connector.cli.new.names import field_name
 from yaml_connector.cli.new.openapi.calls import message_place
 from yaml_connector.cli.new.openapi.document import as_mapping
@@ -181,10 +181,7 @@ class _Translation(Criteria):
         code = status or self.requests.usual.get(step.id, 200)
         response: dict[str, Any] = {"status": code} if code != 200 else {}
         found = {**self.requests.values.get(step.id, {}), **(values or {})}
-        plain = {path: value for path, value in found.items() if path.startswith("$") and path != "$"}
-        if plain or code not in (204, 202):
-            response["json"] = data_at(plain) if plain else self.requests.answer(step)
-        headers = {path: str(value) for path, value in found.items() if path.startswith("header:")}
-        if headers:
-            response["headers"] = {path.removeprefix("header:"): value for path, value in headers.items()}
+        response |= response_with({extraction: value for extraction, value in found.items() if extraction != "$"})
+        if "json" not in response and code not in (204, 202):
+            response["json"] = self.requests.answer(step)
         return Exchange(self.requests.sections[step.id]["request"], response, step.id)

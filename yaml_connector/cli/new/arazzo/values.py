@@ -10,7 +10,7 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.arazzo.expressions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, value_at
+from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, response_with, value_at
 from yaml_connector.cli.new.names import field_name, is_secret_name, snake, variable_name
 from yaml_connector.cli.new.openapi.calls import id_place
 from yaml_connector.cli.new.openapi.document import as_list, as_mapping
@@ -135,28 +135,25 @@ class Values:
         """Return the value of an input in the test."""
         return self.sketch.fixtures["inputs"][field_name(name)]
 
-    def extraction(self, step: Step, output: str, path: str) -> tuple[str, str]:
-        """Return where the answer of a step has an output: an extraction, and the place that a test fills."""
+    def extraction(self, step: Step, output: str, path: str) -> tuple[str, bool]:
+        """Return where the answer of a step has an output: an extraction, and whether it is known, not guessed."""
         if (step.id, output) in self.decided and not path:
-            return self.decided[step.id, output], self.decided[step.id, output]
+            return self.decided[step.id, output], True
         raw = self._selected(step.data["outputs"].get(output))
         if not isinstance(raw, str):
-            return (f"$.{output}" if re.fullmatch(r"[A-Za-z_]\w*", output) else "$"), "guess"
+            return (f"$.{output}" if re.fullmatch(r"[A-Za-z_]\w*", output) else "$"), False
         source = source_of(raw)
         if source.kind == "response" and source.name == "body":
-            whole = ((source.path or "$") + path.removeprefix("$")).replace("[]", "[*]")
-            return whole, whole
+            return ((source.path or "$") + path.removeprefix("$")).replace("[]", "[*]"), True
         if source.kind == "response":
-            return f"${{{{ headers['{source.output}'] }}}}", f"header:{source.output}"
-        if source.kind == "status":
-            return "${{ status }}", "status"
-        if source.kind == "url":
-            return "${{ url }}", "url"
+            return f"${{{{ headers['{source.output}'] }}}}", True
+        if source.kind in ("status", "url"):
+            return f"${{{{ {source.kind} }}}}", True
         if raw.startswith(("$.", "$[")):
-            return raw + path.removeprefix("$"), raw + path.removeprefix("$")
+            return raw + path.removeprefix("$"), True
         if source.kind == "inputs":
-            return f"${{{{ {self._input(source).expression} }}}}", "input"
-        return "$", "guess"
+            return f"${{{{ {self._input(source).expression} }}}}", True
+        return "$", False
 
     def output_of(self, source: Source, section: str, user: Step) -> Any:
         """Return the template for an output of another step, and see to it that it is kept."""
@@ -181,22 +178,22 @@ class Values:
         if source.path:
             name = re.sub(r"\W+", "_", name + source.path.removeprefix("$")).strip("_")
         name = field_name(name)
-        extraction, where = self.extraction(step, source.output, source.path)
-        if where == "$" and section != "outputs" and not source.path and self._is_object(step):
+        extraction, sure = self.extraction(step, source.output, source.path)
+        if sure and extraction == "$" and section != "outputs" and not source.path and self._is_object(step):
             known = self.id_source
             same = known is not None and (source.name, source.output) == (known.name, known.output)
-            extraction = where = self.id_extraction if same else self._id_field(step, [source.output])
-            self.decided[step.id, source.output] = where
+            extraction = self.id_extraction if same else self._id_field(step, [source.output])
+            self.decided[step.id, source.output] = extraction
             if not same:
                 told = f"the workflow takes the whole answer of {step.id} as {source.output}"
-                self._ask(section, f"{told}; {where} is a guess")
-        if where == "guess":
+                self._ask(section, f"{told}; {extraction} is a guess")
+        if not sure:
             self._ask(section, f"the output {source.output} of {source.name} is not declared: {extraction} is a guess")
-        if where.startswith(("$", "header:")) and where != "$":
-            self.values.setdefault(step.id, {}).setdefault(where, f"{name}-1".replace("_", "-"))
+        if is_filled(extraction):
+            self.values.setdefault(step.id, {}).setdefault(extraction, f"{name}-1".replace("_", "-"))
 
         def sample() -> Any:
-            return self.value_at(step, where)
+            return self.value_at(step, extraction)
 
         is_same = place == section or (place in ("get", "result") and section in ("result", "outputs"))
         if is_same or place == "connection":
@@ -261,19 +258,22 @@ class Values:
     def answer(self, step: Step) -> Any:
         """Return the body of a step's answer in the test: it has all that the spec reads of it."""
         found = self.values.get(step.id, {})
-        plain = {path: value for path, value in found.items() if path.startswith("$") and path != "$"}
-        if plain:
-            return data_at(plain)
-        return found.get("$", {} if self._is_object(step) else [])
+        inside = {extraction: value for extraction, value in found.items() if extraction != "$"}
+        whole = found.get("$", {} if self._is_object(step) else [])
+        return response_with(inside).get("json", whole)
 
-    def value_at(self, step: Step, where: str) -> Any:
-        """Return what the answer of a step has in the test at a place."""
-        found = self.values.get(step.id, {})
-        if where == "status":
+    def value_at(self, step: Step, extraction: str) -> Any:
+        """Return what an extraction finds in the answer of a step in the test."""
+        if extraction == "${{ status }}":
             return self.usual.get(step.id, 200)
-        if where.startswith("header:") or not where.startswith("$"):
-            return found.get(where, "value")
-        return value_at(self.answer(step), where)
+        if extraction.startswith("${{"):
+            return self.values.get(step.id, {}).get(extraction, "value")
+        return value_at(self.answer(step), extraction)
+
+
+def is_filled(extraction: str) -> bool:
+    """Return whether a test can give the value of an extraction: it is below the body, or a header."""
+    return extraction != "$" and extraction.startswith(("$.", "$[", "${{ headers["))
 
 
 def input_type(about: dict[str, Any]) -> str:

@@ -14,9 +14,10 @@ from yaml_connector.cli.new.curl.roles import Answers, Roles
 from yaml_connector.cli.new.curl.texts import host_of, step_name, without_user
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, plain, text_in
 from yaml_connector.cli.new.curl.values import Values
+from yaml_connector.cli.new.jsonpaths import TEST_URL
 from yaml_connector.cli.new.names import identifier, unused, word_set
 from yaml_connector.cli.new.phases import Phases
-from yaml_connector.cli.new.sketch import TEST_URL, Ref, Sketch, Text, add_value, as_sample, quoted
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, as_sample, quoted
 
 _COMMON_NAMES = word_set("HOST HOSTNAME URL API BASE BASE_URL SERVER NAME")  # of variables that other programs have
 _LOCKED = "has a password, which a spec cannot give: use a key without one"

@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.tokens import Tokens, joined, start_of
 from yaml_connector.cli.new.jsonpaths import data_at, member, value_at
-from yaml_connector.cli.new.sketch import TEST_URL, quoted
+from yaml_connector.cli.new.sketch import quoted
 
 _TEXTS = ("message", "text", "line", "log", "msg", "content", "body", "event")
 _TIMES = ("timestamp", "time", "created_at", "ts", "date", "at", "createdAt", "@timestamp", "created")
-
-
-def response_with(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response in which every extraction finds its value."""
-    plain = {path: value for path, value in values.items() if not path.startswith("${")}
-    response: dict[str, Any] = {"json": data_at(plain)} if plain else {}
-    for extraction, value in values.items():
-        response |= _response_for(extraction, value) if extraction not in plain else {}
-    return response
-
-
-def _response_for(template: str, value: Any) -> dict[str, Any]:
-    if found := re.search(r"cookies\['([^']+)'\]", template):
-        return {"headers": {"Set-Cookie": f"{found[1]}={value}"}}
-    if found := re.search(r"body \| jsonpath\('([^']+)'\)", template):
-        return {"json": data_at({found[1]: value})}
-    if found := re.search(r"headers\['([^']+)'\](?: \| regex\('([^']*)'\))?", template):
-        return {"headers": {found[1]: _url_with(value, found[2])}}
-    if found := re.search(r"body((?:\.\w+)+) \| (?:basename|regex\('([^']*)'\))", template):
-        return {"json": data_at({"$" + found[1]: _url_with(value, found[2])})}
-    if found := re.search(r"text \| regex\('(.*)'\)", template):
-        return {"text": re.sub(r"\(\[\^.*?\)", lambda _: str(value), found[1].replace("\\\\", "\\")).replace("\\", "")}
-    return {"text": str(value)}
-
-
-def _url_with(value: Any, pattern: str | None) -> str:
-    """Return a URL that ends with a value, or in which a pattern finds it."""
-    end = re.sub(r"\(\[\^/\]?[^)]*\)", lambda _: str(value), pattern).replace("\\", "") if pattern else f"/{value}"
-    return TEST_URL + end
 
 
 def from_url(url: str, text: str, source: str) -> str | None:

@@ -10,9 +10,8 @@ from typing import Any
 from yaml_connector.cli.new.curl.call import Call
 from yaml_connector.cli.new.curl.credentials import Credentials, cut
 from yaml_connector.cli.new.curl.ids import Ids
-from yaml_connector.cli.new.curl.texts import response_with
 from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined, start_of
-from yaml_connector.cli.new.jsonpaths import data_at
+from yaml_connector.cli.new.jsonpaths import data_at, response_with
 from yaml_connector.cli.new.names import identifier, word_set
 from yaml_connector.cli.new.phases import places_of
 from yaml_connector.cli.new.sketch import Exchange, Play, Ref, Text, as_sample
