@@ -24,21 +24,15 @@ class Ids(Requests):
         links: dict[int, dict[str, str]] = {}
         calls = [self.page.calls[number] for number in self.roles.before]
         for number, call in enumerate(calls):
-            step = self.step_name(call)
             for later in (*calls[number + 1 :], self.create, *self.used):
                 for key, _ in from_answer(later, call, self.answers):
                     if key in self.values.keys:
                         continue
                     path, _, sure = self._extraction(call, key) or ("$.id", None, False)
-                    last = path.rpartition(".")[2].strip("[]\"'0123456789*") or "id"
-                    save = identifier(key[1] if key[0] == "name" else last)
-                    links.setdefault(call.number, {})[save] = path
-                    self.values.keys[key] = Ref(f"steps.{step}.saved.{save}", f"{save}-1")
+                    self._save(links.setdefault(call.number, {}), key, path, f"steps.{self.step_name(call)}.saved")
                     if not sure:
-                        self.sketch.ask(
-                            ("create", "steps", number, "save"),
-                            f"where does the answer have {key[1]}? {path} is a guess",
-                        )
+                        question = f"where does the answer have {key[1]}? {path} is a guess"
+                        self.sketch.ask(("create", "steps", number, "save"), question)
         section = self.sketch.spec["create"] = self._steps([*calls, self.create], "create", links)
         if any(name.lower().endswith(("idempotency-key", "idempotency-token")) for name, _ in self.create.headers):
             section["idempotent"] = True
@@ -116,15 +110,18 @@ class Ids(Requests):
                 place = self._extraction(self.create, key)
                 if place is None:
                     continue
-                save = identifier(
-                    key[1] if key[0] == "name" else re.sub(r"\W+$", "", place[0]).rpartition(".")[2] or "value"
-                )
-                save = f"{save}_2" if save in ("id", "created_at", "cancelled") else save
-                saves[save] = place[0]
-                self.values.keys[key] = Ref(f"job.{save}", f"{save}-1")
+                self._save(saves, key, place[0], "job")
         if saves:
             section["save"] = saves
         self.saves = saves
+
+    def _save(self, saves: dict[str, str], key: Key, extraction: str, holder: str) -> None:
+        """Save what an extraction finds: all that `key` identifies is then a name below `holder`."""
+        last = re.sub(r"[\W\d]+$", "", extraction).rpartition(".")[2]
+        name = identifier(key[1] if key[0] == "name" else last or "value")
+        name = f"{name}_2" if holder == "job" and name in ("id", "created_at", "cancelled") else name
+        saves[name] = extraction
+        self.values.keys[key] = Ref(f"{holder}.{name}", f"{name}-1")
 
     def _guessed_id(self, key: Key) -> str:
         if key[0] == "name":
@@ -223,9 +220,7 @@ class Ids(Requests):
                 found = self._extraction(other, key)
                 if found is None:
                     continue
-                save = identifier(re.sub(r"\W+$", "", found[0]).rpartition(".")[2] if key[0] == "text" else key[1])
-                links.setdefault(other.number, {})[save] = found[0]
-                self.values.keys[key] = Ref(f"steps.{self.step_name(other)}.saved.{save}", f"{save}-1")
+                self._save(links.setdefault(other.number, {}), key, found[0], f"steps.{self.step_name(other)}.saved")
                 if other not in calls:
                     calls.insert(0, other)
                     self.used.append(other)
