@@ -385,8 +385,7 @@ def test_an_odd_part_of_a_step_gives_no_traceback(part: str, value: Any) -> None
     ],
 )  # fmt: skip
 def test_conditions_mean_the_same_in_the_spec(text: str, kind: str, expected: str) -> None:
-    from yaml_connector.cli.new.arazzo.conditions import Operand
-    from yaml_connector.cli.new.arazzo.expressions import source_of
+    from yaml_connector.cli.new.arazzo.conditions import Operand, source_of
 
     def operand(word: str) -> Operand:
         source = source_of(word)

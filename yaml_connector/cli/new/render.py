@@ -109,46 +109,31 @@ class _Writer:
         lines = [line for text in head for line in _comment("", text)]
         above = True
         for key, value in data.items():
-            section = list(self._entry(key, value, (key,), ""))
+            section = list(self._block({key: value}, (), ""))
             if lines and (len(section) > 1 or not above):
                 lines.append("")
             above = len(section) == 1
             lines += section
         return lines
 
-    def _entry(self, key: str, value: Any, path: Path, indent: str) -> Iterator[str]:
-        yield from self._comments(path, indent)
-        name = scalar(key)
-        flow = self._on_one_line(value, path, len(indent) + len(name))
-        if flow is not None:
-            yield f"{indent}{name}: {flow}"
-        elif isinstance(value, dict):
-            yield f"{indent}{name}:"
-            yield from self._mapping(value, path, indent + "  ")
-        elif isinstance(value, list):
-            yield f"{indent}{name}:"
-            yield from self._list(value, path, indent + "  ")
-        else:
-            yield f"{indent}{name}: {scalar(value)}"
-
-    def _mapping(self, value: Mapping[str, Any], path: Path, indent: str) -> Iterator[str]:
-        for key, item in value.items():
-            yield from self._entry(key, item, (*path, key), indent)
-
-    def _list(self, value: list[Any], path: Path, indent: str) -> Iterator[str]:
-        for number, item in enumerate(value):
-            here = (*path, number)
+    def _block(self, value: Mapping[str, Any] | list[Any], path: Path, indent: str) -> Iterator[str]:
+        """Yield the lines of a mapping or list, with the comments of its fields or items."""
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            here = (*path, key)
+            name = scalar(key) if isinstance(key, str) else ""
+            lead = f"{indent}{name}:" if name else f"{indent}-"
             yield from self._comments(here, indent)
-            flow = self._on_one_line(item, here, len(indent))
+            flow = self._on_one_line(item, here, len(indent) + len(name))
             if flow is not None or not isinstance(item, dict | list):
-                yield f"{indent}- {flow if flow is not None else scalar(item)}"
+                yield f"{lead} {flow if flow is not None else scalar(item)}"
                 continue
-            inner = indent + "  "
-            lines = list(self._mapping(item, here, inner) if isinstance(item, dict) else self._list(item, here, inner))
-            first = next(index for index, line in enumerate(lines) if not line.lstrip().startswith("#"))
-            yield from lines[:first]  # comments of the first field stand above the dash
-            yield f"{indent}- {lines[first].removeprefix(inner)}"
-            yield from lines[first + 1 :]
+            lines = list(self._block(item, here, indent + "  "))
+            if name:
+                yield lead
+            else:  # comments of the first field stand above the dash
+                first = next(index for index, line in enumerate(lines) if not line.lstrip().startswith("#"))
+                lines[first] = f"{lead} {lines[first].lstrip()}"
+            yield from lines
 
     def _comments(self, path: Path, indent: str) -> Iterator[str]:
         for text in self._remarks.get(path, ()):

@@ -17,8 +17,8 @@ from yaml_connector.cli.new.arazzo.conditions import (
     jinja,
     joined,
     parse_condition,
+    source_of,
 )
-from yaml_connector.cli.new.arazzo.expressions import source_of
 from yaml_connector.cli.new.arazzo.identity import Identity
 from yaml_connector.cli.new.arazzo.phases import (
     Branch,

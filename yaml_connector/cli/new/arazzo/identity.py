@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from yaml_connector.cli.new.arazzo.expressions import source_of, sources_in
+from yaml_connector.cli.new.arazzo.conditions import source_of, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.requests import Requests
 from yaml_connector.cli.new.arazzo.values import is_filled

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from yaml_connector.cli.new.arazzo.expressions import Source, sources_in
+from yaml_connector.cli.new.arazzo.conditions import Source, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.values import Values
 from yaml_connector.cli.new.jsonpaths import keys_of, pointer_path

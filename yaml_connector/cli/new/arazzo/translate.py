@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
+from yaml_connector.cli.new.arazzo.conditions import sources_in
 from yaml_connector.cli.new.arazzo.criteria import Criteria
-from yaml_connector.cli.new.arazzo.expressions import sources_in
 from yaml_connector.cli.new.arazzo.phases import rules_of
 from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.source import Arazzo

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector.cli.new.arazzo.expressions import Source, source_of, sources_in, text_of_value
+from yaml_connector.cli.new.arazzo.conditions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, response_with, value_at

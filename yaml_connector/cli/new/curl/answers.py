@@ -1,4 +1,4 @@
-"""Answers as people paste them: with the head that `curl -i` prints, or bodies alone, one after the other."""
+"""Answers as people paste them, with the head that `curl -i` prints or without, and the lines of a log in one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from yaml_connector.cli.new.jsonpaths import member
+from yaml_connector.cli.new.jsonpaths import data_at, member, value_at
 
 _HEAD = re.compile(r"HTTP/\d(?:\.\d)? +(\d{3})[^\n]*")
 _MOST = 500
 _CANCELLED = re.compile(r"(?i)cancel|abort|stopp|terminat|kill")
+_TEXTS = ("message", "text", "line", "log", "msg", "content", "body", "event")
+_TIMES = ("timestamp", "time", "created_at", "ts", "date", "at", "createdAt", "@timestamp", "created")
 _DECODER = json.JSONDecoder()
 
 
@@ -231,3 +233,69 @@ def _is_like(answer: Answer, other: Answer) -> bool:
             return True  # the same id
         return len(both) >= 2 and len(both) >= 0.6 * min(len(answer.keys), len(other.keys))
     return False
+
+
+def lines_of(answer: Answer) -> tuple[dict[str, Any], dict[str, Any], list[str]] | None:
+    """Return the fields of `logs` for an answer, a response like it, and its lines; None for plain text."""
+    if not answer.is_json:
+        lines = [line for line in answer.text.split("\n") if line.strip()]
+        if lines and all(line.lstrip().startswith("data:") for line in lines):
+            return {"format": "sse"}, {"text": "data: one\n\ndata: two\n\n"}, ["one", "two"]
+        if len(lines) < 2 or not all(line.startswith("{") for line in lines):
+            return None
+        try:
+            items = [json.loads(line) for line in lines]
+        except ValueError:
+            return None
+        fields, rows, shown = _rows_like(items[0])
+        return {"format": "ndjson"} | fields, {"text": "".join(f"{_compact(row)}\n" for row in rows)}, shown
+    if isinstance(answer.data, str):
+        return None
+    for path, items in _lists_in(answer.data):
+        if all(isinstance(item, str) for item in items):
+            rows = ["one", "two"]
+            return {"lines": f"{path}[*]"}, {"json": data_at({f"{path}[0]": "one", f"{path}[1]": "two"})}, rows
+        if items and isinstance(items[0], dict):
+            fields, rows, shown = _rows_like(items[0])
+            times = [value_at(item, fields["timestamp"]) for item in items] if "timestamp" in fields else []
+            if len(times) > 1 and type(times[0]) is type(times[-1]) and times[0] > times[-1]:
+                fields["reverse"] = True
+                rows.reverse()
+            response = {"json": data_at({f"{path}[0]": rows[0], f"{path}[1]": rows[1]})}
+            return {"lines": f"{path}[*]"} | fields, response, shown
+    texts = [(path, value) for path, value in answer.values() if isinstance(value, str)]
+    places = [path for path, value in texts if "\n" in value]
+    places += [path for path, _ in texts if re.search(r"(?i)\.(logs?|output|stdout|text|content)$", path)]
+    if not places:
+        return None
+    lines_in = f"${{{{ (body{places[0][1:]} or '').splitlines() }}}}"
+    return {"lines": lines_in}, {"json": data_at({places[0]: "one\ntwo\n"})}, ["one", "two"]
+
+
+def _lists_in(data: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the answer itself, if it is a list, and the lists in it that are not empty, with their paths."""
+    if isinstance(data, list):
+        yield "$", data
+    queue: list[tuple[str, Any]] = [("$", data)]
+    while queue:
+        path, value = queue.pop(0)
+        for key, item in value.items() if isinstance(value, dict) else ():
+            if isinstance(item, list) and item:
+                yield path + member(key), item
+            elif isinstance(item, dict):
+                queue.append((path + member(key), item))
+
+
+def _rows_like(item: Any) -> tuple[dict[str, Any], list[Any], list[str]]:
+    """Return where a line has its text and its time, two lines like it, and how the log shows these."""
+    first = item if isinstance(item, dict) else {}
+    message = next((key for key in _TEXTS if isinstance(first.get(key), str)), None)
+    time = next((key for key in _TIMES if isinstance(first.get(key), str | int | float)), None)
+    fields: dict[str, Any] = {"message": f"$.{message}"} if message else {}
+    fields |= {"timestamp": "$" + member(time)} if time else {}
+    rows = [{message or "text": word} | ({time: first[time]} if time else {}) for word in ("one", "two")]
+    return fields, rows, ["one", "two"] if message else [_compact(row) for row in rows]
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

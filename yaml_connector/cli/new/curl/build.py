@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from yaml_connector.cli.new.curl.answers import Answer, answers_between, answers_of, assign
+from yaml_connector.cli.new.curl.answers import Answer, answers_between, answers_of, assign, lines_of
 from yaml_connector.cli.new.curl.call import CANCEL, Call, last_words, named_leaves
 from yaml_connector.cli.new.curl.page import Page, read_page
 from yaml_connector.cli.new.curl.roles import Answers, Roles, roles_of
-from yaml_connector.cli.new.curl.texts import lines_of
 from yaml_connector.cli.new.curl.tokens import Leaf, shown, text_in
 from yaml_connector.cli.new.curl.trials import Trials
 from yaml_connector.cli.new.names import phase_of

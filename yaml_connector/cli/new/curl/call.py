@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from yaml_connector.cli.new.curl.options import CurlRequest
-from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Tokens, Variable, joined, text_in
+from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Tokens, Variable, joined, start_of, text_in
 from yaml_connector.cli.new.names import phase_of, word_set
 from yaml_connector.cli.new.sketch import each_leaf
 
@@ -306,3 +306,23 @@ def _of_text(text: str) -> Tokens:
     if whole is not None:
         return (Variable(next(name for name in whole.groups() if name)),)
     return joined(_pieces(text, _INSIDE))
+
+
+def step_name(call: Call) -> str:
+    """Return a name for the step that a call becomes."""
+    words = [
+        word for word in call.words if word.isalpha() and len(word) > 2 and word not in ("api", "rest", "json", "text")
+    ]
+    return f"{call.method.lower()}_{words[-1]}" if words else f"step_{call.number + 1}"
+
+
+def without_user(origin: Tokens) -> Tokens:
+    """Return an origin without the user and password in it."""
+    bare = re.sub(r"^((?:[a-z]+://)?)[^/@]*@", r"\1", start_of(origin))
+    return joined([bare, *origin[1:]]) if start_of(origin) else origin
+
+
+def host_of(origin: Tokens) -> str:
+    """Return the host of an origin, as far as it is known."""
+    text = "".join(part if isinstance(part, str) else part.value or f"${part.name}" for part in without_user(origin))
+    return re.sub(r"^https?://", "", text).rstrip("/").lower()

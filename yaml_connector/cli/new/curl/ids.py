@@ -10,7 +10,6 @@ from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call, Key, ids_in, keys_of
 from yaml_connector.cli.new.curl.requests import Requests
 from yaml_connector.cli.new.curl.roles import from_answer
-from yaml_connector.cli.new.curl.texts import from_url, is_own
 from yaml_connector.cli.new.curl.tokens import Variable
 from yaml_connector.cli.new.names import identifier, is_secret_name
 from yaml_connector.cli.new.sketch import Ref, quoted
@@ -232,3 +231,19 @@ def _unlike_an_id(pair: tuple[str, Any]) -> tuple[bool, int, int]:
     path, _ = pair
     is_named = re.search(r"(?i)(id|uuid|uid|name|key|handle|ref|number)$", path) is not None
     return not is_named, path.count("[") + path.count("."), len(path)
+
+
+def from_url(url: str, text: str, source: str) -> str | None:
+    """Return the template that takes an id out of a URL in an answer; None if it is not a segment of it."""
+    found = re.search(rf"([^/]*)/{re.escape(text)}(?=[/?#]|$)(.*)", url)
+    if found is None:
+        return None
+    if found[2] in ("", "/") and not url.endswith("/"):
+        return f"${{{{ {source} | basename }}}}"
+    before = re.escape(found[1]).replace("\\-", "-")
+    return f"${{{{ {source} | regex({quoted(f'/{before}/([^/?#]+)')}) }}}}"
+
+
+def is_own(text: str) -> bool:
+    """Return whether a literal can only be an id: a number, a UUID, or letters with digits."""
+    return re.fullmatch(r"(?i)[0-9a-f-]{16,}|\d{3,}|(?=.*\d)(?=.*[a-z])[\w.:-]{6,}", text) is not None

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from yaml_connector.cli.new.curl.answers import Answer
-from yaml_connector.cli.new.curl.call import Call, keys_of, leaves
+from yaml_connector.cli.new.curl.call import Call, host_of, keys_of, leaves, step_name, without_user
 from yaml_connector.cli.new.curl.credentials import Credentials
 from yaml_connector.cli.new.curl.page import Page
 from yaml_connector.cli.new.curl.roles import Answers, Roles
-from yaml_connector.cli.new.curl.texts import host_of, step_name, without_user
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, plain, text_in
 from yaml_connector.cli.new.curl.values import Values
 from yaml_connector.cli.new.jsonpaths import TEST_URL
