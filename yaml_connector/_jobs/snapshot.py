@@ -75,10 +75,9 @@ def _unpack(snapshot: str) -> dict[str, Any]:
     try:
         if not snapshot.startswith(_FORMAT):
             raise ValueError("format")
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(base64.b64decode(snapshot[len(_FORMAT) :], validate=True), LARGEST_FILE)
-        kept = json.loads(text)
-        if not unpacker.eof or not isinstance(kept, dict) or not kept.keys() <= set(SECTIONS):
+        packed = base64.b64decode(snapshot[len(_FORMAT) :], validate=True)
+        kept = json.loads(zlib.decompressobj().decompress(packed, LARGEST_FILE))
+        if not isinstance(kept, dict) or not kept.keys() <= set(SECTIONS):
             raise ValueError("content")
         return kept
     except (ValueError, zlib.error, binascii.Error, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -45,6 +46,18 @@ def test_no_byte_of_what_is_sealed_can_be_another(data: st.DataObject) -> None:
     changed = sealed[:place] + other + sealed[place + 1 :]
     with pytest.raises(ValueError):
         SIGNER.unseal(changed)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_what_is_sealed_has_one_text_only(size: int) -> None:
+    """Base64 has other texts for the same bytes: with other spare bits at the end, or characters that are skipped."""
+    sealed = SIGNER.seal(b"x" * size)
+    end = len(sealed.rstrip("="))
+    others = {sealed[: end - 1] + character + sealed[end:] for character in string.ascii_letters + string.digits + "-_"}
+    for other in (*(others - {sealed}), f"{sealed[:4]}\n{sealed[4:]}", f"{sealed}="):
+        with pytest.raises(ValueError, match=r"."):
+            SIGNER.unseal(other)
+    assert SIGNER.unseal(sealed) == b"x" * size
 
 
 @cache
