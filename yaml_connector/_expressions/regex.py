@@ -29,11 +29,9 @@ _ASCII_ONLY = re.compile(r"(?<!\\)(?:\\\\)*(\\[wWbB])")
 
 
 class Match:
-    """Where a pattern matches."""
+    """What a pattern matched."""
 
     def __init__(self, found: Any) -> None:
-        self.start: int = found.start()  # in bytes
-        self.end: int = found.end()
         self._found = found
 
     def group(self, group: int | str) -> str | None:

@@ -228,28 +228,19 @@ def check_config(value: Any, kind: ValueType) -> Any:
     return SCALARS[kind.name].check(value)
 
 
-def _is_str(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _wrong(value, "str")
-    return value
+def _is(kind: type, name: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _wrong(value, name)
+        return value
 
-
-def _is_int(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _wrong(value, "int")
-    return value
+    return check
 
 
 def _is_float(value: Any) -> float:
     if not isinstance(value, int | float) or not math.isfinite(number := _to_float(value)):
         raise _wrong(value, "float")
     return number
-
-
-def _is_bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(value, "bool")
-    return value
 
 
 def _is_datetime(value: Any) -> str:
@@ -309,10 +300,10 @@ def _uri(python: str, typed: str, sample: str) -> Scalar:
 
 
 SCALARS: dict[str, Scalar] = {
-    "str": _builtin(_to_str, _is_str, "str", "..."),
-    "int": _builtin(_to_int, _is_int, "int", 1),
+    "str": _builtin(_to_str, _is(str, "str"), "str", "..."),
+    "int": _builtin(_to_int, _is(int, "int"), "int", 1),
     "float": _builtin(_to_float, _is_float, "float", 1.0),
-    "bool": _builtin(_to_bool, _is_bool, "bool", True),
+    "bool": _builtin(_to_bool, _is(bool, "bool"), "bool", True),
     "any": Scalar(lambda value: value, _json_value, "yaml_connector.Json", "Any", "Any", {}),
     "datetime": Scalar(
         _to_datetime,
@@ -362,6 +353,3 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_plain(item) for key, item in value.items()}
     return value
-
-
-# --- times ------------------------------------------------------------------------------------------------------------

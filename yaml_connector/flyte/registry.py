@@ -24,9 +24,9 @@ def register(path: str | None = None, *, environment: Mapping[str, str] | None =
     return register_all(load(path), environment)
 
 
-def register_spec(loaded: LoadedSpec, environment: Mapping[str, str] | None = None) -> YamlConnector:
+def register_spec(loaded: LoadedSpec) -> YamlConnector:
     """Register the connector of one loaded spec, and return it. An identical spec keeps the connector that it has."""
-    return register_all([loaded], environment)[0]
+    return register_all([loaded])[0]
 
 
 def register_all(
