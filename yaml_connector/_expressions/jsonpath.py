@@ -28,6 +28,7 @@ _ITEM = 100
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
 )
+_PLACE = re.compile(r"Error on line 1, col (\d+)|Parse error at 1:(\d+)")
 _RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "str", "path", "keys"}
 
 
@@ -152,7 +153,7 @@ def _extended(text: str) -> Path:
     try:
         parsed = parse(text)
     except JSONPathError as error:
-        raise EvaluationError(f"{text!r} is not a valid JSONPath: {_one_line(error)}") from None
+        raise EvaluationError(f"{text!r} is not a valid JSONPath: {_why(text, error)}") from None
     except Exception as error:  # the parser lets IndexError, AttributeError and the like escape on odd input
         raise EvaluationError(f"{text!r} is not a valid JSONPath: {_one_line(error)}") from None
 
@@ -274,6 +275,20 @@ def _checked(symbol: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any,
         return operator(left, right)
 
     return checked
+
+
+def _why(text: str, error: Exception) -> str:
+    """Say what the parser dislikes in a path, which its own messages tell in the terms of parsers."""
+    said = _one_line(error)
+    if said.endswith("end of string!"):
+        return "something is missing at its end"
+    if "EOF" in said:
+        return "a quote in it is not closed"
+    place = _PLACE.search(said)
+    if place is None:
+        return said
+    at = int(place[1] or place[2])
+    return f"{short(text[at:])} cannot follow {short(text[:at])}"
 
 
 def _one_line(error: Exception) -> str:

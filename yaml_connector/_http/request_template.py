@@ -28,7 +28,7 @@ from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.hosts import LONGEST_URL, check_length, quoted, resolve_url
 from yaml_connector._http.messages import HttpRequest
 from yaml_connector._spec.fields import has_dot_segments
-from yaml_connector._spec.requests import METHODS, Request
+from yaml_connector._spec.requests import FRAMING, METHODS, Request
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
@@ -38,10 +38,9 @@ _ASCII = re.compile(r"[\x00-\x7f]+")
 _ENDS_HOST = re.compile(r"[/?#@\\\s]")
 _OF_A_TASK = frozenset({"config", "inputs", "task"})
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
-_FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LONGEST_NAME = 200  # characters of the name of a header
-_HEADER_NAME = re.compile(rf"(?!(?i:{'|'.join(_FRAMING)})\Z)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_NAME = re.compile(rf"(?!(?i:{'|'.join(FRAMING)})\Z)[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _EMPTY = Value(lambda scope: {}, constant=True)
 
 
@@ -148,7 +147,7 @@ def header_map(values: Mapping[str, Any]) -> dict[str, str]:
             what = "line break" if {"\r", "\n", "\0"} & set(text) else "control character"
             raise EvaluationError(f"the value of the header {name} contains a {what}")
         if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _is_header_name(name):
-            framing = str(name).lower() in _FRAMING
+            framing = str(name).lower() in FRAMING
             raise EvaluationError(
                 f"{name!r} is not a {'header that a spec can set' if framing else 'valid header name'}"
             )

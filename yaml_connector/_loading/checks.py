@@ -9,7 +9,7 @@ from typing import Any
 from yaml_connector._expressions.compile import compile_tree
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.connection_checks import connection_problems, header_problems
-from yaml_connector._loading.document import Document, TooManyDiagnostics
+from yaml_connector._loading.document import Document, TooManyDiagnostics, show_path
 from yaml_connector._loading.field_checks import FieldChecker
 from yaml_connector._loading.likely_mistakes import likely_mistakes
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
@@ -73,8 +73,10 @@ class _SpecChecker(FieldChecker):
         if spec.logs:
             self.logs(spec.logs, answer.plus(page=dict.fromkeys(("token", "lines"))))
         if not any(problem.severity == "error" for problem in self.document.problems):
+            told = {problem.path for problem in self.document.problems}
             for path, message in likely_mistakes(spec, self.document.data, self.used):
-                self.warn(path, message)
+                if show_path(path) not in told:  # of one value, one doubt is enough
+                    self.warn(path, message)
 
     def container(self) -> None:
         """Check that the spec leaves to the container's function what is the function's own."""
@@ -175,6 +177,12 @@ class _SpecChecker(FieldChecker):
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         for here, message in header_problems((*path, "headers"), request.headers):
             self.report(here, message, key=True)
+        for name in request.headers if isinstance(request.headers, dict) else ():
+            if name.lower() == "host":
+                told = (
+                    "the host is that of the URL; leave this out, unless the server wants another name than the URL's"
+                )
+                self.warn((*path, "headers", name), told)
         if needs_method and request.method is None:
             self.report_missing((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from yaml_connector._expressions.compile import has_template
 from yaml_connector._spec.auth import SignedToken, TokenAuth
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Path
+from yaml_connector._spec.requests import FRAMING
 from yaml_connector._text import did_you_mean, short
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -43,8 +44,9 @@ def connection_problems(connection: Connection) -> Iterator[tuple[Path, str]]:
         yield ("connection", "tls", "key_file"), "key_file needs cert_file: the certificate that the key belongs to"
 
 
-def connection_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the message of each value that is probably a mistake."""
+def connection_warnings(connection: Connection, unused: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the message of each value that is probably a mistake; `unused` are the secrets that nothing
+    refers to."""
     tls = connection.tls
     if tls.cert_file is not None and tls.key_file is None:
         yield ("connection", "tls", "cert_file"), "without key_file, the private key must be in this file, too"
@@ -54,14 +56,14 @@ def connection_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
         yield ("connection", "retry"), "the first retry would come after the deadline"
     if connection.timeout > connection.deadline:
         yield ("connection", "timeout"), "one attempt may take longer than the deadline of the whole call"
-    yield from _credential_warnings(connection)
+    yield from _credential_warnings(connection, unused)
 
 
 _FLYTES_DEADLINE = 10.0  # seconds
 _CREDENTIALS = ("token", "password", "value", "client_secret", "secret_access_key", "key")
 
 
-def _credential_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
+def _credential_warnings(connection: Connection, unused: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Yield what is doubtful about the credentials: written in the file, or sent in two ways."""
     auth = connection.auth
     if auth is None:
@@ -69,8 +71,10 @@ def _credential_warnings(connection: Connection) -> Iterator[tuple[Path, str]]:
     given = {name: value for name in type(auth).model_fields if isinstance(value := getattr(auth, name), str)}
     for name in _CREDENTIALS if not any(has_template(value) for value in given.values()) else ():
         if len(given.get(name, "")) > 1 and not isinstance(auth, TokenAuth):
-            told = f'this is written in the file; declare a secret, and write {name}: "${{{{ secrets.NAME }}}}"'
-            yield ("connection", "auth", name), told
+            instead = f'declare a secret, and write {name}: "${{{{ secrets.NAME }}}}"'
+            if len(unused) == 1:  # it was declared for this
+                instead = f'write {name}: "${{{{ secrets.{unused[0]} }}}}"'
+            yield ("connection", "auth", name), f"this is written in the file; {instead}"
     if given.get("type") == "bearer" and re.match(r"bearer\s", given["token"], re.IGNORECASE):
         yield ("connection", "auth", "token"), "the word Bearer is added to the token; leave it out here"
     names = [str(name) for name in connection.headers] if isinstance(connection.headers, dict) else []
@@ -113,10 +117,16 @@ _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 def header_problems(path: Path, headers: Any) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong with the names and values of headers that are written in the spec."""
+    seen: dict[str, str] = {}
     for name, value in headers.items() if isinstance(headers, dict) else ():
+        first = seen.setdefault(name.lower(), name)
         if _HEADER.fullmatch(name) is None:
             meant = re.sub(r"[\s:]+", "-", name.strip(" :"))
             instead = f"; write {meant}" if _HEADER.fullmatch(meant) else ""
             yield (*path, name), f"{short(name)} is not a valid name of a header{instead}"
+        elif first != name:
+            yield (*path, name), f"{short(name)} is the same header as {first}: case does not count; leave one out"
+        elif name.lower() in FRAMING:
+            yield (*path, name), f"{short(name)} is set for each request as its body needs it; leave it out"
         elif isinstance(value, str) and not has_template(value) and re.search(r"[\r\n]", value.strip("\n")):
             yield (*path, name), "the value of a header is one line"

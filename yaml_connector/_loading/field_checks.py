@@ -19,7 +19,7 @@ from yaml_connector._expressions.compile import (
 )
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._loading.document import Document, TooManyDiagnostics
-from yaml_connector._loading.literals import described, is_literal, literal_doubt, lookalikes, repaired_path
+from yaml_connector._loading.literals import described, is_literal, literal_doubt, lookalikes, path_doubt, repaired_path
 from yaml_connector._loading.references import Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
 from yaml_connector._text import short
@@ -111,8 +111,9 @@ class FieldChecker:
         if is_condition and not found and value.strip().lower() not in ("true", "false"):
             self.warn(path, f"{short(value)} is the same for every response: no name is in it")
         if mark.kind == "extraction":
-            if (literal := literal_doubt(path, value, names)) is not None:
-                self.warn(path, literal)
+            doubtful = path_doubt(path, value) if is_path(value) else literal_doubt(path, value, names)
+            if doubtful is not None:
+                self.warn(path, doubtful)
             elif not is_path(value) and path[-1] not in ("timestamp", "level"):
                 self.warn_of_lookalikes(
                     path, value, names, is_url=path[-1] in ("message", "url") or path[0] == "outputs"

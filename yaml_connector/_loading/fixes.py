@@ -228,6 +228,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str, int, Diagnosti
     (re.compile(r"is not a valid size; .*did you mean (?P<meant>\w+)\?$"), _instead),
     (re.compile(r"to read it from the response, write (?P<meant>\$\.[^\s,]+)$"), _instead),
     (re.compile(r"^'(?P<old>.* \| .*)' is the same .*, write (?P<meant>\$\.[^\s,]+)$"), _whole),
+    (re.compile(r"^'(?P<old>\$.*)' (?:is not a valid JSONPath|reads a key .*); write (?P<meant>\$\S+)$"), _whole),
     (re.compile(r"is a URL; write the host alone: (?P<meant>\S+)$"), _instead),
     (re.compile(r"^'(?P<old>.*)' is sent as it is written; (?P<meant>\$\{\{ .* \}\}) was meant$"), _template),
     (re.compile(r"a blank is missing after the colon"), _blank),

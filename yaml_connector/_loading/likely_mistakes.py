@@ -41,11 +41,15 @@ def likely_mistakes(spec: ConnectorSpec, data: Mapping[str, Any], used: Set[Refe
     yield from _phases(spec)
     yield from _missing_error_condition(spec)
     yield from _container(spec, used)
-    yield from _unused_secrets(spec, used)
+    unused = _unused_secrets(spec, used)
+    of_connection = [*connection_warnings(spec.connection, unused)]
+    for name in unused:
+        if not any(f"secrets.{name} " in message for _, message in of_connection):  # that says where it belongs
+            yield ("secrets", name), "this secret is never used"
     for section, value in data.items():
         if value is None:
             yield (section,), f"{section} is empty, which is the same as leaving it out"
-    yield from connection_warnings(spec.connection)
+    yield from of_connection
     yield from _bodies(spec)
     yield from _values(spec, data)
 
@@ -85,11 +89,9 @@ def _container(spec: ConnectorSpec, used: Set[Reference]) -> Iterator[Mistake]:
         yield ("runs",), "without get, a job is over as soon as create returns, before its container has run"
 
 
-def _unused_secrets(spec: ConnectorSpec, used: Set[Reference]) -> Iterator[Mistake]:
+def _unused_secrets(spec: ConnectorSpec, used: Set[Reference]) -> list[str]:
     names = {name[1] for name in used if name[0] == "secrets" and len(name) > 1}
-    for name in spec.secrets if ("secrets",) not in used else ():
-        if name not in names:
-            yield ("secrets", name), "this secret is never used"
+    return [name for name in spec.secrets if name not in names] if ("secrets",) not in used else []
 
 
 def _missing_error_condition(spec: ConnectorSpec) -> Iterator[Mistake]:

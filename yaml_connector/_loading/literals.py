@@ -162,6 +162,22 @@ def repaired_path(text: str) -> str | None:
     return None
 
 
+_NUMBER = re.compile(r"\.(\d+)(?=[.\[]|\Z)")
+_OF_LISTS = frozenset({"lines", "each", "items", "collect"})
+_PLURAL = re.compile(r"\.(?:\w*[a-hj-rtv-z]s|data)\Z")
+
+
+def path_doubt(path: Path, text: str) -> str | None:
+    """Return the message about a valid JSONPath that surely reads something else than was meant, or None."""
+    indexed = _NUMBER.sub(r"[\1]", text) if "'" not in text and '"' not in text else text
+    if indexed != text:
+        return f"{short(text)} reads a key that is a number, and no item of a list; write {indexed}"
+    if path[-1] in _OF_LISTS and _PLURAL.search(text) and not compile_path(text).many:
+        told = "is one line" if path[-1] == "lines" else "is one item"
+        return f"{short(text)} {told}, even if it is a list; for each of its items write {text}[*]"
+    return None
+
+
 def described(found: str, name: str | None, *, done: str, names: Names) -> str:
     """Return the message about a part that looks like a template of another tool."""
     if name is None:

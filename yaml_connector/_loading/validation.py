@@ -215,6 +215,7 @@ _PLACEHOLDERS: dict[str, Any] = {
     "job_id": "$",
     "phase": [{"when": "true", "is": "RUNNING"}],
 }
+_MAP = {"RUNNING": ["x"]}
 _NAMED: dict[str, Any] = {"config": {"type": "any", "default": None}, "inputs": "any", "secrets": {}}
 
 
@@ -249,6 +250,9 @@ def _remove(data: dict[str, Any], path: Path) -> None:
         return
     while path and isinstance(path[-1], int):
         path = path[:-1]
+    if path[-1:] == ("map",) and "phase" in path:  # without a map, the rest of the rule would go, too
+        _at(data, path[:-1])["map"] = deepcopy(_MAP)
+        return
     _at(data, path[:-1]).pop(path[-1], None)
 
 

@@ -23,6 +23,8 @@ from yaml_connector._spec.fields import (
 )
 from yaml_connector._text import did_you_mean, short, short_yaml
 
+FRAMING = ("content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
+"""Headers that say where a request ends, in lower case: a spec sets none of them."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 

@@ -12,9 +12,12 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
+try:
+    import click
 
-from yaml_connector.errors import YamlConnectorError
+    from yaml_connector.errors import YamlConnectorError
+except KeyboardInterrupt:  # nothing has been done yet, so there is nothing to say
+    raise SystemExit(130) from None
 
 # Each command with its module in this package and its line in `--help`.
 _COMMANDS = {
@@ -106,6 +109,11 @@ def main() -> None:
         code = cli(prog_name="yaml-connector", standalone_mode=True)
     except SystemExit as end:
         code = end.code
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while Python makes a class
+            raise
+        click.echo("Aborted!", err=True)
+        code = 1
     except OSError as error:  # of the help, which no command prints
         code = _lost(error)
     try:

@@ -97,7 +97,20 @@ def test_what_is_not_there_says_which_names_are_with_exit_code_1(
 def test_what_is_not_an_expression_is_wrong_usage(evaluated: Any, expression: str) -> None:
     done = evaluated(expression)
     assert done.returncode == 2
-    assert "is not a valid expression" in done.stderr
+    assert "is not a valid" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("$.[", "something is missing at its end"),
+        ("$.a b", "'b' cannot follow '$.a '"),
+        ("$.ä", "'ä' cannot follow '$.'"),
+        ("$['a", "a quote in it is not closed"),
+    ],
+)
+def test_a_path_that_is_not_one_is_told_in_words_and_quoted_once(evaluated: Any, path: str, told: str) -> None:
+    assert f"Error: {path!r} is not a valid JSONPath: {told}\n" in evaluated(path).stderr
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ MENDED: dict[str, str | None] = {
     "output": "\noutputs:",
     "endpoint": "    path: /renders",
     "environment": "{env: FARM_PASSWORD}",
+    "an index with a dot": "$.render.notes[0]",
     "a path of jq": "path: $.render.state",
     "a JSON pointer": "job_id: $.render.id",
     "an output of jq": "image: $.files.image",

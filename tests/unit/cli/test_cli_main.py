@@ -35,6 +35,13 @@ def test_the_installed_command_checks_and_tests_the_specs_of_this_repository() -
     assert done.returncode == 0, done.stdout.decode()
 
 
+@pytest.mark.slow
+def test_ctrl_c_before_anything_is_done_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = run("validate", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_help_is_there_with_an_example_for_every_command() -> None:
     assert "yaml-connector validate" in CliRunner().invoke(cli, ["--help"]).output
     for name in cli.list_commands(click.Context(cli)):

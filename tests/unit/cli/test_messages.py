@@ -127,6 +127,7 @@ MISTAKES = {
     "a name with a blank": ("task_type_name: render", "task_type_name: Render Farm"),
     "a status alone": ("  job_id: $.render.id", "  job_id: $.render.id\n  success: 201"),
     "a range of statuses": ("  job_id: $.render.id", "  job_id: $.render.id\n  success: [200-299]"),
+    "an index with a dot": ("$.render.note", "$.render.notes.0"),
     "a path of jq": ("path: $.render.state", "path: .render.state"),
     "a JSON pointer": ("job_id: $.render.id", "job_id: /render/id"),
     "an output of jq": ("image: $.files.image", "image: .files | .image"),

@@ -73,6 +73,13 @@ def test_mistakes_of_every_kind_are_found_together() -> None:
     }
 
 
+@pytest.mark.parametrize("states", [["a"], "x", {"SUCCEEDED": "done"}, {"SUCCEDED": ["x"]}, {"running": "RUNNING"}])
+def test_a_state_without_a_path_is_told_beside_a_wrong_map(states: Any) -> None:
+    found = problems_of(spec_data(get={"request": "GET /x", "phase": {"path": "state", "map": states}}))
+    assert len(found) == 2
+    assert "write $.state" in found["get.phase.path"]
+
+
 @pytest.mark.parametrize("section", ["connection", "create", "task_type_name", "spec_version"])
 def test_a_required_section_that_is_missing_hides_nothing(section: str) -> None:
     data = spec_data(inputs={"name": "str"}, outputs={"out": "${{ inputs.nmae }}"})

@@ -161,7 +161,7 @@ def test_words_that_other_yaml_reads_as_booleans_are_states() -> None:
             "${{ inputs.nmae }}",
             "create.request.json.name: there is no inputs.nmae; did you mean name? there is: name",
         ),
-        ("$.state", "$.st[", "get.phase.path: '$.st[' is not a valid JSONPath: Parse error near the end of string!"),
+        ("$.state", "$.st[", "get.phase.path: '$.st[' is not a valid JSONPath: something is missing at its end"),
         ("config.timeout_seconds }}", "config.timeout_seconds + }}", "syntax error in the expression"),
         ("inputs.name }}", "inputs.name | uper }}", "there is no filter 'uper'; did you mean upper?"),
         ("name: Batch Job", 'name: "x ${{ inputs.name }}"', "name: templates are not allowed in this field"),

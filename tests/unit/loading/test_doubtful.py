@@ -9,6 +9,7 @@ from yaml_connector._loading.loader import load_text
 
 GET = "GET /renders/${{ job.id }}"
 NOTE = "message: $.render.note"
+LOGS = "\ndelete:"
 WHEN = "path: $.render.state\n    map: {RUNNING: [waiting, rendering], SUCCEEDED: [ready], FAILED: [broken]}"
 
 
@@ -47,6 +48,17 @@ def test_a_name_that_is_known_is_named_in_a_body_too(template: str) -> None:
 )
 def test_what_job_bodies_are_full_of_is_left_alone(text: str) -> None:
     assert load_text(SPEC.replace("frames: 10}", f"frames: '{text}'}}").encode(), "s.yaml")[1] == []
+
+
+@pytest.mark.parametrize("path", ["$.v1.id", "$['0'].id", "$.a[?(@.version == '1.0.2')]", "$.a[?(@.size > 1.5)].id"])
+def test_numbers_in_other_paths_are_left_alone(path: str) -> None:
+    assert load_text(SPEC.replace("$.render.note", f'"{path}"').encode(), "s.yaml")[1] == []
+
+
+@pytest.mark.parametrize("lines", ["$.lines[*]", "$..lines", "$.text", "$.status", "${{ body.lines }}"])
+def test_lines_that_may_be_meant_are_left_alone(lines: str) -> None:
+    logs = f"\nlogs: {{request: GET /log, lines: '{lines}'}}\n\ndelete:"
+    assert load_text(SPEC.replace(LOGS, logs).encode(), "s.yaml")[1] == []
 
 
 @pytest.mark.parametrize("path", ["/$metadata", "/fhir/Patient/$export", "/jobs/a:cancel", "/a%20b%2Fc", "/t[0]/_x_"])
@@ -117,6 +129,8 @@ def test_an_id_is_told_how_to_read_it(job_id: str, part: str) -> None:
         (NOTE, "message: render.note", "write $.render.note"),
         (NOTE, "message: ${{ now }}", "write now()"),
         ("job_id: $.render.id", "job_id: $.id\n  save: {queue: queue}", "write $.queue"),
+        ("job_id: $.render.id", "job_id: $.renders.0.id", "write $.renders[0].id"),
+        ("image: $.files.image", "image: $.0", "write $[0]"),
         ("job_id: $.render.id", "job_id: $.id\n  save: $.queue", "must be a mapping"),
     ],
 )
@@ -139,8 +153,24 @@ def test_what_is_wrong_in_a_template_is_shown_where_it_is() -> None:
         (
             '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
             "{type: bearer, token: abcdef}",
-            "a secret",
+            'this is written in the file; write token: "${{ secrets.farm }}"',
         ),
+        (
+            '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
+            "{type: bearer, token: '{{ secrets.farm }}'}",
+            "${{ secrets.farm }} was meant",
+        ),
+        ("  auth:", "  headers: {x-a: 1, X-A: 2}\n  auth:", "'X-A' is the same header as x-a"),
+        ("{X-Key:", "{x-key: 1, X-Key:", "'X-Key' is the same header as x-key"),
+        ("{X-Key:", "{content-length: 5, X-Key:", "'content-length' is set for each request"),
+        ("{X-Key:", "{Transfer-Encoding: chunked, X-Key:", "'Transfer-Encoding' is set for each request"),
+        (
+            "{X-Key:",
+            "{Host: farm.example.org, X-Key:",
+            "warning: create.request.headers.Host: the host is that of the URL",
+        ),
+        (LOGS, "\nlogs: {request: GET /log, lines: $.lines}\n\ndelete:", "for each of its items write $.lines[*]"),
+        (LOGS, "\nlogs: {request: GET /log, lines: $.a.data}\n\ndelete:", "for each of its items write $.a.data[*]"),
         (
             '{type: basic, username: flyte, password: "${{ secrets.farm }}"}',
             "{type: bearer, token: 'Bearer ${{ secrets.farm }}'}",

@@ -89,7 +89,9 @@ def _evaluate(expression: str, response: object, form: str) -> int:
     try:
         result = evaluate(expression, response)
     except EvaluationError as problem:
-        raise click.UsageError(f"{expression!r} is not a valid expression: {problem}") from None
+        told = str(problem)  # a JSONPath is quoted in it
+        what = "" if told.startswith(repr(expression)) else f"{expression!r} is not a valid expression: "
+        raise click.UsageError(f"{what}{told}") from None
     data = {"value": result.value, "found": result.found, "names": result.names}
     click.echo(json_of(data if form == "json" else result.value))
     if result.why is not None:
