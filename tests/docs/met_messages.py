@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -249,8 +250,7 @@ def refused_input() -> str:
 def kept_by_another() -> str:
     """A job whose kept spec is none that this version knows."""
     driver = job({STATE: {"state": "running"}})
-    meta = driver.connector.decode(driver.kept)
-    meta.digest, meta.snapshot = "another", "????"
+    meta = replace(driver.connector.decode(driver.kept), digest="another", snapshot="????")
     driver.kept = driver.connector.encode(meta)
     return str(driver.get().message)
 

@@ -83,7 +83,8 @@ class Extraction(_PickledAsSource):
 
     `value` is for a place where one value or a list may be, `first` where one value is expected, `every` where a list
     is expected. Each returns plain data; None, or an empty list, if there is nothing. `text` is the extraction as
-    written, for messages.
+    written, for messages. `first_in` is `first`, but given the root of the scope alone, for a JSONPath whose work need
+    not be counted.
     """
 
     value: Callable[[Scope], Any]
@@ -93,6 +94,7 @@ class Extraction(_PickledAsSource):
     text: str
     is_path: bool = False
     origin: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    first_in: Callable[[Any], Any] | None = field(default=None, repr=False, compare=False)
 
 
 Compiled = Value | Extraction | Expression
@@ -381,7 +383,9 @@ def compile_extraction(raw: Any, *, root: str = "body") -> Extraction:
 
     read_all, read_first = (_evaluation(every), _evaluation(first)) if path.counts else (every, first)
     value_of = read_all if path.many else read_first
-    return Extraction(value_of, read_first, read_all, frozenset([(root,)]), raw, is_path=True, origin=origin)
+    first_in = None if path.counts else find_first
+    names = frozenset([(root,)])
+    return Extraction(value_of, read_first, read_all, names, raw, is_path=True, origin=origin, first_in=first_in)
 
 
 def _evaluation(read: Callable[[Scope], Any]) -> Callable[[Scope], Any]:

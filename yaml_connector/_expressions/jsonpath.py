@@ -95,6 +95,25 @@ def _plain(text: str, steps: tuple[Any, ...]) -> Path:
     if EVERY in steps:
         return _path(text, True, _every_finder(steps))
 
+    first = _at_key(steps[0]) if len(steps) == 1 and type(steps[0]) is str else _at(steps)
+
+    def find(document: Any) -> list[Any]:
+        found = first(document, _NOTHING)
+        return [] if found is _NOTHING else [found]
+
+    return Path(text, False, False, find, first)
+
+
+def _at_key(key: str) -> Callable[..., Any]:
+    """Return a function that reads one field, as for every line of a log."""
+
+    def first(document: Any, default: Any = None) -> Any:
+        return document.get(key, default) if isinstance(document, dict) else default
+
+    return first
+
+
+def _at(steps: tuple[Any, ...]) -> Callable[..., Any]:
     def first(document: Any, default: Any = None) -> Any:
         for step in steps:
             if type(step) is str:
@@ -105,11 +124,7 @@ def _plain(text: str, steps: tuple[Any, ...]) -> Path:
             document = document[step]
         return document
 
-    def find(document: Any) -> list[Any]:
-        found = first(document, _NOTHING)
-        return [] if found is _NOTHING else [found]
-
-    return Path(text, False, False, find, first)
+    return first
 
 
 def _path(text: str, many: bool, find: Callable[[Any], list[Any]]) -> Path:

@@ -25,6 +25,7 @@ _MASK = MASK.encode()
 SHORTEST = 4  # characters; shorter values would mask parts of ordinary words
 _SHORTEST_ENCODED = 8  # of base64
 _SHORTEST_LINE = 16
+_SHORTEST_HEAD = 8
 _MOST_LINES = 1000  # of all secrets together that are also found alone
 _ARMOR = re.compile(rb"\s*-----BEGIN[A-Z0-9 ]+-----\s*")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -40,6 +41,7 @@ _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 _ESCAPED = (
     rb"(?:(?:%[0-9a-fA-Fu]|\\|&#?[a-zA-Z0-9]+;)(?:#?[a-zA-Z0-9]+;?|\{[0-9a-fA-F]+\})?|=(?:\r?\n|[0-9a-fA-F]{2})?)"
 )
+_LONGEST_ESCAPE = 12  # bytes, such as those of half a character in JSON
 _COMPARED = 256  # bytes that are compared with a secret for about the cost of one search
 _PATTERN_MEMORY = 16 * 2**20  # bytes that RE2 may take for one pattern
 _BYTES_PER_STATE = 700  # that it takes for a character of a head, about
@@ -80,10 +82,10 @@ class Redactor:
         """Return the texts, which follow each other, with every secret masked, also one that goes over several."""
         if not self._readable.texts:
             return texts
-        lines = [text.encode("utf-8", "surrogatepass") for text in texts]
-        spans = self._spans(b"\n".join(lines))
+        spans = self._spans("\n".join(texts).encode("utf-8", "surrogatepass"))
         if not spans:
             return texts
+        lines = [text.encode("utf-8", "surrogatepass") for text in texts]
         masked, start, first = [], 0, 0
         for text, line in zip(texts, lines, strict=True):
             end = start + len(line)
@@ -301,8 +303,18 @@ def _readable_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
     for form in {value, plain, plain.replace(b" ", b"+"), plain.replace(b" ", b"_")}:
         characters = form.decode("utf-8", "surrogatepass")
         if len(characters) >= SHORTEST:
-            length = _head(len(characters), _public(form))
-            yield form, len(characters[:length].encode("utf-8", "surrogatepass"))
+            public = _public(form)
+            length = len(characters[: _head(len(characters), public)].encode("utf-8", "surrogatepass"))
+            if form == plain != value and length > public + _SHORTEST_HEAD:
+                length = min(length, max(public + _SHORTEST_HEAD, _before_escapes(value, length, form)))
+            yield form, length
+
+
+def _before_escapes(value: bytes, length: int, form: bytes) -> int:
+    """Return how much of a form is found in a text that ends in the secret, about so many bytes behind its start, even
+    if that cuts an escape of the secret's own."""
+    ends = range(length, length + _LONGEST_ESCAPE)
+    return min(_common(canonical(value[:end]), 0, form) for end in ends)
 
 
 def _compact_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
@@ -328,7 +340,7 @@ def _compact_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _head(length: int, public: int = 0) -> int:
     """Return the length of the head of a form of this length, whose beginning may be public."""
-    return min(length, public + max(8, min(24, (length - public) // 2)))
+    return min(length, public + max(_SHORTEST_HEAD, min(24, (length - public) // 2)))
 
 
 def _public(value: bytes) -> int:

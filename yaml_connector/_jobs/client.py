@@ -26,7 +26,7 @@ from yaml_connector._jobs.contexts import CallContexts
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import delete_failed
 from yaml_connector._jobs.log_reader import LogPage, read_logs
-from yaml_connector._jobs.meta import JobMeta, unfit
+from yaml_connector._jobs.meta import USUAL, JobMeta, decode_usual, unfit
 from yaml_connector._jobs.placeholders import fill_in, take_out
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
@@ -93,7 +93,7 @@ class JobClient:
 
     def decode(self, data: bytes) -> JobMeta:
         """Read what Flyte kept of a job. Never raises: see `JobMeta.decode_error`."""
-        meta = JobMeta.decode(data, self._signer)
+        meta = decode_usual(data, self._signer) if len(data) <= USUAL else JobMeta.decode(data, self._signer)
         if meta.decode_error is None:
             made_for = (meta.task_type, meta.task_version)
             if made_for != (self._task_type, self.spec.task_type_version):

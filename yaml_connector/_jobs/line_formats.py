@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from yaml_connector._expressions.budget import consume_parsing
-from yaml_connector._expressions.json_text import as_text, parse_json
+from yaml_connector._expressions.json_text import parse_json, to_json
 from yaml_connector._expressions.times import epoch_seconds
 from yaml_connector._text import truncate
 from yaml_connector.errors import EvaluationError
@@ -127,8 +127,10 @@ def without_end(text: str) -> str:
 def line_text(value: Any) -> str:
     """Return a line as text, without its line break. JSON that holds NaN is written as most libraries write it; what
     cannot be written does not keep the other lines back."""
+    if isinstance(value, str):
+        return without_end(value)
     try:
-        return without_end(as_text(value))
+        return to_json(value)
     except EvaluationError:
         try:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -64,6 +64,10 @@ class LogCursor:
             raise _invalid_token()
         return cursor
 
+    def copy(self) -> LogCursor:
+        """Return another cursor at the same place."""
+        return LogCursor(**vars(self))
+
     def begins_anew(self, first: str, *, is_shorter: bool) -> bool:
         """Take note of the first line of a document. If it `is_shorter` than what was read of it, and begins otherwise,
         its file was replaced: it will be read from its start, and this returns True."""

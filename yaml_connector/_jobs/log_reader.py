@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
-from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.turns import next_turn
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, line_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
-from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, that_fit, weight, with_texts
+from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, text_of, that_fit, weight, with_texts
 from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
 from yaml_connector._jobs.steps import Outcome, StepsPlan, evaluate, run_steps
@@ -140,14 +139,16 @@ class LogReader:
             return
         scope = outcome.scope(scope)
         try:
-            items = self._new_items(scope, after := copy(cursor))
+            items = self._new_items(scope, after := cursor.copy())
         except TurnOver:
             async for page in self._read_elsewhere(scope, cursor):
                 yield page
             return
         has_lines = False
         try:
-            async for page in self._pages(items, scope, cursor):
+            start = 0
+            while start < len(items) and self.left > 0:
+                page, start = await self._page(items, start, scope, cursor)
                 has_lines = True
                 yield page
         except (CallError, EvaluationError):
@@ -257,7 +258,9 @@ class LogReader:
                 scope = scope.with_response(response)
                 async with contextlib.aclosing(lines.read(response, plan.max_time)) as batches:
                     async for batch in batches:
-                        async for page in self._pages(batch, scope, cursor):
+                        start = 0
+                        while start < len(batch) and self.left > 0:
+                            page, start = await self._page(batch, start, scope, cursor)
                             new = True
                             yield page
                         if self.left <= 0:
@@ -268,7 +271,9 @@ class LogReader:
                 raise
             broke_off = True  # the lines so far are returned, and the next call goes on from there
         try:
-            async for page in self._pages(lines.left, scope, cursor):
+            start = 0
+            while start < len(lines.left) and self.left > 0:
+                page, start = await self._page(lines.left, start, scope, cursor)
                 new = True
                 yield page
         except (CallError, EvaluationError):
@@ -292,22 +297,21 @@ class LogReader:
 
     async def _last_page(self, rest: Any, scope: Scope, *, unfinished: bool) -> LogPage:
         """Make a page of the line at the end."""
-        lines = [line async for page in self._pages([rest], scope, LogCursor()) for line in page.lines]
-        return LogPage(lines, unfinished=unfinished)
+        page, _ = await self._page([rest], 0, scope, LogCursor())
+        return LogPage(page.lines, unfinished=unfinished)
 
-    async def _pages(self, items: list[Any], scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
-        """Make pages of items, each part in a turn of the event loop, and move the cursor with each page. It ends when
-        this call has returned enough."""
+    async def _page(self, items: list[Any], start: int, scope: Scope, cursor: LogCursor) -> tuple[LogPage, int]:
+        """Make a page of the items from `start` on, each part in a turn of the event loop, and move the cursor. Returns
+        it with the position of the first item that is left."""
         plan = self.plan
         if are_none(plan, items):  # there may be millions of them
             cursor.items += 0 if plan.starts_after_lines else len(items)
-            yield LogPage()
-            return
+            return LogPage(), len(items)
         as_they_are = plan.takes_items_as_they_are
         at_once, most = (PAGE, PART) if as_they_are else (_FEW, PART // 2)
         lines: list[LogLine] = []
-        size = start = first = 0
-        while start < len(items) and self.left > 0:
+        first, size, is_full = start, 0, False
+        while not is_full:
             few = that_fit(items[start : start + at_once], most)
             start += len(few)
             if len(few) < len(items):  # a short page is read at once
@@ -315,27 +319,24 @@ class LogReader:
             if self.context.remaining() <= 0:
                 raise TransientError("the log was not read before the deadline", may_have_been_processed=False)
             if as_they_are:
-                texts = await self.context.redact_lines([line_text(item) for item in few])
-                lines = [LogLine(text) for text in texts]
-            else:
-                try:
-                    made = lines_of(plan, few, scope, self.secrets)
-                except TurnOver:
-                    made = await self.context.read_elsewhere(lines_of, plan, few, scope, self.secrets)
-                lines += made
-                size += sum(len(line.message) for line in made)
-                if size < most and len(lines) < PAGE and start < len(items):
-                    continue
-                messages = [line.message for line in lines]
-                texts = await self.context.redact_lines(messages)
-                if texts is not messages:
-                    lines = with_texts(lines, texts)
-            if not plan.starts_after_lines:
-                cursor.items += start - first
-            cursor.lines += len(lines)
-            self.left -= weight(lines)
-            yield LogPage(lines)
-            lines, size, first = [], 0, start
+                lines = [LogLine(line_text(item)) for item in few]
+                break
+            try:
+                made = lines_of(plan, few, scope, self.secrets)
+            except TurnOver:
+                made = await self.context.read_elsewhere(lines_of, plan, few, scope, self.secrets)
+            lines += made
+            size += sum(map(len, map(text_of, made)))
+            is_full = size >= most or len(lines) >= PAGE or start >= len(items)
+        messages = list(map(text_of, lines))
+        texts = await self.context.redact_lines(messages)
+        if texts is not messages:
+            lines = with_texts(lines, texts)
+        if not plan.starts_after_lines:
+            cursor.items += start - first
+        cursor.lines += len(lines)
+        self.left -= weight(lines)
+        return LogPage(lines), start
 
 
 class _Part(NamedTuple):
@@ -353,17 +354,17 @@ def _read_parts(
     """Read a page in parts that can be returned at once, until they have `left` characters."""
     reader = LogReader(plan, None, is_over=is_over, secrets=secrets)
     redactor = redactor_for(secrets)
-    after = copy(cursor)
+    after = cursor.copy()
     items = reader._new_items(scope, after)
     lines: list[LogLine] = []
     size = 0
 
     def part(here: LogCursor, *, unfinished: bool = False, more: bool = True) -> _Part:
-        return _Part(with_texts(lines, redactor.redact_lines([line.message for line in lines])), unfinished, here, more)
+        return _Part(with_texts(lines, redactor.redact_lines(list(map(text_of, lines)))), unfinished, here, more)
 
     for number, item in enumerate(items, 1):
         found = lines_of(plan, [item], scope, secrets)
-        size += sum(len(line.message) for line in found)
+        size += sum(map(len, map(text_of, found)))
         lines += found
         if size >= PART or len(lines) >= PAGE:
             yield part(cursor if plan.starts_after_lines else replace(cursor, items=cursor.items + number))

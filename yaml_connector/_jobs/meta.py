@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -28,6 +28,7 @@ _DEEPEST = 200  # levels, as many as the parser takes
 DEEPEST_SAVED = 100  # levels
 _LATEST = 253_402_300_800  # the year 10000
 _LONGEST_IN_KEY = 200
+USUAL, _REMEMBERED = 2048, 512  # bytes of a job, and how many of them are read once for many calls
 _SIGNATURE = b',"sig":"'
 _TAIL = len(_SIGNATURE) + SIGNATURE_LENGTH + len(b'"}')
 
@@ -158,6 +159,11 @@ class JobMeta:
     def foreign(cls, data: bytes, why: str) -> JobMeta:
         """Return these bytes as a job that another connector may read."""
         return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
+
+
+decode_usual = lru_cache(maxsize=_REMEMBERED)(JobMeta.decode)
+"""Read what Flyte kept of a job, `USUAL` bytes at most; calls share it, since Flyte hands in the same bytes again and
+again. So it must never be changed."""
 
 
 def too_large(size: int) -> str:

@@ -6,7 +6,6 @@ It translates between Flyte's messages and the jobs of a JobClient, and decides 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -189,15 +188,20 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         return {name: given[name] for name in self.loaded.spec.secrets if name in given}
 
 
-@contextmanager
-def _bugs_in_words(call: str) -> Iterator[None]:
+class _bugs_in_words:  # lower case: used like a function; a class, since a generator costs every call more
     """Raise a bug as an error that says its type alone: Flyte logs the words of an error, which may hold anything."""
-    try:
-        yield
-    except YamlConnectorError:
-        raise
-    except Exception as bug:
-        raise YamlConnectorError(str(internal_error(call, JobMeta(name="a job"), bug))) from None
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: str) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, YamlConnectorError):
+            raise YamlConnectorError(str(internal_error(self._call, JobMeta(name="a job"), error))) from None
 
 
 def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
@@ -210,12 +214,12 @@ def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
         for piece in (text,) if len(text) <= _LONGEST_LINE else _pieces(text):
             message = f"[{level}] {piece}" if level else piece
             length = len(message) * 4 + 64  # bytes, at most
-            if size and size + length > _LARGEST_LINES:
+            size += length
+            if size > _LARGEST_LINES and size > length:
                 yield response
-                response, size = GetTaskLogsResponse(), 0
+                response, size = GetTaskLogsResponse(), length
                 add = response.body.lines.add
             added = add(message=message if message.isascii() else utf8(message), originator=_USER)
-            size += length
             if timestamp is not None:
                 microseconds = round(timestamp * 1e6)
                 moment = added.timestamp

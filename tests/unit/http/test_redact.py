@@ -37,6 +37,8 @@ class TestASecret:
     def test_is_masked_where_it_stands_plain_and_nothing_else_is(self, secret: str, before: str, after: str) -> None:
         if not is_unlike(secret, before, after) or any(char in secret for char in before + after):
             return
+        if secret.endswith("=") and after.startswith("\n"):
+            return  # the line break of quoted-printable, which is not a part of what is around
         assert hidden(secret, f"{before}{secret}{after}") == f"{before}***{after}"
 
     @given(SECRETS)
@@ -179,6 +181,7 @@ class TestAnEncodedSecret:
     @pytest.mark.parametrize("name", ENCODINGS)
     @settings(max_examples=settings().max_examples // 7)  # each is cut in some hundred places
     @given(secret=long_secrets())
+    @example(secret="000000000000000\\000\\\\00000000000000000000")  # escapes of its own, which the cut is in
     def test_leaves_nothing_that_matters_wherever_the_text_is_cut(self, name: str, secret: str) -> None:
         encoded = ENCODINGS[name](secret)
         # of a cut text a start is left that is less than a head, or an escape that is cut

@@ -357,8 +357,7 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
         driver = job({"GET /jobs/7": {"state": "done"}})
         driver.use(self.CHANGED)
         for snapshot in ("x", "?", "1:AAAA", "1:eJw=", "2:eJyrrgUAAXUA+Q=="):
-            kept = driver.connector.decode(driver.kept)
-            kept.snapshot, kept.digest = snapshot, "other"
+            kept = replace(driver.connector.decode(driver.kept), snapshot=snapshot, digest="other")
             status = run(driver.connector.get(kept), driver.clock)
             assert status.phase == "RUNNING"
             assert "the spec that was kept with the job cannot be read" in (status.message or "")

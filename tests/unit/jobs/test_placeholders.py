@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -77,8 +78,8 @@ def test_a_forged_job_that_names_a_secret_again_and_again_takes_little_memory_an
     driver.create(secrets={"key": secret})
     meta = driver.connector.decode(driver.kept)
     [holder] = meta.holders
-    meta.saved = {"urls": [holder] * 10_000, "n": 1}
-    driver.kept = driver.connector.encode(meta)
+    forged = replace(meta, saved={"urls": [holder] * 10_000, "n": 1})
+    driver.kept = driver.connector.encode(forged)
     sent = len(driver.api.sent)
     tracemalloc.start()
     status = driver.get(secrets={"key": secret})
@@ -92,8 +93,7 @@ def test_a_forged_job_that_names_a_secret_again_and_again_takes_little_memory_an
 @pytest.mark.parametrize("holders", [{"a": 1}, {"a": ["key", "plain"]}, {"a": ["key", "plain", 3]}])
 def test_place_holders_of_another_shape_cannot_be_read(holders: Any) -> None:
     driver = created()
-    meta = driver.connector.decode(driver.kept)
-    meta.holders = holders
+    meta = replace(driver.connector.decode(driver.kept), holders=holders)
     assert driver.connector.decode(driver.connector.encode(meta)).decode_error
 
 
