@@ -103,7 +103,9 @@ class JobMeta:
 
     def encode(self, signer: Signer = UNSIGNED) -> bytes:
         """Return the bytes that Flyte keeps, signed if there is a key."""
-        kept = {"v": VERSION, **{name: value for name, value in vars(self).items() if value and name in _KINDS}}
+        values = vars(self)
+        kept: dict[str, Any] = {"v": VERSION}
+        kept |= {name: value for name in _KEPT if (value := values[name])}
         if self.pending is not None and signer.keys:
             kept["sealed"] = signer.seal(json_to_keep(kept.pop("pending")))
         data = json_to_keep(kept)
@@ -236,6 +238,7 @@ _PENDING: dict[str, type] = {
 }
 _DEFAULTS = vars(JobMeta())  # a job that was read never changes, so all share the empty ones
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode  # half a character must not lose the job: it is escaped
+# the fields that are kept, and their types
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task_type", "id", "digest", "snapshot", "name", "create_error"), (str,)),
     **dict.fromkeys(("saved", "inputs", "config", "task", "holders", "pending"), (dict,)),
@@ -244,3 +247,4 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "task_version": (int,),
     "adopted": (bool,),
 }
+_KEPT = tuple(name for name in _DEFAULTS if name in _KINDS)

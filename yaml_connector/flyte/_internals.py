@@ -7,7 +7,8 @@ banned-api sees to that), the dependency is pinned below the next minor release,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from flyte._cache.cache import VersionParameters
@@ -75,9 +76,11 @@ class CallMeter:
         self.took = request_latency.labels(task_type=task_type, operation=operation).observe
         self.succeeded = request_success_count.labels(task_type=task_type, operation=operation).inc
 
-    def took_inputs(self, size: int) -> None:
-        """Note how many bytes the inputs of a create have."""
-        input_literal_size.labels(task_type=self._of[0]).observe(size)
+    @cached_property
+    def took_inputs(self) -> Callable[[int], None]:
+        """Notes how many bytes the inputs of a create have."""
+        observe: Callable[[int], None] = input_literal_size.labels(task_type=self._of[0]).observe
+        return observe
 
     def failed(self, error: Exception, context: Any) -> None:
         """Count a call that failed, and put its error into gRPC's context."""
