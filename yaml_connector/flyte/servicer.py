@@ -123,6 +123,8 @@ async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]
     began = perf_counter()
     try:
         answer = await work
+    except RefusedInputError:  # as before the conversion: the caller's mistake, and not the connector's failure
+        raise
     except Exception as error:
         meter.failed(error, context)
         return None

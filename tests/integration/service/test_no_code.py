@@ -30,7 +30,9 @@ from flyteidl2.core.literals_pb2 import (
 from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.types_pb2 import BlobType, EnumType, LiteralType, SimpleType, TypeStructure, UnionType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.flyte_side import FlyteSide, Job, metadata_of, template_of
 from tests.support.real_api import RealApi
@@ -246,6 +248,20 @@ def test_a_secret_with_the_name_of_an_argument_harms_no_call(served: FlyteSide, 
         job.connection.secrets[name] = job.connection.configs[name] = "x"
     assert served.get(job).message == ""
     served.delete(job)
+
+
+@pytest.mark.parametrize(
+    ("simple", "value"),
+    [
+        (SimpleType.DATETIME, Primitive(datetime=Timestamp(seconds=2**62))),
+        (SimpleType.DATETIME, Primitive(datetime=Timestamp(nanos=-5))),
+        (SimpleType.DURATION, Primitive(duration=Duration(seconds=2**62))),
+    ],
+)
+def test_a_time_that_python_does_not_have_is_refused(
+    create: Callable[..., None], simple: SimpleType, value: Primitive
+) -> None:
+    create(LiteralType(simple=simple), Literal(scalar=Scalar(primitive=value)))
 
 
 def test_a_message_that_quotes_its_caller_is_cut_to_what_grpc_takes(served: FlyteSide) -> None:
