@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from yaml_connector.testing.compare import differences
 from yaml_connector.testing.loader import LoadedTests
-from yaml_connector.testing.model import CALLS, Test
+from yaml_connector.testing.model import Test
 from yaml_connector.testing.runner import Failure, FileResult, TestResult, run_tests
 from yaml_connector.testing.sockets import why_not_played
 
@@ -19,7 +18,7 @@ def run_again(loaded: LoadedTests, first: FileResult) -> FileResult:
     """
     names = {test.name for test in first.results}
     skipped = {test.name: why for test in loaded.tests.tests if (why := _why_not_played(test)) is not None}
-    again = run_tests(loaded, only=_within(names - skipped.keys()), sockets=True)
+    again = run_tests(loaded, only=(names - skipped.keys()).__contains__, sockets=True)
     second = {result.name: result for result in again.results}
     results = [
         _compared(loaded, one, second[one.name])
@@ -30,16 +29,12 @@ def run_again(loaded: LoadedTests, first: FileResult) -> FileResult:
     return replace(again, file=f"{first.file}, over real sockets", results=tuple(results), coverage=None)
 
 
-def _within(names: set[str]) -> Callable[[str], bool]:
-    return lambda name: name in names
-
-
 def _why_not_played(test: Test) -> str | None:
     """Return why a test cannot be played; None if it can."""
     for call in test.calls:
-        for exchange in getattr(call, call.kind).exchanges if call.kind in CALLS else ():
+        for exchange in call.exchanges:
             if (why := why_not_played(exchange.response)) is not None:
-                return f"{exchange.request.method} {exchange.request.url or exchange.request.path}: {why}"
+                return f"{exchange.request.target}: {why}"
     return None
 
 

@@ -190,6 +190,11 @@ class Call(Model):
         """Return the name of the one field that is set."""
         return next(iter(self.model_fields_set))
 
+    @property
+    def exchanges(self) -> list[RecordedExchange]:
+        """Return the exchanges of the call; none for what is not a call of Flyte."""
+        return getattr(self, self.kind).exchanges if self.kind in CALLS else []
+
 
 class ContainerError(Model):
     """The error that the container of a task left in Flyte's storage."""

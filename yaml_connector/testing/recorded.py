@@ -94,6 +94,11 @@ class RecordedRequest(WithBody):
         self.check_one_body("request")
         return self
 
+    @property
+    def target(self) -> str:
+        """Return its method and URL, or path, as messages name it."""
+        return f"{self.method} {self.url or self.path}"
+
 
 class RecordedResponse(WithBody):
     """The response, and when it arrives."""

@@ -16,7 +16,7 @@ from yaml_connector._http.wire_limits import head_problem
 from yaml_connector.testing.clock import FakeClock
 from yaml_connector.testing.compare import Difference
 from yaml_connector.testing.matching import SentRequest, request_differences
-from yaml_connector.testing.recorded import RecordedExchange, RecordedRequest, RecordedResponse
+from yaml_connector.testing.recorded import RecordedExchange, RecordedResponse
 
 Watch = Callable[[SentRequest, RecordedExchange], None]
 
@@ -58,7 +58,7 @@ class ExchangeBook:
             later = len(self._exchanges) - self._next - 1
             times = f"; sent {self._times} of {exchange.repeat} times" if self._times else ""
             self.mismatch = Mismatch(
-                f"recorded and not sent: {_shown(exchange.request)}{times}"
+                f"recorded and not sent: {exchange.request.target}{times}"
                 + (f", nor the {later} after it" if later else ""),
                 self._next,
             )
@@ -93,7 +93,7 @@ class ExchangeBook:
         shown = f"{sent.method} {sent.url}"
         for later in range(self._next + 1, len(self._exchanges)):
             if not request_differences(self._exchanges[later].request, sent):
-                first = _shown(self._exchanges[self._next].request)
+                first = self._exchanges[self._next].request.target
                 what = f"out of order: {shown} was sent, which is exchange {later + 1}; {first} comes first"
                 return Mismatch(what, self._next, tuple(found), out_of_order=True)
         exchange = self._exchanges[self._next]
@@ -205,7 +205,3 @@ def response_headers(response: RecordedResponse) -> list[tuple[str, str]]:
         elif response.text is not None:
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
     return headers
-
-
-def _shown(request: RecordedRequest) -> str:
-    return f"{request.method} {request.url or request.path}"

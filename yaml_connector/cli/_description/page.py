@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from yaml_connector._expressions.value_types import SCALARS, ValueType, python_name
 from yaml_connector._loading.loader import LoadedSpec
-from yaml_connector._spec import PHASES, TERMINAL_PHASES, ConnectorSpec
+from yaml_connector._spec import PHASES, ConnectorSpec
+from yaml_connector._spec.phases import PhaseInfo
 from yaml_connector._spec.requests import Calls
 from yaml_connector.cli._description.snippet import (
     call_line,
@@ -71,18 +72,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A phase that a job can have, and what it means."""
-
-    name: str
-    meaning: str
-
-    @property
-    def is_end(self) -> bool:
-        return self.name in TERMINAL_PHASES
-
-
-@dataclass(frozen=True)
 class Step:
     """A part of a run: what happens, and the requests that are sent."""
 
@@ -106,7 +95,7 @@ class Connector:
     command: str
     tables: list[Table]
     steps: list[Step]
-    phases: list[Phase]
+    phases: dict[str, PhaseInfo]
     picture: str
     states: list[State]
     message: str
@@ -138,7 +127,7 @@ def _connector(loaded: LoadedSpec, *, by_name: bool) -> Connector:
         command=command_line(spec),
         tables=[_inputs(spec), _config(spec), _outputs(spec), _secrets(spec)],
         steps=list(_steps(spec)),
-        phases=[Phase(phase, PHASES[phase].meaning) for phase in phase_reasons(spec)],
+        phases={phase: PHASES[phase] for phase in phase_reasons(spec)},
         picture=printable(in_words("\n".join(phase_lines(spec)))),
         states=[_shown(state) for state in states(spec)],
         message=_line(in_words(str(spec.get.message))) if spec.get and spec.get.message is not None else "",

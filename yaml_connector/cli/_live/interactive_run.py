@@ -7,10 +7,10 @@ import json
 import shlex
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from yaml_connector._clock import clock
 from yaml_connector._expressions.value_types import duration_text
@@ -19,40 +19,19 @@ from yaml_connector._jobs.follower import JobFollower, cancel_job
 from yaml_connector._jobs.log_reader import LogPage
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
-from yaml_connector._spec import ConnectorSpec
 from yaml_connector.cli._live.recorder import RecordedExchange
 from yaml_connector.errors import CallError, TransientError, YamlConnectorError
+
+if TYPE_CHECKING:
+    from yaml_connector.cli._live.recorder import RecordingJobClient
+    from yaml_connector.cli._live.service_job import RecordedServiceJob
+
+    JobDriver = RecordingJobClient | RecordedServiceJob
 
 _CANCELLED_WITHIN = 10.0  # seconds that a job which took too long has to end
 _CREATES = 3  # Flyte tries a create again that may work the next time
 _LONGEST_PAUSE = 3.0  # seconds between two creates
 T = TypeVar("T")
-
-
-class JobDriver(Protocol):
-    """What a run needs of its job's side: a `RecordingJobClient`, or a service."""
-
-    spec: ConnectorSpec
-    identified_by: str
-    """The name of `task.*` by which the same job is created again."""
-
-    async def create(self, values: CreateValues) -> JobMeta: ...
-
-    async def get(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> Status: ...
-
-    async def delete(self, meta: JobMeta, secrets: Mapping[str, str] | None = None) -> None: ...
-
-    def logs(self, meta: JobMeta, token: str, *, read_on: bool = False) -> AsyncIterator[LogPage]: ...
-
-    async def close(self) -> None: ...
-
-    def redact(self, text: str) -> str: ...
-
-    def redact_tree(self, value: Any) -> Any: ...
-
-    def take(self) -> list[RecordedExchange]: ...
-
-    def lines_of(self, exchange: RecordedExchange) -> list[str]: ...
 
 
 @dataclass

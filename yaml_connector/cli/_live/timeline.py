@@ -11,7 +11,8 @@ import click
 from yaml_connector._expressions.value_types import as_plain
 from yaml_connector._spec import PHASES
 from yaml_connector.cli._diagnostics import printable
-from yaml_connector.cli._live.interactive_run import Ended, JobDriver, NotSubmittedError
+from yaml_connector.cli._live.interactive_run import Ended, NotSubmittedError
+from yaml_connector.cli._live.recorder import Recorder
 from yaml_connector.errors import YamlConnectorError
 
 _LABELS = {"log": "| ", "link": "link ", "info": "info ", "wire": "  "}
@@ -44,7 +45,7 @@ class Timeline:
                 raise
 
 
-def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:
+def end_data(ended: Ended, recorder: Recorder) -> dict[str, Any]:
     """Return the end of a run as JSON can hold it, redacted."""
     data = {
         "job_id": ended.meta.id or None,
@@ -55,7 +56,7 @@ def end_data(ended: Ended, client: JobDriver) -> dict[str, Any]:
         "left_running": ended.left,
         "timed_out": ended.timed_out,
     }
-    redacted: dict[str, Any] = client.redact_tree(data)
+    redacted: dict[str, Any] = recorder.redact_tree(data)
     return redacted
 
 
@@ -66,9 +67,9 @@ def failure_data(error: YamlConnectorError) -> dict[str, Any]:
     return {"error": str(error), **known, "timed_out": submitting is not None and submitting.timed_out}
 
 
-def echo_outputs(ended: Ended, client: JobDriver) -> None:
+def echo_outputs(ended: Ended, recorder: Recorder) -> None:
     """Print the outputs of a run, if there are any."""
-    outputs = end_data(ended, client)["outputs"]
+    outputs = end_data(ended, recorder)["outputs"]
     if outputs:
         click.echo("outputs")
     for name, value in outputs.items():

@@ -29,8 +29,8 @@ class Box:
 
 def drawn(connector: Connector) -> dict[str, Any]:
     """Return what `docs.svg.jinja` needs: boxes, lines, the height, and the drawing in words."""
-    going = [phase.name for phase in connector.phases if not phase.is_end]
-    ends = [phase.name for phase in connector.phases if phase.is_end]
+    going = [name for name, phase in connector.phases.items() if not phase.terminal]
+    ends = [name for name, phase in connector.phases.items() if phase.terminal]
     rows = max(len(going) + 1, len(ends))
     left = _column(["submitted", *going], _LEFT, rows)
     right = _column(ends, _RIGHT, rows)

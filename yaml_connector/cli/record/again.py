@@ -106,7 +106,7 @@ def why_not(test: Test) -> str | None:
     for call in test.calls:
         if call.kind not in (*CALLS, "after"):
             return f"it has a call {call.kind!r}, which no real job makes"
-        for exchange in getattr(call, call.kind).exchanges if call.kind in CALLS else ():
+        for exchange in call.exchanges:
             if exchange.response.fault is not None:
                 return f"it has a fault ({exchange.response.fault}), which the API does not make on demand"
     return None

@@ -81,7 +81,7 @@ def run(
     async def drive() -> tuple[Ended, JobDriver]:
         client: JobDriver
         if service is not None:
-            from yaml_connector.cli.run.by_service import RecordedServiceJob
+            from yaml_connector.cli._live.service_job import RecordedServiceJob
 
             client = RecordedServiceJob(service, loaded, values, patience=limit)
         else:
