@@ -17,7 +17,7 @@ from tests.support.real_processes import job_service
 
 # No deadline, since the machine may be busy, and the same examples on every run.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60, print_blob=True)
-settings.register_profile("quick", deadline=None, derandomize=True, max_examples=15)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("suite")
 
@@ -44,8 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Hide what was collected from the garbage collector, whose full runs would go through all of it each time."""
+    """Hide what was collected from the garbage collector, whose full runs would go through all of it each time, and let
+    it run seldom: what tests leave is little."""
     gc.freeze()
+    gc.set_threshold(50_000)
     gc.enable()
 
 

@@ -21,7 +21,7 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.status import Status
 from yaml_connector._loading.loader import LoadedSpec
 
-DEADLINE = 2.0
+DEADLINE = 4.0
 SECRET = "planted-login-secret-91"
 CONNECTION: dict[str, Any] = {
     "base_url": "${{ env.BASE }}",
@@ -31,7 +31,7 @@ CONNECTION: dict[str, Any] = {
         "token": "$.token",
         "expires_in": "$.expires",
     },
-    "timeout": "600ms",
+    "timeout": "1500ms",
     "deadline": f"{DEADLINE:g}s",
     "retry": {"initial_delay": "20ms", "max_delay": "40ms"},
     "max_response": "1MiB",
@@ -76,7 +76,7 @@ def spec(create: str = "idempotent", batch: bool = False, logs: str = "pages", t
         get["poll"]["not_found_grace"] = "0s"
     if batch:
         get["batch"] = {**BATCH, "items": "$.jobs[*]", "id": "$.id", "window": "10ms"}
-    document = {"request": "GET /jobs/${{ job.id }}/document", "format": "text", "max_time": "1600ms"}
+    document = {"request": "GET /jobs/${{ job.id }}/document", "format": "text", "max_time": "3200ms"}
     return loaded(
         {
             "spec_version": 1,

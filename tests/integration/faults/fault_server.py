@@ -70,7 +70,7 @@ class JobApi:
                 return as_json({"uri": "s3://out"})
             case ("POST", "jobs", job_id, "cancel"):
                 self.jobs[job_id]["state"] = "cancelled"
-                return as_json({})
+                return as_json({"state": "cancelled"})
             case ("GET", "jobs", _, "pages"):
                 start = int(seen.query.get("cursor") or 0)
                 end = min(start + 3, len(self.lines))
@@ -189,7 +189,9 @@ async def _drip(wire: Wire) -> None:
         if wire.server.over.is_set() or wire.writer.transport.is_closing():
             break
         wire.writer.write(bytes([byte]))
-        await asyncio.wait([asyncio.ensure_future(wire.server.over.wait())], timeout=1)
+        await asyncio.wait(
+            [asyncio.ensure_future(wire.server.over.wait())], timeout=0.9
+        )  # a stream that is silent for longer is at its end for now
 
 
 async def _huge(wire: Wire) -> None:

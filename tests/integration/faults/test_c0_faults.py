@@ -42,8 +42,6 @@ HOST, NOWHERE = "127.0.0.1", "no-such-host.invalid"
 KINDS = ("idempotent", "adopt", "neither")
 CALLS = {f"create {kind}": ("POST", "/jobs") for kind in KINDS}
 CALLS |= {"get": ("GET", "/j1"), "delete": ("POST", "/cancel"), "logs": ("GET", "/pages")}
-# At a second a byte the two bytes of a cancel's answer arrive in time.
-EXCEPT = {("delete", "drip"): "good"}
 # What Flyte is told of the fault, in the error or in the job's message.
 WORDS = {
     "refuse": r"cannot be connected to: ",
@@ -326,7 +324,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[tuple[s
 def test_what_flyte_sees_of_a_fault(key: tuple[str, str], run: Any) -> None:
     call, fault = key
     cell = run[0][key]
-    outcome = EXCEPT.get(key, expected(call, fault, lasting=fault != "401_once"))
+    outcome = expected(call, fault, lasting=fault != "401_once")
     assert (cell.outcome, cell.wrong) == (outcome, []), cell.told
     if outcome not in ("good", "adopted"):
         assert re.search(WORDS[fault], cell.told), cell.told

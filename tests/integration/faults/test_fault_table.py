@@ -19,7 +19,9 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, TransientError
 
 SLACK = 1.5  # seconds that a busy machine may add
-AT_ONCE = 4  # an attempt has 600 ms: more cells at once take that long on a busy machine
+AT_ONCE = 4  # more cells at once take as long as an attempt may on a busy machine
+WAITING = ("silent", "head_then_nothing", "drip", "429_seconds", "429_date", "503_seconds", "503_date")
+WAITING_AT_ONCE = 24  # of these, which take time and no CPU
 
 
 @dataclass
@@ -178,10 +180,10 @@ def cells() -> dict[tuple[str, str, bool], Cell]:
     """All cells, run side by side."""
 
     async def run_all() -> dict[tuple[str, str, bool], Cell]:
-        places = asyncio.Semaphore(AT_ONCE)
+        busy, waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(WAITING_AT_ONCE)
 
         async def one(key: tuple[str, str, bool]) -> Cell:
-            async with places:
+            async with waiting if key[1] in WAITING else busy:
                 return await run_cell(*key)
 
         return dict(zip(CELLS, await asyncio.gather(*(one(key) for key in CELLS)), strict=True))
