@@ -14,17 +14,14 @@ from typing import Any
 
 from jinja2.exceptions import SecurityError
 
-from yaml_connector._expressions.budget import check_operator, consume, cost
-from yaml_connector._expressions.regex import Pattern, compile_regex
+from yaml_connector._expressions.budget import consume
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
 LONGEST_EXTENDED = 2000  # characters of a path that is not plain
 EVERY = object()  # the step `[*]`
 _NOTHING = object()
-_STEP = 2000  # nanoseconds
-_MATCH = 1500
-_ITEM = 100
+_ITEM = 100  # nanoseconds
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
 )
@@ -44,7 +41,7 @@ class Path:
     first: Callable[[Any], Any]
 
     def value(self, document: Any) -> Any:
-        """What the path means where either one value or a list may stand: a list if it can match several places,
+        """Return what the path means where either one value or a list may be: a list if it can match several places,
         else the match, or None."""
         return self.find(document) if self.many else self.first(document)
 
@@ -165,6 +162,8 @@ def _extended(text: str) -> Path:
     from jsonpath_ng.exceptions import JSONPathError
     from jsonpath_ng.ext.parser import parse
 
+    from yaml_connector._expressions.counted_jsonpath import counted_path
+
     try:
         parsed = parse(text)
     except JSONPathError as error:
@@ -187,7 +186,7 @@ def _extended(text: str) -> Path:
 
     try:
         many = may_match_many(parsed)
-        bounded = _bounded(parsed)
+        counted = counted_path(parsed)
     except RecursionError:
         raise EvaluationError(f"{short(text)} is not a valid JSONPath: it is nested too deeply") from None
     except EvaluationError as problem:
@@ -195,101 +194,13 @@ def _extended(text: str) -> Path:
 
     def find(document: Any) -> list[Any]:
         try:
-            return [match.value for match in bounded.find(document)]
+            return [match.value for match in counted.find(document)]
         except SecurityError as error:
             raise EvaluationError(f"{text}: {error}") from None
         except Exception:  # an extended operator on a value of another type: nothing matches
             return []
 
     return _path(text, many, find)
-
-
-def _bounded(path: Any) -> Any:
-    """Make the work of every part of a parsed path count, and `=~` and `sub` search with our own patterns; those of the
-    library are Python's."""
-    from jsonpath_ng.ext.arithmetic import Operation
-    from jsonpath_ng.ext.filter import Expression, Filter
-    from jsonpath_ng.ext.iterable import Keys, SortedThis
-    from jsonpath_ng.ext.string import Str, Sub
-    from jsonpath_ng.jsonpath import DatumInContext, Descendants, JSONPath, Slice, Wildcard
-
-    class Matches(JSONPath):
-        def __init__(self, target: Any, pattern: Pattern) -> None:
-            self.target, self.pattern = target, pattern
-
-        def find(self, datum: Any) -> list[Any]:
-            found = self.target.find(DatumInContext.wrap(datum))
-            return [match for match in found if isinstance(match.value, str) and self.pattern.search(match.value)]
-
-    class Substitute(JSONPath):
-        def __init__(self, pattern: Pattern, new: str) -> None:
-            self.pattern, self.new = pattern, new
-
-        def find(self, datum: Any) -> list[Any]:
-            value = DatumInContext.wrap(datum).value
-            replaced = self.pattern.replace(value, self.new)
-            return [] if replaced == value else [DatumInContext.wrap(replaced)]
-
-    def replaced(node: Any) -> Any:
-        if isinstance(node, list | tuple):
-            return type(node)(replaced(item) for item in node)
-        if not isinstance(node, JSONPath):
-            return node
-        if isinstance(node, Sub):
-            pattern = compile_regex(node.expr)
-            pattern.replacement(node.repl)
-            return counted(Substitute(pattern, node.repl))
-        for name, value in vars(node).items():
-            setattr(node, name, replaced(value))
-        if isinstance(node, Descendants):  # what it visits is looked at by its right side first
-            node.right = with_children(node.right)
-        if isinstance(node, Wildcard | Slice | Filter | Keys | SortedThis):
-            node = with_children(node)
-        if isinstance(node, Expression) and node.op == "=~":
-            return counted(Matches(node.target, compile_regex(str(node.value))))
-        return counted(node)
-
-    def with_children(node: Any) -> Any:
-        find = node.find
-
-        def counting(datum: Any) -> Any:
-            value = DatumInContext.wrap(datum).value
-            if isinstance(value, dict | list):
-                consume(_MATCH * len(value))
-            return find(datum)
-
-        node.find = counting
-        return node
-
-    def counted(node: Any) -> Any:
-        find = node.find
-
-        def counting(datum: Any) -> Any:
-            consume(_STEP)
-            if isinstance(node, Str):
-                consume(cost(DatumInContext.wrap(datum).value))
-            elif isinstance(node, Expression) and isinstance(node.value, JSONPath):  # it compares each with each
-                wrapped = DatumInContext.wrap(datum)
-                consume(_STEP * len(node.target.find(wrapped)) * len(node.value.find(wrapped)))
-            found = find(datum)
-            if isinstance(found, list):
-                consume(_MATCH * len(found))
-            return found
-
-        if isinstance(node, Operation):
-            node.op = _checked(node.op_symbol, node.op)
-        node.find = counting
-        return node
-
-    return replaced(path)
-
-
-def _checked(symbol: str, operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def checked(left: Any, right: Any) -> Any:
-        check_operator(symbol, left, right)
-        return operator(left, right)
-
-    return checked
 
 
 def _why(text: str, error: Exception) -> str:

@@ -42,7 +42,11 @@ logger = logging.getLogger("yaml_connector")
 T = TypeVar("T")
 
 _LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
-_WORKER_MODULES = ("yaml_connector._jobs.client", "jsonpath_ng.ext.parser", "jsonpath_ng.ext.filter")
+_WORKER_MODULES = (
+    "yaml_connector._jobs.client",
+    "yaml_connector._expressions.counted_jsonpath",
+    "jsonpath_ng.ext.parser",
+)
 
 
 def guard(service: type[AsyncConnectorService]) -> None:

@@ -1,4 +1,4 @@
-"""A bug of this package is told by its type alone: Flyte logs the words of an error."""
+"""Flyte logs the words of an error: a bug is told by its type alone, and a refused input without secrets."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def test_a_bug_in_a_call_is_told_by_its_type_alone(call: str, caplog: pytest.Log
     assert raised.value.__cause__ is None
     assert f"{call} of a job failed unexpectedly: RuntimeError" in caplog.text
     assert "planted-secret" not in caplog.text
+
+
+def test_an_input_that_is_refused_is_told_without_the_secret_in_it() -> None:
+    spec = spec_data(inputs={"count": "int"}, secrets={"k": {}})
+    connector = YamlConnector(loaded(spec), transport=Broken(), environment={})
+    made = asyncio.run(
+        connector.create(TaskTemplate(type="batch_job"), "", {"count": "a-long-secret"}, k="a-long-secret")
+    )
+    assert "'***' is not a valid int; nothing was submitted" in (connector.jobs.decode(made.data).create_error or "")

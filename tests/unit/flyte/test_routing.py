@@ -19,6 +19,7 @@ from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load
 from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
+from yaml_connector._spec.interface import RESERVED_SECRETS
 from yaml_connector.errors import EvaluationError
 from yaml_connector.flyte import registry
 from yaml_connector.flyte.connector import JobResourceMeta
@@ -189,3 +190,18 @@ def test_only_secrets_of_the_spec_reach_the_connector(folder: Path) -> None:
     alpha = registry.find("alpha", 0)
     assert alpha is not None
     assert alpha.secrets_in({"key": "k", "other": "o"}) == {"key": "k"}
+
+
+def test_a_removed_spec_serves_no_job_that_is_not_signed(folder: Path) -> None:
+    install_router(Signer(), "shared")
+    request = GetTaskLogsRequest(resource_meta=kept("gone", signer=Signer()), task_category=Category(name="gone"))
+    prepare(request)
+    assert request.task_category.name == "gone"
+
+
+def test_secrets_with_the_names_of_flytes_own_arguments_are_dropped(folder: Path) -> None:
+    reserved = dict.fromkeys((*RESERVED_SECRETS, "self"), "x")
+    connection = Connection(secrets={**reserved, "key": "k"})
+    request = GetTaskRequest(task_category=Category(name="alpha"), connection=connection)
+    prepare(request)
+    assert dict(request.connection.secrets) == {"key": "k"}
