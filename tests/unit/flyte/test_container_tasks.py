@@ -287,7 +287,7 @@ def test_a_quantity_is_read_as_kubernetes_reads_it(text: str, cpu: float | None)
     assert requested_resources(template).get("cpu") == cpu
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1 Gi", "1e99", "1" * 400, "NaN", "Infinity", "１"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1 Gi", "1e99", "9Ei", "1" * 400, "NaN", "Infinity", "１"])
 def test_what_is_not_a_quantity_is_an_error(text: str) -> None:
     entry = Resources.ResourceEntry(name=Resources.MEMORY, value=text)
     template = TaskTemplate(container=Container(resources=Resources(requests=[entry])))
