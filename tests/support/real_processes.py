@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 from tests.support.paths import ROOT
 from tests.support.ports import accepts, held_port
 
+_BACK = 10  # by which niceness goes up
 PATIENCE = 40.0  # seconds; a busy machine takes a while to import Flyte
 T = TypeVar("T")
 
@@ -48,6 +49,25 @@ def clean_environment(home: Path, **variables: str) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
     terminal = {"LANG": "C.UTF-8", "NO_COLOR": "1", "COLUMNS": "200"}
     return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(home), **terminal, **variables}
+
+
+@contextmanager
+def stepping_back() -> Iterator[None]:
+    """Let all other processes go first, since this one stands for other machines.
+
+    Linux may share the processors between sessions: a process's own niceness then counts within its session only.
+    """
+    session = Path("/proc/self/autogroup")
+    os.nice(_BACK)
+    if not session.exists():
+        yield
+        return
+    before = session.read_text(encoding="ascii").split()[-1]
+    session.write_text(str(_BACK), encoding="ascii")
+    try:
+        yield
+    finally:
+        session.write_text(before, encoding="ascii")
 
 
 # Ends what is left when the tests themselves are killed: reads `+PID` and `-PID`, until nobody can write any more.

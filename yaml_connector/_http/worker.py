@@ -48,7 +48,7 @@ _MEMORY_FOR_BYTE = 8  # and for each byte of its responses: parsed JSON takes th
 _FORGOTTEN = 0.99  # of what a backend has taken, what counts at the next reading
 _MOST_BACKENDS = 1000
 _OVERDUE = 0.5  # seconds after the deadline: a child has ended by then, or will not
-_SWITCH = 0.001  # seconds after which Python takes the turn from a thread, if the event loop wants it
+_SWITCH = 0.0002  # seconds after which Python takes the turn from a thread, if the event loop wants it
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # nothing else: variables hold secrets
 
 
@@ -237,7 +237,9 @@ def _started(control: socket.socket, modules: tuple[str, ...]) -> subprocess.Pop
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,  # a traceback may quote a response
         env=environment | {"PYTHONPATH": paths},
-        start_new_session=True,  # a Ctrl-C or SIGTERM for all of the service's processes ends the service first
+        # A Ctrl-C or SIGTERM for all of the service's processes ends the service first. Not a session: between those,
+        # Linux may share the processors by itself, however nice a process is.
+        process_group=0,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+import grpc
 from flyte._cache.cache import VersionParameters
 from flyte._context import internal_ctx
 from flyte._internal.runtime.convert import convert_from_native_to_inputs, convert_outputs_to_native
@@ -44,6 +45,15 @@ def show_links(action: str, links: Sequence[tuple[str, str]]) -> None:
 def load_installed_connectors() -> None:
     """Import the connectors of other packages, from the entry points of the group `flyte.connectors`, as `c0` does."""
     _connector_utils._load_connectors(None)
+
+
+def hand_over_bytes(handlers_of: Callable[[Any], grpc.GenericRpcHandler]) -> None:
+    """Let `c0`, which imports our module before it makes its server, serve by handlers that get requests as bytes."""
+
+    def add(servicer: Any, server: Any) -> None:
+        server.add_generic_rpc_handlers((handlers_of(servicer),))
+
+    vars(_connector_utils)["add_AsyncConnectorServiceServicer_to_server"] = add
 
 
 def put_connector(connector: AsyncConnector[Any]) -> None:
@@ -114,6 +124,7 @@ __all__ = [
     "find_connector",
     "get_proto_task",  # a task as the template that Flyte's backend sends
     "get_resource_proto",  # a Resource as the message that answers a get
+    "hand_over_bytes",  # where `c0` adds its servicer to its server
     "in_progress_display",
     "load_installed_connectors",
     "load_outputs",  # what a container left, from storage

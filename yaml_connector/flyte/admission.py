@@ -31,8 +31,6 @@ _MOST_ITEMS = 4_000  # a literal costs Flyte some 70 us, where another package's
 _MOST_JSON_ITEMS = 50_000
 _LARGEST_JSON = 2**20  # bytes of all JSON values: unpacking them holds up everybody
 _LARGEST_STRUCT = 256 * 1024  # bytes
-_LARGEST_OUTPUTS = 256 * 1024  # bytes that declare them
-_LARGEST_IDENTITY = 256 * 1024  # bytes of an attempt's names, labels and annotations
 _MOST_COMPARED = 100_000  # values with types: each value of a union with each of its types
 _VALUES: dict[int, frozenset[str]] = {
     SimpleType.NONE: frozenset({"none_type"}),
@@ -62,15 +60,6 @@ class RefusedInputError(YamlConnectorError):
 def check_request(request: CreateTaskRequest) -> dict[str, LiteralType]:
     """Raise RefusedInputError unless every type and every value is one of the language's, and they fit each other.
     Returns the declared types by name."""
-    size = request.template.interface.outputs.ByteSize()
-    if size > _LARGEST_OUTPUTS:
-        raise RefusedInputError(f"the task's outputs are declared by {size} bytes, and {_LARGEST_OUTPUTS} are the most")
-    size = request.task_execution_metadata.ByteSize()
-    if size > _LARGEST_IDENTITY:
-        raise RefusedInputError(
-            f"the names, labels and annotations of the task's execution have {size} bytes, and {_LARGEST_IDENTITY} are "
-            "the most"
-        )
     admission = _Admission()
     declared: dict[str, LiteralType] = {}
     for entry in request.template.interface.inputs.variables:

@@ -118,13 +118,13 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         secrets: Mapping[str, str],
         *,
         local: bool = False,
+        large: bool = False,
     ) -> JobResourceMeta:
-        """Submit the job of a Flyte task, or of a `local` run. `inputs` are as expressions see them."""
+        """Submit the job of a Flyte task, or of a `local` run. `inputs` are as expressions see them. `large`: the task
+        is looked at beside the event loop."""
         try:
-            large = task_template.custom.ByteSize() > LARGE
             config = await in_thread(read_config, task_template) if large else read_config(task_template)
-            nested = any(isinstance(value, list | dict) for value in inputs.values())
-            given = await in_thread(self._checked, inputs) if nested else self._checked(inputs)
+            given = await in_thread(self._checked, inputs) if large else self._checked(inputs)
         except ConfigError as error:  # no retry mends it, so it is not raised
             known = sensitive_values(self.jobs.plan.secrets.sensitive, secrets)
             words = redactor_for(frozenset(known.values())).redact(str(error))

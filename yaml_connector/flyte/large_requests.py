@@ -1,4 +1,4 @@
-"""Reads requests of `serve` that are large, so that they do not hold up the others.
+"""Reads requests that are large, so that they do not hold up the others.
 
 gRPC hands over bytes, since parsing four megabytes of them can take the event loop a tenth of a second. The parts of a
 large one are counted before it is parsed, in another thread, and few are read at a time.
@@ -7,8 +7,9 @@ large one are counted before it is parsed, in another thread, and few are read a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import grpc
@@ -28,12 +29,25 @@ _MOST_PARTS = 60_000  # of one request; inputs that are admitted have half of it
 _MOST = 32 * 2**20  # bytes of all large requests of one kind
 _COPIES = 4  # of a request: as it came, as it is parsed, its values, and what is sent of them
 _LONGEST_WAIT = 0.8  # seconds; with the call's own deadline less than Flyte waits
-_INPUTS = CreateTaskRequest.DESCRIPTOR.fields_by_name["inputs"].number
+_LARGEST_OUTPUTS = 256 * 1024  # bytes that declare them
+_LARGEST_IDENTITY = 256 * 1024  # bytes of an attempt's names, labels and annotations
 _TYPES_OF_MESSAGES = (FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_GROUP)
 _TYPES_OF_BYTES = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 _SERVICE = service_pb2.DESCRIPTOR.services_by_name["AsyncConnectorService"]
 REQUESTS = {method.name: GetMessageClass(method.input_type) for method in _SERVICE.methods}
 
+
+def _path(*names: str) -> tuple[int, ...]:
+    """Return the numbers of fields inside each other, of a CreateTaskRequest."""
+    kind, numbers = CreateTaskRequest.DESCRIPTOR, []
+    for name in names:
+        numbers.append(kind.fields_by_name[name].number)
+        kind = kind.fields_by_name[name].message_type
+    return tuple(numbers)
+
+
+_INPUTS, _IDENTITY = _path("inputs"), _path("task_execution_metadata")
+_OUTPUTS = _path("template", "interface", "outputs")
 _memories: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[type, ResponseMemory]] = WeakKeyDictionary()
 
 
@@ -47,8 +61,17 @@ def handlers_of(servicer: Any) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers)
 
 
-async def read_large(kind: type[Message], data: bytes) -> tuple[Any, Room | None]:
-    """Parse a request. Returns it, and of a create also the room that it takes, until nobody refers to that any more.
+class LargeRequest(NamedTuple):
+    """A request, parsed. Of a create also the bytes of its inputs, and the room that it takes, until nobody refers to
+    that any more."""
+
+    request: Any
+    inputs_size: int
+    room: Room | None
+
+
+async def read_large(kind: type[Message], data: bytes) -> LargeRequest:
+    """Parse a request.
 
     Raises RefusedInputError or DecodeError, and TransientError if there is no room.
     """
@@ -61,17 +84,25 @@ async def read_large(kind: type[Message], data: bytes) -> tuple[Any, Room | None
             raise TransientError(
                 "the request was not read: other large requests are being served", may_have_been_processed=False
             ) from None
-    return await in_thread(parse, kind, data), room if kind is CreateTaskRequest else None
+    request, size = await in_thread(_parse_and_measure, kind, data)
+    return LargeRequest(request, size, room if kind is CreateTaskRequest else None)
+
+
+def _parse_and_measure(kind: type[Message], data: bytes) -> tuple[Any, int]:
+    return parse(kind, data), _size_of(_INPUTS, data) if kind is CreateTaskRequest else 0
 
 
 def parse(kind: type[Message], data: bytes) -> Any:
     """Parse a request of bounded parts. Raises RefusedInputError or DecodeError."""
     try:
         if not _has_many_parts(kind.DESCRIPTOR, data):
+            if kind is CreateTaskRequest:
+                _check_sizes(data)
             return kind.FromString(data)
         if kind is CreateTaskRequest:
             rest = _without_inputs(data)
             if not _has_many_parts(kind.DESCRIPTOR, rest):
+                _check_sizes(rest)
                 request = CreateTaskRequest.FromString(rest)
                 if drop_inputs_of_container(request):  # it reads them itself
                     return request
@@ -81,6 +112,27 @@ def parse(kind: type[Message], data: bytes) -> Any:
         f"the request has more than {_MOST_PARTS} parts; send inputs of many items as one JSON value, or as a file; "
         "nothing was submitted"
     )
+
+
+def _check_sizes(data: bytes) -> None:
+    """Raise RefusedInputError for a create of which parts are too large that nobody looks at in parts."""
+    size = _size_of(_OUTPUTS, data)
+    if size > _LARGEST_OUTPUTS:
+        raise RefusedInputError(f"the task's outputs are declared by {size} bytes, and {_LARGEST_OUTPUTS} are the most")
+    size = _size_of(_IDENTITY, data)
+    if size > _LARGEST_IDENTITY:
+        raise RefusedInputError(
+            f"the names, labels and annotations of the task's execution have {size} bytes, and {_LARGEST_IDENTITY} are "
+            "the most"
+        )
+
+
+def _size_of(path: tuple[int, ...], data: bytes) -> int:
+    """Return the bytes of what is at a path, without parsing it: protobuf's own count writes it all."""
+    found = [(0, len(data))]
+    for wanted in path:
+        found = [(start, end) for part in found for start, end, number, _ in _fields(data, *part) if number == wanted]
+    return sum(end - start for start, end in found)
 
 
 def _has_many_parts(kind: Any, data: bytes) -> bool:
@@ -112,14 +164,20 @@ def _has_many_parts(kind: Any, data: bytes) -> bool:
 
 
 def _without_inputs(data: bytes) -> bytes:
-    parts, at = [], 0
-    while at < len(data):
-        start = at
-        at, number, _, length = _field(data, at)
-        at += length
-        if number != _INPUTS:
-            parts.append(data[start:at])
+    parts, before = [], 0
+    for _, end, number, _ in _fields(data, 0, len(data)):
+        if (number,) != _INPUTS:
+            parts.append(data[before:end])
+        before = end
     return b"".join(parts)
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield where the value of each field begins and ends, its number and kind."""
+    while at < end:
+        at, number, wire, length = _field(data, at)
+        yield at, at + length, number, wire
+        at += length
 
 
 def _field(data: bytes, at: int) -> tuple[int, int, int, int]:

@@ -12,7 +12,8 @@ import gc
 import click
 
 from yaml_connector._loading.loader import gc_disabled
-from yaml_connector.flyte._internals import AsyncConnectorService
+from yaml_connector.flyte._internals import AsyncConnectorService, hand_over_bytes
+from yaml_connector.flyte.large_requests import handlers_of
 from yaml_connector.flyte.served_specs import ServedSpecs, SpecsRejectedError, log_to_stderr
 from yaml_connector.flyte.servicer import guard
 
@@ -33,6 +34,7 @@ def start() -> None:
     specs.warn_about_keys()
     log_to_stderr()
     guard(AsyncConnectorService)
+    hand_over_bytes(handlers_of)
 
 
 start()

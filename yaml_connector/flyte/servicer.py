@@ -67,9 +67,10 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
         async def stream(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             keep_turns_short(_WORKER_MODULES)
             try:
-                if type(request) is bytes:  # of `serve`
-                    small = len(request) <= LARGE
-                    request = message.FromString(request) if small else (await read_large(message, request))[0]
+                if type(request) is not bytes:  # as below
+                    request = request.SerializeToString()
+                small = len(request) <= LARGE
+                request = message.FromString(request) if small else (await read_large(message, request)).request
                 prepare(request)
                 async for part in method(self, request, context):
                     yield part
@@ -83,23 +84,27 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
         @wraps(method)
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
-            room = None  # that the request takes until the call is over
+            size, room = (
+                0,
+                None,
+            )  # of a large request: the bytes of its inputs, and what it takes until the call is over
             try:
-                if type(request) is bytes and len(request) <= LARGE:
+                if type(request) is not bytes:  # gRPC has parsed it, where `hand_over_bytes` has no effect
+                    request = request.SerializeToString()
+                if large := len(request) > LARGE:
+                    request, size, room = await read_large(message, request)
+                else:
                     request = message.FromString(request)
-                elif type(request) is bytes:
-                    request, room = await read_large(message, request)
                 declared = None
                 kind = type(request)
                 if kind is CreateTaskRequest:
                     drop_inputs_of_container(request)
-                    large = request.ByteSize() > LARGE
                     declared = await in_thread(check_request, request) if large else check_request(request)
                 connector = prepare(request)
                 if declared is not None and isinstance(connector, YamlConnector):
                     meter = _meter(connector.task_type_name, "create")
-                    meter.took_inputs(request.inputs.ByteSize())
-                    answer = await _measured(meter, context, _create(request, connector, declared))
+                    meter.took_inputs(size if large else request.inputs.ByteSize())
+                    answer = await _measured(meter, context, _create(request, connector, declared, large=large))
                 elif kind is GetTaskRequest and isinstance(connector, YamlConnector | JobRouter):
                     answer = await _measured(_meter(connector.task_type_name, "get"), context, _get(request, connector))
                 elif kind is DeleteTaskRequest and isinstance(connector, YamlConnector | JobRouter):
@@ -139,14 +144,13 @@ async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]
 
 
 async def _create(
-    request: CreateTaskRequest, connector: YamlConnector, declared: Mapping[str, LiteralType]
+    request: CreateTaskRequest, connector: YamlConnector, declared: Mapping[str, LiteralType], *, large: bool
 ) -> CreateTaskResponse:
     """Do as Flyte's CreateTask does, but for its conversion of the inputs. `declared` are their types."""
-    large = request.inputs.ByteSize() > LARGE
     inputs = await in_thread(plain_inputs, request, declared) if large else plain_inputs(request, declared)
     secrets = connector.secrets_in(request.connection.secrets)
     meta = await connector.submit(
-        request.template, request.output_prefix, inputs, request.task_execution_metadata, secrets
+        request.template, request.output_prefix, inputs, request.task_execution_metadata, secrets, large=large
     )
     return CreateTaskResponse(resource_meta=meta.encode())
 

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -33,7 +34,7 @@ from tests.integration.attack.cases import CASES, NEVER_SHOWN, Attack, Case
 from tests.integration.attack.neighbours import Taken
 from tests.integration.attack.secrets_planted import API_KEY, OTHER, PEM, SIGNING_KEY
 from tests.support.paths import ROOT
-from tests.support.real_processes import clean_environment
+from tests.support.real_processes import clean_environment, stepping_back
 from tests.support.serving import Serving, serving
 
 P99_MORE = 50.0  # ms that the p99 of the neighbours may be more than it is alone
@@ -96,9 +97,9 @@ class NeighboursProcess:
         command = [sys.executable, "-m", "tests.integration.attack.neighbours", str(folder)]
         env = clean_environment(folder)
         self.log = (folder.parent / "neighbours.log").open("wb")
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env, cwd=ROOT
-        )
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log, "text": True}
+        # a session of its own, since that of this process steps back
+        self._process = subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True, **pipes)
         self._expect("ready")
 
     def connect(self, port: int) -> None:
@@ -245,7 +246,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[str]:
         }
         service = stack.enter_context(serving(folder, specs, "--http", "0", forked=False, **variables))
         neighbours.connect(service.port)
-        os.nice(15)  # the attacker's machine is another one, too
+        stack.enter_context(stepping_back())  # the attacker's machine is another one
         usage = Usage(service.process.process.pid)
         siege = Siege(service.port, neighbours, usage)
         time.sleep(2)

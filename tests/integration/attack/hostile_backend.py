@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +19,7 @@ from itertools import count
 from typing import Any
 
 from tests.integration.attack.secrets_planted import PEM
+from tests.support.real_processes import stepping_back
 
 MB = 1_000_000
 _LONGEST = 12.0  # seconds that an endless answer goes on
@@ -344,11 +344,11 @@ async def main() -> None:
     """Serve on a free port, and print it."""
     for make in _MADE_FIRST:
         make()
-    os.nice(15)  # it stands for other machines: it must not take the service's time
     server = await asyncio.start_server(_serve, "127.0.0.1", 0, limit=2**23, backlog=1000)
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
-    async with server:
-        await server.serve_forever()
+    with stepping_back():
+        async with server:
+            await server.serve_forever()
 
 
 if __name__ == "__main__":

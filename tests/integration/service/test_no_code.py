@@ -168,6 +168,17 @@ def test_a_pickle_is_refused_under_any_honest_type(create: Callable[..., None], 
         create(of_type(declared), of_literal(code, declared))
 
 
+@pytest.mark.parametrize("of", ["served", "calls"])
+def test_a_request_of_very_many_parts_is_refused_before_it_is_parsed(of: str, request: pytest.FixtureRequest) -> None:
+    calls: FlyteSide = request.getfixturevalue(of)
+    message = CreateTaskRequest()
+    message.task_execution_metadata.labels.update({f"k{number}": "" for number in range(60_000)})
+    with pytest.raises(grpc.RpcError) as raised:
+        AsyncConnectorServiceStub(calls.channel).CreateTask(message, timeout=10)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert raised.value.details().startswith("the request has more than 60000 parts")
+
+
 @pytest.mark.parametrize("task_type", ["never_heard_of", "any_inputs"])
 def test_every_task_type_is_guarded(create: Callable[..., None], task_type: str) -> None:
     create(BINARY, binary(b"x", "pickle"), task_type)

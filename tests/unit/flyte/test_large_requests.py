@@ -9,17 +9,18 @@ from contextlib import suppress
 
 import pytest
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest, DeleteTaskRequest, GetTaskRequest
+from flyteidl2.core.interface_pb2 import Variable, VariableEntry
 from flyteidl2.core.literals_pb2 import Literal, LiteralCollection, LiteralMap, Primitive, Scalar, Union
 from flyteidl2.core.security_pb2 import Connection
 from flyteidl2.core.tasks_pb2 import TaskTemplate
-from flyteidl2.core.types_pb2 import LiteralType
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 from google.protobuf.message import DecodeError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yaml_connector.errors import TransientError
-from yaml_connector.flyte.admission import RefusedInputError, check_request
+from yaml_connector.flyte.admission import RefusedInputError
 from yaml_connector.flyte.large_requests import parse, read_large
 
 ONE = Literal(scalar=Scalar(primitive=Primitive(integer=1)))
@@ -101,7 +102,26 @@ def test_the_names_of_an_execution_have_a_bound() -> None:
     request = create_of()
     request.task_execution_metadata.task_execution_id.node_execution_id.node_id = "n" * 300_000
     with pytest.raises(RefusedInputError, match="names, labels and annotations of the task's execution have 3000"):
-        check_request(request)
+        parse(CreateTaskRequest, request.SerializeToString())
+
+
+@pytest.mark.parametrize("times", [1, 2])  # protobuf puts the parts together
+def test_outputs_that_take_long_to_look_at_are_refused_before_they_are(times: int) -> None:
+    request = CreateTaskRequest()
+    kind = Variable(type=LiteralType(simple=SimpleType.STRING))
+    entries = [VariableEntry(key="o" * 20, value=kind) for _ in range(9000 // times)]
+    request.template.interface.outputs.variables.extend(entries)
+    with pytest.raises(RefusedInputError, match=r"outputs are declared by \d+ bytes, and 262144 are the most"):
+        parse(CreateTaskRequest, request.SerializeToString() * times)
+
+
+@given(st.lists(literals, max_size=4), st.text())
+def test_a_part_is_measured_as_protobuf_measures_it(inputs: list[Literal], key: str) -> None:
+    request = create_of(*inputs)
+    outputs = request.template.interface.outputs
+    outputs.variables.append(VariableEntry(key=key, value=Variable(type=LiteralType(simple=SimpleType.STRING))))
+    data = request.SerializeToString()
+    assert asyncio.run(read_large(CreateTaskRequest, data)).inputs_size == request.inputs.ByteSize()
 
 
 def test_few_large_creates_are_served_at_a_time_and_the_others_wait_for_a_while() -> None:

@@ -110,15 +110,6 @@ def test_the_answer_to_a_get_is_that_of_flyte(outputs: dict[str, tuple[str, Any]
     assert len(ours.outputs.literals) == len(outputs)
 
 
-def test_outputs_that_take_long_to_look_at_are_refused_before_they_are() -> None:
-    request = CreateTaskRequest()
-    kind = Variable(type=LiteralType(simple=SimpleType.STRING))
-    entries = [VariableEntry(key=f"o{number}", value=kind) for number in range(30_000)]
-    request.template.interface.outputs.variables.extend(entries)
-    with pytest.raises(RefusedInputError, match=r"outputs are declared by \d+ bytes, and 262144 are the most"):
-        check_request(request)
-
-
 def test_others_have_their_turn_while_a_large_output_is_converted() -> None:
     turns = 0
 
