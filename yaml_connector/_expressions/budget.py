@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from itertools import islice
+from time import perf_counter_ns
 from typing import Any
 
 from jinja2.exceptions import SecurityError
@@ -28,6 +29,7 @@ _TOO_LARGE = "the result would be too large"
 # nanoseconds
 _WORK = 1_000_000_000  # of one evaluation
 _TURN = 10_000_000  # of all evaluations in one turn of the event loop, where others wait
+_SHARE = 4  # one in so many of the time, for all evaluations of many turns
 _LEAST = 1_000_000  # of one of them, however much the others have taken
 _PARSED = 12  # a byte of JSON
 DECODED = 20  # a byte of text, and what is done with it
@@ -56,6 +58,7 @@ class _Budget(threading.local):
     each = _WORK  # what an evaluation has for itself; 0: it shares what is left
     loop: asyncio.AbstractEventLoop | None = None  # whose turns have a budget of their own
     in_turn = False
+    began = 0  # when the last such turn did, of `perf_counter_ns`
 
 
 _budget = _Budget()
@@ -65,7 +68,7 @@ def share_turns(loop: asyncio.AbstractEventLoop) -> None:
     """Let all evaluations in one turn of this thread's event loop share one small budget from now on; beyond it they
     raise TurnOver."""
     if _budget.loop is not loop:
-        _budget.loop, _budget.each, _budget.in_turn = loop, 0, False
+        _budget.loop, _budget.each, _budget.in_turn, _budget.left = loop, 0, False, _TURN
 
 
 def allow(nanoseconds: int) -> None:
@@ -84,7 +87,9 @@ def reset() -> None:
 
 def _begin_turn(loop: asyncio.AbstractEventLoop) -> None:
     if not _budget.in_turn:
-        _budget.in_turn, _budget.left = True, _TURN
+        now = perf_counter_ns()
+        _budget.left = min(_TURN, _budget.left + (now - _budget.began) // _SHARE)
+        _budget.in_turn, _budget.began = True, now
         loop.call_soon(_end_turn)
 
 
@@ -109,6 +114,7 @@ def consume(nanoseconds: int) -> None:
     _budget.left -= nanoseconds
     if _budget.left < 0:
         if _budget.loop is not None:
+            _budget.left += nanoseconds  # it is done elsewhere
             raise TurnOver
         raise SecurityError("this takes too much work for one expression")
 

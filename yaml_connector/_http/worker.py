@@ -26,12 +26,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep, thread_time
 from typing import Any, TypeVar, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._expressions.budget import limited, share_turns
 from yaml_connector._http.memory import give_back_what_is_freed
+from yaml_connector._http.turns import calls, next_turn
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 
 T = TypeVar("T")
@@ -90,8 +92,8 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: frames.put_nowait(None))
         while (frame := await frames.get()) is not None:
+            await next_turn()  # there may be more already, and others wait
             yield _result(frame)
-            await asyncio.sleep(0)  # there may be more already, and others wait
         try:
             task.result()
         finally:
@@ -363,9 +365,37 @@ async def iterate_elsewhere(
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run what takes some milliseconds and does not read a response. It happens in one other thread, from which Python
-    takes the turn every few milliseconds, so that the event loop goes on."""
-    return await asyncio.get_running_loop().run_in_executor(_thread, function, *args)
+    """Run what takes some milliseconds and does not read a response. It happens in one other thread, which rests after
+    it for a multiple of that time while there are calls: a thread that computes takes turns with the event loop."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    _thread.submit(_run_and_rest, loop, done, function, args)
+    return await done
+
+
+def _run_and_rest(
+    loop: asyncio.AbstractEventLoop, done: asyncio.Future[T], function: Callable[..., T], args: tuple[Any, ...]
+) -> None:
+    began = thread_time()
+    with suppress(RuntimeError):  # the loop is closed
+        try:
+            result = function(*args)
+        except BaseException as error:
+            loop.call_soon_threadsafe(_settle, done, None, error)
+        else:
+            loop.call_soon_threadsafe(_settle, done, result, None)
+            del result
+    del args, done
+    sleep(calls.pause_after(thread_time() - began))
+
+
+def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if done.done():  # nobody waits any more
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)
 
 
 async def close_worker() -> None:

@@ -29,6 +29,7 @@ from flyteidl2.core.types_pb2 import LiteralType
 from google.protobuf.message import DecodeError, Message
 
 from yaml_connector._expressions.budget import TurnOver
+from yaml_connector._http.turns import calls
 from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
 from yaml_connector.errors import TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
@@ -129,7 +130,7 @@ _meter = lru_cache(maxsize=4096)(CallMeter)  # for task types that are registere
 
 async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]) -> T | None:
     """Return what a call returns; None for an error, which is in the context then. Counts and times it."""
-    began = perf_counter()
+    began = calls.began = perf_counter()
     try:
         answer = await work
     except RefusedInputError:  # as before the conversion: the caller's mistake, and not the connector's failure
