@@ -37,6 +37,7 @@ _MOST_CLEAN = 64
 _SMALL = 2**16  # bytes of a text that is looked through for suspicious places first
 _SUSPECT = 5  # characters of a head that make a place suspicious
 _MOST_SUSPECTS = 250
+_LONGEST_CHARACTER = 4  # bytes
 _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 _ESCAPED = (
     rb"(?:(?:%[0-9a-fA-Fu]|\\|&#?[a-zA-Z0-9]+;)(?:#?[a-zA-Z0-9]+;?|\{[0-9a-fA-F]+\})?|=(?:\r?\n|[0-9a-fA-F]{2})?)"
@@ -166,9 +167,9 @@ class _Forms:
         self._longest = max(map(len, self.texts), default=0)
         if heads:
             self._search = compile_re2(b"|".join(map(re2.escape, heads)), _PATTERN_MEMORY, is_binary=True).search
-            overlap = max(map(len, heads)) - 1
-            self._overlaps = {text: max(overlap, self._nested(text)) for text in self.texts}
-        starts = sorted({tuple(_CHARACTER.findall(head)[:_SUSPECT]) for head in heads})
+            self._least_overlap = max(map(len, heads)) - 1
+        self._overlaps: dict[bytes, int] = {}  # of the forms that were found
+        starts = sorted({tuple(_CHARACTER.findall(head[: _SUSPECT * _LONGEST_CHARACTER])[:_SUSPECT]) for head in heads})
         pattern = b"|".join(map(_however_escaped, starts))
         few = len(starts) <= _MOST_SUSPECTS
         self._suspect = compile_re2(pattern, _PATTERN_MEMORY, is_binary=True) if few else None
@@ -207,8 +208,11 @@ class _Forms:
             length, form = self._agreement(text, start)
             end = start + length
             is_cut, is_whole = length < len(form), length >= self._least[form]
+            overlap = self._overlaps.get(form)
+            if overlap is None:
+                overlap = self._overlaps[form] = max(self._least_overlap, self._nested(form))
             # of the forms that begin within this one, only those near its end may go on after it
-            position = max(start + 1, end - self._overlaps[form])
+            position = max(start + 1, end - overlap)
             work += 1 + length // _COMPARED
             allowed = (work - _FEW) * apart
             if allowed > start:

@@ -17,6 +17,7 @@ from yaml_connector._http.events import Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.transport import Transport
+from yaml_connector._http.worker import in_thread
 from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.cancel import is_over, send_delete
@@ -131,7 +132,12 @@ class JobClient:
                 if refusal is not None:
                     raise ConfigError(f"{refusal}; nothing was submitted")
             # with its defaults, and checked again: the spec may have changed since the task was built
-            config = complete_config(self.spec, values.config)
+            given = values.config
+            config = (
+                await in_thread(complete_config, self.spec, given)
+                if values.large
+                else complete_config(self.spec, given)
+            )
             meta.config = self.plan.retained.of("config", config)
             meta.asked += self.plan.retained.absent("config", config)
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
@@ -143,7 +149,9 @@ class JobClient:
             meta.create_error = redactor_for(known).redact(str(problem)[:_SPARE])
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
-        if not meta.surely_fits and (why := unfit(meta.encode(self._signer), _SPARE)) is not None:
+        fits = meta.surely_fits
+        why = None if fits else await in_thread(self._unfit, meta) if values.large else self._unfit(meta)
+        if why is not None:
             meta.create_error = f"{why}; nothing was submitted"
             return meta
         with redacted_errors(context):
@@ -163,6 +171,9 @@ class JobClient:
                 links = read_links(self.plan.poll.status, scope.with_names(job=job), static=True)
                 state.status = Status("QUEUED", "submitted; the API asked to wait before it is asked", links)
         return meta
+
+    def _unfit(self, meta: JobMeta) -> str | None:
+        return unfit(meta.encode(self._signer), _SPARE)
 
     # --- get --------------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ _SPARE = 1.0  # seconds before the deadline, at which a create that cannot be ke
 class CreateValues:
     """What Flyte sends with create: `inputs` and `config` as JSON can hold them, `task` as expressions see it,
     `secrets` of the task by name, `outputs` as the task declares them (name to type). A `local` run is its user's own:
-    no project of Flyte's counts."""
+    no project of Flyte's counts. What is `large` is checked beside the event loop."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class CreateValues:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     outputs: Mapping[str, str] = field(default_factory=dict)
     local: bool = False
+    large: bool = False
 
 
 def _read_id(job_id: Extraction, scope: Scope) -> str | None:

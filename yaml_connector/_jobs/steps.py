@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yaml_connector._clock import clock
-from yaml_connector._expressions.budget import TurnOver
+from yaml_connector._expressions.budget import DECODED, TurnOver, consume_reading
 from yaml_connector._expressions.compile import (
     Expression,
     Extraction,
@@ -318,7 +318,9 @@ async def _collect(step: StepPlan, context: CallContext, scope: Scope, page: Res
 def _collected(collect: Extraction, scope: Scope) -> bytes:
     """Return what a page has as JSON, without the brackets of the list: that takes a tenth of the memory, and the
     responses of several pages are read where the one of a single page would be."""
-    return any_json(collect.every(scope))[1:-1]
+    found = collect.every(scope)
+    consume_reading(DECODED * scope.response.size)
+    return any_json(found)[1:-1]
 
 
 async def _following(follow: Extraction, context: CallContext, scope: Scope) -> str | None:

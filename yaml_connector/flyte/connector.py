@@ -19,6 +19,7 @@ from flyteidl2.connector.connector_pb2 import (
 from flyteidl2.connector.connector_pb2 import Resource as ResourceMessage
 from flyteidl2.core.execution_pb2 import TaskExecution, TaskLog
 from flyteidl2.core.interface_pb2 import VariableMap
+from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.logs.dataplane.payload_pb2 import LogLineOriginator
 from google.protobuf.json_format import ParseDict
@@ -138,13 +139,14 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             secrets=secrets,
             outputs=_kinds_of(declared) if self.loaded.spec.runs is None else _any_of(declared),
             local=local,
+            large=large,
         )
         try:
             with _bugs_in_words("create"):
                 meta = await self.jobs.create(values)
         except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
             meta = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
-        return JobResourceMeta(self.jobs.encode(meta))
+        return JobResourceMeta(await in_thread(self.jobs.encode, meta) if large else self.jobs.encode(meta))
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs by the types of the spec: whoever made the task's template may declare others. Raises
@@ -289,7 +291,8 @@ async def resource_of(status: Status) -> Resource:
     size = 0
     for name, output in outputs.items():
         try:
-            size += (await output.literal()).ByteSize()
+            literal = await output.literal()
+            size += await in_thread(literal.ByteSize) if output.is_large else literal.ByteSize()
             if size > LARGEST_OUTPUTS:
                 raise ValueError(TOO_LARGE)
         except Exception as error:  # whatever Flyte's conversions raise
@@ -325,9 +328,17 @@ async def message_of(resource: Resource) -> ResourceMessage:
     if resource.custom_info:
         ParseDict(resource.custom_info, message.custom_info)
     if resource.outputs:
-        for name, output in resource.outputs.items():
-            message.outputs.literals.add(name=name).value.CopyFrom(await output.literal())
+        literals = {name: await output.literal() for name, output in resource.outputs.items()}
+        if any(output.is_large for output in resource.outputs.values()):
+            await in_thread(_add_outputs, message, literals)
+        else:
+            _add_outputs(message, literals)
     return message
+
+
+def _add_outputs(message: ResourceMessage, literals: Mapping[str, Literal]) -> None:
+    for name, literal in literals.items():
+        message.outputs.literals.add(name=name).value.CopyFrom(literal)
 
 
 def utf8(text: str) -> str:

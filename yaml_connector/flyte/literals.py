@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import enum
 import types
@@ -19,14 +18,16 @@ from flyteidl2.core.literals_pb2 import Binary, Literal, Scalar
 from flyteidl2.core.types_pb2 import BlobType, LiteralType, SimpleType, TypeStructure
 
 from yaml_connector._expressions.value_types import ValueType, as_plain
+from yaml_connector._http.turns import next_turn
 from yaml_connector.errors import ConfigError
 
-# Outputs are converted on the event loop, so what one output may hold is bounded.
+# What one output may hold is bounded, since converting it holds up others.
 LARGEST_OUTPUTS = 3_500_000  # bytes: gRPC takes 4 MiB, and there is more in a message than what is counted
 TOO_LARGE = f"the outputs are larger than {LARGEST_OUTPUTS / 1e6:g} MB; give a file's URI instead"
 _MOST_VALUES = 50_000  # of a list, a mapping or a JSON value
 _MOST_BITS = 1_000_000  # of the integers of a JSON value that become text
-_AT_ONCE = 100  # items of a list or mapping, some microseconds each; then others have their turn
+_AT_ONCE = 100  # items of a list or mapping, some microseconds each; more of them are converted in a thread
+_FEW = 5  # items that Flyte converts; then others have their turn
 _SLOW = 20  # items that one counts as which Flyte converts
 _JSON_TAG = "yaml_connector.Json"
 
@@ -117,14 +118,22 @@ class OutputValue:
     def __init__(self, kind: ValueType, value: Any) -> None:
         self.kind = kind
         self.value = value
+        self.is_large = False  # once there is a literal
         self._literal: Literal | None = None
 
     async def literal(self) -> Literal:
-        """Return the literal of the declared type. Raises ValueError if it would have too many items, and whatever
-        Flyte and protobuf raise for a value that they cannot hold."""
+        """Return the literal of the declared type; a large one is made beside the event loop. Raises ValueError if it
+        would have too many items, and whatever Flyte and protobuf raise for a value that they cannot hold."""
         if self._literal is None:
-            literal = Literal()
-            await _Filling().fill(literal, self.kind, self.value)
+            filling = _Filling(_AT_ONCE)
+            try:
+                literal = filling.literal_of(self.kind, self.value)
+            except ValueError:
+                from yaml_connector._http.worker import in_thread  # tasks do not need it
+
+                self.is_large, filling = True, _Filling(_MOST_VALUES)
+                literal = await in_thread(filling.literal_of, self.kind, self.value)
+            await filling.convert()
             self._literal = literal
         return self._literal
 
@@ -137,13 +146,29 @@ class OutputValue:
 
 
 class _Filling:
-    """Fills a literal with one output. It makes what Flyte's conversion makes, in a twentieth of the time."""
+    """Fills a literal with one output of so many items. It makes what Flyte's conversion makes, in a twentieth of the
+    time."""
 
-    def __init__(self) -> None:
-        self._items = self._turn = 0
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._items = 0
+        self._by_flyte: list[tuple[Literal, ValueType, Any]] = []
 
-    async def fill(self, literal: Literal, kind: ValueType, value: Any) -> None:
-        """Put a value of a type into an empty literal."""
+    def literal_of(self, kind: ValueType, value: Any) -> Literal:
+        """Return the literal of a value, but for what `convert` adds. Raises ValueError if there are too many items."""
+        literal = Literal()
+        self._fill(literal, kind, value)
+        return literal
+
+    async def convert(self) -> None:
+        """Let Flyte convert what it alone can: files and the like, a few at a time."""
+        for number, (literal, kind, value) in enumerate(self._by_flyte):
+            if number % _FEW == _FEW - 1:
+                await next_turn()
+            declared, expected = python_type_of(kind), _literal_type(kind)
+            literal.CopyFrom(await TypeEngine.to_literal(native_value(kind, value), declared, expected))
+
+    def _fill(self, literal: Literal, kind: ValueType, value: Any) -> None:
         if kind.optional:
             inner = _NONE if value is None else dataclasses.replace(kind, optional=False)
             literal.scalar.union.type.CopyFrom(_variant(inner))
@@ -155,13 +180,13 @@ class _Filling:
         if kind.name == "list" and kind.item is not None:
             literal.collection.SetInParent()
             for item in value:
-                await self._count()
-                await self.fill(literal.collection.literals.add(), kind.item, item)
+                self._count()
+                self._fill(literal.collection.literals.add(), kind.item, item)
         elif kind.name == "dict" and kind.item is not None:
             literal.map.SetInParent()
             for key, item in value.items():
-                await self._count()
-                await self.fill(literal.map.literals[key], kind.item, item)
+                self._count()
+                self._fill(literal.map.literals[key], kind.item, item)
         elif kind.name in _FIELDS:
             if type(value) is str and len(value) > LARGEST_OUTPUTS:
                 raise ValueError(TOO_LARGE)
@@ -171,18 +196,13 @@ class _Filling:
         elif kind.name == "duration":
             literal.scalar.primitive.duration.FromTimedelta(value)
         else:
-            await self._count(_SLOW)
-            declared, expected = python_type_of(kind), _literal_type(kind)
-            literal.CopyFrom(await TypeEngine.to_literal(native_value(kind, value), declared, expected))
+            self._count(_SLOW)
+            self._by_flyte.append((literal, kind, value))
 
-    async def _count(self, items: int = 1) -> None:
+    def _count(self, items: int = 1) -> None:
         self._items += items
-        if self._items > _MOST_VALUES:
-            raise ValueError(f"it has more than {_MOST_VALUES:,} items; give a file's URI instead")
-        self._turn += items
-        if self._turn >= _AT_ONCE:
-            self._turn = 0
-            await asyncio.sleep(0)
+        if self._items > self._most:
+            raise ValueError(f"it has more than {self._most:,} items; give a file's URI instead")
 
 
 _NONE = ValueType("none")
