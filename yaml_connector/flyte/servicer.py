@@ -85,10 +85,7 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
         @wraps(method)
         async def call(self: Any, request: Any, context: Any) -> Any:
             keep_turns_short(_WORKER_MODULES)
-            size, room = (
-                0,
-                None,
-            )  # of a large request: the bytes of its inputs, and what it takes until the call is over
+            size, room = 0, None  # of a large request: its inputs' bytes, and what it takes until the call is over
             try:
                 if type(request) is not bytes:  # gRPC has parsed it, where `hand_over_bytes` has no effect
                     request = request.SerializeToString()
