@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -87,39 +86,22 @@ def write(sketch: Sketch, folder: Path, *, force: bool, as_json: bool) -> None:
     """Write the files of a sketch into a folder, and print what is to be decided, and what was not used."""
     files = files_of(sketch)
     spec = write_scaffold(folder, files, force=force, quiet=as_json)
-    decide = _decide(spec)
-    unused = _unused(sketch.not_used)
     for text in sketch.warnings:
         click.echo(f"warning: {text}", err=True)
+    report(spec, [folder / name for name in files], sketch.not_used, as_json=as_json)
+
+
+def report(spec: Path, files: Sequence[Path], not_used: Sequence[Unused] = (), *, as_json: bool) -> None:
+    """Print the questions in a spec that was written, what was not used of the source, and what to do next."""
+    questions = decide_lines(spec.read_text(encoding="utf-8"))
+    decide = [{"file": os.path.relpath(spec), "line": line, "question": text} for line, text in questions]
+    unused = [{"file": item.file, "line": item.line, "what": item.what} for item in not_used]
     if as_json:
-        click.echo(result_text(spec, [folder / name for name in files], sketch.not_used))
+        result = {"files": list(map(os.path.relpath, files)), "decide": decide, "not_used": unused}
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
         return
     for item in decide:
         click.echo(f"{item['file']}:{item['line']}: decide: {item['question']}")
     for item in unused:
         click.echo(f"{item['file']}:{item['line']}: not used: {item['what']}")
-    say_next(spec)
-
-
-def say_next(spec: Path) -> None:
-    """Print what to do with a spec that was written."""
     click.echo(f"next: yaml-connector validate {spec} && yaml-connector test {spec} && yaml-connector check {spec}")
-
-
-def result_text(spec: Path, files: Sequence[Path], not_used: Sequence[Unused]) -> str:
-    """Return what `--json` prints: the files, the questions in the spec, and what was not used of the source."""
-    result = {"files": list(map(_relative, files)), "decide": _decide(spec), "not_used": _unused(not_used)}
-    return json.dumps(result, indent=2, ensure_ascii=False)
-
-
-def _decide(spec: Path) -> list[dict[str, Any]]:
-    written = spec.read_text(encoding="utf-8")
-    return [{"file": _relative(spec), "line": line, "question": text} for line, text in decide_lines(written)]
-
-
-def _unused(items: Sequence[Unused]) -> list[dict[str, Any]]:
-    return [{"file": item.file, "line": item.line, "what": item.what} for item in items]
-
-
-def _relative(path: Path) -> str:
-    return os.path.relpath(path)

@@ -84,7 +84,7 @@ def new(
       yaml-connector new --from catalog slurm
     """
     from yaml_connector._loading.loader import specs_path
-    from yaml_connector.cli.new.checked import result_text, say_next, write
+    from yaml_connector.cli.new.checked import report, write
 
     _check_sources(
         {"--from": source, "--from-openapi": document, "--from-curl": commands, "--from-arazzo": arazzo},
@@ -97,10 +97,7 @@ def new(
 
         files = entry(source[1]).contents()
         spec = write_scaffold(target, files, force=force, quiet=form == "json")
-        if form == "json":
-            click.echo(result_text(spec, [target / name for name in files], []))
-        else:
-            say_next(spec)
+        report(spec, [target / name for name in files], as_json=form == "json")
         return
     file = commands or arazzo
     if file is not None:

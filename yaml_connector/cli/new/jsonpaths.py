@@ -25,8 +25,11 @@ def pointer_path(pointer: str) -> str:
 
 def keys_of(path: str) -> list[str | int]:
     """Return the keys and indices of a JSONPath; `[*]` is the first item."""
-    found = re.findall(r"\.([\w-]+)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d{1,9})\]", path)
-    return [int(index.replace("*", "0")) if index else name or _unquoted(text) for name, text, index in found]
+    found = re.findall(r"\.([\w-]+)|\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\*|\d{1,9})\]|\['([^']*)'\]", path)
+    return [
+        int(index.replace("*", "0")) if index else name or single or _unquoted(text)
+        for name, text, index, single in found
+    ]
 
 
 def _unquoted(text: str) -> str:

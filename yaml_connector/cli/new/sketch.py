@@ -5,12 +5,13 @@ Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector._expressions.json_text import as_text
-from yaml_connector.cli.new.jsonpaths import TEST_URL
+from yaml_connector.cli.new.jsonpaths import TEST_URL, keys_of
 from yaml_connector.cli.new.names import variable_name
 
 Path = tuple[str | int, ...]
@@ -20,6 +21,16 @@ _SECTIONS = ("connection", "secrets", "config", "inputs", "outputs", "create", "
 def quoted(text: str) -> str:
     """Return a text as a string of an expression, in quotes."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def with_path(expression: str, path: str) -> str:
+    """Return an expression for a JSONPath below another expression."""
+    for key in keys_of(path):
+        if isinstance(key, int):
+            expression += f"[{key}]"
+        else:
+            expression += f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{quoted(key)}]"
+    return expression
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,20 @@ class Text:
         return (part for part in self.parts if isinstance(part, Ref))
 
     @property
+    def template(self) -> str:
+        """Return the text as the spec has it."""
+        return "".join(
+            part.replace("${{", "${{ '${{' }}") if isinstance(part, str) else f"${{{{ {part.expression} }}}}"
+            for part in self.parts
+        )
+
+    @property
+    def sample(self) -> Any:
+        """Return what it is in the contract test."""
+        values = [part if isinstance(part, str) else part.value for part in self.parts]
+        return values[0] if len(values) == 1 else "".join(map(as_text, values))
+
+    @property
     def literal(self) -> str | None:
         """Return the text if no template is in it."""
         return None if any(self.refs) else "".join(map(str, self.parts))
@@ -80,18 +105,23 @@ def text_of(value: str | Ref | Text) -> Text:
     return value if isinstance(value, Text) else Text.of(value)
 
 
+def _filled(value: Any, change: Callable[[Text], Any]) -> Any:
+    """Return data, keys included, with every Text changed."""
+    if isinstance(value, dict):
+        return {str(_filled(key, change)): _filled(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, change) for item in value]
+    return change(text_of(value)) if isinstance(value, Ref | Text) else value
+
+
 def as_template(value: Any) -> Any:
     """Return a value as the spec has it: every Text is a string with `${{ }}` in it."""
-    if isinstance(value, dict):
-        return {str(as_template(key)): as_template(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [as_template(item) for item in value]
-    if isinstance(value, Ref | Text):
-        return "".join(
-            part.replace("${{", "${{ '${{' }}") if isinstance(part, str) else f"${{{{ {part.expression} }}}}"
-            for part in text_of(value).parts
-        )
-    return value
+    return _filled(value, lambda text: text.template)
+
+
+def as_sample(value: Any) -> Any:
+    """Return a value as the contract test sends it: every Text with its samples."""
+    return _filled(value, lambda text: text.sample)
 
 
 def literal(value: str) -> str | Text:
@@ -104,21 +134,6 @@ def add_value(fields: dict[str, Any], name: str, value: Any) -> None:
     if name in fields:
         value = [*(fields[name] if isinstance(fields[name], list) else [fields[name]]), value]
     fields[name] = value
-
-
-def as_sample(value: Any) -> Any:
-    """Return a value as the contract test sends it: every Text with its samples."""
-    if isinstance(value, dict):
-        return {str(as_sample(key)): as_sample(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [as_sample(item) for item in value]
-    if isinstance(value, Ref):
-        return value.value
-    if isinstance(value, Text):
-        if len(value.parts) == 1 and isinstance(value.parts[0], Ref):
-            return value.parts[0].value
-        return "".join(part if isinstance(part, str) else as_text(part.value) for part in value.parts)
-    return value
 
 
 @dataclass(frozen=True)

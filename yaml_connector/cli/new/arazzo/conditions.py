@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yaml_connector.cli.new.jsonpaths import pointer_path
-from yaml_connector.cli.new.sketch import Ref, Text, one_line, quoted
+from yaml_connector.cli.new.sketch import Ref, Text, one_line, quoted, with_path
 
 
 @dataclass(frozen=True)
@@ -135,18 +135,9 @@ def body_operand(path: str) -> Operand:
     length = re.fullmatch(r"(.*?)\.length(?:\(\))?", path)
     if length:
         return Operand(f"({body_operand(length[1]).expression} | length)")
-    if path == "$":
-        return Operand("body", "$")
-    expression, end = "body", 0
-    for part in re.finditer(r"\.([A-Za-z_]\w*)|\[(\d+)\]|\[['\"]([^'\"\]]*)['\"]\]|\.([\w-]+)", path.removeprefix("$")):
-        if part.start() != end:
-            break
-        end = part.end()
-        key = part[3] if part[3] is not None else part[4]
-        expression += f".{part[1]}" if part[1] else f"[{part[2]}]" if part[2] else f"[{quoted(key)}]"
-    if end != len(path.removeprefix("$")):
+    if re.fullmatch(r"\$(\.[\w-]+|\[\d{1,9}\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*", path) is None:
         return Operand(f"(body | jsonpath({quoted(path)}))", path)
-    return Operand(expression, path)
+    return Operand(with_path("body", path), path)
 
 
 _TOKEN = re.compile(

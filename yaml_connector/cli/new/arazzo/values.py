@@ -10,27 +10,17 @@ from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.arazzo.conditions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.jsonpaths import data_at, keys_of, pointer_path, response_with, value_at
+from yaml_connector.cli.new.jsonpaths import data_at, pointer_path, response_with, value_at
 from yaml_connector.cli.new.names import field_name, is_secret_name, snake, variable_name
 from yaml_connector.cli.new.openapi.calls import id_place
 from yaml_connector.cli.new.openapi.document import as_list, as_mapping
-from yaml_connector.cli.new.sketch import Ref, Sketch, quoted
+from yaml_connector.cli.new.sketch import Ref, Sketch, quoted, with_path
 
 _TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 _SAMPLES: dict[str, Any] = {"str": "text", "int": 7, "float": 1.5, "bool": True}
 
 _MOST_DEPTH = 50
-
-
-def with_path(expression: str, path: str) -> str:
-    """Return an expression for a JSONPath below another expression."""
-    for key in keys_of(path):
-        if isinstance(key, int):
-            expression += f"[{key}]"
-        else:
-            expression += f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{quoted(key)}]"
-    return expression
 
 
 class Values:
