@@ -9,7 +9,7 @@ from typing import Any
 
 from yaml_connector._loading.document import parse
 from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
-from yaml_connector.cli.new.jsonpaths import TEST_URL, data_at
+from yaml_connector.cli.new.jsonpaths import TEST_URL, data_at, response_with
 from yaml_connector.cli.new.names import variable_name
 from yaml_connector.cli.new.phases import USUAL
 from yaml_connector.cli.new.sketch import (
@@ -195,10 +195,8 @@ def _add_tests(sketch: Sketch, draft: Draft, login: list[Exchange]) -> None:
         answer = exchange("get", json=data_at({draft.state_path: state}))
         return Play("get", (answer,), {"phase": phase} | (shown if phase == "SUCCEEDED" else {}))
 
-    given: dict[str, Any] = {"json": data_at({draft.id_path: "job-1"})}
-    if draft.id_path.startswith("${{"):
-        given = {"headers": {"Location": f"{TEST_URL}/job-1"}}
-    create = Play("create", (*login, exchange("create", status=201, **given)), {"job_id": "job-1"})
+    answer = exchange("create", status=201, **response_with({draft.id_path: "job-1"}))
+    create = Play("create", (*login, answer), {"job_id": "job-1"})
     ends = [phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states]
     running = [get("RUNNING")] if "RUNNING" in draft.states else []
     for phase in ends:

@@ -83,11 +83,6 @@ class Text:
         values = [part if isinstance(part, str) else part.value for part in self.parts]
         return values[0] if len(values) == 1 else "".join(map(as_text, values))
 
-    @property
-    def literal(self) -> str | None:
-        """Return the text if no template is in it."""
-        return None if any(self.refs) else "".join(map(str, self.parts))
-
 
 def each_leaf(value: Any, change: Callable[[Any], Any]) -> Any:
     """Return data with every leaf changed: in mappings, lists, and pairs of a name and a value."""

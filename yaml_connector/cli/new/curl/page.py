@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from yaml_connector.cli.new.curl.call import Call, name_placeholders
-from yaml_connector.cli.new.curl.filters import path_of
 from yaml_connector.cli.new.curl.options import CurlRequest, requests_of
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import (
@@ -32,7 +31,7 @@ from yaml_connector.cli.new.curl.tokens import (
     start_of,
     text_in,
 )
-from yaml_connector.cli.new.jsonpaths import member
+from yaml_connector.cli.new.jsonpaths import filtered_path, member
 from yaml_connector.cli.new.names import variable_name
 
 _LARGEST_FILE = 2**20
@@ -126,7 +125,7 @@ class _Reader:
                 source = next((part.capture for part in self.outputs[text] if isinstance(part, Variable)), None)
         if source is None:
             return given or (Variable(_output_name(command)),)
-        found = path_of(
+        found = filtered_path(
             command.name, [text for text in texts if text and not text.startswith("-")] or [""], source.path
         )
         if found is None:
