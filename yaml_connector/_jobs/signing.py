@@ -102,6 +102,8 @@ def signer_from(environment: Mapping[str, str]) -> Signer:
         if len(key) < _SHORTEST:
             found = f"key {number} of {len(keys)} has {len(key)} bytes"
             raise ConfigError(f"{where}: {found}, at least {_SHORTEST} are needed; {_MAKE_ONE}")
+    for key in keys:
+        _cipher(key)  # imports much: a call may find no file descriptor free for that
     return Signer(keys, environment.get(ACCEPT_UNSIGNED_VARIABLE, "") == "1")
 
 

@@ -31,7 +31,7 @@ from google.protobuf.message import DecodeError, Message
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.turns import calls
 from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
-from yaml_connector.errors import TransientError, YamlConnectorError
+from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, message_of
@@ -133,7 +133,7 @@ async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]
     except RefusedInputError:  # as before the conversion: the caller's mistake, and not the connector's failure
         raise
     except Exception as error:
-        meter.failed(error, context)
+        meter.failed(_tellable(error), context)
         return None
     finally:
         meter.took(perf_counter() - began)
@@ -176,13 +176,20 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver)
         code = grpc.StatusCode.INVALID_ARGUMENT
     elif isinstance(error, TransientError):
         code = grpc.StatusCode.UNAVAILABLE
-    elif not isinstance(error, YamlConnectorError):  # a bug; its message may hold anything
-        where = "".join(format_tb(error.__traceback__))
-        logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
-        words = f"internal error ({type(error).__name__})"
+    else:
+        words = str(_tellable(error))
     clear_frames(error.__traceback__)  # they may hold a large response, and gRPC keeps the error for a while
     await context.abort(code, _cut(words))
     raise error  # abort has raised already
+
+
+def _tellable(error: Exception | TurnOver) -> Exception:
+    """Return an error with the words that a caller may see: a bug's message may hold anything."""
+    if isinstance(error, YamlConnectorError):
+        return error
+    where = "".join(format_tb(error.__traceback__))
+    logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
+    return EvaluationError(f"internal error ({type(error).__name__})")
 
 
 def _cut(words: str) -> str:

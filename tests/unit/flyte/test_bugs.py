@@ -12,7 +12,9 @@ from tests.support.fake_api import loaded, spec_data
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import YamlConnectorError
+from yaml_connector.flyte._internals import CallMeter
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector
+from yaml_connector.flyte.servicer import _measured
 
 
 class Broken(Transport):
@@ -43,3 +45,22 @@ def test_an_input_that_is_refused_is_told_without_the_secret_in_it() -> None:
         connector.create(TaskTemplate(type="batch_job"), "", {"count": "a-long-secret"}, k="a-long-secret")
     )
     assert "'***' is not a valid int; nothing was submitted" in (connector.jobs.decode(made.data).create_error or "")
+
+
+def test_a_bug_around_a_call_is_told_by_its_type_alone(caplog: pytest.LogCaptureFixture) -> None:
+    class Context:
+        details = ""
+
+        def set_code(self, code: Any) -> None:
+            pass
+
+        def set_details(self, details: str) -> None:
+            self.details = details
+
+    async def call() -> None:
+        raise OSError(24, "Too many open files", "-".join(("planted", "secret")))
+
+    context = Context()
+    assert asyncio.run(_measured(CallMeter("batch_job", "create"), context, call())) is None
+    assert "internal error (OSError)" in context.details
+    assert "planted-secret" not in context.details + caplog.text

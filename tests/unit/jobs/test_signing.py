@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -31,3 +33,14 @@ def test_a_key_that_cannot_be_used_is_refused_with_words_and_is_not_in_them(
         signer_from(variables)
     assert words in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_what_encryption_needs_is_there_from_the_start() -> None:
+    """A call may find no file descriptor free, and then import nothing."""
+    code = (
+        "import os, sys; from yaml_connector._jobs.signing import signer_from; signer = signer_from(os.environ); "
+        "before = set(sys.modules); signer.unseal(signer.seal(b'x')); sys.exit(len(set(sys.modules) - before))"
+    )
+    variables = {**os.environ, "YAML_CONNECTOR_SIGNING_KEY": KEY}
+    assert subprocess.run([sys.executable, "-c", code], env=variables, check=False).returncode == 0
