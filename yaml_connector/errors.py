@@ -53,8 +53,12 @@ class Diagnostic:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}: "
-        label = "warning: " if self.severity == "warning" else ""
-        return where + label + (f"{self.path}: {self.message}" if self.path else self.message)
+        return where + ("warning: " if self.severity == "warning" else "") + self.text
+
+    @property
+    def text(self) -> str:
+        """The message with the path of the field before it."""
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class SpecError(YamlConnectorError):

@@ -117,17 +117,11 @@ def _finite(data: Any) -> Any:
     return json.dumps(data) if isinstance(data, float) and not isfinite(data) else data
 
 
-def problem_data(problem: Diagnostic) -> dict[str, Any]:
-    """Return a problem as JSON can hold it."""
-    return {name: getattr(problem, name) for name in ("file", "line", "column", "path", "message", "severity")}
-
-
 def github_annotation(problem: Diagnostic) -> str:
     """Return the workflow command that makes GitHub show a problem beside its line in a pull request."""
     level = "warning" if problem.severity == "warning" else "error"
     place = f"file={_property(problem.file)},line={problem.line},col={problem.column}"
-    message = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return f"::{level} {place}::{_data(message)}"
+    return f"::{level} {place}::{_data(problem.text)}"
 
 
 def _data(text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.cli._diagnostics import Sources, echo_problems, printable, problem_data
+from yaml_connector.cli._diagnostics import Sources, echo_problems, printable
 from yaml_connector.cli._files import find_files, watched, write_file
 from yaml_connector.cli._options import format_option
 
@@ -106,9 +107,9 @@ def _run_all(
 
         data: dict[str, Any] = {
             **report.counts(results),
-            "problems": [problem_data(problem) for problem in problems],
+            "problems": [asdict(problem) for problem in problems],
             "files": [report.as_data(result) for result in results],
-            "unreached": report.unreached_data(places) if part is None else None,
+            "unreached": [asdict(place) for place in places] if part is None else None,
         }
         if sockets:
             files_again = [report.as_data(result) for result in over_sockets]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +17,6 @@ from yaml_connector.cli._diagnostics import (
     errors_of,
     github_annotation,
     printable,
-    problem_data,
 )
 from yaml_connector.cli._files import FoundFiles, find_files, watched, write_file
 from yaml_connector.cli._options import formats
@@ -83,7 +82,7 @@ def _check(paths: tuple[str, ...], form: str, *, strict: bool, mend: bool) -> bo
             "test_files": checked.test_files,
             "errors": errors,
             "warnings": warnings,
-            "problems": [problem_data(problem) for problem in problems],
+            "problems": [asdict(problem) for problem in problems],
         }
         if mend:
             data["fixed"] = [{"file": file, **made._asdict()} for file, made in fixed]

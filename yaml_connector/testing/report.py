@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -119,11 +118,6 @@ def as_data(result: FileResult) -> dict[str, Any]:
             for test in result.results
         ],
     }
-
-
-def unreached_data(places: Iterable[Unreached]) -> list[dict[str, Any]]:
-    """Return the places that no test reached as data for JSON."""
-    return [asdict(place) for place in places]
 
 
 def _failure_data(failure: Failure) -> dict[str, Any]:

@@ -348,5 +348,4 @@ class _Run:
 
 
 def _of_problem(problem: Diagnostic) -> Failure:
-    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return Failure(problem.file, problem.line, problem.column, text)
+    return Failure(problem.file, problem.line, problem.column, problem.text)

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import fromstring
 from tests.support.contract_folder import CREATE, DEFAULTS, Folder, get, state
 from yaml_connector.errors import Diagnostic
 from yaml_connector.testing.compare import NOTHING, show
-from yaml_connector.testing.report import as_data, counts, junit, totals, unreached, unreached_data, unreached_lines
+from yaml_connector.testing.report import as_data, counts, junit, totals, unreached, unreached_lines
 
 
 def two_tests(folder: Folder) -> Any:
@@ -57,7 +57,7 @@ def test_below_all_stands_what_no_test_of_a_spec_reached(folder: Folder) -> None
     lines = list(unreached_lines(unreached([result])))
     assert lines[0] == f"reached by no test of {folder.path}/batch_job.yaml:"
     assert lines[1].startswith(f"  {folder.path}/batch_job.yaml:")
-    assert unreached_data(unreached([result]))[0]["path"] == "get.phase.map.QUEUED"
+    assert unreached([result])[0].path == "get.phase.map.QUEUED"
 
 
 def test_the_last_line_counts(folder: Folder) -> None:

@@ -58,6 +58,7 @@ def run(
       yaml-connector run --service 127.0.0.1:8000 --timeout 10m batch_job --input name=hello
     """
     import asyncio
+    from dataclasses import asdict
 
     from yaml_connector._loading.loader import resolve
     from yaml_connector.cli._live.interactive_run import InteractiveRun
@@ -75,7 +76,7 @@ def run(
         from yaml_connector.cli.run.dry_run import preview_create
 
         preview = asyncio.run(preview_create(loaded, values))
-        click.echo(json_of(preview.data()) if as_json else printable(preview.text()))
+        click.echo(json_of(asdict(preview)) if as_json else printable(preview.text()))
         ctx.exit(0 if preview.problem is None else 1)
 
     async def drive() -> tuple[Ended, JobDriver]:

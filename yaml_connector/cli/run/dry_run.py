@@ -30,10 +30,6 @@ class Preview:
     notes: list[str] = field(default_factory=list)
     problem: str | None = None
 
-    def data(self) -> dict[str, Any]:
-        """Return the preview as JSON can hold it."""
-        return {"requests": self.requests, "notes": self.notes, "problem": self.problem}
-
     def text(self) -> str:
         """Return the preview as text, the problem first."""
         lines = [f"problem: {self.problem}", ""] if self.problem else []
