@@ -28,7 +28,7 @@ from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import delete_failed
 from yaml_connector._jobs.log_reader import LogPage, read_logs
 from yaml_connector._jobs.meta import USUAL, JobMeta, decode_usual, unfit
-from yaml_connector._jobs.placeholders import fill_in, take_out
+from yaml_connector._jobs.placeholders import replace_secrets, restore_secrets
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
 from yaml_connector._jobs.status import Status, read_links
@@ -78,7 +78,7 @@ class JobClient:
 
     def take_over(self, other: JobClient) -> None:
         """Go on with what another client of the same task type remembers of its jobs."""
-        self.cache, self.foreign, self._submitter.under_way = other.cache, other.foreign, other._submitter.under_way
+        self.cache, self.foreign, self._submitter.in_progress = other.cache, other.foreign, other._submitter.in_progress
 
     # --- what Flyte keeps ---------------------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class JobClient:
             submission = await self._submitter.create(meta, context, scope)
         if meta.create_error is None:
             job = meta.job
-            await take_out(meta, context)
+            await replace_secrets(meta, context)
             state = self.cache.get(meta)
             state.secrets, state.submission, state.seen = dict(values.secrets), submission, clock().monotonic()
             self.cache.weigh(state)
@@ -401,7 +401,9 @@ class JobClient:
         if not meta.holders:
             return meta.job
         scope = Scope(inputs=meta.inputs, config=self.plan.config_of(meta), task=meta.task, steps={})
-        return dict(fill_in(meta.holders, meta.job, self.plan.secrets.values(given, scope), is_ours=meta.verified))
+        return dict(
+            restore_secrets(meta.holders, meta.job, self.plan.secrets.values(given, scope), is_ours=meta.verified)
+        )
 
 
 def _has_job(meta: JobMeta) -> bool:

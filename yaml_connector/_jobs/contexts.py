@@ -14,7 +14,7 @@ from yaml_connector._jobs import metrics
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.compiled_spec import CompiledSpec
 from yaml_connector._jobs.meta import JobMeta
-from yaml_connector._jobs.placeholders import fill_in
+from yaml_connector._jobs.placeholders import restore_secrets
 
 
 class CallContexts:
@@ -50,7 +50,7 @@ class CallContexts:
             scope.cursor = state.cursor
         secrets = scope.secrets = plan.secrets.values(given, scope) if plan.spec.secrets else {}
         if meta.holders:
-            scope.job = fill_in(meta.holders, job, secrets, is_ours=meta.verified)
+            scope.job = restore_secrets(meta.holders, job, secrets, is_ours=meta.verified)
         context = self.open(call, plan, config, secrets, meta.name, deadline, max_attempts)
         if meta.holders:
             context.withholds = not meta.verified

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.text_encoding import WIDE
 from yaml_connector._jobs.meta import check_holders
-from yaml_connector._jobs.placeholders import fill_in, hold
+from yaml_connector._jobs.placeholders import restore_secrets, with_placeholders
 from yaml_connector.errors import EvaluationError
 
 _WHEN = "the log was read; read it from the start"
@@ -93,7 +93,7 @@ async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
     """Return the token for packed cursors by source, without the call's secrets: an API's own token may hold one, or
     the start of a line. Raises EvaluationError if it is too long for Flyte."""
     text = _write(cursors)
-    held, holders = await hold(cursors, text, context)
+    held, holders = await with_placeholders(cursors, text, context)
     if held is not cursors:
         text = _write(held | {_HOLDERS: holders} if holders else held)
     token = (
@@ -129,7 +129,7 @@ def decode_token(token: str, context: CallContext) -> dict[str, Any]:
     except (TypeError, AttributeError):
         raise _invalid_token() from None
     context.withholds = True  # nothing proves that a token was made here
-    return dict(fill_in(holders, cursors, context.sensitive, is_ours=False, when=_WHEN))
+    return dict(restore_secrets(holders, cursors, context.sensitive, is_ours=False, when=_WHEN))
 
 
 def _invalid_token() -> EvaluationError:

@@ -48,7 +48,7 @@ _WRITTEN: dict[str, Callable[[str], str]] = {
 }
 
 
-async def take_out(meta: JobMeta, context: CallContext) -> None:
+async def replace_secrets(meta: JobMeta, context: CallContext) -> None:
     """Put place holders where the call's secrets are in a new job's id and saved values; if these are long, in another
     thread.
 
@@ -63,7 +63,7 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
         meta.create_error = f"{too_large(size)}; the job {meta.id} runs: cancel it at the API"
         return
     identity = meta.id
-    (meta.id, meta.saved), meta.holders = await hold([meta.id, meta.saved], "\0".join(texts), context)
+    (meta.id, meta.saved), meta.holders = await with_placeholders([meta.id, meta.saved], "\0".join(texts), context)
     if meta.saved:
         meta.saved = (
             await in_thread(context.redact_tree, meta.saved) if size > _LARGE else context.redact_tree(meta.saved)
@@ -75,7 +75,7 @@ async def take_out(meta: JobMeta, context: CallContext) -> None:
         )
 
 
-async def hold(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
+async def with_placeholders(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, list[str]]]:
     """Return a value with place holders where the call's secrets are in its texts, and the place holders; if the value
     is long, made in another thread. What cannot be filled in again is masked.
 
@@ -101,7 +101,7 @@ def _held(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, 
     return map_texts(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
 
 
-def fill_in(
+def restore_secrets(
     holders: Mapping[str, Any], value: Any, values: Mapping[str, str | None], *, is_ours: bool, when: str = _CREATED
 ) -> Any:
     """Return a value with those of the secrets (`values`) in the places of its holders. `is_ours`: a signature proves

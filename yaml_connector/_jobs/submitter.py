@@ -30,7 +30,7 @@ from yaml_connector._jobs.pending import (
     scope_of,
     values_to_keep,
 )
-from yaml_connector._jobs.placeholders import take_out
+from yaml_connector._jobs.placeholders import replace_secrets
 from yaml_connector._jobs.status import Status
 from yaml_connector.errors import ConfigError, EvaluationError, PermanentError, TransientError
 
@@ -39,8 +39,8 @@ _BUSY = "another call is still submitting the job"
 CANCELLED = Status("ABORTED", "the job was cancelled before it was submitted")
 
 
-class UnderWay:
-    """The submissions that are under way in this process, by `task.key`, and the locks by which their calls take turns.
+class SubmissionsInProgress:
+    """The submissions in progress in this process, by `task.key`, and the locks by which their calls take turns.
 
     It stays when a spec is loaded again: a call of the spec before may still be sending its create.
     """
@@ -54,7 +54,7 @@ class Submitter:
     """Submits the jobs of one spec, which is the loaded one: no other spec submits a job."""
 
     def __init__(self, plan: CompiledSpec, contexts: CallContexts) -> None:
-        self.under_way = UnderWay()
+        self.in_progress = SubmissionsInProgress()
         self._plan = plan
         self._contexts = contexts
 
@@ -62,7 +62,7 @@ class Submitter:
         """Return the lock of an attempt of a task: only one call acts on it at a time. A job without a key has one for
         itself."""
         key = (id(asyncio.get_running_loop()), meta.name or str(meta.created_at))
-        return self.under_way.turns.setdefault(key, asyncio.Lock())
+        return self.in_progress.turns.setdefault(key, asyncio.Lock())
 
     # --- create -------------------------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class Submitter:
         yet. Raises TransientError for what Flyte may try again."""
         plan = self._plan
         async with self.turn(meta):
-            submission = self.under_way.submissions.get(meta.name) or Submission(began=clock().monotonic())
+            submission = self.in_progress.submissions.get(meta.name) or Submission(began=clock().monotonic())
             operation = CreateOperation(
                 plan.create, context, scope, submission, can_keep=lambda: self._to_keep(scope) is not None
             )
@@ -86,7 +86,7 @@ class Submitter:
                     meta.pending = pending_of(plan, values, submission, context)
                     meta.not_submitted = submission.failure
                     if meta.name:
-                        self.under_way.submissions[meta.name] = submission
+                        self.in_progress.submissions[meta.name] = submission
                     return submission
                 meta.create_error = str(operation.give_up(failure))
                 if not submission.may_have_arrived:
@@ -102,7 +102,7 @@ class Submitter:
         """Return what is known of a job that is not submitted yet. Raises EvaluationError if it cannot be read."""
         if state.submission is None:
             assert meta.pending is not None
-            known = self.under_way.submissions.get(meta.name) if meta.name else None
+            known = self.in_progress.submissions.get(meta.name) if meta.name else None
             state.submission = known or Submission(
                 began=state.created,
                 is_own=False,
@@ -227,7 +227,7 @@ async def _submitted(meta: JobMeta, state: JobState, job: SubmittedJob, context:
     """Note that a job is submitted: the process remembers its id."""
     submitted = replace(meta, pending=None, holders={})
     _enter(submitted, job)
-    await take_out(submitted, context)
+    await replace_secrets(submitted, context)
     state.submitted = submitted
     state.grace_from = clock().monotonic()
 

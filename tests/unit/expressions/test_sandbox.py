@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.scopes import AnyScope
 from yaml_connector._expressions.compile import compile_expression, compile_text
+from yaml_connector._expressions.scope import Scope
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import EvaluationError
 
@@ -143,6 +144,16 @@ def test_no_expression_takes_long_or_makes_much(source: str) -> None:
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert took < 4, took  # both dialects
     assert grown < 1500, grown
+
+
+@pytest.mark.parametrize(
+    ("most", "more"),
+    [("('a' * 1000000) | length", "'a' * 1000001"), ("([0] * 50000) | length", "[0] * 100001")],
+)
+def test_repeating_makes_a_million_characters_or_a_hundred_thousand_items_at_most(most: str, more: str) -> None:
+    assert compile_expression(most, answer=True).evaluate(Scope()) in (1_000_000, 50_000)
+    with pytest.raises(EvaluationError, match=r"the result of '\*' would be too large"):
+        compile_expression(more, answer=True).evaluate(Scope())
 
 
 DEEP = [
