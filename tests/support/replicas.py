@@ -27,12 +27,13 @@ ROUND_ROBIN = [
 
 @dataclass
 class Replica:
-    """One process of the service, on a port that stays its own."""
+    """One process of the service, on a port that stays its own. `forked`: see Process."""
 
     folder: Path
     number: int
     held: Any = field(default_factory=held_socket)
     process: Process | None = None
+    forked: bool = False
 
     @property
     def port(self) -> int:
@@ -42,7 +43,7 @@ class Replica:
         command = [sys.executable, "-m", "yaml_connector.flyte.serve", "--specs", "connectors.d"]
         command += ["--port", str(self.port)]
         env = clean_environment(self.folder, YAML_CONNECTOR_SIGNING_KEY=KEY)
-        self.process = Process(command, self.folder, env, self.folder / f"serve-{self.number}.log")
+        self.process = Process(command, self.folder, env, self.folder / f"serve-{self.number}.log", forked=self.forked)
         deadline = time.monotonic() + 60
         while not accepts(self.port):
             if self.process.process.poll() is not None or time.monotonic() > deadline:

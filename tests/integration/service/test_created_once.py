@@ -94,7 +94,7 @@ async def heal_later(server: FailingServer, seconds: float) -> None:
 async def executed(folder: Path, pace: Pace) -> tuple[list[Action], dict[str, FailingServer], Executor]:
     """Execute a task of each spec without and with retries; a replica is killed once all creates were answered."""
     servers = {failure: FailingServer(failure, pace) for failure in FAILURES}
-    replicas = [Replica(folder, number) for number in range(2)]
+    replicas = [Replica(folder, number, forked=True) for number in range(2)]
     for server in servers.values():
         await server.start()
     tasks = write_specs(folder, servers, pace)
