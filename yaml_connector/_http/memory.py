@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import io
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from yaml_connector._http.turns import next_turn
 MOST = 40 * 2**20  # bytes of all large responses of an event loop
 SMALL = 256 * 1024  # bytes of a response that needs no room
 _LATER = 0.1  # seconds after the transport's own time limit, which does not hold while there is something to read
+_BETWEEN_COLLECTIONS = 10_000  # objects
 _MALLOPT = {-3: 256 * 1024, -1: 4 * 2**20}  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
 
 
@@ -53,7 +55,9 @@ class ResponseMemory:
         """Wait for room for so many bytes; a response larger than all of it waits until it is alone. Raises
         NoRoomError."""
         size = min(size, self.most)
-        if self._waiting or self.used + size > self.most:
+        if self._is_full(size):
+            gc.collect(1)  # the error of a call may still hold its response
+        if self._is_full(size):
             granted = asyncio.get_running_loop().create_future()
             self._waiting.append((size, granted))
             try:
@@ -67,6 +71,9 @@ class ResponseMemory:
         else:
             self.used += size
         return Room(self, size)
+
+    def _is_full(self, size: int) -> bool:
+        return bool(self._waiting) or self.used + size > self.most
 
     def give_back(self, size: int) -> None:
         """Note that room is free again, and let those in that wait for it."""
@@ -138,6 +145,13 @@ def _this_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None
     return task
+
+
+def spare_collections() -> None:
+    """Keep all objects that there are out of garbage collections, and make these rarer: as often as Python starts them,
+    with the specs in them, they take a tenth of a call."""
+    gc.freeze()
+    gc.set_threshold(_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
 
 
 def give_back_what_is_freed() -> None:

@@ -166,3 +166,14 @@ def test_a_response_takes_the_room_that_it_needs_as_far_as_that_is_known(expecte
 
     asyncio.run(main())
     assert used == [0, 0, 0, taken, taken]
+
+
+def test_room_that_garbage_holds_is_given_to_the_next_response(no_collection: None) -> None:
+    async def main() -> None:
+        memory = ResponseMemory(10)
+        ring: list[Any] = [await memory.room_for(10)]
+        ring.append(ring)
+        del ring
+        await memory.room_for(10, timeout=0)
+
+    asyncio.run(main())
