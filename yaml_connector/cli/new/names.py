@@ -22,6 +22,23 @@ _SECRET_HEADER = re.compile(
 _NOT_SECRET_HEADER = re.compile(
     r"(?i).*(token-type|idempotency|auth-type|authenticate|api-version|-version|method|x-auth-scheme).*"
 )
+_MEANINGS = {
+    "QUEUED": "queued pending waiting created submitted new scheduled accepted not_started validating blocked "
+    "requested deferred ready registered in_queue inqueue enqueued open received planned queueing initialized "
+    "validating_files upload_complete",
+    "INITIALIZING": "initializing starting preparing provisioning booting configuring",
+    "RUNNING": "running in_progress inprogress active processing started executing finalizing cancelling canceling "
+    "stopping completing suspended resuming pausing paused working ongoing terminating building rendering training "
+    "retrying generating uploading downloading transcribing applying planning",
+    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed jobcomplete ended "
+    "succeed converged applied",
+    "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
+    "node_fail preempted boot_fail deadline launch_failed startup_failure rejected failing unhealthy diverged declined "
+    "denied refused invalid broken dead lost",
+    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked interrupted voided "
+    "withdrawn",
+}
+_PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.split()}
 
 
 def snake(name: str) -> str:
@@ -65,25 +82,6 @@ def is_secret_name(name: str) -> bool:
 def is_secret_header(name: str) -> bool:
     """Return whether a header of this name carries a credential."""
     return bool(_SECRET_HEADER.fullmatch(name)) and not _NOT_SECRET_HEADER.fullmatch(name)
-
-
-_MEANINGS = {
-    "QUEUED": "queued pending waiting created submitted new scheduled accepted not_started validating blocked "
-    "requested deferred ready registered in_queue inqueue enqueued open received planned queueing initialized "
-    "validating_files upload_complete",
-    "INITIALIZING": "initializing starting preparing provisioning booting configuring",
-    "RUNNING": "running in_progress inprogress active processing started executing finalizing cancelling canceling "
-    "stopping completing suspended resuming pausing paused working ongoing terminating building rendering training "
-    "retrying generating uploading downloading transcribing applying planning",
-    "SUCCEEDED": "succeeded success successful completed complete done finished ok passed jobcomplete ended "
-    "succeed converged applied",
-    "FAILED": "failed failure error errored expired timed_out timeout timedout crashed internal_error out_of_memory "
-    "node_fail preempted boot_fail deadline launch_failed startup_failure rejected failing unhealthy diverged declined "
-    "denied refused invalid broken dead lost",
-    "ABORTED": "cancelled canceled aborted stopped terminated killed skipped deleted revoked interrupted voided "
-    "withdrawn",
-}
-_PHASE = {word: phase for phase, words in _MEANINGS.items() for word in words.split()}
 
 
 def word_set(text: str) -> frozenset[str]:

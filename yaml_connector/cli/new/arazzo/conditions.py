@@ -12,6 +12,22 @@ from typing import Any
 from yaml_connector.cli.new.jsonpaths import pointer_path
 from yaml_connector.cli.new.sketch import Ref, Text, one_line, quoted, with_path
 
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<operator>==|!=|<=|>=|<|>|&&|\|\||!|\(|\))|
+    (?P<word>\$(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])+|\$|@(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])*|\#/[^\s()=!<>&|'"]+|[^\s()=!<>&|'"]+))""",
+    re.VERBOSE,
+)
+_FILTER = re.compile(r"\[\?\s*(\((?:[^()]|\([^()]*\))*\)|[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*)\s*\]")
+_COUNTED = re.compile(
+    r"(?:(?:count|length|size)\(\s*(?P<inside>.*)\)|(?P<path>.*)\.(?:length|size)(?:\(\))?)"
+    r"\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<number>\d+)",
+    re.DOTALL,
+)
+_WORDS = r"inputs|steps|response|request|statusCode|url|method|workflows|outputs|components|message|self"
+_BARE = rf"\$(?:{_WORDS})\b(?:\.[\w-]+|\[[^\]\s]*\])*(?:#/[^\s\"'{{}},;&]*)?"
+_INSIDE = re.compile(rf"\{{({_BARE})\}}|({_BARE})")
+_WHOLE = re.compile(rf"\{{?({_BARE})\}}?")
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -140,13 +156,6 @@ def body_operand(path: str) -> Operand:
     return Operand(with_path("body", path), path)
 
 
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<operator>==|!=|<=|>=|<|>|&&|\|\||!|\(|\))|
-    (?P<word>\$(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])+|\$|@(?:[^\s()=!<>&|'"\[\]]|\[[^\]]*\])*|\#/[^\s()=!<>&|'"]+|[^\s()=!<>&|'"]+))""",
-    re.VERBOSE,
-)
-
-
 def parse_condition(text: str, kind: str, context: str, operand: Any) -> Condition:
     """Return a criterion as a condition. `operand` turns a runtime expression into an Operand.
 
@@ -164,14 +173,6 @@ def parse_condition(text: str, kind: str, context: str, operand: Any) -> Conditi
         elif "[?" in text:
             return _filtered(text.strip())
     return _Parser(text, kind, operand).parse()
-
-
-_FILTER = re.compile(r"\[\?\s*(\((?:[^()]|\([^()]*\))*\)|[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*)\s*\]")
-_COUNTED = re.compile(
-    r"(?:(?:count|length|size)\(\s*(?P<inside>.*)\)|(?P<path>.*)\.(?:length|size)(?:\(\))?)"
-    r"\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<number>\d+)",
-    re.DOTALL,
-)
 
 
 def _filtered(text: str) -> Condition:
@@ -283,12 +284,6 @@ class _Parser:
         if text.lower() in ("true", "false", "null"):
             return {"true": True, "false": False, "null": None}[text.lower()]
         return json.loads(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text) else text
-
-
-_WORDS = r"inputs|steps|response|request|statusCode|url|method|workflows|outputs|components|message|self"
-_BARE = rf"\$(?:{_WORDS})\b(?:\.[\w-]+|\[[^\]\s]*\])*(?:#/[^\s\"'{{}},;&]*)?"
-_INSIDE = re.compile(rf"\{{({_BARE})\}}|({_BARE})")
-_WHOLE = re.compile(rf"\{{?({_BARE})\}}?")
 
 
 @dataclass(frozen=True)

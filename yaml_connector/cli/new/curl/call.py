@@ -14,6 +14,42 @@ from yaml_connector.cli.new.curl.tokens import Capture, FilePart, Leaf, Tokens, 
 from yaml_connector.cli.new.names import phase_of, word_set
 from yaml_connector.cli.new.sketch import each_leaf
 
+Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
+CANCEL = word_set("""cancel cancels cancelled canceled cancellation stop terminate abort kill halt interrupt revoke""")
+LOGS = word_set("""log logs logging stdout stderr console events event trace traces tail""")
+RESULT = word_set(
+    """result results output outputs artifact artifacts download content report text transcript transcription metrics
+    files"""
+)
+STATUS = word_set("""status state poll progress check describe info getstatus""")
+SUBMIT = word_set(
+    """submit create run runs start launch trigger execute jobs job batches dispatch enqueue invoke new"""
+)
+_READ = word_set("""get describe status query poll check info list show read state""")
+LOGIN = word_set("""login signin auth authenticate oauth oauth2 token tokens session sessions logon authorize""")
+_VERBS = CANCEL | LOGS | RESULT | STATUS | SUBMIT
+_ID_NAME = re.compile(
+    r"(^|[_.-]|[a-z](?=I))(id|ids|uuid|uid|guid|key|name|handle|ref|urn|arn)$|^(job|run|task|batch|build)$", re.I
+)
+_ID_LIKE = re.compile(
+    r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
+)
+_CANCELS = re.compile(r"(cancel|abort|terminat|kill|stop)\w{0,6}$")
+STATE_NAME = re.compile(r"(?i)stat(us|e)$")
+_CHANGES = frozenset(["set", "update", "put", "mark", "change", "add", "patch", "modify"])
+_VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
+_ANY = (
+    r"<([A-Za-z][\w .-]*)>|\{\{\s*\$?([A-Za-z_][\w.-]*)\s*\}\}|\[([A-Z][A-Z0-9_]{2,})\]|"
+    r"\b(YOUR_[A-Z0-9_]+)\b|\b(your-[a-z-]+)\b"
+)
+_IN_URL = re.compile(_ANY + r"|\{([A-Za-z_][\w-]*)\}|(?<=/):([A-Za-z_]\w*)(?=/|$)")
+_IN_HEADER = re.compile(_ANY + r"|\{([A-Za-z_][\w-]*)\}")
+_WHOLE = re.compile(
+    r"<([A-Za-z][\w .-]*)>|\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|(YOUR_[A-Z0-9_]+)|(your-[a-z-]+)|"
+    r"\{([A-Z_]+|[a-z]+_[a-z_]+)\}"
+)
+_INSIDE = re.compile(r"<([A-Z][A-Z0-9_]+)>")
+
 
 @dataclass
 class Call:
@@ -90,32 +126,6 @@ def leaves(value: Any) -> Iterable[Any]:
             yield from leaves(item)
     elif value is not None and not isinstance(value, bool | FilePart):
         yield value
-
-
-Key = tuple[str, str]  # ("name", a variable) or ("text", a literal value)
-CANCEL = word_set("""cancel cancels cancelled canceled cancellation stop terminate abort kill halt interrupt revoke""")
-LOGS = word_set("""log logs logging stdout stderr console events event trace traces tail""")
-RESULT = word_set(
-    """result results output outputs artifact artifacts download content report text transcript transcription metrics
-    files"""
-)
-STATUS = word_set("""status state poll progress check describe info getstatus""")
-SUBMIT = word_set(
-    """submit create run runs start launch trigger execute jobs job batches dispatch enqueue invoke new"""
-)
-_READ = word_set("""get describe status query poll check info list show read state""")
-LOGIN = word_set("""login signin auth authenticate oauth oauth2 token tokens session sessions logon authorize""")
-_VERBS = CANCEL | LOGS | RESULT | STATUS | SUBMIT
-_ID_NAME = re.compile(
-    r"(^|[_.-]|[a-z](?=I))(id|ids|uuid|uid|guid|key|name|handle|ref|urn|arn)$|^(job|run|task|batch|build)$", re.I
-)
-_ID_LIKE = re.compile(
-    r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-.*|\d+|(?=[^/]*\d)(?=[^/]*[a-z])[\w.:~=-]{6,}|[\w-]{16,}|[a-z]{1,8}[-_]\w*\d\w*"
-)
-_CANCELS = re.compile(r"(cancel|abort|terminat|kill|stop)\w{0,6}$")
-STATE_NAME = re.compile(r"(?i)stat(us|e)$")
-_CHANGES = frozenset(["set", "update", "put", "mark", "change", "add", "patch", "modify"])
-_VERSION = re.compile(r"v\d+(\.\d+)*([a-z]+\d*)?|\d+\.\d+(\.\d+)*|\d{4}-\d\d(-\d\d)?|api", re.IGNORECASE)
 
 
 def segments(tokens: Tokens) -> list[Tokens]:
@@ -252,19 +262,6 @@ def ids_in(call: Call, known: set[Key]) -> list[Key]:
         if kind == "name" or (where == "path" and is_id_like(text)) or (where in ("query", "body") and len(text) > 1):
             found.append(key)
     return found
-
-
-_ANY = (
-    r"<([A-Za-z][\w .-]*)>|\{\{\s*\$?([A-Za-z_][\w.-]*)\s*\}\}|\[([A-Z][A-Z0-9_]{2,})\]|"
-    r"\b(YOUR_[A-Z0-9_]+)\b|\b(your-[a-z-]+)\b"
-)
-_IN_URL = re.compile(_ANY + r"|\{([A-Za-z_][\w-]*)\}|(?<=/):([A-Za-z_]\w*)(?=/|$)")
-_IN_HEADER = re.compile(_ANY + r"|\{([A-Za-z_][\w-]*)\}")
-_WHOLE = re.compile(
-    r"<([A-Za-z][\w .-]*)>|\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|(YOUR_[A-Z0-9_]+)|(your-[a-z-]+)|"
-    r"\{([A-Z_]+|[a-z]+_[a-z_]+)\}"
-)
-_INSIDE = re.compile(r"<([A-Z][A-Z0-9_]+)>")
 
 
 def name_placeholders(calls: Iterable[Call]) -> None:

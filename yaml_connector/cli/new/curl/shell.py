@@ -168,14 +168,10 @@ def _odd_quotes(line: str, before: tuple[bool, bool]) -> tuple[bool, bool]:
 def _parser_for(text: str) -> type[Shell]:
     """Return the parser of the shell that a command was written for."""
     first = text.split("\n", 1)[0]
-    if (
-        _CONTINUED["^"].search(first)
-        or _CARET.search(first)
-        or re.search(r'curl(\.exe)?[^\n\']*"[^"\n]*\\"', first, re.I)
-    ):
-        if not _CONTINUED["\\"].search(first) and not re.search(r"\$\(|\$\{?\w+[^\n]*\\\"|'", first.split('"')[0]):
-            return Cmd if _CONTINUED["^"].search(first) or _CARET.search(first) or "%" in first else Shell
-        return Shell
+    has_carets = _CONTINUED["^"].search(first) or _CARET.search(first)
+    if has_carets or re.search(r'curl(\.exe)?[^\n\']*"[^"\n]*\\"', first, re.I):
+        is_unix = _CONTINUED["\\"].search(first) or re.search(r"\$\(|\$\{?\w+[^\n]*\\\"|'", first.split('"')[0])
+        return Cmd if not is_unix and (has_carets or "%" in first) else Shell
     if re.match(r"\s*set\s+\"?\w+=", text, re.I) or re.search(r"%[A-Za-z_]\w*%", first):
         return Cmd if "$" not in first else Shell
     if (

@@ -22,6 +22,10 @@ _LOGS = ("logs", "log", "stdout", "output")
 _MOST_LISTED = 40
 _MOST_LOOSE = 500  # calls that may submit what another call reads
 _CLOSE, _LEAST = 4, 3  # other calls are named if their score is this close to the best, and at least this
+# Where the API's own words about a job are: at the top, or below a part with such a name.
+_OF_THE_JOB = re.compile(
+    r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
+)
 
 
 @dataclass(frozen=True)
@@ -175,12 +179,6 @@ def whole_of(document: Document, path: str, asked: str) -> Calls:
     if delete is None and document.has(asked, "delete"):
         delete = document.operation(asked, "delete")
     return Calls(document.operation(path, "post"), document.operation(asked, "get"), delete, logs)
-
-
-# Where the API's own words about a job are: at the top, or below a part with such a name.
-_OF_THE_JOB = re.compile(
-    r"(?i)\$(\.(data|job|run|task|build|result|attributes|operation|status|state|reason|failure\w*|\w*error\w*))*\.\w+$"
-)
 
 
 def scalars_of(call: Operation) -> list[tuple[str, str]]:
