@@ -6,7 +6,10 @@ import contextlib
 import json
 import shutil
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -231,3 +234,42 @@ def test_what_a_try_lacks_is_named(command: Command) -> None:
     Path("commands.txt").write_text(text, encoding="utf-8")
     done = command("new", "mine", "--from-curl", "commands.txt", "--try")
     assert (done.returncode, "set these variables of the commands for --try: NO_SUCH_KEY" in done.stderr) == (1, True)
+
+
+class _OddId(BaseHTTPRequestHandler):
+    """An API whose ids look like variables, files and commands."""
+
+    asked: list[str]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer({"id": "$ALICE_KEY"})
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.answer({"id": "$ALICE_KEY", "status": "done"})
+
+    def answer(self, data: dict[str, str]) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_an_id_that_a_try_finds_is_never_read_as_a_variable(live: Command) -> None:
+    handler = type("Handler", (_OddId,), {"asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        Path("commands.txt").write_text(f"curl {url}/jobs -d '{{}}'\ncurl {url}/jobs/job-000\n", encoding="utf-8")
+        done = live("new", "mine", "--from-curl", "commands.txt", "--try", "--to", "out")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert handler.asked == ["/jobs/$ALICE_KEY"]

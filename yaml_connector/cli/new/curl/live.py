@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ import httpx
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.curl.answers import Answer
 from yaml_connector.cli.new.curl.call import Call, Key
-from yaml_connector.cli.new.curl.page import Page, read_beside, read_page
+from yaml_connector.cli.new.curl.page import Page, read_beside
 from yaml_connector.cli.new.curl.roles import Roles
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable
 from yaml_connector.cli.new.phases import ENDINGS, phases_from
@@ -180,11 +181,22 @@ class _Attempt:
         key: Key | None = self.roles.job_key
         if key is None or key[0] != "text":
             return
-        new = self.job_id()
+        old, new = key[1], self.job_id()
 
-        text = re.sub(rf"(?<![\w-]){re.escape(key[1])}(?![\w-])", lambda _: new, self.page.text)
-        after = self.roles.create + 1
-        self.page.calls[after:] = read_page(text, self.folder).calls[after:]
+        def tokens(given: Tokens) -> Tokens:
+            return tuple(part.replace(old, new) if isinstance(part, str) else part for part in given)
+
+        def leaf(value: Any) -> Any:
+            if isinstance(value, Leaf):
+                return replace(value, tokens=tokens(value.tokens))
+            if type(value) is int and str(value) == old and new.isdigit():
+                return int(new)
+            return value.replace(old, new) if isinstance(value, str) else value
+
+        for call in self.page.calls[self.roles.create + 1 :]:
+            call.path = tokens(call.path)
+            call.query = [(name, tokens(value)) for name, value in call.query]
+            call.body = each_leaf(call.body, leaf)
         self.roles.job_key = ("text", new)
 
 

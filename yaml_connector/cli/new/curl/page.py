@@ -46,13 +46,11 @@ class Page:
     variables: dict[str, Tokens] = field(default_factory=dict)
     not_used: list[tuple[str, int]] = field(default_factory=list)
     rest: list[tuple[int, str]] = field(default_factory=list)  # lines beside the commands
-    text: str = ""
 
 
 def read_page(text: str, folder: Path) -> Page:
     """Read a page; `folder` is where the files are that its commands name."""
     page = _Reader(folder).read(text)
-    page.text = text
     name_placeholders(page.calls)
     return page
 

@@ -31,15 +31,7 @@ def draft_of(content: bytes, file: str, name: str | None, create: str | None = N
     Raises ConfigError if it is not an OpenAPI 3 document, lacks these calls, or has no call that may submit a job.
     """
     document = Document.read(content, file)
-    chosen, others = find_calls(document, create, get)
-    draft = _draft_from(chosen, others, name)
-    told = "the reference to {}: there is no such file in the folder of the document, and nothing is fetched"
-    draft.not_used = [Unused(told.format(name), file, 1) for name in sorted(document.not_read)]
-    return draft
-
-
-def _draft_from(calls: Calls, others: list[str], name: str | None) -> Draft:
-    """Return the draft of these calls; `others` are the other calls that may submit a job."""
+    calls, others = find_calls(document, create, get)
     segments = [part for part in bare(calls.get.path).split("/") if part and part != "{}"]
     word = re.sub(r"\W+", "_", segments[-1].lower() if segments else "job").strip("_") or "job"
     base_url, notes = server_of(calls.create)
@@ -58,6 +50,8 @@ def _draft_from(calls: Calls, others: list[str], name: str | None) -> Draft:
     _set_states(draft, calls.get)
     _set_body(draft, calls.create)
     _set_paths(draft, calls)
+    told = "the reference to {}: there is no such file in the folder of the document, and nothing is fetched"
+    draft.not_used = [Unused(told.format(name), file, 1) for name in sorted(document.not_read)]
     return draft
 
 
@@ -68,12 +62,11 @@ def _set_id(draft: Draft, calls: Calls) -> None:
     if place is not None:
         draft.id_path = place
         return
-    for answer in calls.create.responses:
-        headers = {str(name).lower(): str(name) for name in calls.create.document.node(answer.get("headers"))}
-        if "location" in headers:
-            draft.id_path = "${{ headers['Location'] | basename }}"
-            draft.note("create", "the job's id is taken from the end of the header Location")
-            return
+    answers = (calls.create.document.node(answer.get("headers")) for answer in calls.create.responses)
+    if any(str(name).lower() == "location" for headers in answers for name in headers):
+        draft.id_path = "${{ headers['Location'] | basename }}"
+        draft.note("create", "the job's id is taken from the end of the header Location")
+        return
     draft.note("create", "where does the response have the job's id? The document shows none")
 
 
