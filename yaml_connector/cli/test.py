@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.cli._diagnostics import Sources, echo_problems, printable
+from yaml_connector.cli._diagnostics import Sources, echo_problems, json_of, printable
 from yaml_connector.cli._files import find_files, watched, write_file
 from yaml_connector.cli._options import format_option
 
@@ -103,8 +103,6 @@ def _run_all(
     problems = list(dict.fromkeys(problems))  # a spec's problem is found once for each of its test files
     places = report.unreached(results) if part is None else []
     if form == "json":
-        import json
-
         data: dict[str, Any] = {
             **report.counts(results),
             "problems": [asdict(problem) for problem in problems],
@@ -114,7 +112,7 @@ def _run_all(
         if sockets:
             files_again = [report.as_data(result) for result in over_sockets]
             data["real_sockets"] = {**report.socket_counts(over_sockets), "files": files_again}
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+        click.echo(json_of(data))
     else:
         for line in report.unreached_lines(places):
             click.echo(printable(line))

@@ -16,6 +16,7 @@ from yaml_connector.cli._diagnostics import (
     echo_problems,
     errors_of,
     github_annotation,
+    json_of,
     printable,
 )
 from yaml_connector.cli._files import FoundFiles, find_files, watched, write_file
@@ -75,8 +76,6 @@ def _check(paths: tuple[str, ...], form: str, *, strict: bool, mend: bool) -> bo
     errors = len(list(errors_of(problems)))
     warnings = len(problems) - errors
     if form == "json":
-        import json
-
         data = {
             "specs": checked.specs,
             "test_files": checked.test_files,
@@ -86,7 +85,7 @@ def _check(paths: tuple[str, ...], form: str, *, strict: bool, mend: bool) -> bo
         }
         if mend:
             data["fixed"] = [{"file": file, **made._asdict()} for file, made in fixed]
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        click.echo(json_of(data))
         return not errors
     for file, made in fixed:
         click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from yaml_connector._text import short
 from yaml_connector.catalog import SUPPORTS, entries, entry
 from yaml_connector.catalog import search as find
-from yaml_connector.cli._diagnostics import text_width
+from yaml_connector.cli._diagnostics import json_of, text_width
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli._options import format_option, formats
 
@@ -30,7 +29,7 @@ def catalog() -> None:
 
 def _echo(found: list[dict[str, Any]], form: str) -> None:
     if form == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(json_of(found))
         return
     width = max((len(item["name"]) for item in found), default=0)
     for item in found:
@@ -120,4 +119,4 @@ def add(name: str, folder: str | None, force: bool, form: str) -> None:
     target, contents = Path(folder or specs_path()), entry(name).contents()
     write_scaffold(target, contents, force=force, quiet=form == "json")
     if form == "json":
-        click.echo(json.dumps({"files": [str(target / file) for file in contents]}, indent=2, ensure_ascii=False))
+        click.echo(json_of({"files": [str(target / file) for file in contents]}))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._diagnostics import json_of, printable
 from yaml_connector.cli._options import (
     JobOptions,
     UsageErrors,
@@ -61,7 +60,7 @@ def check(
     steps = asyncio.run(preflight.run())
     if form == "json":
         data = [{"step": s.name, "good": s.good, "detail": s.detail, "warning": s.warning} for s in steps]
-        click.echo(json.dumps({"good": preflight.good, "steps": data}, indent=2, ensure_ascii=False))
+        click.echo(json_of({"good": preflight.good, "steps": data}))
     else:
         for step in steps:
             _echo(step)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from yaml_connector.cli._diagnostics import printable
+from yaml_connector.cli._diagnostics import json_of, printable
 from yaml_connector.cli._options import format_option
 from yaml_connector.errors import ConfigError, SpecError
 
@@ -44,7 +43,7 @@ def explain(what: str, tests: bool, form: str) -> None:
         data = {"file": found.file, "lines": lines}
     else:
         lines, data = list(found.lines()), found.data()
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False) if form == "json" else printable("\n".join(lines)))
+    click.echo(json_of(data) if form == "json" else printable("\n".join(lines)))
 
 
 def _named(what: str, tests: bool) -> Field | LoadedSpec:
