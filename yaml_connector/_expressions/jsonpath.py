@@ -25,7 +25,7 @@ _ITEM = 100  # nanoseconds
 _PLAIN_STEP = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\[(?P<index>\d+)\]|\[(?P<every>\*)\]|\['(?P<quoted>[^'\\]+)'\]"
 )
-_PLACE = re.compile(r"Error on line 1, col (\d+)|Parse error at 1:(\d+)")
+_PLACE = re.compile(r"Error on line (\d+), col (\d+)|Parse error at (\d+):(\d+)")
 _RESERVED = {"parent", "where", "wherenot", "len", "sub", "split", "sorted", "str", "path", "keys"}
 
 
@@ -213,7 +213,8 @@ def _why(text: str, error: Exception) -> str:
     place = _PLACE.search(said)
     if place is None:
         return said
-    at = int(place[1] or place[2])
+    line, column = int(place[1] or place[3]), int(place[2] or place[4])  # from 1 and from 0
+    at = sum(map(len, text.split("\n")[: line - 1])) + line - 2 + column if line > 1 else column
     return f"{short(text[at:])} cannot follow {short(text[:at])}"
 
 
