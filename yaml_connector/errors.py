@@ -52,7 +52,8 @@ class Diagnostic:
     severity: str = "error"
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: "
+        file = self.file if self.file.isprintable() else repr(self.file)
+        where = f"{file}:{self.line}:{self.column}: "
         return where + ("warning: " if self.severity == "warning" else "") + self.text
 
     @property

@@ -38,22 +38,38 @@ class TlsSettings:
         leave the one before. Raises EvaluationError if there is none."""
         found = {name: value.evaluate(self._scope) for name, value in self._files.items()}
         files = {name: str(file) for name, file in found.items() if file is not None}
+        used = [*files]  # by what fails, if it does
         try:
             stamps = [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in map(os.stat, files.values())]
             if self._context is not None and stamps == self._stamps:
                 return self._context
-            self._stamps = stamps
+            self._stamps, used = stamps, ["ca_file"]
             context = ssl.create_default_context(cafile=files.get("ca_file"))
+            used = ["cert_file", "key_file"]
             if "cert_file" in files:
                 # without a password OpenSSL would ask for one at the terminal
                 context.load_cert_chain(files["cert_file"], files.get("key_file"), password="")
         except (OSError, ssl.SSLError) as error:
             if self._context is None:
-                raise EvaluationError(f"connection.tls: {error}") from None
-            logger.warning("connection.tls: the files changed and cannot be used, so the old ones are kept: %s", error)
+                raise EvaluationError(f"connection.tls: {_reason(error, files, used)}") from None
+            why = _reason(error, files, used)
+            logger.warning("connection.tls: the files changed and cannot be used, so the old ones are kept: %s", why)
             return self._context
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         self._context = context
         return context
+
+
+def _reason(error: OSError, files: Mapping[str, str], used: list[str]) -> str:
+    """Say why the files under these names cannot be used."""
+    named = " and ".join(f"{name} {files[name]}" for name in used if name in files)
+    if not isinstance(error, ssl.SSLError):
+        return f"{error.filename or named} cannot be read: {error.strerror}"
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return (
+            f"the key {files.get('key_file', 'of cert_file')} does not belong to the certificate {files['cert_file']}"
+        )
+    what = "certificates" if used == ["ca_file"] else "a certificate and its key without a password"
+    return f"{named} cannot be used: {what} in PEM must be there"

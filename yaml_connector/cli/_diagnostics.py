@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yaml_connector._text import loggable
+
 if TYPE_CHECKING:
     from yaml_connector.errors import Diagnostic
 
@@ -45,7 +47,7 @@ class Sources:
 def problem_text(problem: Diagnostic, sources: Sources) -> str:
     """Return `file:line:column: path: message`, then the source line with a caret below the column."""
     colour = "yellow" if problem.severity == "warning" else "red"
-    where = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
+    where = click.style(f"{loggable(problem.file)}:{problem.line}:{problem.column}:", bold=True)
     label = f" {click.style('warning:', fg=colour)}" if problem.severity == "warning" else ""
     path = f" {click.style(problem.path, fg=colour)}:" if problem.path else ""
     before = where + label + path

@@ -33,6 +33,15 @@ def test_a_pipe_is_not_waited_for(command: Command) -> None:
         assert "f/x.yaml:1:1: this is neither a file nor a folder" in done.stdout + done.stderr
 
 
+def test_a_name_that_steers_a_terminal_is_shown_escaped(command: Command) -> None:
+    name = "a\x1b[2J\nfake.yaml:1:1: \u202eb.yaml"
+    Path(name).write_text("x: 1", encoding="utf-8")
+    for verb in ("validate", "test", "docs"):
+        done = command(verb, name)
+        assert f"{name!r}:1:1: " in done.stdout + done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_link_that_leads_to_itself_or_nowhere_is_said(command: Command) -> None:
     for name, target in (("a.yaml", "b.yaml"), ("b.yaml", "a.yaml"), ("c.yaml", "gone.yaml")):
         Path(name).symlink_to(target)
