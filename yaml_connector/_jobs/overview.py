@@ -6,12 +6,14 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from yaml_connector._clock import clock
-from yaml_connector._jobs.cache import JobCache, JobState
+from yaml_connector._jobs.cache import JobState
 from yaml_connector._text import truncate
 
+Jobs: TypeAlias = Iterable[tuple[tuple[Any, ...], JobState]]
+"""Jobs of a cache, with their keys: see `JobMeta.key`."""
 Trouble = Literal["unreadable", "not submitted", "unknown state"]
 _FOLLOWED = 600.0  # seconds since the last call for a job; Flyte asks far more often
 _TROUBLES: tuple[Trouble, ...] = ("unreadable", "not submitted", "unknown state")
@@ -44,13 +46,12 @@ class JobsOverview:
     jobs: tuple[JobOverview, ...] = ()
 
 
-def overview_of(caches: Iterable[JobCache], most: int) -> JobsOverview:
-    """Return how the jobs in these caches are doing, with `most` of them in full."""
+def overview_of(known: Jobs, most: int) -> JobsOverview:
+    """Return how jobs are doing, with `most` of them in full."""
     now = clock().monotonic()
     followed = [
         (job_id, name, state)
-        for cache in caches
-        for (_, _, job_id, _, name), state in cache.items()
+        for (_, _, job_id, _, name), state in known
         if now - state.seen <= _FOLLOWED and state.ended is None and not state.is_over and not state.is_deleted
     ]
     phases = Counter(_phase(state) for *_, state in followed)

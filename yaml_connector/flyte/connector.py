@@ -322,9 +322,10 @@ def resource(status: Status, outputs: dict[str, OutputValue]) -> Resource:
     )
 
 
-async def message_of(resource: Resource) -> ResourceMessage:
-    """Return what Flyte makes of a Resource, without its own conversion of the outputs: they are literals already."""
-    message = ResourceMessage(phase=resource.phase, message=resource.message, log_links=resource.log_links)
+async def fill_message(message: ResourceMessage, resource: Resource) -> None:
+    """Put into an empty message what Flyte makes of a Resource, without its own conversion of the outputs: they are
+    literals already."""
+    message.MergeFrom(ResourceMessage(phase=resource.phase, message=resource.message, log_links=resource.log_links))
     if resource.custom_info:
         ParseDict(resource.custom_info, message.custom_info)
     if resource.outputs:
@@ -333,7 +334,6 @@ async def message_of(resource: Resource) -> ResourceMessage:
             await in_thread(_add_outputs, message, literals)
         else:
             _add_outputs(message, literals)
-    return message
 
 
 def _add_outputs(message: ResourceMessage, literals: Mapping[str, Literal]) -> None:

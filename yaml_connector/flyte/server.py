@@ -27,7 +27,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from yaml_connector._http.memory import spare_collections
-from yaml_connector._http.worker import close_worker
+from yaml_connector._http.worker import close_worker, in_thread
 from yaml_connector._loading.loader import gc_disabled, spec_files
 from yaml_connector._loading.watch import stamps
 from yaml_connector.flyte._internals import ConnectorMetadataService, load_installed_connectors
@@ -36,7 +36,7 @@ from yaml_connector.flyte.large_requests import handlers_of
 from yaml_connector.flyte.serve import ServeOptions
 from yaml_connector.flyte.served_specs import ServedSpecs, SpecsRejectedError, log_to_stderr
 from yaml_connector.flyte.servicer import GuardedConnectorService
-from yaml_connector.flyte.status_page import is_loopback, respond, status_of
+from yaml_connector.flyte.status_page import is_loopback, known_jobs, respond, status_of
 
 logger = logging.getLogger("yaml_connector")
 
@@ -150,7 +150,8 @@ class ConnectorServer:
 
     async def _status(self, request: web.Request) -> web.Response:
         local = is_loopback(self._options.host)
-        return respond(request, status_of(self._specs.current, self._specs.removed), local=local)
+        jobs = known_jobs(self._specs.current, self._specs.removed)
+        return await in_thread(lambda: respond(request, status_of(jobs), local=local))
 
     # --- reloading ----------------------------------------------------------------------------------------------------
 

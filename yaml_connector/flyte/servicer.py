@@ -34,7 +34,7 @@ from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
-from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, message_of
+from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, fill_message
 from yaml_connector.flyte.large_requests import REQUESTS, read_large
 from yaml_connector.flyte.routing import JobRouter, UnknownSpecError, drop_inputs_of_container, prepare
 
@@ -156,7 +156,10 @@ async def _create(
 async def _get(request: GetTaskRequest, connector: YamlConnector | JobRouter) -> GetTaskResponse:
     """Do as Flyte's GetTask does, but for its conversion of the outputs."""
     kept = JobResourceMeta(request.resource_meta)
-    return GetTaskResponse(resource=await message_of(await connector.get(kept, **request.connection.secrets)))
+    resource = await connector.get(kept, **request.connection.secrets)
+    answer = GetTaskResponse()
+    await fill_message(answer.resource, resource)
+    return answer
 
 
 async def _delete(request: DeleteTaskRequest, connector: YamlConnector | JobRouter) -> DeleteTaskResponse:

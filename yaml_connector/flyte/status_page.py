@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from yaml_connector._jobs import metrics
-from yaml_connector._jobs.overview import JobsOverview, overview_of
+from yaml_connector._jobs.overview import Jobs, JobsOverview, overview_of
 from yaml_connector.flyte.connector import YamlConnector
 
 _MOST_JOBS, _MOST_ROWS = 100, 2000  # of each spec in full, of all specs together
@@ -41,11 +41,27 @@ class SpecStatus:
     jobs: JobsOverview
 
 
-def status_of(connectors: Iterable[YamlConnector], removed: Iterable[YamlConnector]) -> list[SpecStatus]:
-    """Return the status of these specs, sorted by task type."""
+class KnownJobs(NamedTuple):
+    """A spec, and the jobs that are known of it at a moment. `removed`: it takes no new jobs."""
+
+    connector: YamlConnector
+    removed: bool
+    jobs: Jobs
+
+
+def known_jobs(connectors: Iterable[YamlConnector], removed: Iterable[YamlConnector]) -> list[KnownJobs]:
+    """Return the jobs of these specs. What follows may be done in another thread."""
     served = [(item, False) for item in connectors] + [(item, True) for item in removed]
+    return [
+        KnownJobs(item, is_removed, [*item.jobs.cache.items(), *item.jobs.foreign.items()])
+        for item, is_removed in served
+    ]
+
+
+def status_of(served: list[KnownJobs]) -> list[SpecStatus]:
+    """Return the status of these specs, sorted by task type."""
     most = min(_MOST_JOBS, _MOST_ROWS // max(1, len(served)))
-    found = [_spec_status(item, is_removed, most) for item, is_removed in served]
+    found = [_spec_status(item, most) for item in served]
     return sorted(found, key=lambda item: (item.task_type, item.version))
 
 
@@ -72,7 +88,8 @@ def _host_of(request: web.Request) -> str:
     return found[1] if found is not None else ""
 
 
-def _spec_status(connector: YamlConnector, removed: bool, most: int) -> SpecStatus:
+def _spec_status(served: KnownJobs, most: int) -> SpecStatus:
+    connector, removed, jobs = served
     spec, client = connector.loaded.spec, connector.jobs
     logins = metrics.request_counts(spec.task_type_name, "login").requests
     return SpecStatus(
@@ -83,7 +100,7 @@ def _spec_status(connector: YamlConnector, removed: bool, most: int) -> SpecStat
         digest=client.plan.digest[:12],
         removed=removed,
         login_failures=sum(logins) - logins[2] - logins[3],  # no answer, 1xx, 4xx, 5xx
-        jobs=overview_of((client.cache, client.foreign), most),
+        jobs=overview_of(jobs, most),
     )
 
 

@@ -332,6 +332,7 @@ def main() -> int:
     unknown = [name for name in options.only if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what it started ends, too
     with tempfile.TemporaryDirectory() as folder:
         wrong = run(options, Path(folder))
     print("good" if not wrong else "WRONG: " + "; ".join(wrong))

@@ -10,6 +10,7 @@ import pytest
 from flyte.connectors._connector import get_resource_proto
 from flyte.types import TypeEngine
 from flyteidl2.connector.connector_pb2 import CreateTaskRequest
+from flyteidl2.connector.connector_pb2 import Resource as ResourceMessage
 from flyteidl2.core.interface_pb2 import Variable, VariableEntry
 from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
@@ -18,7 +19,7 @@ from flyteidl2.task.common_pb2 import NamedLiteral
 from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._jobs.status import Status
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
-from yaml_connector.flyte.connector import message_of, resource_of
+from yaml_connector.flyte.connector import fill_message, resource_of
 from yaml_connector.flyte.literals import OutputValue, native_value, plain_input, plain_literal, python_type_of
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789123, tzinfo=UTC)
@@ -103,7 +104,9 @@ def test_the_answer_to_a_get_is_that_of_flyte(outputs: dict[str, tuple[str, Any]
     async def both() -> tuple[Any, Any]:
         given = {name: (parse_type(kind), value) for name, (kind, value) in outputs.items()}
         status = Status("SUCCEEDED", "done", [("log", "https://a.test/")], {"n": [1, "x"]}, given)
-        return await message_of(await resource_of(status)), await get_resource_proto(await resource_of(status))
+        message = ResourceMessage()
+        await fill_message(message, await resource_of(status))
+        return message, await get_resource_proto(await resource_of(status))
 
     ours, flytes = asyncio.run(both())
     assert ours == flytes
