@@ -18,7 +18,7 @@ from yaml_connector._http.context import CallContext
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url, resolve_url
 from yaml_connector._http.json_need import Json
-from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError
+from yaml_connector._http.messages import HttpRequest, Response, StreamedResponse, TransportError, no_answer
 from yaml_connector._http.request_template import RequestPlan, add_query, header_map, not_utf8
 from yaml_connector._http.response_policy import SuccessCriteria, raise_for_response
 from yaml_connector._http.unpacking import unpack, unpack_pieces
@@ -290,5 +290,4 @@ async def _time_limit(context: CallContext, sent: HttpRequest, seconds: float) -
     except TimeoutError:
         if not time_limit.expired():
             raise
-        late = context.describe(sent, f"gave no complete answer within {seconds:.3g} s")
-        raise TransientError(late, may_have_been_processed=True) from None
+        raise _broken(context, sent, no_answer(seconds)) from None

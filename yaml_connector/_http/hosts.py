@@ -222,6 +222,9 @@ class Endpoint:
     rules: HostRules
 
 
+FORBIDDEN_ADDRESS = "the name resolves to a link-local or metadata address, which is refused"
+
+
 def is_forbidden_address(address: str) -> bool:
     """Tell whether an address is one of a cloud's metadata service or of the local link.
 

@@ -17,8 +17,8 @@ from multidict import CIMultiDict
 from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._http.extras import import_extra
 from yaml_connector._http.files import StreamedBody
-from yaml_connector._http.hosts import is_forbidden_address, parse_url
-from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError
+from yaml_connector._http.hosts import FORBIDDEN_ADDRESS, is_forbidden_address, parse_url
+from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError, no_answer
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._http.transport import Transport
@@ -85,9 +85,7 @@ class HttpxTransport(Transport):
         except _NOT_SENT as error:
             raise TransportError(_not_sent(error, limit), may_have_been_processed=False) from None
         except httpx.TimeoutException:
-            raise TransportError(
-                f"gave no complete answer within {limit:.3g} s", may_have_been_processed=True
-            ) from None
+            raise no_answer(limit) from None
         except httpx.HTTPError as error:
             why = single_line(str(error)) or "the connection was closed"
             raise TransportError(f"broke off: {why}", may_have_been_processed=True) from None
@@ -173,8 +171,7 @@ class HttpxSockets(HttpxTransport):
         except TimeoutError:
             if not limit.expired():
                 raise
-            reason = f"gave no complete answer within {timeout:.3g} s"
-            raise TransportError(reason, may_have_been_processed=True) from None
+            raise no_answer(timeout) from None
 
     async def close(self) -> None:
         """Close the connections of this event loop."""
@@ -201,7 +198,7 @@ class _GuardedBackend(httpcore.AnyIOBackend):
             raise httpcore.ConnectError(error.strerror or str(error)) from None
         addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         if any(map(is_forbidden_address, addresses)):
-            raise httpcore.ConnectError("the name resolves to a link-local or metadata address, which is refused")
+            raise httpcore.ConnectError(FORBIDDEN_ADDRESS)
         for address in addresses[:-1]:
             with suppress(httpcore.ConnectError):
                 return await super().connect_tcp(address, port, timeout, local_address, socket_options)

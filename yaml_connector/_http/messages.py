@@ -74,6 +74,11 @@ class TransportError(Exception):
         self.may_have_been_processed = may_have_been_processed
 
 
+def no_answer(seconds: float) -> TransportError:
+    """Return the error for a response that was not whole after so many seconds."""
+    return TransportError(f"gave no complete answer within {seconds:.3g} s", may_have_been_processed=True)
+
+
 class JoinedHeaders(Mapping[str, str]):
     """The headers of a response as expressions see them: equal ones joined, but of `Set-Cookie` the first."""
 

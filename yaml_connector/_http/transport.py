@@ -17,9 +17,9 @@ from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
 from yaml_connector._http.files import StreamedBody
-from yaml_connector._http.hosts import USUAL_URL, is_forbidden_address
+from yaml_connector._http.hosts import FORBIDDEN_ADDRESS, USUAL_URL, is_forbidden_address
 from yaml_connector._http.memory import NoRoomError, read_whole
-from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError
+from yaml_connector._http.messages import HttpRequest, HttpResponse, TransportError, no_answer
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.text_encoding import Headers
 from yaml_connector._http.tls import TlsSettings
@@ -192,7 +192,7 @@ def _transport_error(error: BaseException, timeout: float) -> Exception:
         waited = f"was not read within {timeout:.3g} s: other large responses were being read"
         return TransportError(waited, may_have_been_processed=True)
     if isinstance(error, TimeoutError):
-        return TransportError(f"gave no complete answer within {timeout:.3g} s", may_have_been_processed=True)
+        return no_answer(timeout)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         reason = f"was not sent: the proxy answered {error.status} {error.message}"
         return TransportError(reason, may_have_been_processed=False)
@@ -240,7 +240,7 @@ class _GuardedResolver(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         if any(is_forbidden_address(item["host"]) for item in found):
-            raise OSError(None, "the name resolves to a link-local or metadata address, which is refused")
+            raise OSError(None, FORBIDDEN_ADDRESS)
         return found
 
     async def close(self) -> None:

@@ -1,10 +1,14 @@
-"""The typed `Config` of a generated plugin: a dataclass whose values are checked against the spec when it is made."""
+"""The typed `Config` of a generated plugin: a dataclass whose values are checked against the spec when it is made.
+
+It reaches the connector as the `custom` of the task's template.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import inspect
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -15,7 +19,9 @@ from yaml_connector._spec.interface import SECRETS_FIELD
 from yaml_connector._spec.python_names import attribute_of
 from yaml_connector._spec.task_values import complete_config, unknown_name
 from yaml_connector.errors import ConfigError
+from yaml_connector.flyte.connector import CONFIG_KEY, check_config_size
 from yaml_connector.flyte.literals import python_type_of
+from yaml_connector.flyte.routing import SPEC_KEY, reference_to
 
 
 def make_config(spec: ConnectorSpec, name: str) -> type[Any]:
@@ -120,3 +126,19 @@ def config_from(config: type[Any], spec: ConnectorSpec, values: Mapping[str, Any
     """Make a config from a mapping; raises ConfigError with every field that is wrong."""
     complete_config(spec, values)
     return config(**values)
+
+
+def custom_of(spec: ConnectorSpec, config: Any, secrets: Mapping[str, str], *, names_spec: bool) -> dict[str, Any]:
+    """Return the `custom` of a task's template.
+
+    It is the config as JSON text, so that numbers stay exact, the secrets' names, and with `names_spec` (all specs
+    share one task type) the spec's name. Raises ConfigError.
+    """
+    text = json.dumps(complete_config(spec, config_values(spec, config)), ensure_ascii=False)
+    check_config_size(text)
+    custom: dict[str, Any] = {CONFIG_KEY: text}
+    if names_spec:
+        custom[SPEC_KEY] = reference_to(spec.task_type_name, spec.task_type_version)
+    if secrets:
+        custom["secrets"] = dict(secrets)
+    return custom

@@ -19,8 +19,7 @@ from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import names_in
 from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.cache_version import cache_of
-from yaml_connector.flyte.config_class import make_config, secrets_in
-from yaml_connector.flyte.custom import custom_of
+from yaml_connector.flyte.config_class import custom_of, make_config, secrets_in
 
 _REFUSED = {
     "secrets": "Flyte sends a connector no values of them: declare them in the spec's `secrets`, give their names as "

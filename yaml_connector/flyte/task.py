@@ -24,9 +24,8 @@ from yaml_connector._spec.task_values import unknown_name
 from yaml_connector._text import closest
 from yaml_connector.errors import ConfigError
 from yaml_connector.flyte.cache_version import cache_of
-from yaml_connector.flyte.config_class import checked_secrets, config_from, make_config
+from yaml_connector.flyte.config_class import checked_secrets, config_from, custom_of, make_config
 from yaml_connector.flyte.container import YamlContainerTask, make_container_plugin, refuse_functions
-from yaml_connector.flyte.custom import custom_of
 from yaml_connector.flyte.literals import kind_of_python, never_pickled, python_type_of
 from yaml_connector.flyte.local_run import run_locally
 from yaml_connector.flyte.registry import register_spec
