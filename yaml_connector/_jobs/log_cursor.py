@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
+from yaml_connector._expressions.json_text import any_json
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.text_encoding import WIDE
-from yaml_connector._jobs.meta import check_holders
+from yaml_connector._jobs.meta import check_holders, parse_kept
 from yaml_connector._jobs.placeholders import restore_secrets, with_placeholders
 from yaml_connector.errors import EvaluationError
 
@@ -92,22 +90,17 @@ _KEYS = {"token": "t", "lines": "g", "items": "r", "rest": "s", "tail": "l", "en
 async def encode_token(cursors: dict[str, Any], context: CallContext) -> str:
     """Return the token for packed cursors by source, without the call's secrets: an API's own token may hold one, or
     the start of a line. Raises EvaluationError if it is too long for Flyte."""
-    text = _write(cursors)
-    held, holders = await with_placeholders(cursors, text, context)
+    data = any_json(cursors)
+    held, holders = await with_placeholders(cursors, data.decode(), context)
     if held is not cursors:
-        text = _write(held | {_HOLDERS: holders} if holders else held)
-    token = (
-        base64.urlsafe_b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
-    )  # an API may send half a character
+        data = any_json(held | {_HOLDERS: holders} if holders else held)
+    token = base64.urlsafe_b64encode(data).decode().rstrip("=")
     if len(token) > LARGEST_TOKEN:
         raise EvaluationError(
             f"the next page of the log cannot be named: its token has {len(token)} characters, and {LARGEST_TOKEN} are "
             "the most"
         )
     return token
-
-
-_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def decode_token(token: str, context: CallContext) -> dict[str, Any]:
@@ -117,8 +110,8 @@ def decode_token(token: str, context: CallContext) -> dict[str, Any]:
         return {}
     cursors = None
     if len(token) <= LARGEST_TOKEN:
-        with suppress(ValueError):  # it is not base64, not JSON, or nested too deeply
-            cursors = from_json(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), cache_strings="keys")
+        with suppress(ValueError, RecursionError):  # it is not base64, not JSON, or nested too deeply
+            cursors = parse_kept(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     if not isinstance(cursors, dict):
         raise _invalid_token()
     holders = cursors.pop(_HOLDERS, None)
