@@ -14,6 +14,7 @@ _SECRET_NAME = re.compile(
 _NOT_SECRET = re.compile(
     r"(?i)(max|min|num|next|page|count|total|idempotency|continuation|client[_-]?request|n)[_-]?\w*token|tokens$"
 )
+CANCELS = ("cancel", "stop", "terminate", "abort", "kill")  # in the path or the name of a call
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SECRET_HEADER = re.compile(
     r"(?i).*(api-?key|token|secret|password|auth(?!or)|csrf|xsrf|credential|signature|session|subscription-key|access-key|"

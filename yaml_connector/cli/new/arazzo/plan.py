@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yaml_connector.cli.new.arazzo.source import Arazzo
+from yaml_connector.cli.new.names import CANCELS
 from yaml_connector.cli.new.openapi.document import Operation, as_list, as_mapping
 from yaml_connector.errors import ConfigError
 
-_CANCEL = re.compile(r"(?i)cancel|abort|terminate|stop|kill")
+_CANCEL = re.compile("(?i)" + "|".join(CANCELS))
 _REPORTS_FAILURE = re.compile(r"(?i)fail|error|cancel|abort|reject")
 _STATUS = re.compile(r"(?i)status|state|poll|progress|check")
 

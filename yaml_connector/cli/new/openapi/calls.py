@@ -9,7 +9,7 @@ from os.path import commonpath
 from typing import Any
 
 from yaml_connector._text import did_you_mean
-from yaml_connector.cli.new.names import phase_of
+from yaml_connector.cli.new.names import CANCELS, phase_of
 from yaml_connector.cli.new.openapi.document import Document, Node, Operation, bare
 from yaml_connector.cli.new.phases import MESSAGES
 from yaml_connector.errors import ConfigError
@@ -17,7 +17,6 @@ from yaml_connector.errors import ConfigError
 _JOBS = ("job", "run", "task", "batch", "execution", "workflow", "query", "statement", "build", "pipeline", "operation")
 _RESULTS = ("task", "generation", "prediction", "request", "transcript", "export", "import", "report")
 _SUBMIT = ("submit", "start", "create", "new", "run", "launch", "execute", "trigger", "dispatch", "invoke")
-_CANCEL = ("cancel", "stop", "terminate", "abort", "kill")
 _LOGS = ("logs", "log", "stdout", "output")
 _MOST_LISTED = 40
 _MOST_LOOSE = 500  # calls that may submit what another call reads
@@ -158,7 +157,7 @@ def _score(document: Document, path: str, asked: str, known: dict[str, bool]) ->
     score = 3 * any(word in noun for word in _JOBS) + 2 * known[response or asked]
     score += 2 * (response is not None and response == document.operation(path, "post").response_name)
     below = {_word(bare(other).removeprefix(bare(asked))) for other in document.below(asked)}
-    return score + 2 * bool(below & set(_CANCEL)) - bare(path).count("{")
+    return score + 2 * bool(below & set(CANCELS)) - bare(path).count("{")
 
 
 def _word(segment: str) -> str:
@@ -172,7 +171,7 @@ def whole_of(document: Document, path: str, asked: str) -> Calls:
     for other in document.below(asked):
         tail = bare(other).removeprefix(bare(asked)).strip("/:").lower()
         method = next((method for method in ("post", "put", "delete") if document.has(other, method)), None)
-        if tail.startswith(_CANCEL) and method and delete is None:
+        if tail.startswith(CANCELS) and method and delete is None:
             delete = document.operation(other, method)
         if tail in _LOGS and document.has(other, "get") and logs is None:
             logs = document.operation(other, "get")
