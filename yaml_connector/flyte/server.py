@@ -159,7 +159,10 @@ class ConnectorServer:
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
-            await self._reload()
+            try:
+                await self._reload()
+            except Exception as error:  # the next change is to be loaded all the same
+                logger.error("the specs cannot be loaded (%s): those before stay in service", type(error).__name__)
 
     async def _reload(self) -> None:
         try:

@@ -250,6 +250,16 @@ def test_changed_added_and_removed_specs_are_served_from_then_on(
         old = task_from_spec(tmp_path / "old.yaml")
         with FlyteSide(service.port) as calls, pytest.raises(grpc.RpcError, match="Cannot find connector"):
             calls.create(old, "gone")
+
+        away = specs.rename(tmp_path / "away")
+        specs.symlink_to("x" * 300)
+        changed(service)
+        service.process.wait_for(f"{specs}:1:1: cannot be read: File name too long\n")
+        (away / "three.yaml").write_text(SPEC.format(name="three", path="jobs"))
+        specs.unlink()
+        away.rename(specs)
+        changed(service)
+        service.process.wait_for("reloaded: added: three (0)")
         assert "Traceback" not in service.process.output
 
 
