@@ -140,23 +140,19 @@ def gc_disabled() -> Iterator[None]:
 def spec_files(path: str, problems: list[Diagnostic]) -> list[str]:
     """Return the spec files of a path, which is a file or a folder. No file is a problem."""
     where = Path(path)
-    try:
-        if where.is_file():
-            return [str(path)]
-        if not where.is_dir():
-            problems.append(Diagnostic(str(path), 1, 1, "", _nowhere(path)))
-            return []
-        files = sorted(
-            str(file)
-            for file in where.iterdir()
-            if file.suffix in (".yaml", ".yml")
-            and not file.name.startswith(".")
-            and not is_test_file(file.name)
-            and not file.is_dir()
-        )
-    except OSError as error:  # no rights, no file descriptor, or it has just been replaced
-        problems.append(Diagnostic(str(path), 1, 1, "", f"cannot be read: {error.strerror}"))
+    if where.is_file():
+        return [str(path)]
+    if not where.is_dir():
+        problems.append(Diagnostic(str(path), 1, 1, "", _nowhere(path)))
         return []
+    files = sorted(
+        str(file)
+        for file in where.iterdir()
+        if file.suffix in (".yaml", ".yml")
+        and not file.name.startswith(".")
+        and not is_test_file(file.name)
+        and not file.is_dir()
+    )
     if not files:
         problems.append(Diagnostic(str(path), 1, 1, "", "there is no spec (*.yaml) in this folder"))
     return files

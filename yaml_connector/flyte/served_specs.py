@@ -84,6 +84,8 @@ class ServedSpecs:
         """Load the files. Prints every problem and raises SpecsRejectedError if there is an error among them."""
         try:
             return load(self.path)
+        except OSError as error:  # no rights, no file descriptor, or the folder has just been replaced
+            raise SpecsRejectedError(f"{self.path} cannot be read: {error.strerror}") from None
         except SpecError as error:
             for problem in error.problems:
                 click.echo(str(problem), err=True)

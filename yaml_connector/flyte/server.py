@@ -178,7 +178,10 @@ class ConnectorServer:
 
     async def _watch(self) -> None:
         def look() -> dict[str, tuple[int, int, int]]:
-            return stamps([self._specs.path, *spec_files(self._specs.path, [])])
+            try:
+                return stamps([self._specs.path, *spec_files(self._specs.path, [])])
+            except OSError:  # loading says why
+                return {}
 
         before = look()
         while True:
