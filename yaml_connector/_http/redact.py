@@ -12,7 +12,9 @@ import re
 import threading
 from bisect import bisect
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
 
 import re2
 
@@ -38,6 +40,7 @@ _SMALL = 2**16  # bytes of a text that is looked through for suspicious places f
 _SUSPECT = 5  # characters of a head that make a place suspicious
 _MOST_SUSPECTS = 250
 _LONGEST_CHARACTER = 4  # bytes
+_MOST_REMEMBERED = 32  # secrets whose forms are
 _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 _ESCAPED = (
     rb"(?:(?:%[0-9a-fA-Fu]|\\|&#?[a-zA-Z0-9]+;)(?:#?[a-zA-Z0-9]+;?|\{[0-9a-fA-F]+\})?|=(?:\r?\n|[0-9a-fA-F]{2})?)"
@@ -56,10 +59,11 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         # an environment variable need not be valid UTF-8
         values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST})
-        lines = [line for value in values for line in _lines(value)]
+        forms = [_forms_of(value) for value in values]
+        lines = [line for each in forms for line in each.lines]
         alone = ((line, _head(len(line))) for line in lines[:: len(lines) // _MOST_LINES + 1])
-        self._readable = _Forms([*(form for value in values for form in _readable_forms(value)), *alone])
-        self._compact = _Forms(form for value in values for form in _compact_forms(value))
+        self._readable = _Forms([*(form for each in forms for form in each.readable), *alone])
+        self._compact = _Forms(form for each in forms for form in each.compact)
         # the backslashes around such a secret may be its own, or escape its first character
         self._backslashes = any(not value[:1].isalnum() or value.endswith(b"\\") for value in values)
         self._clean: set[str] = set()  # short texts without secrets that were seen lately: jobs say the same often
@@ -170,9 +174,10 @@ class _Forms:
             self._least_overlap = max(map(len, heads)) - 1
         self._overlaps: dict[bytes, int] = {}  # of the forms that were found
         starts = sorted({tuple(_CHARACTER.findall(head[: _SUSPECT * _LONGEST_CHARACTER])[:_SUSPECT]) for head in heads})
-        pattern = b"|".join(map(_however_escaped, starts))
-        few = len(starts) <= _MOST_SUSPECTS
-        self._suspect = compile_re2(pattern, _PATTERN_MEMORY, is_binary=True) if few else None
+        self._suspect = None
+        if len(starts) <= _MOST_SUSPECTS:
+            pattern = b"|".join(map(_however_escaped, starts))
+            self._suspect = compile_re2(pattern, _PATTERN_MEMORY, is_binary=True)
 
     def may_hold(self, text: bytes) -> bool:
         """Tell whether a form may be in a text, however it is escaped there."""
@@ -290,6 +295,25 @@ def _masked(data: bytes, offset: int, spans: list[tuple[int, int]]) -> str:
 
 
 # --- what a secret looks like --------------------------------------------------------------------------------------
+
+
+class _SecretForms(NamedTuple):
+    """What one secret looks like: its lines, and other forms of it with the lengths of their heads."""
+
+    lines: list[bytes]
+    readable: list[tuple[bytes, int]]
+    compact: list[tuple[bytes, int]]
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _forms_of(value: bytes) -> _SecretForms:
+    return _SecretForms(_lines(value), [*_readable_forms(value)], [*_compact_forms(value)])
+
+
+def remember_forms(secrets: Iterable[str]) -> None:
+    """Work out what some secrets look like. That takes up to 30 ms for a long one, and redactors for it less then."""
+    for secret in islice(secrets, _MOST_REMEMBERED):
+        _forms_of(secret.encode("utf-8", "surrogatepass"))
 
 
 def _lines(value: bytes) -> list[bytes]:

@@ -19,6 +19,7 @@ from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
 from yaml_connector._http.turns import next_turn
+from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, line_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
 from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, text_of, that_fit, weight, with_texts
@@ -52,7 +53,8 @@ async def read_logs(
     `is_over`: the job has ended. Until then an item of `each` that is quiet is asked again, so there is a next token.
     Raises CallError or EvaluationError.
     """
-    cursors = decode_token(token, context)
+    is_large = len(token) > LARGE
+    cursors = await in_thread(decode_token, token, context) if is_large else decode_token(token, context)
     reader = LogReader(plan, context, is_over=is_over)
     if plan.before is None or plan.each is None:
         cursor = LogCursor.unpack(cursors.get(""))

@@ -27,6 +27,7 @@ TOO_LARGE = f"the outputs are larger than {LARGEST_OUTPUTS / 1e6:g} MB; give a f
 _MOST_VALUES = 50_000  # of a list, a mapping or a JSON value
 _MOST_BITS = 1_000_000  # of the integers of a JSON value that become text
 _AT_ONCE = 100  # items of a list or mapping, some microseconds each; more of them are converted in a thread
+_LARGE_JSON = 16 * 1024  # bytes
 _FEW = 5  # items that Flyte converts; then others have their turn
 _SLOW = 20  # items that one counts as which Flyte converts
 _JSON_TAG = "yaml_connector.Json"
@@ -57,13 +58,10 @@ class _JsonTransformer(TypeTransformer[Any]):
         raise ValueError(f"{literal_type} is not a valid JSON value")
 
     async def to_literal(self, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
-        from yaml_connector._http.worker import in_thread  # tasks do not need it
+        from yaml_connector._http.worker import LARGE, in_thread  # tasks do not need it
 
-        return (
-            await in_thread(_json_literal, python_val)
-            if isinstance(python_val, list | dict)
-            else _json_literal(python_val)
-        )
+        large = isinstance(python_val, list | dict) or (isinstance(python_val, str) and len(python_val) > LARGE)
+        return await in_thread(_json_literal, python_val) if large else _json_literal(python_val)
 
     async def to_python_value(self, lv: Literal, expected_python_type: type[Any]) -> Any:
         return json_value(lv)
@@ -135,6 +133,7 @@ class OutputValue:
                 literal = await in_thread(filling.literal_of, self.kind, self.value)
             await filling.convert()
             self._literal = literal
+            self.is_large = self.is_large or len(literal.scalar.binary.value) > _LARGE_JSON
         return self._literal
 
     def native(self) -> Any:

@@ -29,8 +29,11 @@ from flyteidl2.core.types_pb2 import LiteralType
 from google.protobuf.message import DecodeError, Message
 
 from yaml_connector._expressions.budget import TurnOver
+from yaml_connector._http.redact import remember_forms
 from yaml_connector._http.turns import calls
 from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
+from yaml_connector._jobs.secret_values import LARGEST_SECRET
+from yaml_connector._spec.secrecy import one_value
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
@@ -42,6 +45,7 @@ logger = logging.getLogger("yaml_connector")
 
 T = TypeVar("T")
 
+_WITH_SECRETS = (CreateTaskRequest, GetTaskRequest, DeleteTaskRequest)
 _LONGEST_WORDS = 2400  # bytes, of which each may be percent-encoded
 _WORKER_MODULES = (
     "yaml_connector._jobs.client",
@@ -99,6 +103,8 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
                     drop_inputs_of_container(request)
                     declared = await in_thread(check_request, request) if large else check_request(request)
                 connector = prepare(request)
+                if large and kind in _WITH_SECRETS:
+                    await in_thread(_remember_secrets, request)
                 if declared is not None and isinstance(connector, YamlConnector):
                     meter = _meter(connector.task_type_name, "create")
                     meter.took_inputs(size if large else request.inputs.ByteSize())
@@ -120,6 +126,11 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
         guarded = call
     guarded.guarded = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _remember_secrets(request: Any) -> None:
+    secrets = request.connection.secrets.values()
+    remember_forms(one_value(secret) for secret in secrets if len(secret) <= LARGEST_SECRET)
 
 
 _meter = lru_cache(maxsize=4096)(CallMeter)  # for task types that are registered
