@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
+from math import inf
+from time import perf_counter, thread_time
 
-from yaml_connector._http.turns import next_turn
+import pytest
+
+from yaml_connector._expressions.budget import TurnOver, consume_reading, share_turns
+from yaml_connector._http.turns import calls, next_turn
+from yaml_connector._http.worker import in_thread
 
 
 class Loop:
@@ -71,3 +79,70 @@ def test_who_is_cancelled_while_waiting_leaves_the_turn_to_the_others() -> None:
         assert [name for _, name in loop.parts] == ["other"] * 3
 
     asyncio.run(main())
+
+
+def _compute(seconds: float) -> None:
+    end = thread_time() + seconds
+    while thread_time() < end:
+        pass
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """A service that gets calls all the time."""
+    before, calls.began = calls.began, inf
+    yield
+    calls.began = before
+
+
+@pytest.mark.usefixtures("busy")
+def test_while_there_are_calls_the_loop_is_free_for_three_times_as_long_after_each_part() -> None:
+    async def main() -> float:
+        began = perf_counter()
+        for _ in range(6):
+            await next_turn()
+            _compute(0.004)
+        return perf_counter() - began
+
+    assert asyncio.run(main()) >= 6 * 0.004 + 5 * 0.012
+
+
+@pytest.mark.usefixtures("busy")
+def test_while_there_are_calls_the_thread_rests_after_its_work_and_tells_the_result_before() -> None:
+    async def main() -> list[float]:
+        began = perf_counter()
+        ended = []
+        for _ in range(3):
+            await in_thread(_compute, 0.008)
+            ended.append(perf_counter() - began)
+        return ended
+
+    ended = asyncio.run(main())
+    assert ended[2] >= 3 * 0.008 + 2 * 0.024
+
+
+def test_what_is_done_in_the_thread_may_fail_and_nobody_need_wait_for_it() -> None:
+    async def main() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await in_thread(divmod, 1, 0)
+        gone = asyncio.create_task(in_thread(_compute, 0.01))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await in_thread(divmod, 7, 2) == (3, 1)
+
+    asyncio.run(main())
+
+
+def test_readings_take_a_quarter_of_the_time_of_many_turns() -> None:
+    async def main() -> int:
+        share_turns(asyncio.get_running_loop())
+        began, done = perf_counter(), 0
+        while perf_counter() < began + 0.2:
+            with suppress(TurnOver):
+                consume_reading(1_000_000)
+                done += 1
+            await asyncio.sleep(0)
+        return round(done / (perf_counter() - began))
+
+    with ThreadPoolExecutor(1) as thread:  # a thread's turns stay bounded
+        assert 0 < thread.submit(asyncio.run, main()).result() <= 300  # milliseconds of a second, and 10 at the start
