@@ -23,10 +23,10 @@ def backend() -> Iterator[Backend]:
 
 
 def run(folder: Path, port: int, *options: str, idempotent: bool = True) -> Result:
-    """A run that may take 300 ms."""
+    """A run that may take 2 s."""
     spec = SPEC.format(port=port)
     (folder / "slow.yaml").write_text(spec if idempotent else spec.replace(", idempotent: true", ""), encoding="utf-8")
-    return CliRunner().invoke(cli, ["run", str(folder / "slow.yaml"), "--timeout", "300ms", *options])
+    return CliRunner().invoke(cli, ["run", str(folder / "slow.yaml"), "--timeout", "2s", *options])
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
@@ -37,7 +37,7 @@ def test_a_create_that_hangs_is_given_up_with_what_is_known(backend: Backend, tm
     assert time.monotonic() - began < 8
     assert done.exit_code == 1
     assert re.search(
-        r"^Error: it is unknown whether the job was submitted: POST \S+/jobs was not answered within 300ms$",
+        r"^Error: it is unknown whether the job was submitted: POST \S+/jobs was not answered within 2s$",
         done.output,
         re.M,
     )
@@ -59,5 +59,5 @@ def test_json_says_that_nothing_was_submitted(tmp_path: Path) -> None:
         done = run(tmp_path, port, "--json")
     found = json.loads(done.stdout)
     assert done.exit_code == 1
-    assert re.fullmatch(r"not submitted within 300ms, after \d+ requests?: POST .*refused", found.pop("error"))
+    assert re.fullmatch(r"not submitted within 2s, after \d+ requests?: POST .*refused", found.pop("error"))
     assert found == {"submitted": False, "timed_out": True}
