@@ -170,7 +170,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "is not encrypted, but base_url is; no request was sent": lambda _: created(
         **follow("http://other.test/jobs"), connection={**HTTPS, "allowed_hosts": ["other.test"]}
     ),
-    "the name resolves to a link-local or metadata address, which is refused": lambda _: source("_http/transport.py"),
+    "the name resolves to a link-local or metadata address, which is refused": lambda _: source("_http/hosts.py"),
     "the config leads to ..., which allowed_hosts does not name": (
         lambda _: created(**ANY_REGION, config={"host": "str"}, values={"config": {"host": "evil.test"}})
     ),
