@@ -370,7 +370,10 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
     _thread.submit(_run_and_rest, loop, done, function, args)
-    return await done
+    try:
+        return await done
+    finally:
+        del done  # its error refers to this frame, and to those that hold what was worked on
 
 
 def _run_and_rest(

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from yaml_connector._expressions.json_text import as_text
+from yaml_connector._expressions.json_text import any_json, as_text
+from yaml_connector.errors import EvaluationError
 
 Phase = Literal[
     "QUEUED",
@@ -60,5 +61,10 @@ def state_key(value: Any) -> str:
 
 
 def state_text(value: Any) -> str:
-    """Return a state as messages show it."""
-    return json.dumps(value) if isinstance(value, float) else as_text(value)  # also NaN and infinity
+    """Return a state as messages show it, whatever it is."""
+    if isinstance(value, float):  # also NaN and infinity
+        return json.dumps(value)
+    try:
+        return as_text(value)
+    except EvaluationError:  # one of them is in it
+        return any_json(value).decode()

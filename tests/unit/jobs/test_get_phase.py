@@ -154,6 +154,12 @@ def test_an_unknown_state_is_running_and_says_which_value_stood_where() -> None:
     assert get_of({}).message == "unknown state: nothing at $.state; no phase rule of the spec maps it"
 
 
+@pytest.mark.parametrize("state", ['{"a":NaN}', '[{"a":[-Infinity]}]'])
+def test_a_state_that_is_not_quite_json_is_read_as_any_other(state: str) -> None:
+    shown = get_of(reply(200, content=f'{{"state": {state}}}')).message
+    assert shown == f"unknown state: {state!r} at $.state; no phase rule of the spec maps it"
+
+
 def test_a_failure_without_a_message_of_its_own_names_the_state() -> None:
     assert get_of({"state": "error"}).message == "the API reports state 'error'"
 
