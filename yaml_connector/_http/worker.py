@@ -369,16 +369,16 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
     it for a multiple of that time while there are calls: a thread that computes takes turns with the event loop."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
-    _thread.submit(_run_and_rest, loop, done, function, args)
+    _thread.submit(_run_and_rest, loop, [done, function, args])
     try:
         return await done
     finally:
         del done  # its error refers to this frame, and to those that hold what was worked on
 
 
-def _run_and_rest(
-    loop: asyncio.AbstractEventLoop, done: asyncio.Future[T], function: Callable[..., T], args: tuple[Any, ...]
-) -> None:
+def _run_and_rest(loop: asyncio.AbstractEventLoop, work: list[Any]) -> None:
+    done, function, args = work
+    work.clear()  # the frames of an error refer to it, and they would keep each other
     began = thread_time()
     with suppress(RuntimeError):  # the loop is closed
         try:
