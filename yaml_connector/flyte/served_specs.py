@@ -80,7 +80,11 @@ class ServedSpecs:
         elif self._signer.accept_unsigned:
             click.echo(f"warning: with {ACCEPT_UNSIGNED_VARIABLE}=1 jobs without a signature are accepted", err=True)
 
-    def read(self) -> list[LoadedSpec]:
+    def update(self) -> Changes:
+        """Serve the specs as their files are now. Raises SpecsRejectedError, and then nothing has changed."""
+        return self._serve(self._read())
+
+    def _read(self) -> list[LoadedSpec]:
         """Load the files. Prints every problem and raises SpecsRejectedError if there is an error among them."""
         try:
             return load(self.path)
@@ -92,7 +96,7 @@ class ServedSpecs:
             count = len(error.problems)
             raise SpecsRejectedError(f"{count} problem{'s' if count > 1 else ''} in {self.path}") from None
 
-    def serve(self, loaded: Sequence[LoadedSpec]) -> Changes:
+    def _serve(self, loaded: Sequence[LoadedSpec]) -> Changes:
         """Serve these specs and no others, and print the warnings about those that are new.
 
         Raises SpecsRejectedError, and then nothing has changed.

@@ -65,7 +65,7 @@ class ConnectorServer:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         with gc_disabled():
-            self._specs.serve(self._specs.read())
+            self._specs.update()
             load_installed_connectors()
             spare_collections()
         log_to_stderr()
@@ -166,8 +166,7 @@ class ConnectorServer:
 
     async def _reload(self) -> None:
         try:
-            loaded = await asyncio.to_thread(self._specs.read)
-            changes = self._specs.serve(loaded)
+            changes = await asyncio.to_thread(self._specs.update)  # compiling a spec takes some milliseconds
         except SpecsRejectedError as error:
             click.echo(f"{error}: the specs that were loaded before stay in service", err=True)
             return

@@ -26,7 +26,7 @@ def start() -> None:
     try:
         specs = ServedSpecs()
         with gc_disabled():
-            specs.serve(specs.read())
+            specs.update()
             spare_collections()
     except SpecsRejectedError as error:
         raise click.ClickException(f"{error}: the connector service does not start") from None
