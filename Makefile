@@ -21,11 +21,11 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 
 # Here and in `test`, a file stays in one process, so that what its tests share is made once. Three processes for two
 # cores, because tests wait, too.
-quick: .venv/ready  ## the tests without processes, in parallel (50 s on two cores)
+quick: .venv/ready  ## the tests without processes, in parallel (40 s on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
 # Files that take long come first, so that none is left to one process at the end (tests/conftest.py).
-test: .venv/ready  ## all tests, in parallel (about 5 minutes on two cores)
+test: .venv/ready  ## all tests, in parallel (four and a half minutes on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, Dagster, and Airflow (1.3 GB in /tmp), starts each on
