@@ -7,30 +7,22 @@ masked as agrees with the secret. All of this takes time that is linear in the t
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from bisect import bisect
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import re2
 
 from yaml_connector._expressions.json_text import map_texts
 from yaml_connector._expressions.regex import compile_re2
-from yaml_connector._http.decoding import LAYOUT, canonical, views, without_layout
+from yaml_connector._http.decoding import LAYOUT, views, without_layout
+from yaml_connector._http.secret_forms import COMPARED, SHORTEST, agreement, forms_of, head_length
 
 MASK = "***"
 _MASK = MASK.encode()
-SHORTEST = 4  # characters; shorter values would mask parts of ordinary words
-_SHORTEST_ENCODED = 8  # of base64
-_SHORTEST_LINE = 16
-_SHORTEST_HEAD = 8
 _MOST_LINES = 1000  # of all secrets together that are also found alone
-_ARMOR = re.compile(rb"\s*-----BEGIN[A-Z0-9 ]+-----\s*")
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _FEW = 1000  # heads that any text may have
 _APART = 48  # bytes between further ones, on average; where they are more, the text is masked without a closer look
 _MOST_NESTED = 100
@@ -40,13 +32,10 @@ _SMALL = 2**16  # bytes of a text that is looked through for suspicious places f
 _SUSPECT = 5  # characters of a head that make a place suspicious
 _MOST_SUSPECTS = 250
 _LONGEST_CHARACTER = 4  # bytes
-_MOST_REMEMBERED = 32  # secrets whose forms are
 _CHARACTER = re.compile(rb"[^\x80-\xbf][\x80-\xbf]*")
 _ESCAPED = (
     rb"(?:(?:%[0-9a-fA-Fu]|\\|&#?[a-zA-Z0-9]+;)(?:#?[a-zA-Z0-9]+;?|\{[0-9a-fA-F]+\})?|=(?:\r?\n|[0-9a-fA-F]{2})?)"
 )
-_LONGEST_ESCAPE = 12  # bytes, such as those of half a character in JSON
-_COMPARED = 256  # bytes that are compared with a secret for about the cost of one search
 _PATTERN_MEMORY = 16 * 2**20  # bytes that RE2 may take for one pattern
 _BYTES_PER_STATE = 700  # that it takes for a character of a head, about
 _CACHED = 64 * 2**20  # bytes that all redactors take together, about
@@ -59,9 +48,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         # an environment variable need not be valid UTF-8
         values = sorted({secret.encode("utf-8", "surrogatepass") for secret in secrets if len(secret) >= SHORTEST})
-        forms = [_forms_of(value) for value in values]
+        forms = [forms_of(value) for value in values]
         lines = [line for each in forms for line in each.lines]
-        alone = ((line, _head(len(line))) for line in lines[:: len(lines) // _MOST_LINES + 1])
+        alone = ((line, head_length(len(line))) for line in lines[:: len(lines) // _MOST_LINES + 1])
         self._readable = _Forms([*(form for each in forms for form in each.readable), *alone])
         self._compact = _Forms(form for each in forms for form in each.compact)
         # the backslashes around such a secret may be its own, or escape its first character
@@ -218,7 +207,7 @@ class _Forms:
                 overlap = self._overlaps[form] = max(self._least_overlap, self._nested(form))
             # of the forms that begin within this one, only those near its end may go on after it
             position = max(start + 1, end - overlap)
-            work += 1 + length // _COMPARED
+            work += 1 + length // COMPARED
             allowed = (work - _FEW) * apart
             if allowed > start:
                 position = max(position, allowed)
@@ -237,13 +226,13 @@ class _Forms:
 
     def _agreement(self, text: bytes, start: int) -> tuple[int, bytes]:
         """Return how far the text from here on agrees with a form, and with which; one that ends there comes first."""
-        size = _COMPARED
+        size = COMPARED
         while True:
             # in the order of the alphabet, those around the text have most in common with it
             at = bisect(self.texts, text[start : start + size])
             length, form = -1, b""
             for other in self.texts[at - 1 if at else 0 : at + 1]:
-                common = _common(text, start, other)
+                common = agreement(text, start, other)
                 if common > length or (common == length and len(other) < len(form)):
                     length, form = common, other
             if length < size or size >= self._longest:
@@ -268,21 +257,6 @@ def _however_escaped(characters: Iterable[bytes]) -> bytes:
     return b"".join(b"(?:%s+(?:%s)?|%s)" % (_ESCAPED, character, character) for character in plain)
 
 
-def _common(text: bytes, start: int, form: bytes) -> int:
-    """Return for how many bytes the text from here on is the form."""
-    if text.startswith(form, start):
-        return len(form)
-    length, size = 0, _COMPARED
-    while True:
-        one, two = form[length : length + size], text[start + length : start + length + size]
-        size = min(len(one), len(two))
-        difference = int.from_bytes(one[:size], "big") ^ int.from_bytes(two[:size], "big")
-        if difference or not size:
-            return length + size - (difference.bit_length() + 7) // 8
-        length += size
-        size *= 4
-
-
 def _masked(data: bytes, offset: int, spans: list[tuple[int, int]]) -> str:
     """Return a text, which begins at this offset, with the spans masked."""
     pieces: list[bytes] = []
@@ -292,96 +266,6 @@ def _masked(data: bytes, offset: int, spans: list[tuple[int, int]]) -> str:
         position = end - offset
     pieces.append(data[position:])
     return b"".join(pieces).decode("utf-8", "surrogatepass")
-
-
-# --- what a secret looks like --------------------------------------------------------------------------------------
-
-
-class _SecretForms(NamedTuple):
-    """What one secret looks like: its lines, and other forms of it with the lengths of their heads."""
-
-    lines: list[bytes]
-    readable: list[tuple[bytes, int]]
-    compact: list[tuple[bytes, int]]
-
-
-@lru_cache(maxsize=_MOST_REMEMBERED)
-def _forms_of(value: bytes) -> _SecretForms:
-    return _SecretForms(_lines(value), [*_readable_forms(value)], [*_compact_forms(value)])
-
-
-def remember_forms(secrets: Iterable[str]) -> None:
-    """Work out what some secrets look like. That takes up to 30 ms for a long one, and redactors for it less then."""
-    for secret in islice(secrets, _MOST_REMEMBERED):
-        _forms_of(secret.encode("utf-8", "surrogatepass"))
-
-
-def _lines(value: bytes) -> list[bytes]:
-    """Return the lines of a secret that has several, such as a PEM key: each of them is secret."""
-    lines = [line.strip() for line in re.split(rb"[\r\n]+", canonical(value))]
-    if len(lines) == 1:
-        return []
-    return [line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith(b"-----")]
-
-
-def _readable_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the forms of a secret that people can read, each with the length of its head."""
-    plain = canonical(value)
-    # a form has + for a blank, and an encoded header _
-    for form in {value, plain, plain.replace(b" ", b"+"), plain.replace(b" ", b"_")}:
-        characters = form.decode("utf-8", "surrogatepass")
-        if len(characters) >= SHORTEST:
-            public = _public(form)
-            length = len(characters[: _head(len(characters), public)].encode("utf-8", "surrogatepass"))
-            if form == plain != value and length > public + _SHORTEST_HEAD:
-                length = min(length, max(public + _SHORTEST_HEAD, _before_escapes(value, length, form)))
-            yield form, length
-
-
-def _before_escapes(value: bytes, length: int, form: bytes) -> int:
-    """Return how much of a form is found in a text that ends in the secret, about so many bytes behind its start, even
-    if that cuts an escape of the secret's own."""
-    ends = range(length, length + _LONGEST_ESCAPE)
-    return min(_common(canonical(value[:end]), 0, form) for end in ends)
-
-
-def _compact_forms(value: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the forms of a secret in which blanks and line breaks do not count, each with the length of its head."""
-    public = _public(value)
-    for raw in {value, _in_latin_1(value)}:
-        for form in (raw.hex().encode(), raw.hex().upper().encode()):
-            yield form, _head(len(form), public * 2)
-        for shift in range(3):  # inside a longer encoded text, the value may start at any of three offsets
-            encoded = base64.b64encode(b"\0" * shift + raw).rstrip(b"=")
-            # the first characters depend on the text before the value, the last one on the text after it
-            inner = encoded[0 if shift == 0 else shift + 1 :]
-            inner = inner if (len(raw) + shift) % 3 == 0 else inner[:-1]
-            if len(inner) >= _SHORTEST_ENCODED:
-                for form in (inner, inner.translate(_URL_SAFE)):
-                    yield form, _head(len(form), public * 4 // 3 + 2 if public else 0)
-    plain = canonical(value)
-    if b"\n" in plain:
-        form = plain.translate(None, LAYOUT)
-        if len(form) >= _SHORTEST_LINE:
-            yield form, _head(len(form), _public(form))
-
-
-def _head(length: int, public: int = 0) -> int:
-    """Return the length of the head of a form of this length, whose beginning may be public."""
-    return min(length, public + max(_SHORTEST_HEAD, min(24, (length - public) // 2)))
-
-
-def _public(value: bytes) -> int:
-    """Return the length of what all keys of the same kind begin with."""
-    armor = _ARMOR.match(value)
-    return armor.end() if armor is not None else 0
-
-
-def _in_latin_1(value: bytes) -> bytes:
-    try:
-        return value.decode().encode("latin-1")
-    except UnicodeError:
-        return value
 
 
 NOTHING = Redactor(())

@@ -22,27 +22,24 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep, thread_time
 from typing import Any, TypeVar, cast
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from yaml_connector._expressions.budget import limited, share_turns
 from yaml_connector._http.memory import give_back_what_is_freed
-from yaml_connector._http.turns import calls, next_turn
+from yaml_connector._http.turns import next_turn
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
 
 T = TypeVar("T")
 
 LIMITS = struct.Struct("!ddQ")  # seconds until the deadline, seconds of CPU, bytes of memory
 SIZE = struct.Struct("!Q")  # bytes of what follows; 0 at the end
-LARGE = 16 * 1024  # bytes: what is done with a message of more is done in another thread
 LARGEST_RESULT = 12_000_000  # bytes: a response has 10 MiB at most, unless its spec says otherwise
-_LARGEST_FRAME = LARGEST_RESULT + LARGE
+_LARGEST_FRAME = LARGEST_RESULT + 16 * 1024
 _AT_ONCE = 256 * 1024  # bytes that are received at once
 _SECONDS = 2.0  # of CPU for one reading
 _MEMORY = 32 * 2**20  # bytes for one reading
@@ -326,7 +323,6 @@ def _result(frame: bytearray) -> Any:
 
 # --- readings on an event loop ----------------------------------------------------------------------------------------
 
-_thread = ThreadPoolExecutor(1, "large-messages")
 _workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
 
@@ -362,43 +358,6 @@ async def iterate_elsewhere(
         return
     async for result in worker.iterate(function, *args, remaining=remaining, backend=backend):
         yield result
-
-
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run what takes some milliseconds and does not read a response. It happens in one other thread, which rests after
-    it for a multiple of that time while there are calls: a thread that computes takes turns with the event loop."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-    _thread.submit(_run_and_rest, loop, [done, function, args])
-    try:
-        return await done
-    finally:
-        del done  # its error refers to this frame, and to those that hold what was worked on
-
-
-def _run_and_rest(loop: asyncio.AbstractEventLoop, work: list[Any]) -> None:
-    done, function, args = work
-    work.clear()  # the frames of an error refer to it, and they would keep each other
-    began = thread_time()
-    with suppress(RuntimeError):  # the loop is closed
-        try:
-            result = function(*args)
-        except BaseException as error:
-            loop.call_soon_threadsafe(_settle, done, None, error)
-        else:
-            loop.call_soon_threadsafe(_settle, done, result, None)
-            del result
-    del args, done
-    sleep(calls.pause_after(thread_time() - began))
-
-
-def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if done.done():  # nobody waits any more
-        return
-    if error is not None:
-        done.set_exception(error)
-    else:
-        done.set_result(result)
 
 
 async def close_worker() -> None:

@@ -16,8 +16,8 @@ from yaml_connector._http.context import CallContext, redact_error, redacted_err
 from yaml_connector._http.events import Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.thread import in_thread
 from yaml_connector._http.transport import Transport
-from yaml_connector._http.worker import in_thread
 from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
 from yaml_connector._jobs.cancel import is_over, send_delete

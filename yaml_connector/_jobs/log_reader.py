@@ -18,8 +18,8 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.thread import LARGE, in_thread
 from yaml_connector._http.turns import next_turn
-from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, line_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
 from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, text_of, that_fit, weight, with_texts

@@ -25,8 +25,9 @@ from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._clock import clock
 from yaml_connector._expressions.json_text import map_texts, texts_in
 from yaml_connector._http.context import CallContext
-from yaml_connector._http.redact import MASK, SHORTEST, redactor_for
-from yaml_connector._http.worker import in_thread
+from yaml_connector._http.redact import MASK, redactor_for
+from yaml_connector._http.secret_forms import SHORTEST
+from yaml_connector._http.thread import in_thread
 from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError

@@ -26,9 +26,9 @@ from google.protobuf.json_format import ParseDict
 
 from yaml_connector._expressions.json_text import has_more_values, map_texts, parse_json
 from yaml_connector._http.redact import redactor_for
+from yaml_connector._http.thread import LARGE, in_thread
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
-from yaml_connector._http.worker import LARGE, in_thread
 from yaml_connector._jobs.call_log import internal_error
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues

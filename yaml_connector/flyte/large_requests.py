@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from yaml_connector._http.memory import SMALL, NoRoomError, ResponseMemory, Room
-from yaml_connector._http.worker import in_thread
+from yaml_connector._http.thread import in_thread
 from yaml_connector.errors import TransientError
 from yaml_connector.flyte.admission import RefusedInputError
 from yaml_connector.flyte.routing import drop_inputs_of_container

@@ -58,7 +58,7 @@ class _JsonTransformer(TypeTransformer[Any]):
         raise ValueError(f"{literal_type} is not a valid JSON value")
 
     async def to_literal(self, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
-        from yaml_connector._http.worker import LARGE, in_thread  # tasks do not need it
+        from yaml_connector._http.thread import LARGE, in_thread  # tasks do not need it
 
         large = isinstance(python_val, list | dict) or (isinstance(python_val, str) and len(python_val) > LARGE)
         return await in_thread(_json_literal, python_val) if large else _json_literal(python_val)
@@ -127,7 +127,7 @@ class OutputValue:
             try:
                 literal = filling.literal_of(self.kind, self.value)
             except ValueError:
-                from yaml_connector._http.worker import in_thread  # tasks do not need it
+                from yaml_connector._http.thread import in_thread  # tasks do not need it
 
                 self.is_large, filling = True, _Filling(_MOST_VALUES)
                 literal = await in_thread(filling.literal_of, self.kind, self.value)

@@ -27,7 +27,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from yaml_connector._http.memory import spare_collections
-from yaml_connector._http.worker import close_worker, in_thread
+from yaml_connector._http.thread import in_thread
+from yaml_connector._http.worker import close_worker
 from yaml_connector._loading.loader import gc_disabled, spec_files
 from yaml_connector._loading.watch import stamps
 from yaml_connector.flyte._internals import ConnectorMetadataService, load_installed_connectors

@@ -29,9 +29,10 @@ from flyteidl2.core.types_pb2 import LiteralType
 from google.protobuf.message import DecodeError, Message
 
 from yaml_connector._expressions.budget import TurnOver
-from yaml_connector._http.redact import remember_forms
+from yaml_connector._http.secret_forms import remember_forms
+from yaml_connector._http.thread import LARGE, in_thread
 from yaml_connector._http.turns import calls
-from yaml_connector._http.worker import LARGE, in_thread, keep_turns_short
+from yaml_connector._http.worker import keep_turns_short
 from yaml_connector._jobs.secret_values import LARGEST_SECRET
 from yaml_connector._spec.secrecy import one_value
 from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError

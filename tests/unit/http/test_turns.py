@@ -14,8 +14,8 @@ from time import perf_counter, thread_time
 import pytest
 
 from yaml_connector._expressions.budget import TurnOver, consume_reading, share_turns
+from yaml_connector._http.thread import in_thread
 from yaml_connector._http.turns import calls, next_turn
-from yaml_connector._http.worker import in_thread
 
 
 class Loop:
