@@ -31,6 +31,7 @@ class _Builder(Trials):
         self._connection()
         self._differing()
         self._create()
+        self.values.differing.clear()  # of a create: a field of the same name in another call has its own value
         self._get()
         self._result()
         self._delete()
