@@ -21,7 +21,7 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 
 # Here and in `test`, a file stays in one process, so that what its tests share is made once. Three processes for two
 # cores, because tests wait, too.
-quick: .venv/ready  ## the tests without processes, in parallel (40 s on two cores)
+quick: .venv/ready  ## the tests without processes, in parallel (50 s on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
 # Files that take long come first, so that none is left to one process at the end (tests/conftest.py).
