@@ -224,6 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8900, help="0: any free one")
     parser.add_argument("--users", metavar="NAME=KEY,...", help=f"default: the environment's {USERS_VARIABLE}")
     parser.add_argument("--page-size", type=int, default=5, metavar="N", help="log lines a page")
+    # What older callers say has no effect: jobs are kept in memory, and end with the service.
+    parser.add_argument("--state", help=argparse.SUPPRESS)
+    parser.add_argument("--kill-jobs-on-exit", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         users = parse_users(os.environ.get(USERS_VARIABLE, "") if options.users is None else options.users)
