@@ -23,14 +23,12 @@ from yaml_connector._expressions.jinja import (
     Sandbox,
     compile_parsed,
     parse,
-    patterns,
     references,
     to_plain,
 )
 from yaml_connector._expressions.json_text import as_text
 from yaml_connector._expressions.jsonpath import compile_path
 from yaml_connector._expressions.lint import lint, uncalled_function
-from yaml_connector._expressions.regex import ascii_only
 from yaml_connector._expressions.scope import MISSING, Scope, StrictUndefined, reader
 from yaml_connector.errors import EvaluationError
 
@@ -151,31 +149,6 @@ def compile_expression(source: str, *, answer: bool) -> Expression:
         return Expression(source, frozenset(references(tree)), compile_parsed(environment, tree, source), origin, found)
     except RecursionError:
         raise EvaluationError("the expression is nested too deeply") from None
-
-
-def ascii_only_in(text: str, *, bare: bool) -> str | None:
-    """Return the part of a field's regular expressions that knows ASCII letters only, or None; `bare`: the
-    field is an expression without braces."""
-    if is_path(text):
-        return ascii_only(text) if "=~" in text or "sub(" in text else None
-    if "regex" not in text or "\\" not in text:
-        return None
-    spans = [(0, len(text))] if bare else [(at + len(OPEN), end - len(CLOSE)) for at, end in find_templates(text)]
-    for start, end in spans:
-        for pattern in patterns(parse(ANSWER, text[start:end])):
-            if (found := ascii_only(pattern)) is not None:
-                return found
-    return None
-
-
-def warnings_in(kind: str, raw: Any) -> frozenset[str]:
-    """Return the warnings about likely mistakes in the expressions of a valid field; `kind` as in `compile_field`."""
-    if kind == "condition":
-        return frozenset(compile_condition(raw).warnings)
-    if not isinstance(raw, str) or not has_template(raw):
-        return frozenset()
-    parts = parse_text(raw, answer=kind != "template").parts
-    return frozenset(warning for part in parts if isinstance(part, Expression) for warning in part.warnings)
 
 
 def compile_condition(source: str | bool) -> Expression:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,9 +44,9 @@ def connection_problems(connection: Connection) -> Iterator[tuple[Path, str]]:
         yield ("connection", "tls", "key_file"), "key_file needs cert_file: the certificate that the key belongs to"
 
 
-def connection_warnings(connection: Connection, unused: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the message of each value that is probably a mistake; `unused` are the secrets that nothing
-    refers to."""
+def connection_warnings(connection: Connection, meant: str | None) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the message of each value that is probably a mistake; `meant` is the secret that was declared
+    for a credential which is written in the file."""
     tls = connection.tls
     if tls.cert_file is not None and tls.key_file is None:
         yield ("connection", "tls", "cert_file"), "without key_file, the private key must be in this file, too"
@@ -56,25 +56,36 @@ def connection_warnings(connection: Connection, unused: Sequence[str]) -> Iterat
         yield ("connection", "retry"), "the first retry would come after the deadline"
     if connection.timeout > connection.deadline:
         yield ("connection", "timeout"), "one attempt may take longer than the deadline of the whole call"
-    yield from _credential_warnings(connection, unused)
+    yield from _credential_warnings(connection, meant)
 
 
 _FLYTES_DEADLINE = 10.0  # seconds
 _CREDENTIALS = ("token", "password", "value", "client_secret", "secret_access_key", "key")
 
 
-def _credential_warnings(connection: Connection, unused: Sequence[str]) -> Iterator[tuple[Path, str]]:
+def literal_credentials(connection: Connection) -> list[str]:
+    """Return the fields of `auth` that hold a credential as it is, instead of a template."""
+    given = _texts_of(connection.auth)
+    if isinstance(connection.auth, TokenAuth) or any(map(has_template, given.values())):
+        return []
+    return [name for name in _CREDENTIALS if len(given.get(name, "")) > 1]
+
+
+def _texts_of(auth: Any) -> dict[str, str]:
+    fields = () if auth is None else type(auth).model_fields
+    return {name: value for name in fields if isinstance(value := getattr(auth, name), str)}
+
+
+def _credential_warnings(connection: Connection, meant: str | None) -> Iterator[tuple[Path, str]]:
     """Yield what is doubtful about the credentials: written in the file, or sent in two ways."""
     auth = connection.auth
     if auth is None:
         return
-    given = {name: value for name in type(auth).model_fields if isinstance(value := getattr(auth, name), str)}
-    for name in _CREDENTIALS if not any(has_template(value) for value in given.values()) else ():
-        if len(given.get(name, "")) > 1 and not isinstance(auth, TokenAuth):
-            instead = f'declare a secret, and write {name}: "${{{{ secrets.NAME }}}}"'
-            if len(unused) == 1:  # it was declared for this
-                instead = f'write {name}: "${{{{ secrets.{unused[0]} }}}}"'
-            yield ("connection", "auth", name), f"this is written in the file; {instead}"
+    for name in literal_credentials(connection):
+        declare = "declare a secret, and " if meant is None else ""
+        instead = f'{declare}write {name}: "${{{{ secrets.{meant or "NAME"} }}}}"'
+        yield ("connection", "auth", name), f"this is written in the file; {instead}"
+    given = _texts_of(auth)
     if given.get("type") == "bearer" and re.match(r"bearer\s", given["token"], re.IGNORECASE):
         yield ("connection", "auth", "token"), "the word Bearer is added to the token; leave it out here"
     names = [str(name) for name in connection.headers] if isinstance(connection.headers, dict) else []

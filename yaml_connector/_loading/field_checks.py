@@ -8,16 +8,20 @@ from math import isfinite
 from typing import Any
 
 from yaml_connector._expressions.compile import (
-    ascii_only_in,
+    CLOSE,
+    OPEN,
+    Expression,
+    compile_condition,
     compile_field,
     compile_text,
     find_templates,
     has_expression,
     has_template,
     is_path,
-    warnings_in,
+    parse_text,
 )
-from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.jinja import ANSWER, Reference, parse, patterns
+from yaml_connector._expressions.regex import ascii_only
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.literals import described, is_literal, literal_doubt, lookalikes, path_doubt, repaired_path
 from yaml_connector._loading.references import Names
@@ -106,7 +110,7 @@ class FieldChecker:
         if not isinstance(value, str):
             return
         is_condition = mark.kind == "condition"
-        for told in sorted(warnings_in(mark.kind, value)):
+        for told in sorted(_warnings_in(mark.kind, value)):
             self.warn(path, told)
         if is_condition and not found and value.strip().lower() not in ("true", "false"):
             self.warn(path, f"{short(value)} is the same for every response: no name is in it")
@@ -122,7 +126,7 @@ class FieldChecker:
 
     def warn_of_ascii(self, path: Path, value: str, *, bare: bool = False) -> None:
         """Warn of a part of a regular expression that knows ASCII letters only."""
-        found = ascii_only_in(value, bare=bare)
+        found = _ascii_only_in(value, bare=bare)
         if found is not None:
             instead = r"[\pL\d_] is any letter, [A-Za-z0-9_] says that only these are meant"
             self.warn(path, f"in a regular expression {found} knows ASCII letters only: {instead}")
@@ -157,7 +161,7 @@ class FieldChecker:
             except EvaluationError as problem:
                 self.report(path, str(problem), text=value)
                 return
-            for told in sorted(warnings_in("template", value)):
+            for told in sorted(_warnings_in("template", value)):
                 self.warn(path, told)
             self.warn_of_ascii(path, value)
             self.check_references(path, found, names)
@@ -209,3 +213,28 @@ class FieldChecker:
         for here, mark, value in slots(model, path):
             if not only or here[len(path)] in only:
                 self.slot(here, mark, value, names, root=root)
+
+
+def _ascii_only_in(text: str, *, bare: bool) -> str | None:
+    """Return the part of a field's regular expressions that knows ASCII letters only, or None; `bare`: the
+    field is an expression without braces."""
+    if is_path(text):
+        return ascii_only(text) if "=~" in text or "sub(" in text else None
+    if "regex" not in text or "\\" not in text:
+        return None
+    spans = [(0, len(text))] if bare else [(at + len(OPEN), end - len(CLOSE)) for at, end in find_templates(text)]
+    for start, end in spans:
+        for pattern in patterns(parse(ANSWER, text[start:end])):
+            if (found := ascii_only(pattern)) is not None:
+                return found
+    return None
+
+
+def _warnings_in(kind: str, raw: Any) -> frozenset[str]:
+    """Return the warnings about likely mistakes in the expressions of a valid field; `kind` as in `compile_field`."""
+    if kind == "condition":
+        return frozenset(compile_condition(raw).warnings)
+    if not isinstance(raw, str) or not has_template(raw):
+        return frozenset()
+    parts = parse_text(raw, answer=kind != "template").parts
+    return frozenset(warning for part in parts if isinstance(part, Expression) for warning in part.warnings)

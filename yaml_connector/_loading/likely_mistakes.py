@@ -9,7 +9,7 @@ from typing import Any
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import duration_text
-from yaml_connector._loading.connection_checks import connection_warnings
+from yaml_connector._loading.connection_checks import connection_warnings, literal_credentials
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
 from yaml_connector._spec.requests import Calls, Request
@@ -42,14 +42,14 @@ def likely_mistakes(spec: ConnectorSpec, data: Mapping[str, Any], used: Set[Refe
     yield from _missing_error_condition(spec)
     yield from _container(spec, used)
     unused = _unused_secrets(spec, used)
-    of_connection = [*connection_warnings(spec.connection, unused)]
+    meant = unused[0] if len(unused) == 1 and literal_credentials(spec.connection) else None
     for name in unused:
-        if not any(f"secrets.{name} " in message for _, message in of_connection):  # that says where it belongs
+        if name != meant:  # else it is told where it belongs
             yield ("secrets", name), "this secret is never used"
     for section, value in data.items():
         if value is None:
             yield (section,), f"{section} is empty, which is the same as leaving it out"
-    yield from of_connection
+    yield from connection_warnings(spec.connection, meant)
     yield from _bodies(spec)
     yield from _values(spec, data)
 
