@@ -6,10 +6,7 @@ import contextlib
 import json
 import shutil
 import subprocess
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.command_line import Command, Done
 from tests.support.paths import ROOT
+from tests.support.real_api import RealApi
 from tests.support.yaml_data import yaml_data
 from yaml_connector.cli.new.curl.shell import commands_of
 from yaml_connector.cli.new.curl.tokens import plain
@@ -236,40 +234,10 @@ def test_what_a_try_lacks_is_named(command: Command) -> None:
     assert (done.returncode, "set these variables of the commands for --try: NO_SUCH_KEY" in done.stderr) == (1, True)
 
 
-class _OddId(BaseHTTPRequestHandler):
-    """An API whose ids look like variables, files and commands."""
-
-    asked: list[str]
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer({"id": "$ALICE_KEY"})
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.answer({"id": "$ALICE_KEY", "status": "done"})
-
-    def answer(self, data: dict[str, str]) -> None:
-        body = json.dumps(data).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-def test_an_id_that_a_try_finds_is_never_read_as_a_variable(live: Command) -> None:
-    handler = type("Handler", (_OddId,), {"asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}"
-        Path("commands.txt").write_text(f"curl {url}/jobs -d '{{}}'\ncurl {url}/jobs/job-000\n", encoding="utf-8")
-        done = live("new", "mine", "--from-curl", "commands.txt", "--try", "--to", "out")
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_an_id_that_a_try_finds_is_never_read_as_a_variable(live: Command, api: RealApi) -> None:
+    api.case("odd", lambda received: {"id": "$ALICE_KEY", "status": "done"})
+    url = f"{api.url}/odd"
+    Path("commands.txt").write_text(f"curl {url}/jobs -d '{{}}'\ncurl {url}/jobs/job-000\n", encoding="utf-8")
+    done = live("new", "mine", "--from-curl", "commands.txt", "--try", "--to", "out")
     assert done.returncode == 0, done.stderr
-    assert handler.asked == ["/jobs/$ALICE_KEY"]
+    assert [received.raw_path for received in api.received("odd", "GET")] == ["/odd/jobs/$ALICE_KEY"]
