@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from math import inf
 from typing import Generic, TypeVar
 
@@ -55,6 +55,6 @@ class BoundedCache(Generic[K, V]):
             self._total -= self._weight(key, value)
         return value
 
-    def keys(self) -> list[K]:
-        """Return the keys, the one that was used longest ago first."""
-        return list(self._values)
+    def __iter__(self) -> Iterator[K]:
+        """Yield the keys that are there, the one that was used longest ago first; the cache may change meanwhile."""
+        return iter(list(self._values))

@@ -11,7 +11,7 @@ def test_the_value_that_was_used_longest_ago_is_dropped_first() -> None:
     cache.put("b", 2)
     assert cache.get("a") == 1
     cache.put("c", 3)
-    assert cache.keys() == ["a", "c"]
+    assert list(cache) == ["a", "c"]
     assert cache.get("b") is None
 
 
@@ -19,11 +19,11 @@ def test_the_values_weigh_no_more_than_the_heaviest_together_but_the_last_one_st
     cache: BoundedCache[str, str] = BoundedCache(heaviest=10, weight=lambda key, value: len(value))
     for name in ("a", "b", "c"):
         cache.put(name, name * 4)
-    assert cache.keys() == ["b", "c"]
+    assert list(cache) == ["b", "c"]
     cache.put("d", "d" * 100)
-    assert cache.keys() == ["d"]
+    assert list(cache) == ["d"]
     cache.put("e", "e")
-    assert cache.keys() == ["e"]
+    assert list(cache) == ["e"]
 
 
 def test_a_value_that_is_put_again_or_dropped_weighs_nothing_any_more() -> None:
@@ -34,4 +34,4 @@ def test_a_value_that_is_put_again_or_dropped_weighs_nothing_any_more() -> None:
     assert cache.pop("a") is None
     cache.put("b", "b" * 5)
     cache.put("c", "c" * 5)
-    assert cache.keys() == ["b", "c"]
+    assert list(cache) == ["b", "c"]

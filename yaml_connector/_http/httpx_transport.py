@@ -139,7 +139,7 @@ class HttpxSockets(HttpxTransport):
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools.put(key, self._new_pool(context, proxy))
-            for old in self._pools.keys():  # noqa: SIM118 - a copy: it changes
+            for old in self._pools:
                 if old[0].is_closed():
                     self._pools.pop(old)
         return pool
@@ -176,7 +176,7 @@ class HttpxSockets(HttpxTransport):
     async def close(self) -> None:
         """Close the connections of this event loop."""
         loop = asyncio.get_running_loop()
-        for key in self._pools.keys():  # noqa: SIM118 - as above
+        for key in self._pools:
             if key[0] is loop and (pool := self._pools.pop(key)) is not None:
                 await pool.aclose()
 

@@ -93,7 +93,7 @@ def test_compiled_patterns_are_bounded_in_bytes() -> None:
         regex.compile_regex(f"a{number}")
     for number in range(30):
         regex.compile_regex(rf"[\pL\d_]{{{40 + number}}}")
-    kept = map(regex.compile_regex, regex._patterns.keys())
+    kept = map(regex.compile_regex, regex._patterns)
     assert sum(pattern.size for pattern in kept) <= regex._CACHED
 
 
