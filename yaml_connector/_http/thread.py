@@ -29,6 +29,11 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
         del done  # its error refers to this frame, and to those that hold what was worked on
 
 
+async def in_thread_if(large: bool, function: Callable[..., T], *args: Any) -> T:
+    """Run what takes some milliseconds with something `large` in the thread; at once with anything else."""
+    return await in_thread(function, *args) if large else function(*args)
+
+
 def _run_and_rest(loop: asyncio.AbstractEventLoop, work: list[Any]) -> None:
     done, function, args = work
     work.clear()  # the frames of an error refer to it, and they would keep each other

@@ -11,8 +11,7 @@ from yaml_connector._clock import clock
 from yaml_connector._jobs.cache import JobState
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector._jobs.metrics import PHASES, logger
-from yaml_connector._text import loggable
-from yaml_connector.errors import EvaluationError
+from yaml_connector.errors import YamlConnectorError
 
 T = TypeVar("T")
 
@@ -69,8 +68,11 @@ def phase_changed(task_type: str, meta: JobMeta, state: JobState, phase: str) ->
     state.phase = phase
 
 
-def internal_error(call: str, meta: JobMeta, failure: Exception) -> EvaluationError:
-    """Log a bug, and return the error for it."""
-    where = "".join(format_tb(failure.__traceback__))  # without the message: it may hold a secret
-    logger.error("%s of %s failed unexpectedly: %s\n%s", call, loggable(meta.name), type(failure).__name__, where)
-    return EvaluationError(f"internal error ({type(failure).__name__})")
+def tellable(what: str, error: BaseException) -> YamlConnectorError:
+    """Return an error whose words a caller may see: a bug, whose message may hold a secret, is logged with where it
+    happened, and told by its type alone. `what` failed."""
+    if isinstance(error, YamlConnectorError):
+        return error
+    where = "".join(format_tb(error.__traceback__))
+    logger.error("%s failed unexpectedly: %s\n%s", what, type(error).__name__, where)
+    return YamlConnectorError(f"internal error ({type(error).__name__})")

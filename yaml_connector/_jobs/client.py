@@ -16,7 +16,7 @@ from yaml_connector._http.context import CallContext, redact_error, redacted_err
 from yaml_connector._http.events import Events
 from yaml_connector._http.files import NO_FILES, Files
 from yaml_connector._http.redact import redactor_for
-from yaml_connector._http.thread import in_thread
+from yaml_connector._http.thread import in_thread_if
 from yaml_connector._http.transport import Transport
 from yaml_connector._jobs import call_log, metrics
 from yaml_connector._jobs.cache import JobCache, JobState
@@ -27,7 +27,7 @@ from yaml_connector._jobs.contexts import CallContexts
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.delete import delete_failed
 from yaml_connector._jobs.log_reader import LogPage, read_logs
-from yaml_connector._jobs.meta import USUAL, JobMeta, decode_usual, unfit
+from yaml_connector._jobs.meta import JobMeta, decode_kept, unfit
 from yaml_connector._jobs.placeholders import replace_secrets, restore_secrets
 from yaml_connector._jobs.poll import poll, readable_again, unreadable
 from yaml_connector._jobs.signing import UNSIGNED, Signer
@@ -38,6 +38,7 @@ from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec import TERMINAL_PHASES, ConnectorSpec
 from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector._spec.task_values import complete_config
+from yaml_connector._text import loggable
 from yaml_connector.errors import CallError, ConfigError, EvaluationError
 
 _MOST_FOREIGN = 10_000
@@ -94,7 +95,7 @@ class JobClient:
 
     def decode(self, data: bytes) -> JobMeta:
         """Read what Flyte kept of a job. Never raises: see `JobMeta.decode_error`."""
-        meta = decode_usual(data, self._signer) if len(data) <= USUAL else JobMeta.decode(data, self._signer)
+        meta = decode_kept(data, self._signer)
         if meta.decode_error is None:
             made_for = (meta.task_type, meta.task_version)
             if made_for != (self._task_type, self.spec.task_type_version):
@@ -132,12 +133,7 @@ class JobClient:
                 if refusal is not None:
                     raise ConfigError(f"{refusal}; nothing was submitted")
             # with its defaults, and checked again: the spec may have changed since the task was built
-            given = values.config
-            config = (
-                await in_thread(complete_config, self.spec, given)
-                if values.large
-                else complete_config(self.spec, given)
-            )
+            config = await in_thread_if(values.large, complete_config, self.spec, values.config)
             meta.config = self.plan.retained.of("config", config)
             meta.asked += self.plan.retained.absent("config", config)
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
@@ -149,9 +145,7 @@ class JobClient:
             meta.create_error = redactor_for(known).redact(str(problem)[:_SPARE])
             return meta
         scope = scope.with_names(secrets=secrets, base_url=context.endpoint.base_url)
-        fits = meta.surely_fits
-        why = None if fits else await in_thread(self._unfit, meta) if values.large else self._unfit(meta)
-        if why is not None:
+        if not meta.surely_fits and (why := await in_thread_if(values.large, self._unfit, meta)) is not None:
             meta.create_error = f"{why}; nothing was submitted"
             return meta
         with redacted_errors(context):
@@ -243,7 +237,7 @@ class JobClient:
         except (CallError, EvaluationError, ConfigError) as failure:
             return unreadable(plan, state, failure)
         except Exception as failure:  # a bug here must not fail a job that may be submitted
-            return unreadable(plan, state, call_log.internal_error("create", meta, failure))
+            return unreadable(plan, state, call_log.tellable(f"create of {loggable(meta.name)}", failure))
 
     async def _poll_in_time(self, meta: JobMeta, state: JobState) -> Status:
         """Poll a job whose time limit is over, or not known yet. One that is not over by then is cancelled and given
@@ -313,7 +307,7 @@ class JobClient:
             not_before = context.not_before if context is not None else 0.0
             return unreadable(plan.poll, state, failure, scope, not_before=not_before)
         except Exception as failure:  # a bug here must not fail a job that runs
-            return unreadable(plan.poll, state, call_log.internal_error("get", meta, failure), scope)
+            return unreadable(plan.poll, state, call_log.tellable(f"get of {loggable(meta.name)}", failure), scope)
 
     # --- delete and logs --------------------------------------------------------------------------------------------
 

@@ -42,9 +42,14 @@ def with_texts(lines: list[LogLine], texts: list[str]) -> list[LogLine]:
     return [LogLine(text, line.timestamp, line.level) for text, line in zip(texts, lines, strict=True)]
 
 
+def characters(lines: list[LogLine]) -> int:
+    """Return how long the texts of lines are together."""
+    return sum(map(len, map(text_of, lines)))
+
+
 def weight(lines: list[LogLine]) -> int:
     """Return what lines count of the characters that one call returns."""
-    return sum(map(len, map(text_of, lines))) + _PER_LINE * len(lines)
+    return characters(lines) + _PER_LINE * len(lines)
 
 
 def are_none(plan: LogsPlan, items: list[Any]) -> bool:

@@ -18,11 +18,21 @@ from yaml_connector._expressions.scope import Scope
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import redactor_for
-from yaml_connector._http.thread import LARGE, in_thread
+from yaml_connector._http.thread import LARGE, in_thread_if
 from yaml_connector._http.turns import next_turn
 from yaml_connector._jobs.line_formats import FORMATS, LineDecoder, line_text
 from yaml_connector._jobs.log_cursor import LogCursor, decode_token, encode_token
-from yaml_connector._jobs.log_lines import MOST, LogLine, are_none, lines_of, text_of, that_fit, weight, with_texts
+from yaml_connector._jobs.log_lines import (
+    MOST,
+    LogLine,
+    are_none,
+    characters,
+    lines_of,
+    text_of,
+    that_fit,
+    weight,
+    with_texts,
+)
 from yaml_connector._jobs.log_stream import PAGE, PART, StreamedLines
 from yaml_connector._jobs.logs import LogsPlan
 from yaml_connector._jobs.steps import Outcome, StepsPlan, evaluate, run_steps
@@ -53,8 +63,7 @@ async def read_logs(
     `is_over`: the job has ended. Until then an item of `each` that is quiet is asked again, so there is a next token.
     Raises CallError or EvaluationError.
     """
-    is_large = len(token) > LARGE
-    cursors = await in_thread(decode_token, token, context) if is_large else decode_token(token, context)
+    cursors = await in_thread_if(len(token) > LARGE, decode_token, token, context)
     reader = LogReader(plan, context, is_over=is_over)
     if plan.before is None or plan.each is None:
         cursor = LogCursor.unpack(cursors.get(""))
@@ -148,9 +157,7 @@ class LogReader:
             return
         has_lines = False
         try:
-            start = 0
-            while start < len(items) and self.left > 0:
-                page, start = await self._page(items, start, scope, cursor)
+            async for page in self._pages(items, scope, cursor):
                 has_lines = True
                 yield page
         except (CallError, EvaluationError):
@@ -260,9 +267,7 @@ class LogReader:
                 scope = scope.with_response(response)
                 async with contextlib.aclosing(lines.read(response, plan.max_time)) as batches:
                     async for batch in batches:
-                        start = 0
-                        while start < len(batch) and self.left > 0:
-                            page, start = await self._page(batch, start, scope, cursor)
+                        async for page in self._pages(batch, scope, cursor):
                             new = True
                             yield page
                         if self.left <= 0:
@@ -273,9 +278,7 @@ class LogReader:
                 raise
             broke_off = True  # the lines so far are returned, and the next call goes on from there
         try:
-            start = 0
-            while start < len(lines.left) and self.left > 0:
-                page, start = await self._page(lines.left, start, scope, cursor)
+            async for page in self._pages(lines.left, scope, cursor):
                 new = True
                 yield page
         except (CallError, EvaluationError):
@@ -301,6 +304,13 @@ class LogReader:
         """Make a page of the line at the end."""
         page, _ = await self._page([rest], 0, scope, LogCursor())
         return LogPage(page.lines, unfinished=unfinished)
+
+    async def _pages(self, items: list[Any], scope: Scope, cursor: LogCursor) -> AsyncIterator[LogPage]:
+        """Make pages of items, and move the cursor with each. It ends when this call has returned enough."""
+        start = 0
+        while start < len(items) and self.left > 0:
+            page, start = await self._page(items, start, scope, cursor)
+            yield page
 
     async def _page(self, items: list[Any], start: int, scope: Scope, cursor: LogCursor) -> tuple[LogPage, int]:
         """Make a page of the items from `start` on, each part in a turn of the event loop, and move the cursor. Returns
@@ -328,7 +338,7 @@ class LogReader:
             except TurnOver:
                 made = await self.context.read_elsewhere(lines_of, plan, few, scope, self.secrets)
             lines += made
-            size += sum(map(len, map(text_of, made)))
+            size += characters(made)
             is_full = size >= most or len(lines) >= PAGE or start >= len(items)
         messages = list(map(text_of, lines))
         texts = await self.context.redact_lines(messages)
@@ -366,7 +376,7 @@ def _read_parts(
 
     for number, item in enumerate(items, 1):
         found = lines_of(plan, [item], scope, secrets)
-        size += sum(map(len, map(text_of, found)))
+        size += characters(found)
         lines += found
         if size >= PART or len(lines) >= PAGE:
             yield part(cursor if plan.starts_after_lines else replace(cursor, items=cursor.items + number))

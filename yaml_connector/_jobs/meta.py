@@ -28,7 +28,7 @@ _DEEPEST = 200  # levels, as many as the parser takes
 DEEPEST_SAVED = 100  # levels
 _LATEST = 253_402_300_800  # the year 10000
 _LONGEST_IN_KEY = 200
-USUAL, _REMEMBERED = 2048, 512  # bytes of a job, and how many of them are read once for many calls
+_USUAL, _REMEMBERED = 2048, 512  # bytes of a job, and how many of them are read once for many calls
 _SIGNATURE = b',"sig":"'
 _TAIL = len(_SIGNATURE) + SIGNATURE_LENGTH + len(b'"}')
 
@@ -163,9 +163,13 @@ class JobMeta:
         return cls(digest=sha256(data).hexdigest(), decode_error=why, is_foreign=True)
 
 
-decode_usual = lru_cache(maxsize=_REMEMBERED)(JobMeta.decode)
-"""Read what Flyte kept of a job, `USUAL` bytes at most; calls share it, since Flyte hands in the same bytes again and
-again. So it must never be changed."""
+_decode_usual = lru_cache(maxsize=_REMEMBERED)(JobMeta.decode)
+
+
+def decode_kept(data: bytes, signer: Signer) -> JobMeta:
+    """Read what Flyte kept of a job, as `JobMeta.decode` does. Calls share it, since Flyte hands in the same bytes
+    again and again, so it must never be changed."""
+    return _decode_usual(data, signer) if len(data) <= _USUAL else JobMeta.decode(data, signer)
 
 
 def too_large(size: int) -> str:

@@ -27,7 +27,7 @@ from yaml_connector._expressions.json_text import map_texts, texts_in
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.redact import MASK, redactor_for
 from yaml_connector._http.secret_forms import SHORTEST
-from yaml_connector._http.thread import in_thread
+from yaml_connector._http.thread import in_thread_if
 from yaml_connector._jobs.meta import LARGEST, JobMeta, too_large
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
@@ -66,9 +66,7 @@ async def replace_secrets(meta: JobMeta, context: CallContext) -> None:
     identity = meta.id
     (meta.id, meta.saved), meta.holders = await with_placeholders([meta.id, meta.saved], "\0".join(texts), context)
     if meta.saved:
-        meta.saved = (
-            await in_thread(context.redact_tree, meta.saved) if size > _LARGE else context.redact_tree(meta.saved)
-        )
+        meta.saved = await in_thread_if(size > _LARGE, context.redact_tree, meta.saved)
     if MASK in meta.id and MASK not in identity and MASK in _HOLDER.sub("", meta.id):
         meta.create_error = (
             f"the job's id holds the value of a secret in an encoding that cannot be kept: {meta.id[:200]}; the job "
@@ -82,9 +80,7 @@ async def with_placeholders(value: Any, texts: str, context: CallContext) -> tup
 
     `texts` are all texts of the value in one, as JSON for instance: where that has no secret, the value is returned.
     """
-    if len(texts) > _LARGE:
-        return await in_thread(_held, value, texts, context)
-    return _held(value, texts, context)
+    return await in_thread_if(len(texts) > _LARGE, _held, value, texts, context)
 
 
 def _held(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, list[str]]]:

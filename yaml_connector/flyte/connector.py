@@ -26,10 +26,10 @@ from google.protobuf.json_format import ParseDict
 
 from yaml_connector._expressions.json_text import has_more_values, map_texts, parse_json
 from yaml_connector._http.redact import redactor_for
-from yaml_connector._http.thread import LARGE, in_thread
+from yaml_connector._http.thread import LARGE, in_thread_if
 from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
-from yaml_connector._jobs.call_log import internal_error
+from yaml_connector._jobs.call_log import tellable
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.log_lines import LogLine
@@ -39,10 +39,11 @@ from yaml_connector._jobs.status import Status, fit_info
 from yaml_connector._loading.loader import LoadedSpec
 from yaml_connector._spec.secrecy import sensitive_values
 from yaml_connector._spec.task_values import check_inputs
-from yaml_connector.errors import ConfigError, EvaluationError, YamlConnectorError
+from yaml_connector.errors import ConfigError, EvaluationError
 from yaml_connector.flyte.container_files import FlyteContainerFiles
 from yaml_connector.flyte.files import FlyteFiles
-from yaml_connector.flyte.literals import LARGEST_OUTPUTS, TOO_LARGE, OutputValue, kind_of_literal, plain_input
+from yaml_connector.flyte.literals import LARGEST_OUTPUTS, TOO_LARGE, kind_of_literal, plain_input
+from yaml_connector.flyte.output_values import OutputValue
 from yaml_connector.flyte.task_context import TaskContext
 
 _USER = LogLineOriginator.USER  # looked up once, not for every line: protobuf takes its time for it
@@ -124,8 +125,8 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
         """Submit the job of a Flyte task, or of a `local` run. `inputs` are as expressions see them. `large`: the task
         is looked at beside the event loop."""
         try:
-            config = await in_thread(read_config, task_template) if large else read_config(task_template)
-            given = await in_thread(self._checked, inputs) if large else self._checked(inputs)
+            config = await in_thread_if(large, read_config, task_template)
+            given = await in_thread_if(large, self._checked, inputs)
         except ConfigError as error:  # no retry mends it, so it is not raised
             known = sensitive_values(self.jobs.plan.secrets.sensitive, secrets)
             words = redactor_for(frozenset(known.values())).redact(str(error))
@@ -142,11 +143,12 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
             large=large,
         )
         try:
-            with _bugs_in_words("create"):
-                meta = await self.jobs.create(values)
+            meta = await self.jobs.create(values)
         except EvaluationError as error:  # a value of the task that cannot be kept; no retry mends it
             meta = JobMeta(self.task_type_name, self.task_type_version, create_error=str(error))
-        return JobResourceMeta(await in_thread(self.jobs.encode, meta) if large else self.jobs.encode(meta))
+        except Exception as error:  # Flyte logs the words of an error
+            raise tellable("create of a job", error) from None
+        return JobResourceMeta(await in_thread_if(large, self.jobs.encode, meta))
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs by the types of the spec: whoever made the task's template may declare others. Raises
@@ -165,8 +167,10 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
 
     async def delete(self, resource_meta: JobResourceMeta, **kwargs: Any) -> None:
         """Cancel the job."""
-        with _bugs_in_words("delete"):
+        try:
             await self.jobs.delete(await self._job(resource_meta), self.secrets_in(kwargs))
+        except Exception as error:  # as in `submit`
+            raise tellable("delete of a job", error) from None
 
     async def get_logs(self, resource_meta: JobResourceMeta, **kwargs: Any) -> AsyncIterator[GetTaskLogsResponse]:
         """Read the log from a token on: bodies with lines, then a header with the next token."""
@@ -183,27 +187,11 @@ class YamlConnector(AsyncConnector[JobResourceMeta]):
     async def _job(self, kept: JobResourceMeta) -> JobMeta:
         if kept.job is not None:
             return kept.job
-        return await in_thread(self.jobs.decode, kept.data) if len(kept.data) > LARGE else self.jobs.decode(kept.data)
+        return await in_thread_if(len(kept.data) > LARGE, self.jobs.decode, kept.data)
 
     def secrets_in(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the secrets of the spec; whatever else a caller sends is not kept in memory."""
         return {name: given[name] for name in self.loaded.spec.secrets if name in given}
-
-
-class _bugs_in_words:  # lower case: used like a function; a class, since a generator costs every call more
-    """Raise a bug as an error that says its type alone: Flyte logs the words of an error, which may hold anything."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: str) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, YamlConnectorError):
-            raise YamlConnectorError(str(internal_error(self._call, JobMeta(name="a job"), error))) from None
 
 
 def _messages(lines: list[LogLine]) -> Iterator[GetTaskLogsResponse]:
@@ -292,7 +280,7 @@ async def resource_of(status: Status) -> Resource:
     for name, output in outputs.items():
         try:
             literal = await output.literal()
-            size += await in_thread(literal.ByteSize) if output.is_large else literal.ByteSize()
+            size += await in_thread_if(output.is_large, literal.ByteSize)
             if size > LARGEST_OUTPUTS:
                 raise ValueError(TOO_LARGE)
         except Exception as error:  # whatever Flyte's conversions raise
@@ -330,10 +318,8 @@ async def fill_message(message: ResourceMessage, resource: Resource) -> None:
         ParseDict(resource.custom_info, message.custom_info)
     if resource.outputs:
         literals = {name: await output.literal() for name, output in resource.outputs.items()}
-        if any(output.is_large for output in resource.outputs.values()):
-            await in_thread(_add_outputs, message, literals)
-        else:
-            _add_outputs(message, literals)
+        large = any(output.is_large for output in resource.outputs.values())
+        await in_thread_if(large, _add_outputs, message, literals)
 
 
 def _add_outputs(message: ResourceMessage, literals: Mapping[str, Literal]) -> None:

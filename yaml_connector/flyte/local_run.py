@@ -32,7 +32,8 @@ from yaml_connector._jobs.status import Status
 from yaml_connector.errors import CallError, YamlConnectorError
 from yaml_connector.flyte._internals import get_proto_task, in_progress_display, show_links
 from yaml_connector.flyte.connector import YamlConnector
-from yaml_connector.flyte.literals import OutputValue, plain_input
+from yaml_connector.flyte.literals import plain_input
+from yaml_connector.flyte.output_values import OutputValue
 from yaml_connector.flyte.task_context import TaskContext
 
 Task = TaskTemplate[..., Any, Any]

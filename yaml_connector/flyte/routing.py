@@ -24,7 +24,7 @@ from flyteidl2.connector.connector_pb2 import (
 )
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-from yaml_connector._jobs.meta import JobMeta
+from yaml_connector._jobs.meta import JobMeta, decode_kept
 from yaml_connector._jobs.signing import Signer
 from yaml_connector._loading.loader import load_text
 from yaml_connector._loading.shared_type import SHARED_VARIABLE, shared_type
@@ -135,7 +135,7 @@ class JobRouter(AsyncConnector[JobResourceMeta]):
 
         A removed spec serves the jobs that this service has signed, and so has made itself.
         """
-        meta = JobMeta.decode(data, self._signer)
+        meta = decode_kept(data, self._signer)
         why = meta.decode_error
         if why is None:
             spec = (meta.task_type, meta.task_version)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import lru_cache, wraps
 from time import perf_counter
-from traceback import clear_frames, format_tb
+from traceback import clear_frames
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -30,12 +30,13 @@ from google.protobuf.message import DecodeError, Message
 
 from yaml_connector._expressions.budget import TurnOver
 from yaml_connector._http.secret_forms import remember_forms
-from yaml_connector._http.thread import LARGE, in_thread
+from yaml_connector._http.thread import LARGE, in_thread, in_thread_if
 from yaml_connector._http.turns import calls
 from yaml_connector._http.worker import keep_turns_short
+from yaml_connector._jobs.call_log import tellable
 from yaml_connector._jobs.secret_values import LARGEST_SECRET
 from yaml_connector._spec.secrecy import one_value
-from yaml_connector.errors import EvaluationError, TransientError, YamlConnectorError
+from yaml_connector.errors import TransientError
 from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, fill_message
@@ -102,7 +103,7 @@ def _guarded(method: Callable[..., Any], message: type[Message]) -> Callable[...
                 kind = type(request)
                 if kind is CreateTaskRequest:
                     drop_inputs_of_container(request)
-                    declared = await in_thread(check_request, request) if large else check_request(request)
+                    declared = await in_thread_if(large, check_request, request)
                 connector = prepare(request)
                 if large and kind in _WITH_SECRETS:
                     await in_thread(_remember_secrets, request)
@@ -145,7 +146,7 @@ async def _measured(meter: CallMeter, context: Any, work: Coroutine[Any, Any, T]
     except RefusedInputError:  # as before the conversion: the caller's mistake, and not the connector's failure
         raise
     except Exception as error:
-        meter.failed(_tellable(error), context)
+        meter.failed(tellable("a call", error), context)
         return None
     finally:
         meter.took(perf_counter() - began)
@@ -157,7 +158,7 @@ async def _create(
     request: CreateTaskRequest, connector: YamlConnector, declared: Mapping[str, LiteralType], *, large: bool
 ) -> CreateTaskResponse:
     """Do as Flyte's CreateTask does, but for its conversion of the inputs. `declared` are their types."""
-    inputs = await in_thread(plain_inputs, request, declared) if large else plain_inputs(request, declared)
+    inputs = await in_thread_if(large, plain_inputs, request, declared)
     secrets = connector.secrets_in(request.connection.secrets)
     meta = await connector.submit(
         request.template, request.output_prefix, inputs, request.task_execution_metadata, secrets, large=large
@@ -192,19 +193,10 @@ async def _abort(context: grpc.aio.ServicerContext, error: Exception | TurnOver)
     elif isinstance(error, TransientError):
         code = grpc.StatusCode.UNAVAILABLE
     else:
-        words = str(_tellable(error))
+        words = str(tellable("a call", error))
     clear_frames(error.__traceback__)  # they may hold a large response, and gRPC keeps the error for a while
     await context.abort(code, _cut(words))
     raise error  # abort has raised already
-
-
-def _tellable(error: Exception | TurnOver) -> Exception:
-    """Return an error with the words that a caller may see: a bug's message may hold anything."""
-    if isinstance(error, YamlConnectorError):
-        return error
-    where = "".join(format_tb(error.__traceback__))
-    logger.error("a call failed unexpectedly: %s\n%s", type(error).__name__, where)
-    return EvaluationError(f"internal error ({type(error).__name__})")
 
 
 def _cut(words: str) -> str:

@@ -20,7 +20,8 @@ from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._jobs.status import Status
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import fill_message, resource_of
-from yaml_connector.flyte.literals import OutputValue, native_value, plain_input, plain_literal, python_type_of
+from yaml_connector.flyte.literals import native_value, plain_input, plain_literal, python_type_of
+from yaml_connector.flyte.output_values import OutputValue
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789123, tzinfo=UTC)
 VALUES: list[tuple[str, Any]] = [
