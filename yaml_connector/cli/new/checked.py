@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from yaml_connector.cli._diagnostics import json_of
 from yaml_connector.cli._files import write_scaffold
 from yaml_connector.cli.new.render import contract_text, decide_lines, spec_text
 from yaml_connector.cli.new.sketch import Play, Sketch, Unused
@@ -98,7 +98,7 @@ def report(spec: Path, files: Sequence[Path], not_used: Sequence[Unused] = (), *
     unused = [{"file": item.file, "line": item.line, "what": item.what} for item in not_used]
     if as_json:
         result = {"files": list(map(os.path.relpath, files)), "decide": decide, "not_used": unused}
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        click.echo(json_of(result))
         return
     for item in decide:
         click.echo(f"{item['file']}:{item['line']}: decide: {item['question']}")
