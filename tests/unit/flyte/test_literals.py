@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -123,9 +125,20 @@ def test_others_have_their_turn_while_a_large_output_is_converted() -> None:
             await asyncio.sleep(0)
             turns += 1
 
+    class Items(list[int]):
+        """Items of which every hundredth waits for a turn of the event loop, once they are known to be many."""
+
+        def __iter__(self) -> Iterator[int]:
+            for number, item in enumerate(super().__iter__()):
+                before, ends = turns, time.monotonic() + 20
+                while number % 100 == 0 and number > 100 and turns == before:
+                    assert time.monotonic() < ends, "the event loop is held up"
+                    time.sleep(0)
+                yield item
+
     async def convert() -> Literal:
         counting = asyncio.create_task(count())
-        literal = await OutputValue(parse_type("list[int]"), list(range(50_000))).literal()
+        literal = await OutputValue(parse_type("list[int]"), Items(range(50_000))).literal()
         counting.cancel()
         return literal
 
