@@ -19,12 +19,12 @@ venv: .venv/ready  ## the environment in .venv, with the package
 demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a local run
 	@$(BIN)/python -m yaml_connector.demo
 
-# Here and in `test`, a file stays in one process, so that what its tests share is made once. Three processes for two
-# cores, because tests wait, too.
-quick: .venv/ready  ## the tests without processes, in parallel (50 s on two cores)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
+# Here and in `test`, a file stays in one process, so that what its tests share is made once.
+quick: .venv/ready  ## the tests that neither start processes nor wait, in parallel (30 s on two cores)
+	$(BIN)/python -m pytest -n logical --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
-# Files that take long come first, so that none is left to one process at the end (tests/conftest.py).
+# Three processes for two cores, because these tests wait, too. Files that take long come first, so that none is left to
+# one process at the end (tests/conftest.py).
 test: .venv/ready  ## all tests, in parallel (four and a half minutes on two cores)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

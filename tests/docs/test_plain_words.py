@@ -102,6 +102,7 @@ def test_the_descriptions_of_specs_are_in_plain_words() -> None:
     assert {name: places for name, places in found.items() if places} == {}
 
 
+@pytest.mark.slow
 def test_the_texts_of_the_package_are_in_plain_words() -> None:
     found = {}
     for module in MODULES:

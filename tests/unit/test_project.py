@@ -67,6 +67,7 @@ def imported() -> set[str]:
     return {distribution(name) for name in found} - BROUGHT_BY_THE_USER
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared_and_nothing_else_is() -> None:
     assert sorted(map(distribution, PROJECT["dependencies"])) == sorted(imported())
 
@@ -112,6 +113,7 @@ def test_every_hook_has_what_pre_commit_wants() -> None:
         re.compile(hook.get("files", ""))
 
 
+@pytest.mark.slow
 def test_the_files_that_the_guides_name_exist() -> None:
     for page in GUIDES:
         text = (ROOT / page).read_text(encoding="utf-8")

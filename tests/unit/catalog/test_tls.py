@@ -113,6 +113,7 @@ def test_no_more_connections_are_open_at_once_than_allowed(folder: Path) -> None
     assert service.most_at_once == 1
 
 
+@pytest.mark.slow
 def test_a_server_of_another_authority_is_not_trusted(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "ca")
@@ -127,6 +128,7 @@ def test_without_verifying_any_server_is_trusted(folder: Path) -> None:
     assert messages(folder, service, spec=careless) == ["client"]
 
 
+@pytest.mark.slow
 def test_a_client_of_another_authority_is_refused(folder: Path) -> None:
     service = Service(folder)
     certificate(folder, "client", certificate(folder, "other-ca"))

@@ -42,7 +42,7 @@ def served(folder: Path) -> Iterator[int]:
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server.server_address[1]
     finally:

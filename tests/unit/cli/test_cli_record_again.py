@@ -93,6 +93,7 @@ def test_a_basic_pair_is_written_with_the_tests_own_secret(shop: Any, here: Path
     assert f"Authorization: Basic {pair}" in (here / "shop.test.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_test_is_added_to_a_file_and_its_other_lines_stay(shop: Any, here: Path) -> None:
     assert shop(*RECORD).returncode == 0
     file = here / "shop.test.yaml"
@@ -108,6 +109,7 @@ def test_a_test_is_added_to_a_file_and_its_other_lines_stay(shop: Any, here: Pat
     assert shop("test", "shop.test.yaml").stdout.endswith("2 passed\n")
 
 
+@pytest.mark.slow
 def test_recordings_are_made_anew_with_the_same_inputs(shop: Any, here: Path, kitchen: Kitchen) -> None:
     assert shop(*RECORD, "--name", "soup").returncode == 0
     file = here / "shop.test.yaml"

@@ -178,6 +178,7 @@ def test_ctrl_c_twice_leaves_the_job_and_says_how_to_find_it(tmp_path: Path, env
         assert re.search(r"the job job-\w+ is left running; ask for it with GET http://\S+/jobs/job-", process.output)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_not_submitted_in_time_is_told_so_with_the_reason(command: Command, here: Path) -> None:
     with held_port() as port:
         (here / "dead.yaml").write_text(

@@ -100,7 +100,7 @@ class _Documents(BaseHTTPRequestHandler):
 
 def test_a_document_at_a_url_is_read(command: Command) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Documents)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         done = command("new", "mine", "--from-openapi", f"{url}/api.json")

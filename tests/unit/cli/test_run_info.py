@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import Command
 from tests.support.real_api import Received, running_api
 
@@ -20,6 +22,7 @@ get:
 """
 
 
+@pytest.mark.slow
 def test_info_is_shown_when_it_changes_on_one_line(command: Command, here: Path) -> None:
     progress = iter([10, 10, 100])
 

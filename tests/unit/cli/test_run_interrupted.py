@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serving() -> Iterator[Backend]:
     """A backend on a port of its own."""
     server = Backend()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.free.set()
     server.shutdown()

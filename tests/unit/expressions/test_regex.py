@@ -73,6 +73,7 @@ def test_patterns_that_take_quadratic_time_elsewhere_read_a_megabyte_at_once() -
     assert time.process_time() - started < 2
 
 
+@pytest.mark.slow
 def test_every_pattern_of_the_catalog_reads_a_hostile_megabyte_at_once() -> None:
     import re as python
 

@@ -124,6 +124,7 @@ def test_a_part_is_measured_as_protobuf_measures_it(inputs: list[Literal], key: 
     assert asyncio.run(read_large(CreateTaskRequest, data)).inputs_size == request.inputs.ByteSize()
 
 
+@pytest.mark.slow
 def test_few_large_creates_are_served_at_a_time_and_the_others_wait_for_a_while() -> None:
     data = CreateTaskRequest(output_prefix=os.urandom(1_900_000).hex()).SerializeToString()
 

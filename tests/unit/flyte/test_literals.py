@@ -116,6 +116,7 @@ def test_the_answer_to_a_get_is_that_of_flyte(outputs: dict[str, tuple[str, Any]
     assert len(ours.outputs.literals) == len(outputs)
 
 
+@pytest.mark.slow
 def test_others_have_their_turn_while_a_large_output_is_converted() -> None:
     turns = 0
 

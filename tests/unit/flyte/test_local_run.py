@@ -112,18 +112,21 @@ def test_a_task_of_the_shared_type_runs_by_its_spec(run: Run, api: RealApi, envi
     assert len(sent(api, run, "POST")) == 1
 
 
+@pytest.mark.slow
 def test_the_first_looks_follow_each_other_quickly(run: Run) -> None:
     backend = Backend("queued", "running", "running", "done")
     run(backend)
     assert backend.gets[-1] - backend.gets[0] < 2.5  # three pauses
 
 
+@pytest.mark.slow
 def test_the_spec_s_least_interval_is_kept(run: Run, api: RealApi) -> None:
     backend = Backend("running", "running", "done")
     run(backend, min_interval="700ms")
     assert [later - earlier >= 0.69 for earlier, later in pairwise(backend.gets)] == [True, True]
 
 
+@pytest.mark.slow
 def test_progress_is_said_once_for_each_change(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     run(Backend("queued", "queued", "running", "done"))
     assert shown(capfd.readouterr().err) == [
@@ -151,6 +154,7 @@ def test_the_rest_of_a_log_is_asked_for_again_when_reading_it_fails_at_the_end(
     assert log_lines(capfd) == ["the reason"]
 
 
+@pytest.mark.slow
 def test_every_line_of_a_log_that_grows_is_shown_once(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     lengths = iter([0, 2, 3, 7])
 
@@ -172,6 +176,7 @@ def paged(total: Callable[[], int], size: int) -> Callable[[Received], Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_every_line_of_a_paged_log_is_shown_once_also_those_of_a_page_that_was_not_full(
     run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +193,7 @@ def test_a_log_that_is_long_at_the_end_is_shown_whole(
     assert log_lines(capfd) == [f"line {number}" for number in range(total)]
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_read_for_a_while_loses_and_repeats_nothing(
     run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +227,7 @@ def test_the_task_s_own_secret_is_used_to_the_last_line(
     assert log_lines(capfd) == ["HERS"]
 
 
+@pytest.mark.slow
 def test_a_lost_job_is_run_again_as_often_as_the_task_says(run: Run, api: RealApi) -> None:
     with pytest.raises(BaseRuntimeError, match="job ended as RETRYABLE_FAILED: the disk is full"):
         run(Backend("lost"), retries=1)
@@ -229,6 +236,7 @@ def test_a_lost_job_is_run_again_as_often_as_the_task_says(run: Run, api: RealAp
     assert len(set(keys)) == 2  # each attempt is a job of its own
 
 
+@pytest.mark.slow
 def test_a_lost_job_that_succeeds_the_second_time_is_a_success(run: Run, api: RealApi) -> None:
     assert run(Backend("lost", "done"), retries=3) == "r"
     assert len(sent(api, run, "POST")) == 2
@@ -269,6 +277,7 @@ def test_a_secret_that_is_missing_says_which_variable_to_set(run: Run, api: Real
     assert sent(api, run, "POST") == []
 
 
+@pytest.mark.slow
 def test_jobs_run_side_by_side_and_each_keeps_its_own_outputs(
     api: RealApi, tmp_path: Path, flyte_home: None, environment: pytest.MonkeyPatch
 ) -> None:

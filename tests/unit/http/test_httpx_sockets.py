@@ -111,6 +111,7 @@ def test_http2_is_spoken_over_one_connection_and_a_host_without_tls_gets_http_1(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_limits_timeouts_and_certificates_hold_as_they_do_for_http_1(tmp_path: Path) -> None:
     certificate(tmp_path)
 

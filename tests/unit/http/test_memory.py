@@ -113,6 +113,7 @@ def test_a_large_response_is_read_in_turns() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_call_that_ends_before_it_has_its_response_gives_the_room_back(no_collection: None) -> None:
     chunks = [b"x" * 2**18] * 4
 
@@ -140,6 +141,7 @@ def test_a_call_that_ends_before_it_has_its_response_gives_the_room_back(no_coll
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_content_that_is_always_there_and_never_ends_is_read_no_longer_than_its_time() -> None:
     async def read() -> bytes:
         return b"x"
@@ -168,6 +170,7 @@ def test_a_response_takes_the_room_that_it_needs_as_far_as_that_is_known(expecte
     assert used == [0, 0, 0, taken, taken]
 
 
+@pytest.mark.slow
 def test_room_that_garbage_holds_is_given_to_the_next_response(no_collection: None) -> None:
     async def main() -> None:
         memory = ResponseMemory(10)

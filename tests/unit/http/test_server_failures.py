@@ -20,6 +20,7 @@ from yaml_connector.errors import PermanentError
 
 
 class TestAServerThat:
+    @pytest.mark.slow
     def test_is_silent_may_have_acted(self) -> None:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(60)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.support.fake_api import FakeApi, loaded, reply, run, spec_data
 from tests.unit.jobs.test_batch import BATCH, GET, jobs_of
 from yaml_connector._jobs.client import JobClient
@@ -39,6 +41,7 @@ def asked_for(api: FakeApi) -> list[list[str]]:
     return [request.url.params["ids"].split(",") for request in api.sent]
 
 
+@pytest.mark.slow
 def test_gets_join_a_request_as_long_as_the_rate_limit_holds_it_back() -> None:
     api = FakeApi({"GET /jobs": jobs_of})
     connector = connector_for(api, rate_limit={"requests": 1, "per": "1s"})
@@ -47,6 +50,7 @@ def test_gets_join_a_request_as_long_as_the_rate_limit_holds_it_back() -> None:
     assert asked_for(api) == [["0"], ["1", "2", "3", "4", "5", "6", "7"]]
 
 
+@pytest.mark.slow
 def test_a_request_that_the_rate_limit_holds_back_is_not_larger_than_the_most() -> None:
     api = FakeApi({"GET /jobs": jobs_of})
     connector = connector_for(api, most=3, rate_limit={"requests": 2, "per": "300ms"})
@@ -55,6 +59,7 @@ def test_a_request_that_the_rate_limit_holds_back_is_not_larger_than_the_most() 
     assert sorted(each for ids in asked_for(api) for each in ids) == list("01234567")
 
 
+@pytest.mark.slow
 def test_gets_join_a_request_as_long_as_the_api_asked_to_wait() -> None:
     busy = reply(429, headers={"Retry-After": "0.4"})
     api = FakeApi({"GET /jobs": [busy, jobs_of]})

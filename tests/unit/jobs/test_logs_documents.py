@@ -240,6 +240,7 @@ class TestAStream:
             pieces = [text[start : start + size] for start in range(0, len(text), size)]
             assert logs_of(stream(*pieces), format="sse").logs()[0] == ["é one", "two"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("format_", ["text", "sse", "ndjson"])
     def test_that_stays_open_ends_after_its_time(self, format_: str) -> None:
         text = "data: one\n\ndata: two\n\n" if format_ == "sse" else "one\ntwo\n"
@@ -262,6 +263,7 @@ class TestAStream:
         with pytest.raises(TransientError, match="broke off"):
             driver.logs(token or "")
 
+    @pytest.mark.slow
     def test_that_is_quiet_up_to_the_deadline_is_no_failure(self) -> None:
         connection = {"base_url": "https://api.test", "deadline": "2s"}  # it ends 0.1 s earlier
         driver = job(

@@ -60,11 +60,13 @@ def spec(request: pytest.FixtureRequest, api: RealApi, tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_the_command_run(spec: str) -> None:
     done = CliRunner().invoke(cli, ["run", spec])
     assert re.findall(r"\| (.+)$", done.output, re.MULTILINE) == LINES
 
 
+@pytest.mark.slow
 def test_a_local_run_of_a_task(spec: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     task = task_from_spec(spec, name="job")
     flyte.TaskEnvironment.from_task("unfinished-env", task)

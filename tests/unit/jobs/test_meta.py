@@ -368,6 +368,7 @@ class TestAJobKeepsTheSpecThatItWasCreatedWith:
         assert len(snapshot) < 300
         assert restore_spec(snapshot, data).get == loaded(data).spec.get
 
+    @pytest.mark.slow
     def test_a_snapshot_is_bounded(self) -> None:
         import base64
         import zlib

@@ -223,6 +223,7 @@ def test_a_good_response_to_a_batch_that_asks_to_wait_makes_its_own_jobs_wait_on
     run(gets(), driver.clock)
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_no_cycle_of_references_behind() -> None:
     """A failure that held its frames would keep jobs in memory until the garbage collector comes."""
     driver = job({"GET /jobs/7": 400})
