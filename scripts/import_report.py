@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from yaml_connector._loading.document import parse
 from yaml_connector.cli.new.arazzo.plan import Step, choose
 from yaml_connector.cli.new.arazzo.source import Arazzo
 from yaml_connector.cli.new.arazzo.translate import sketch_of
 from yaml_connector.cli.new.checked import files_of
-from yaml_connector.cli.new.render import decide_lines, recorded
-from yaml_connector.cli.new.sketch import Sketch
+from yaml_connector.cli.new.render import decide_lines
 from yaml_connector.errors import ConfigError
 
 _EXPRESSION = re.compile(r"\{?\$(?:inputs|steps|response|statusCode|url)[\w.#/\[\]-]*\}?")
@@ -85,16 +85,16 @@ def is_request(step: Step, request: dict[str, Any], arazzo: Arazzo) -> bool:
     return True
 
 
-def requests_equal(arazzo: Arazzo, sketch: Sketch) -> tuple[int, int]:
-    """Return how many requests of the spec are those of the workflow, and how many there are."""
+def requests_equal(arazzo: Arazzo, test: str) -> tuple[int, int]:
+    """Return how many requests of a contract test are those of steps of the workflow, and how many there are."""
     _, plan = choose(arazzo, None)
-    exchanges = {item.source: item for plays in sketch.tests.values() for play in plays for item in play.exchanges}
-    good = [
-        name
-        for name, exchange in exchanges.items()
-        if (step := plan.step(name)) is not None and is_request(step, recorded(exchange, sketch)["request"], arazzo)
-    ]
-    return len(good), len(exchanges)
+    calls = (call for item in parse(test.encode(), "").data["tests"] for call in item["calls"])
+    exchanges = (
+        item for call in calls for made in call.values() if isinstance(made, dict) for item in made["exchanges"]
+    )
+    requests = list({json.dumps(item["request"]): item["request"] for item in exchanges}.values())
+    good = [any(is_request(step, request, arazzo) for step in plan.steps if step.operation) for request in requests]
+    return sum(good), len(good)
 
 
 def report(path: Path) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def report(path: Path) -> tuple[str, ...]:
         content = path.read_bytes()
         sketch = sketch_of(content, str(path), "imported")
         files = files_of(sketch)
-        good, count = requests_equal(Arazzo(content, str(path)), sketch)
+        good, count = requests_equal(Arazzo(content, str(path)), files.get("imported.test.yaml", "tests: []"))
     except ConfigError as error:
         return "no", "-", "-", str(error).partition(": ")[2][:100]
     questions = len(list(decide_lines(files["imported.yaml"])))

@@ -36,7 +36,7 @@ class SentRequest:
 
     @property
     def query(self) -> dict[str, list[str]]:
-        return _pairs(urlsplit(self.url).query)
+        return pairs_of(urlsplit(self.url).query)
 
 
 def request_differences(recorded: RecordedRequest, sent: SentRequest) -> list[Difference]:
@@ -64,7 +64,7 @@ def _url(recorded: RecordedRequest, sent: SentRequest) -> Iterator[Difference]:
     plain, _, query = expected.partition("?")
     actual = sent.url.partition("?")[0] if field == "url" else sent.path
     if _normal(plain) == _normal(actual):
-        for name, values in _pairs(query).items():
+        for name, values in pairs_of(query).items():
             yield from _named(list(values), sent.query.get(name, []), f"query.{name}")
     else:
         yield Difference(field, plain, actual)
@@ -80,7 +80,8 @@ def _normal(url: str) -> str:
     return f"{parts.scheme.lower()}://{host}{path}"
 
 
-def _pairs(query: str) -> dict[str, list[str]]:
+def pairs_of(query: str) -> dict[str, list[str]]:
+    """Return the values of a query, or of a form, by name."""
     pairs: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         pairs.setdefault(name, []).append(value)
@@ -121,7 +122,7 @@ def _json(expected: Any, sent: SentRequest) -> Iterator[Difference]:
 
 def _form(expected: Mapping[str, Any], sent: SentRequest) -> Iterator[Difference]:
     try:
-        pairs = _pairs(sent.content.decode("ascii"))
+        pairs = pairs_of(sent.content.decode("ascii"))
     except UnicodeDecodeError:
         yield Difference("form", expected, sent.text)
         return

@@ -98,16 +98,18 @@ def run_tests(
     only: Callable[[str], bool] = lambda name: True,
     sockets: bool = False,
     watch: Watch | None = None,
+    any_request: bool = False,
 ) -> FileResult:
     """Run those tests of a file for whose name `only` returns true; with `sockets`, over real ones.
 
-    `loaded.loaded`, the spec, must not be None. `watch` is told each request that was sent as recorded.
+    `loaded.loaded`, the spec, must not be None. `watch` is told each request that was sent as recorded; with
+    `any_request`, whatever is sent counts as that.
     """
-    return asyncio.run(_run_tests(loaded, only, sockets, watch))
+    return asyncio.run(_run_tests(loaded, only, sockets, watch, any_request))
 
 
 async def _run_tests(
-    loaded: LoadedTests, only: Callable[[str], bool], sockets: bool, watch: Watch | None
+    loaded: LoadedTests, only: Callable[[str], bool], sockets: bool, watch: Watch | None, any_request: bool
 ) -> FileResult:
     assert loaded.loaded is not None
     coverage = Coverage(loaded.loaded)
@@ -116,7 +118,7 @@ async def _run_tests(
     # A task has a context of its own, so that each test has its own clock.
     runs = [_Run(loaded, loaded.loaded, number, coverage, sockets=sockets) for number in numbers]
     for run in runs:
-        run.book.watch = watch
+        run.book.watch, run.book.any_request = watch, any_request
     results = [await asyncio.create_task(run.run()) for run in runs]
     whole = len(results) == len(loaded.tests.tests)
     seconds = asyncio.get_running_loop().time() - began

@@ -198,14 +198,12 @@ Location: /jobs/j-77
 
 @given(st.lists(st.sampled_from(PIECES), max_size=20), st.lists(st.sampled_from(ANSWERS), max_size=4))
 def test_odd_commands_and_answers_give_no_traceback(pieces: list[str], answers: list[str]) -> None:
+    from yaml_connector.cli.new.checked import files_of
     from yaml_connector.cli.new.curl.build import sketch_of
-    from yaml_connector.cli.new.render import contract_text, spec_text
     from yaml_connector.errors import ConfigError
 
     with contextlib.suppress(ConfigError):
-        sketch = sketch_of(" ".join(["curl", *pieces]), "-", "mine", Path(), "\n\n".join(answers))
-        spec_text(sketch)
-        contract_text(sketch)
+        files_of(sketch_of(" ".join(["curl", *pieces]), "-", "mine", Path(), "\n\n".join(answers)))
 
 
 def test_the_commands_can_be_tried_at_the_api(live: Command, job_service_url: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import click
 
 from yaml_connector.cli._diagnostics import json_of
 from yaml_connector.cli._files import write_scaffold
+from yaml_connector.cli.new.play import played
 from yaml_connector.cli.new.render import contract_text, decide_lines, spec_text
 from yaml_connector.cli.new.sketch import Play, Sketch, Unused
 from yaml_connector.errors import ConfigError
@@ -41,7 +43,20 @@ def files_of(sketch: Sketch) -> dict[str, str]:
 
 def _texts(sketch: Sketch) -> dict[str, str]:
     files = {f"{sketch.name}.yaml": spec_text(sketch)}
-    return files | ({f"{sketch.name}.test.yaml": contract_text(sketch)} if sketch.tests else {})
+    if sketch.tests:
+        name = f"{sketch.name}.test.yaml"
+        with _written(files) as folder:
+            files[name] = contract_text(played(sketch, folder / name))
+    return files
+
+
+@contextmanager
+def _written(files: Mapping[str, str]) -> Iterator[Path]:
+    """Yield a folder with these files, which is there for that long."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        yield Path(folder)
 
 
 def _shorter(plays: list[Play]) -> list[Play]:
@@ -60,17 +75,15 @@ def problems_of(files: Mapping[str, str]) -> list[str]:
     from yaml_connector._loading.loader import load_all
     from yaml_connector.testing import load_tests, run_tests
 
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in files.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
+    with _written(files) as folder:
         spec = next(name for name in files if not name.endswith(".test.yaml"))
-        loaded, problems = load_all([os.path.join(folder, spec)])
+        loaded, problems = load_all([str(folder / spec)])
         found = [f"{item.path}: {item.message}" for item in problems if item.severity == "error"]
         if found or not loaded:
             return found
         if len(files) == 1:
             return []
-        test = Path(folder, spec.replace(".yaml", ".test.yaml"))
+        test = folder / spec.replace(".yaml", ".test.yaml")
         tests, problems = load_tests(test.read_bytes(), str(test))
         found = [f"test: {item.path}: {item.message}" for item in problems if item.severity == "error"]
         if found or tests is None or tests.loaded is None:

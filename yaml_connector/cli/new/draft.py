@@ -101,8 +101,7 @@ class Draft:
         parts: list[str | Ref] = list(re.split(r"{(\w+)}", call))
         for number in range(1, len(parts), 2):
             name = str(parts[number])
-            given = Ref(f"config.{name}", self.param(name).example)
-            parts[number] = Ref("job.id", "job-1") if name == "id" else given
+            parts[number] = Ref("job.id" if name == "id" else f"config.{name}")
         return Text.of(*parts)
 
     def note(self, section: str, text: str) -> None:
@@ -162,10 +161,10 @@ def _sections(draft: Draft) -> dict[str, Any]:
     """Return the calls of the spec."""
     method, _, path = draft.create.partition(" ")
     request: dict[str, Any] = {"method": method, "path": draft.call(path)}
-    key = Text.of(Ref("task.key", "test-key"))
+    key = Text.of(Ref("task.key"))
     if draft.key_header:
         request["headers"] = {draft.key_header: key}
-    body = {name: Text.of(Ref(f"config.{name}", about.example)) for name, about in draft.fields.items()}
+    body = {name: Text.of(Ref(f"config.{name}")) for name in draft.fields}
     body |= {draft.key_field: key} if draft.key_field else {}
     if body or draft.empty_body:
         request[draft.body] = body
@@ -196,7 +195,7 @@ def _add_tests(sketch: Sketch, draft: Draft, login: list[Exchange]) -> None:
         return Play("get", (answer,), {"phase": phase} | (shown if phase == "SUCCEEDED" else {}))
 
     answer = exchange("create", status=201, **response_with({draft.id_path: "job-1"}))
-    create = Play("create", (*login, answer), {"job_id": "job-1"})
+    create = Play("create", (*login, answer))
     ends = [phase for phase in ("SUCCEEDED", "FAILED") if phase in draft.states]
     running = [get("RUNNING")] if "RUNNING" in draft.states else []
     for phase in ends:

@@ -8,11 +8,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
-from yaml_connector._expressions.json_text import as_text
-from yaml_connector.cli.new.sketch import Exchange, Path, Play, Ref, Sketch, Text, as_sample, as_template, text_of
-from yaml_connector.testing.compare import plain_strings
+from yaml_connector.cli.new.sketch import Path, Sketch, as_template
 
 _WIDTH = 100  # of a mapping or list on one line
 _COMMENT_WIDTH = 116
@@ -26,74 +23,10 @@ def spec_text(sketch: Sketch) -> str:
     return "\n".join(_Writer(sketch.decide, sketch.remarks).document(as_template(sketch.spec), sketch.head)) + "\n"
 
 
-def contract_text(sketch: Sketch) -> str:
-    """Return the contract test as YAML."""
-    fixtures = {kind: values for kind, values in sketch.fixtures.items() if values}
-    tests = [
-        {"name": name, "calls": [_call(play, sketch) for play in plays]}
-        for name, plays in sketch.tests.items()
-        if plays
-    ]
-    data = {"spec": f"{sketch.name}.yaml", "defaults": fixtures, "tests": tests}
+def contract_text(data: Mapping[str, Any]) -> str:
+    """Return a contract test as YAML."""
     head = ["Responses made from what was given. `yaml-connector record` writes such a test from a real job."]
-    return "\n".join(_Writer({}, {}).document({key: value for key, value in data.items() if value}, head)) + "\n"
-
-
-def _call(play: Play, sketch: Sketch) -> dict[str, Any]:
-    if play.kind == "after":
-        return dict(play.expect)
-    call: dict[str, Any] = {"exchanges": [recorded(exchange, sketch) for exchange in play.exchanges]}
-    return {play.kind: call | ({"expect": play.expect} if play.expect else {})}
-
-
-def recorded(exchange: Exchange, sketch: Sketch) -> dict[str, Any]:
-    """Return the exchange: the request as it is sent when every template has its sample."""
-    given = exchange.request
-    if not isinstance(given, dict):
-        parts = text_of(given).parts
-        method, _, path = str(parts[0]).partition(" ")
-        given = {"method": method, "path": Text.of(path, *parts[1:])}
-    url = url_sample(text_of(given["url"])) if "url" in given else ""
-    if not url:
-        base = str(as_sample(sketch.spec["connection"]["base_url"]))
-        url = base.rstrip("/") + "/" + url_sample(text_of(given["path"])).lstrip("/")
-    request: dict[str, Any] = {"method": as_sample(given.get("method", "GET")), "url": url}
-    if given.get("query"):
-        values = {str(as_sample(key)): as_sample(value) for key, value in given["query"].items()}
-        request["query"] = {key: _form_value(value) for key, value in values.items() if value is not None}
-    headers = {str(name): str(as_sample(value)) for name, value in given.get("headers", {}).items()}
-    if headers:
-        request["headers"] = headers
-    for kind in ("json", "form", "text"):
-        if kind in given:
-            body = as_sample(given[kind])
-            request[kind] = plain_strings(_form_text(body) if kind == "form" else body)
-    return {"request": request} | ({"response": exchange.response} if exchange.response else {})
-
-
-def url_sample(text: Text) -> str:
-    """Return a URL or path as it is sent: the samples of its templates encoded, one segment each."""
-    sent = ""
-    for part in text.parts:
-        if isinstance(part, Ref):
-            safe = "/" if re.search(r"\|\s*path\b", part.expression) else ""
-            sent += quote(as_text(part.value), safe=safe)
-        else:
-            sent += quote(part, safe="/:@!$&'()*+,;=-._~%?#[]")
-    return sent
-
-
-def _form_text(body: Any) -> Any:
-    """Return a form as a test has it: every value is text."""
-    if isinstance(body, Mapping):
-        return {key: _form_value(value) for key, value in body.items() if value is not None}
-    return body
-
-
-def _form_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_form_value(item) for item in value]
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return "\n".join(_Writer({}, {}).document(data, head)) + "\n"
 
 
 class _Writer:

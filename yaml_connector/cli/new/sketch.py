@@ -1,4 +1,4 @@
-"""What is known of an API: a spec as data, with samples of its values, questions about it, and calls for its test.
+"""What is known of an API: a spec as data, questions about it, and calls for its test.
 
 Curl commands, Arazzo workflows and OpenAPI documents fill a `Sketch`; `render` writes it.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.jsonpaths import TEST_URL, keys_of
 from yaml_connector.cli.new.names import variable_name
 
@@ -35,15 +34,9 @@ def with_path(expression: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Ref:
-    """A template expression, and the value that it has in the contract test, or a function that returns it then."""
+    """A template expression."""
 
     expression: str
-    sample: Any = "sample"
-
-    @property
-    def value(self) -> Any:
-        """Return the value in the contract test."""
-        return self.sample() if callable(self.sample) else self.sample
 
 
 @dataclass(frozen=True)
@@ -77,12 +70,6 @@ class Text:
             for part in self.parts
         )
 
-    @property
-    def sample(self) -> Any:
-        """Return what it is in the contract test."""
-        values = [part if isinstance(part, str) else part.value for part in self.parts]
-        return values[0] if len(values) == 1 else "".join(map(as_text, values))
-
 
 def each_leaf(value: Any, change: Callable[[Any], Any]) -> Any:
     """Return data with every leaf changed: in mappings, lists, and pairs of a name and a value."""
@@ -100,23 +87,13 @@ def text_of(value: str | Ref | Text) -> Text:
     return value if isinstance(value, Text) else Text.of(value)
 
 
-def _filled(value: Any, change: Callable[[Text], Any]) -> Any:
-    """Return data, keys included, with every Text changed."""
-    if isinstance(value, dict):
-        return {str(_filled(key, change)): _filled(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, change) for item in value]
-    return change(text_of(value)) if isinstance(value, Ref | Text) else value
-
-
 def as_template(value: Any) -> Any:
-    """Return a value as the spec has it: every Text is a string with `${{ }}` in it."""
-    return _filled(value, lambda text: text.template)
-
-
-def as_sample(value: Any) -> Any:
-    """Return a value as the contract test sends it: every Text with its samples."""
-    return _filled(value, lambda text: text.sample)
+    """Return data, keys included, as the spec has it: every Text is a string with `${{ }}` in it."""
+    if isinstance(value, dict):
+        return {str(as_template(key)): as_template(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_template(item) for item in value]
+    return text_of(value).template if isinstance(value, Ref | Text) else value
 
 
 def literal(value: str) -> str | Text:
@@ -133,14 +110,10 @@ def add_value(fields: dict[str, Any], name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request of the spec (data in which every Text has a sample), and the response that a test has for it.
-
-    `source` names the part of the source that it was made of, if it has names.
-    """
+    """A request of the spec, and the response that a test has for it."""
 
     request: Any
     response: dict[str, Any] = field(default_factory=dict)
-    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +173,7 @@ class Sketch:
         """Return a base URL: a variable of the connector's environment, with a default."""
         name = variable_name(f"{self.name}_URL")
         self.fixture("env", name, TEST_URL)
-        return Text.of(Ref(f"env.{name} | default({quoted(url)})", TEST_URL))
+        return Text.of(Ref(f"env.{name} | default({quoted(url)})"))
 
     def ask(self, path: Path, question: str) -> None:
         """Add a question about the field at a path."""
@@ -222,7 +195,7 @@ class Sketch:
         """Declare an input, with its value in the contract test, and return it."""
         self.spec["inputs"][name] = declared
         self.fixture("inputs", name, sample)
-        return Ref(f"inputs.{name}", sample)
+        return Ref(f"inputs.{name}")
 
     def fixture(self, kind: str, name: str, value: Any) -> None:
         """Set a value of the contract test."""
@@ -231,7 +204,7 @@ class Sketch:
 
 def secret_ref(name: str) -> Ref:
     """Return a secret that is declared."""
-    return Ref(f"secrets.{name}", f"test-{name}")
+    return Ref(f"secrets.{name}")
 
 
 def one_line(text: str) -> str:

@@ -21,6 +21,7 @@ class Identity(Requests):
         """Find which output identifies the job: the one in the path of the poll, else in its query or body."""
         poll = self.plan.poll
         if poll is None:
+            self.guess_id()
             return
         path = poll.call.path  # the last parameter of a path is the job's: /projects/{project}/jobs/{job}
         parameters = sorted(self.parameters(poll), key=lambda item: (item[1] != "path", -path.find(f"{{{item[0]}}}")))
@@ -36,6 +37,7 @@ class Identity(Requests):
         step = self.plan.step(self.id_source.name)
         if step is None or step.operation is None:
             self.id_source = None
+            self.guess_id()
             return
         where, sure = self.extraction(step, self.id_source.output, self.id_source.path)
         self.id_extraction = where
@@ -83,13 +85,13 @@ class Identity(Requests):
             if source.kind == "inputs" and source.name not in own:
                 self.id_source = source
                 self.id_extraction = self._id_field(start, [name, source.name])
-                self.values.setdefault(start.id, {})[self.id_extraction] = self.id_sample
+                self.guess_id()
                 self.id_questions.append(
                     f"job_id: in the workflow the id is the input {source.name}; {self.id_extraction} is a guess"
                 )
                 return
         self.id_questions.append("job_id: nothing of the start's answer is used by the poll; $.id is a guess")
-        self.values.setdefault(start.id, {})["$.id"] = self.id_sample
+        self.guess_id()
 
     def job_id(self, steps: list[Step]) -> str:
         """Return the extraction of `job_id`."""

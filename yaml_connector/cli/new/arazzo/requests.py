@@ -238,7 +238,7 @@ class Requests(Values):
                 continue
             self.add_input(name, {"type": "string"}, required=True)
             self._ask(section, f"the workflow has no value for {name} in the path of {step.id}: here it is an input")
-            parts.append(Ref(f"inputs.{field_name(name)}", self.sample(name)))
+            parts.append(Ref(f"inputs.{field_name(name)}"))
         return Text.of(*parts)
 
     def _require(self, text: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.arazzo.conditions import sources_in
 from yaml_connector.cli.new.arazzo.criteria import Criteria
 from yaml_connector.cli.new.arazzo.phases import rules_of
@@ -152,13 +151,8 @@ class _Translation(Criteria):
             self.sketch.not_used.append(Unused(problem, self.arazzo.file, self.arazzo.line("sourceDescriptions")))
 
     def _tests(self) -> None:
-        job_id = self.requests.id_value()
         login = [self.requests.login] if self.requests.login is not None else []
-        create = Play(
-            "create",
-            tuple(self._exchange(step) for step in [*login, *self._all_create()]),
-            {"job_id": as_text(job_id)},
-        )
+        create = Play("create", tuple(self._exchange(step) for step in [*login, *self._all_create()]))
         plays = [create]
         poll = self.plan.poll
         if poll is not None and self.phases is not None:
@@ -184,4 +178,4 @@ class _Translation(Criteria):
         response |= response_with({extraction: value for extraction, value in found.items() if extraction != "$"})
         if "json" not in response and code not in (204, 202):
             response["json"] = self.requests.answer(step)
-        return Exchange(self.requests.sections[step.id]["request"], response, step.id)
+        return Exchange(self.requests.sections[step.id]["request"], response)

@@ -6,11 +6,10 @@ import json
 import re
 from typing import Any
 
-from yaml_connector._expressions.json_text import as_text
 from yaml_connector.cli.new.arazzo.conditions import Source, source_of, sources_in, text_of_value
 from yaml_connector.cli.new.arazzo.plan import Plan, Step
 from yaml_connector.cli.new.arazzo.source import Arazzo
-from yaml_connector.cli.new.jsonpaths import data_at, pointer_path, response_with, value_at
+from yaml_connector.cli.new.jsonpaths import data_at, pointer_path, response_with
 from yaml_connector.cli.new.names import field_name, is_secret_name, snake, variable_name
 from yaml_connector.cli.new.openapi.calls import id_place
 from yaml_connector.cli.new.openapi.document import as_list, as_mapping
@@ -106,8 +105,7 @@ class Values:
         if source.path:
             sample = _merged(self.sample(source.name), source.path, "inner")
             self.sketch.fixture("inputs", field_name(source.name), sample)
-            return Ref(expression, "inner")
-        return Ref(expression, lambda: self.sample(source.name))
+        return Ref(expression)
 
     def add_input(self, name: str, about: dict[str, Any], *, required: bool) -> None:
         """Declare an input."""
@@ -182,20 +180,17 @@ class Values:
         if is_filled(extraction):
             self.values.setdefault(step.id, {}).setdefault(extraction, f"{name}-1".replace("_", "-"))
 
-        def sample() -> Any:
-            return self.value_at(step, extraction)
-
         is_same = place == section or (place in ("get", "result") and section in ("result", "outputs"))
         if is_same or place == "connection":
             self.sections[step.id].setdefault("save", {})[name] = extraction
-            return Ref(f"steps.{step.name}.saved.{name}" if is_same else f"auth.{name}", sample)
+            return Ref(f"steps.{step.name}.saved.{name}" if is_same else f"auth.{name}")
         if place == "create":
             if is_secret_name(name):
                 self._ask(
                     "create", f"{name} of {step.id} is kept with the job, where others may read it: is it a secret?"
                 )
             self.keep(step, name, extraction)
-            return Ref(f"job.{self._job_name(name)}", sample)
+            return Ref(f"job.{self._job_name(name)}")
         self._ask(section, f"{source.name}.{source.output} is not known here")
         return ""
 
@@ -231,19 +226,12 @@ class Values:
         body = user.data.get("requestBody")
         payload = body.get("payload") if isinstance(body, dict) else None
         if isinstance(self.id_sample, int) and self.id_source in sources_in(payload):
-            return Ref("job.id | int", self.id_value)
-        return Ref("job.id", lambda: as_text(self.id_value()))
+            return Ref("job.id | int")
+        return Ref("job.id")
 
-    def id_value(self) -> Any:
-        """Return the job's id in the test."""
-        source = self.id_source
-        step = self.plan.step(source.name) if source is not None and source.kind == "steps" else self.plan.start
-        assert step is not None
-        if self.id_extraction.startswith("${{"):
-            return str(self.id_sample)
-        if self.id_extraction != "$":
-            self.values.setdefault(step.id, {}).setdefault(self.id_extraction, self.id_sample)
-        return self.value_at(step, self.id_extraction)
+    def guess_id(self) -> None:
+        """Let the answer of the start have the id in the test."""
+        self.values.setdefault(self.plan.start.id, {})[self.id_extraction] = self.id_sample
 
     def answer(self, step: Step) -> Any:
         """Return the body of a step's answer in the test: it has all that the spec reads of it."""
@@ -251,14 +239,6 @@ class Values:
         inside = {extraction: value for extraction, value in found.items() if extraction != "$"}
         whole = found.get("$", {} if self._is_object(step) else [])
         return response_with(inside).get("json", whole)
-
-    def value_at(self, step: Step, extraction: str) -> Any:
-        """Return what an extraction finds in the answer of a step in the test."""
-        if extraction == "${{ status }}":
-            return self.usual.get(step.id, 200)
-        if extraction.startswith("${{"):
-            return self.values.get(step.id, {}).get(extraction, "value")
-        return value_at(self.answer(step), extraction)
 
 
 def is_filled(extraction: str) -> bool:

@@ -16,7 +16,7 @@ from yaml_connector.cli.new.curl.tokens import Leaf, shown, text_in
 from yaml_connector.cli.new.curl.trials import Trials
 from yaml_connector.cli.new.names import phase_of
 from yaml_connector.cli.new.phases import guessed, known_in, message_in, outputs_in, phases_from
-from yaml_connector.cli.new.sketch import Sketch, Text, Unused, as_sample, text_of
+from yaml_connector.cli.new.sketch import Sketch, Text, Unused, text_of
 from yaml_connector.errors import ConfigError
 
 
@@ -167,9 +167,8 @@ class _Builder(Trials):
 
     def _finish(self) -> None:
         connection = self.sketch.spec["connection"]
-        base = str(as_sample(connection["base_url"])).removeprefix("https://")
-        hosts = [host for host in dict.fromkeys(self.hosts) if host != base]
-        public = [host for host in dict.fromkeys(self.public) if host != base and host not in hosts]
+        hosts = list(dict.fromkeys(self.hosts))
+        public = [host for host in dict.fromkeys(self.public) if host not in hosts]
         ordered = {"base_url": connection["base_url"]}
         ordered |= {"allowed_hosts": hosts} if hosts else {}
         ordered |= {"public_hosts": public} if public else {}

@@ -69,16 +69,15 @@ class Ids(Requests):
             self.sketch.ask(("create", "job_id"), question)
         if value is None and key is not None and key[0] == "text":
             value = int(key[1]) if key[1].isdigit() else key[1]
-        self.id_sample = "101" if str(value).isdigit() or isinstance(value, int) else "job-1"
-        self.id_value = value
+        self.id_sample = 101 if isinstance(value, int) else "101" if str(value).isdigit() else "job-1"
         if key is not None:
-            self.values.keys[key] = Ref("job.id", self.id_sample)
+            self.values.keys[key] = Ref("job.id")
             if key[0] == "name":
                 named = self.page.variables.get(key[1])
                 if named and len(named) == 1 and isinstance(named[0], str):
-                    self.values.keys[("text", named[0])] = Ref("job.id", self.id_sample)
+                    self.values.keys[("text", named[0])] = Ref("job.id")
             if value is not None:
-                self.values.keys[("text", str(value))] = Ref("job.id", self.id_sample)
+                self.values.keys[("text", str(value))] = Ref("job.id")
         self._same_id()
         self._other_saves(section)
 
@@ -94,7 +93,7 @@ class Ids(Requests):
         own = captures.get(key[1]) if key is not None and key[0] == "name" else None
         for name, path in captures.items():
             if path is not None and path == own:
-                self.values.keys.setdefault(("name", name), Ref("job.id", self.id_sample))
+                self.values.keys.setdefault(("name", name), Ref("job.id"))
 
     def _other_saves(self, section: dict[str, Any]) -> None:
         """Keep what else later calls need of the create's answer."""
@@ -120,7 +119,7 @@ class Ids(Requests):
         name = identifier(key[1] if key[0] == "name" else last or "value")
         name = f"{name}_2" if holder == "job" and name in ("id", "created_at", "cancelled") else name
         saves[name] = extraction
-        self.values.keys[key] = Ref(f"{holder}.{name}", f"{name}-1")
+        self.values.keys[key] = Ref(f"{holder}.{name}")
 
     def _guessed_id(self, key: Key) -> str:
         if key[0] == "name":

@@ -16,7 +16,7 @@ from yaml_connector.cli.new.curl.values import Values
 from yaml_connector.cli.new.jsonpaths import TEST_URL
 from yaml_connector.cli.new.names import identifier, unused, word_set
 from yaml_connector.cli.new.phases import Phases
-from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, as_sample, quoted
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, quoted
 
 _COMMON_NAMES = word_set("HOST HOSTNAME URL API BASE BASE_URL SERVER NAME")  # of variables that other programs have
 _LOCKED = "has a password, which a spec cannot give: use a key without one"
@@ -36,13 +36,12 @@ class Requests:
         numbers = [*roles.before, roles.create, roles.get, *roles.helper, roles.delete, roles.logs, roles.result]
         self.used = [page.calls[number] for number in numbers if number is not None]
         self.credentials = Credentials(self.values, self.used)
-        self.id_sample = "job-1"
+        self.id_sample: str | int = "job-1"
         self.saves: dict[str, str] = {}
         self.phases: Phases | None = None
         self.states: list[Answer] = []
         self.hosts: list[str] = []
         self.public: list[str] = []
-        self.id_value: Any = None
         self.step_names: dict[int, str] = {}
         self.log_answer: dict[str, Any] = {"text": "one\ntwo\n"}
         self.log_lines = ["one", "two"]
@@ -134,7 +133,7 @@ class Requests:
             given = f"env.{variable}"
             if value is not None:
                 given += f" | default({quoted(value.rstrip('/') if part is tokens[-1] else value)})"
-            parts.append(Ref(given, sample))
+            parts.append(Ref(given))
         return Text.of(*parts)
 
     def _request(self, call: Call) -> Any:
@@ -173,7 +172,7 @@ class Requests:
         )
 
     def _other_url(self, call: Call, path: Text) -> Text:
-        parts: list[str | Ref | Text] = []
+        parts: list[str] = []
         for part in without_user(call.origin):
             if isinstance(part, Variable) and part.value is None:
                 question = f"{part.name} is the host of another call: write it here; api.example.com is a guess"
@@ -181,10 +180,8 @@ class Requests:
                 parts.append("api.example.com" if parts else "https://api.example.com")
             else:
                 parts.append(part if isinstance(part, str) else part.value or "")
-        whole = Text.of(*parts)
-        if "://" not in str(as_sample(whole)):
-            whole = Text.of("http://", whole)
-        host = re.sub(r"^https?://", "", str(as_sample(whole))).split("/")[0].rpartition("@")[2]
+        whole = "".join(parts) if "://" in "".join(parts) else "http://" + "".join(parts)
+        host = re.sub(r"^https?://", "", whole).split("/")[0].rpartition("@")[2]
         has_header = any(name.lower() in self.credentials.headers for name, _ in call.headers)
         sends = bool(call.cookies or call.user) or has_header
         (self.hosts if sends else self.public).append(host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from yaml_connector.cli.new.curl.tokens import Leaf, Tokens, Variable, joined, s
 from yaml_connector.cli.new.jsonpaths import data_at, response_with
 from yaml_connector.cli.new.names import identifier, word_set
 from yaml_connector.cli.new.phases import places_of
-from yaml_connector.cli.new.sketch import Exchange, Play, Ref, Text, as_sample
+from yaml_connector.cli.new.sketch import Exchange, Play, Ref, Text, text_of
 
 _ACCOUNTS = word_set("username user email login client_id clientid account user_name access_key_id")
 
@@ -54,7 +53,7 @@ class Trials(Ids):
             request["path"] = path
         else:
             request["url"] = self._other_url(login, path)
-            host = re.sub(r"^https?://", "", str(as_sample(request["url"]))).split("/")[0]
+            host = re.sub(r"^https?://", "", text_of(request["url"]).template).split("/")[0]
             if host in self.public:
                 self.public.remove(host)
             self.hosts.append(host)
@@ -77,11 +76,10 @@ class Trials(Ids):
         credentials = Credentials(self.values, [])
         if user is not None:
             name, password = cut(user, ":")
-            refs = list(credentials.credential(name, "username").refs)[:1] or [Ref("''", "")]
+            refs = list(credentials.credential(name, "username").refs)[:1] or [Ref("''")]
             refs += list(credentials.credential(password, "password").refs)[:1] if password else []
             pair = " ~ ':' ~ ".join(ref.expression for ref in refs) if len(refs) > 1 else f"{refs[0].expression} ~ ':'"
-            plain = f"{refs[0].sample}:{refs[1].sample if len(refs) > 1 else ''}"
-            return Text.of("Basic ", Ref(f"({pair}) | b64encode", base64.b64encode(plain.encode()).decode()))
+            return Text.of("Basic ", Ref(f"({pair}) | b64encode"))
         assert authorization is not None
         first = start_of(authorization)
         scheme = first.partition(" ")[0] + " " if " " in first else ""
@@ -92,21 +90,18 @@ class Trials(Ids):
         """Return the calls of a section; `last` is the response to the last."""
         data = self.sketch.spec[section]
         *before, final = data.get("steps", [data])
-        samples = {ref.expression: ref.sample for ref in self.values.keys.values()}
         found = []
         for step in before:
-            saves = step.get("save", {}).items()
-            values = {path: samples.get(f"steps.{step['name']}.saved.{name}", "x-1") for name, path in saves}
+            values = {path: f"{name}-1" for name, path in step.get("save", {}).items()}
             found.append(Exchange(step["request"], response_with(values)))
         return (*found, Exchange(final["request"], last))
 
     def _tests(self) -> None:
         login = (self.credentials.login,) if self.credentials.login is not None else ()
-        is_number = isinstance(self.id_value, int) and self.id_sample.isdigit()
-        values = {str(self.sketch.spec["create"]["job_id"]): int(self.id_sample) if is_number else self.id_sample}
+        values = {str(self.sketch.spec["create"]["job_id"]): self.id_sample}
         values |= {extraction: f"{name}-1" for name, extraction in self.saves.items()}
         answered = (*login, *self._exchanges("create", response_with(values)))
-        create = Play("create", answered, {"job_id": self.id_sample})
+        create = Play("create", answered)
         plays = [create]
         for answer, phase in self._polls() if self.phases is not None else ():
             exchanges = self._exchanges("get", answer)

@@ -92,7 +92,7 @@ class Values:
             return self.sketch.input(name, kind, 7 if bare else f"a-{name.replace('_', '-')}")
         value = int(value) if kind == "int" else value
         self.sketch.spec["config"].setdefault(name, {"type": kind, "default": value})
-        return Ref(f"config.{name}", value)
+        return Ref(f"config.{name}")
 
     # --- values ---
 
@@ -139,7 +139,7 @@ class Values:
         for value, ref in keys:  # names like projects/a/operations/b
             before, found, after = text.partition(value)
             if found and (not after or after[0] in "/:?"):
-                return Text.of(self._path(before), Ref(f"{ref.expression} | path", ref.sample), self._path(after))
+                return Text.of(self._path(before), Ref(f"{ref.expression} | path"), self._path(after))
         for piece in re.split(r"(/|:(?=[A-Za-z]+(?:/|$)))", text):
             parts.append(self.keys.get(("text", unquote(piece))) or self.replaced(piece))
         return Text.of(*parts)
@@ -167,7 +167,7 @@ class Values:
         """Return an id as a JSON number."""
         if ref.expression != "job.id":
             return Text.of(ref)
-        return Text.of(Ref("job.id | int", int(ref.sample) if str(ref.sample).isdigit() else 101))
+        return Text.of(Ref("job.id | int"))
 
     def body(self, call: Call) -> dict[str, Any]:
         """Return the body of a call as fields of a request."""
@@ -214,7 +214,7 @@ class Values:
             if lower == "content-type" and (call.body_kind is None or usual_type(text, call.body_kind)):
                 continue
             if _KEY_HEADER.fullmatch(name):
-                found[name] = Text.of(Ref("task.key", "test-key"))
+                found[name] = Text.of(Ref("task.key"))
                 continue
             found[name] = self.text(
                 tokens, name=header_name(name) if is_secret_header(name) else "", secret=is_secret_header(name)
