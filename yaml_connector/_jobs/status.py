@@ -28,6 +28,7 @@ from yaml_connector._expressions.scope import UNDEFINED, Scope
 from yaml_connector._expressions.value_types import ValueType
 from yaml_connector._http.json_need import Json, asks_for_body, lacks_json, needed_by, not_json
 from yaml_connector._jobs import metrics
+from yaml_connector._jobs.meta import is_deeper
 from yaml_connector._jobs.steps import read_step
 from yaml_connector._spec import TERMINAL_PHASES
 from yaml_connector._spec.phases import state_key, state_text
@@ -40,6 +41,7 @@ _LONGEST = (
 )
 _LARGEST_INFO = 64 * 1024  # characters, as JSON
 _MOST_INFO = 2_000  # values: Flyte takes 10 us for each
+_DEEPEST_INFO = 25  # levels: protobuf takes three of its own for each, and reads a hundred
 # A URL that a browser would run as a script: it skips what stands before and between these letters.
 _SCRIPT = re.compile(
     "|".join(r"[\x00-\x20]*" + r"[\t\r\n]*".join(name) for name in ("javascript:", "vbscript:", "data:")), re.IGNORECASE
@@ -272,6 +274,8 @@ def fit_info(info: dict[str, Any]) -> dict[str, Any]:
         return {"left out": f"the info has {len(text)} bytes, and {_LARGEST_INFO} are the most"}
     if has_more_values(text, _MOST_INFO):
         return {"left out": f"the info has more than {_MOST_INFO} values"}
+    if is_deeper(info, _DEEPEST_INFO):
+        return {"left out": f"the info is nested more than {_DEEPEST_INFO} levels deep"}
     return info
 
 

@@ -14,13 +14,15 @@ import pytest
 from flyte.connectors._connector import get_resource_proto
 from flyte.io import DataFrame, Dir, File
 from flyte.types import TypeEngine
+from flyteidl2.connector.connector_pb2 import GetTaskResponse
+from flyteidl2.connector.connector_pb2 import Resource as ResourceMessage
 from flyteidl2.core.literals_pb2 import Literal
 
 from tests.support.real_api import RealApi
 from yaml_connector import ConfigError, Json, task_from_spec
 from yaml_connector._expressions.value_types import SCALARS, convert, parse_type
 from yaml_connector._jobs.status import Status
-from yaml_connector.flyte.connector import resource_of
+from yaml_connector.flyte.connector import fill_message, resource_of
 from yaml_connector.flyte.literals import kind_of_literal, kind_of_python, python_type_of
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789123, tzinfo=UTC)
@@ -239,3 +241,21 @@ def test_what_is_told_of_a_job_stays_within_what_grpc_takes() -> None:
     assert message.message.endswith("mmm... (9000000 characters)")
     assert [link.name for link in message.log_links] == ["short"]
     assert message.custom_info["left out"].startswith("the info has 24")
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(24, True), (25, False), (60, False), (900, False)])
+@pytest.mark.parametrize("wrap", [lambda value: {"a": value}, lambda value: [value]])
+def test_an_info_of_any_depth_arrives_or_says_that_it_is_left_out(levels: int, fits: bool, wrap: Any) -> None:
+    """Protobuf reads a hundred levels, of which each of JSON takes up to three."""
+    value: Any = "x"
+    for _ in range(levels):
+        value = wrap(value)
+
+    async def sent() -> Any:
+        message = ResourceMessage()
+        await fill_message(message, await resource_of(Status("RUNNING", info={"all": value})))
+        return message
+
+    arrived = GetTaskResponse.FromString(GetTaskResponse(resource=asyncio.run(sent())).SerializeToString())
+    assert ("all" in arrived.resource.custom_info) == fits
+    assert fits or arrived.resource.custom_info["left out"] == "the info is nested more than 25 levels deep"

@@ -291,6 +291,12 @@ def test_what_is_shown_of_a_large_response_is_small() -> None:
     assert get_of({"state": "running", "all": [1] * 3000}, info={"all": "$.all"}).info == {
         "left out": "the info has more than 2000 values"
     }
+    deep: Any = 1
+    for _ in range(30):
+        deep = [deep]
+    assert get_of({"state": "running", "all": deep}, info={"all": "$.all"}).info == {
+        "left out": "the info is nested more than 25 levels deep"
+    }
     unknown = get_of({"state": "x" * 200_000}).message or ""
     assert unknown.startswith("unknown state: 'xxx")
     assert len(unknown) < 1000
