@@ -9,7 +9,8 @@ from typing import Any
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
 
-_YEAR_ONE = -62_135_596_800  # the first second that datetime and protobuf know
+# the first second that datetime and protobuf know, and the one after the last
+_YEAR_ONE, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 _LONGEST = 100  # characters
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 _UTC = re.compile(r"\s*(?:\+0000\s+)?(?:UTC|GMT)$")  # Go writes both
@@ -52,6 +53,8 @@ def _from_text(text: str) -> float | int:
     except ValueError:
         moment = _from_other_text(text)
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not _YEAR_ONE <= seconds < _YEAR_10000:  # in UTC it is in another year than where it was written
+        raise _not_a_time(text)
     return int(seconds) if seconds == int(seconds) else seconds
 
 

@@ -78,6 +78,8 @@ class TestTimestamp:
             "soon, at noon",
             "UTC",
             "2024-05-01 12:00:00 CEST",
+            "0001-01-01T00:00:00+14:00",  # the year 0 in UTC
+            "9999-12-31T23:59:59-14:00",  # the year 10000
         ],
     )
     def test_of_what_is_no_time_is_a_problem(self, given_: Any) -> None:
