@@ -37,7 +37,12 @@ from yaml_connector._jobs.call_log import tellable
 from yaml_connector._jobs.secret_values import LARGEST_SECRET
 from yaml_connector._spec.secrecy import one_value
 from yaml_connector.errors import TransientError
-from yaml_connector.flyte._internals import AsyncConnectorService, CallMeter, FlyteConnectorNotFound
+from yaml_connector.flyte._internals import (
+    AsyncConnectorService,
+    CallMeter,
+    ConnectorMetadataService,
+    FlyteConnectorNotFound,
+)
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
 from yaml_connector.flyte.connector import JobResourceMeta, YamlConnector, fill_message
 from yaml_connector.flyte.large_requests import REQUESTS, read_large
@@ -212,3 +217,18 @@ class GuardedConnectorService(AsyncConnectorService):
 
 
 guard(GuardedConnectorService)
+
+
+_get_connector = ConnectorMetadataService.GetConnector
+
+
+@wraps(_get_connector)
+async def _told_connector(self: Any, request: Any, context: Any) -> Any:
+    """Answer with words to a name that Flyte's servicer does not know, and log no traceback of it."""
+    try:
+        return await _get_connector(self, request, context)
+    except Exception as error:
+        await _abort(context, error)
+
+
+ConnectorMetadataService.GetConnector = _told_connector  # type: ignore[method-assign]  # `c0` has this class, too

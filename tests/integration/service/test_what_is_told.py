@@ -9,6 +9,8 @@ from pathlib import Path
 import grpc
 import pytest
 from aiohttp import web
+from flyteidl2.connector.connector_pb2 import GetConnectorRequest
+from flyteidl2.connector.service_pb2_grpc import ConnectorMetadataServiceStub
 
 from tests.support.flyte_side import CONTEXT, FlyteSide, metadata_of, state
 from tests.support.real_api import RealApi
@@ -149,6 +151,14 @@ def test_errors_of_logs_are_words(
         with pytest.raises(grpc.RpcError, match="invalid log token; omit it to read from the start") as raised:
             calls.logs(job, "???")
         assert raised.value.code() == grpc.StatusCode.INTERNAL
+    assert "Traceback" not in service.process.output
+
+
+@pytest.mark.parametrize("name", ["nobody", "\u202e" * 900_000])
+def test_a_connector_that_there_is_not_is_words(service: Serving, name: str) -> None:
+    with FlyteSide(service.port) as calls, pytest.raises(grpc.RpcError, match="Cannot find connector for name") as told:
+        ConnectorMetadataServiceStub(calls.channel).GetConnector(GetConnectorRequest(name=name), timeout=10)
+    assert told.value.code() == grpc.StatusCode.NOT_FOUND
     assert "Traceback" not in service.process.output
 
 
