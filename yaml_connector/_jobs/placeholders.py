@@ -88,12 +88,14 @@ def _held(value: Any, texts: str, context: CallContext) -> tuple[Any, dict[str, 
     holders: dict[str, list[str]] = {}
     if not redactor.holds(texts):
         return value, holders
+    within = "\0".join(texts_in(value))
     for name, secret in sorted(context.sensitive.items(), key=lambda item: -len(item[1])):
         for how, write in _WRITTEN.items():
             written = write(secret) if len(secret) >= SHORTEST else ""
-            if written and any(written in text for text in texts_in(value)):
+            if written and written in within:
                 holder = f"{MASK}{_SALT}-{secrets.token_hex(8)}{MASK}"
                 value = map_texts(value, partial(_put, old=written, new=holder))
+                within = "\0".join(texts_in(value))
                 holders[holder] = [name, how, hash_of_secret(secret, _SALT)]
     return map_texts(value, lambda text: redactor.redact(text) if redactor.holds(text) else text), holders
 
