@@ -149,7 +149,7 @@ class JobClient:
             meta.create_error = f"{why}; nothing was submitted"
             return meta
         with redacted_errors(context):
-            submission = await self._submitter.create(meta, context, scope)
+            submission = await self._submitter.create(meta, context, scope, values.secrets)
         if meta.create_error is None:
             job = meta.job
             await replace_secrets(meta, context)

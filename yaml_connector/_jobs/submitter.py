@@ -7,6 +7,7 @@ by the same `task.key`, which makes the same job.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -40,14 +41,25 @@ CANCELLED = Status("ABORTED", "the job was cancelled before it was submitted")
 
 
 class SubmissionsInProgress:
-    """The submissions in progress in this process, by `task.key`, and the locks by which their calls take turns.
+    """The submissions in progress in this process, by `task.key` and secrets, and the locks by which the calls for one
+    key take turns.
 
-    It stays when a spec is loaded again: a call of the spec before may still be sending its create.
+    A caller may claim any key: what the API told one with other secrets is not for it. It stays when a spec is loaded
+    again: a call of the spec before may still be sending its create.
     """
 
     def __init__(self) -> None:
-        self.submissions: WeakValueDictionary[str, Submission] = WeakValueDictionary()
+        self._submissions: WeakValueDictionary[Any, Submission] = WeakValueDictionary()
         self.turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    def get(self, key: str, secrets: Mapping[str, str]) -> Submission | None:
+        """Return what is known of a submission with these secrets of the task."""
+        return self._submissions.get((key, frozenset(secrets.items()))) if key and self._submissions else None
+
+    def put(self, key: str, secrets: Mapping[str, str], submission: Submission) -> None:
+        """Remember a submission, for as long as something else does."""
+        if key:
+            self._submissions[key, frozenset(secrets.items())] = submission
 
 
 class Submitter:
@@ -66,12 +78,14 @@ class Submitter:
 
     # --- create -------------------------------------------------------------------------------------------------------
 
-    async def create(self, meta: JobMeta, context: CallContext, scope: Scope) -> Submission | None:
-        """Submit a new job, and enter into `meta` what came of it. Returns what is known of one that is not submitted
-        yet. Raises TransientError for what Flyte may try again."""
+    async def create(
+        self, meta: JobMeta, context: CallContext, scope: Scope, secrets: Mapping[str, str]
+    ) -> Submission | None:
+        """Submit a new job, and enter into `meta` what came of it. `secrets` are the task's own. Returns what is known
+        of one that is not submitted yet. Raises TransientError for what Flyte may try again."""
         plan = self._plan
         async with self.turn(meta):
-            submission = self.in_progress.submissions.get(meta.name) or Submission(began=clock().monotonic())
+            submission = self.in_progress.get(meta.name, secrets) or Submission(began=clock().monotonic())
             operation = CreateOperation(
                 plan.create, context, scope, submission, can_keep=lambda: self._to_keep(scope) is not None
             )
@@ -85,8 +99,7 @@ class Submitter:
                     forget_large_steps(submission)
                     meta.pending = pending_of(plan, values, submission, context)
                     meta.not_submitted = submission.failure
-                    if meta.name:
-                        self.in_progress.submissions[meta.name] = submission
+                    self.in_progress.put(meta.name, secrets, submission)
                     return submission
                 meta.create_error = str(operation.give_up(failure))
                 if not submission.may_have_arrived:
@@ -102,8 +115,8 @@ class Submitter:
         """Return what is known of a job that is not submitted yet. Raises EvaluationError if it cannot be read."""
         if state.submission is None:
             assert meta.pending is not None
-            known = self.in_progress.submissions.get(meta.name) if meta.name else None
-            state.submission = known or Submission(
+            secrets = state.secrets_at(clock().monotonic())
+            state.submission = self.in_progress.get(meta.name, secrets) or Submission(
                 began=state.created,
                 is_own=False,
                 outcome=outcome_of(meta.pending, self._plan.create),

@@ -223,6 +223,24 @@ def test_two_creates_of_one_attempt_take_turns_and_know_of_each_other() -> None:
     assert made.api.calls.count("POST /jobs") == 1
 
 
+def test_one_with_other_secrets_that_claims_the_same_key_learns_nothing_of_it() -> None:
+    def upload(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, json={"file": f"of {request.headers['X-Token']}", "parts": ["p"]}, headers={"ETag": "e"}
+        )
+
+    connection = {"base_url": "https://api.test", "headers": {"X-Token": "${{ secrets.token }}"}}
+    create = {**STEPS, "save": {"file": "${{ steps.upload.body.file }}"}}
+    routes = {"POST /files": upload, "POST /jobs": [503, 503, 503, GOOD]}
+    made = driver(create, routes, connection=connection, secrets={"token": {}})
+    values = {"inputs": {"name": "n"}, "config": {"cpus": 2}}
+    first = made.create(secrets={"token": "token-of-alice"}, **values)
+    assert first.pending is not None
+    other = made.create(secrets={"token": "token-of-mallory"}, **values)
+    assert "alice" not in str(other.saved)
+    assert [made.api.body(-1)["file"], made.api.calls.count("POST /files")] == ["of token-of-mallory", 2]
+
+
 def test_its_time_limit_counts_from_create_and_tries_no_create() -> None:
     get = {"request": "GET /jobs/${{ job.id }}", "phase": {"is": "RUNNING"}, "poll": {"timeout": "5m"}}
     job = pending(IDEMPOTENT, {"POST /jobs": 503}, get=get)
