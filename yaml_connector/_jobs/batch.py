@@ -64,6 +64,12 @@ class _Window:
         self.full = asyncio.Event()
         self.pauses = True
 
+    def has_other(self, job: Mapping[str, Any]) -> bool:
+        """Tell whether another job has the same id here, as the values show that create saved: an API may number the
+        jobs of each of its queues. The response could not tell them apart."""
+        known = self.jobs.get(job["id"])
+        return known is not None and {**known, "created_at": 0} != {**job, "created_at": 0}
+
     def join(self, job: Mapping[str, Any], length: int) -> asyncio.Future[BatchResult]:
         """Let a job join, whose id has this length in a URL; returns where its answer will be."""
         if job["id"] not in self.jobs:
@@ -133,6 +139,8 @@ class Batcher:
         if sharing is None:
             sharing = self._groups[key] = _Group()
         window = sharing.window
+        if window is not None and window.has_other(job):
+            return _NOT_IN_RESPONSE
         if window is None:
             window = sharing.window = _Window()
             task = loop.create_task(self._serve(sharing, window, context.fork(sharing), scope))

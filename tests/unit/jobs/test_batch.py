@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import Any
 
 from tests.support.fake_api import FakeApi, loaded, run, spec_data
@@ -33,14 +34,18 @@ def jobs_of(request: Any) -> Any:
     }
 
 
-def ask(api: FakeApi, ids: list[str], *, secrets: Any = None, configs: Any = None, **sections: Any) -> list[Status]:
-    """What the gets of these jobs give that are made at the same time; `secrets` and `configs` are one for each job."""
+def ask(
+    api: FakeApi, ids: list[str], *, secrets: Any = None, configs: Any = None, saved: Any = None, **sections: Any
+) -> list[Status]:
+    """What the gets of these jobs give that are made at the same time; the other lists have one value for each job."""
     data = spec_data(**{"get": GET, **({"secrets": {"k": {}}} if secrets else {}), **sections})
     connector = JobClient(loaded(data), environment={}, transport=api.transport)
     outputs = [["d", "str"]] if "outputs" in sections else []
     metas = [
-        JobMeta(id=name, created_at=1.0, digest=connector.plan.digest, config=config, outputs=outputs)
-        for name, config in zip(ids, configs or [{}] * len(ids), strict=True)
+        JobMeta(id=name, created_at=at, digest=connector.plan.digest, config=config, outputs=outputs, saved=values)
+        for at, name, config, values in zip(
+            count(1.0), ids, configs or [{}] * len(ids), saved or [{}] * len(ids), strict=False
+        )
     ]
 
     async def together() -> list[Status]:
@@ -71,6 +76,26 @@ def test_a_job_that_the_answer_lacks_is_asked_for_alone() -> None:
         {"GET /jobs": {"jobs": [{"id": "1", "state": "done"}, {"state": "error"}]}, "GET /jobs/2": {"state": "error"}}
     )
     assert [status.phase for status in ask(api, ["1", "2"])] == ["SUCCEEDED", "FAILED"]
+
+
+def test_two_jobs_of_the_same_id_whose_saved_values_differ_do_not_share_a_request() -> None:
+    batch = {
+        **BATCH,
+        "request": {"path": "/jobs", "query": {"in": "${{ jobs | map(attribute='region') | join(',') }}"}},
+    }
+    get = {**GET, "request": "GET /${{ job.region }}/jobs/${{ job.id }}", "batch": batch}
+
+    def many(request: Any) -> Any:
+        regions = request.url.params["in"].split(",")
+        return {"jobs": [{"id": 7, "state": "running", "detail": f"of {region}"} for region in regions]}
+
+    api = FakeApi({"GET /jobs": many, "GET /us/jobs/7": {"state": "running", "detail": "of us"}})
+    create = {"request": "POST /jobs", "job_id": "$.id", "save": {"region": "$.region"}}
+    statuses = ask(
+        api, ["7", "7", "7"], saved=[{"region": "eu"}, {"region": "us"}, {"region": "eu"}], get=get, create=create
+    )
+    assert [status.message for status in statuses] == ["of eu", "of us", "of eu"]
+    assert sorted(api.calls) == ["GET /jobs?in=eu", "GET /us/jobs/7"]
 
 
 def test_one_that_the_api_does_not_know_at_all_is_not_found() -> None:
