@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 NOT_RUN = {
     "flyte create secret": "needs a Flyte cluster",
     "flyte deploy": "needs a Flyte cluster",
+    "make demo": "the tour takes long; test_wheel.py runs it, test_tour.py sees that this is what make does",
     "make test": "runs this test",
 }
 SECOND_TERMINAL = "python -m yaml_connector.demo.jobservice"
