@@ -164,9 +164,9 @@ class _Redirects:
         if origin != parse_url(response.url).origin:  # headers may hold credentials, which are for the first host only
             headers = {name: value for name, value in headers.items() if name.lower() in ("accept", "accept-encoding")}
         if not turns_to_get or sent.method == "HEAD":
-            return HttpRequest(sent.method, url, headers, sent.body)
+            return HttpRequest(sent.method, url, headers, sent.body, redirected=True)
         headers = {name: value for name, value in headers.items() if name.lower() not in _OF_A_BODY}
-        return HttpRequest("GET", url, headers)
+        return HttpRequest("GET", url, headers, redirected=True)
 
 
 # --- before a request -------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ async def _prepare(context: CallContext, request: HttpRequest, auth: bool, anony
     else:
         url, origin, credentialed = _checked(context, request.url)
     sent = HttpRequest(request.method, url, dict(request.headers), request.body)
-    if not credentialed and context.withholds:
+    if not credentialed and (context.withholds or request.redirected):
         await _check_withheld(context, sent)
     if credentialed and not anonymous:
         try:

@@ -32,7 +32,8 @@ class HttpRequest:
 
     `url` is complete and, once it is sent, checked. A streamed `body` is read anew for a retry.
     `at_base`: the URL is the connection's base URL with a quoted path, so its host needs no check. `begin`: the seconds
-    within which a streamed response must begin. `token`: the fetched token that it was signed with.
+    within which a streamed response must begin. `token`: the fetched token that it was signed with. `redirected`: an
+    API has chosen its URL, and not the spec.
     """
 
     method: str
@@ -42,6 +43,7 @@ class HttpRequest:
     at_base: bool = False
     begin: float | None = None
     token: Any = None
+    redirected: bool = False
 
     def set_headers(self, headers: Mapping[str, str]) -> None:
         """Set headers, instead of those of the same name in any case."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fake_api import FakeApi, reply
 from tests.support.sending import Sender
-from yaml_connector.errors import PermanentError
+from yaml_connector.errors import EvaluationError, PermanentError
 
 
 class TestRedirects:
@@ -95,3 +95,12 @@ class TestRedirects:
             )
             assert str(api.sent[1].url) == "https://files.test/x?sig=1"
             assert not {"authorization", "x-key"} & set(api.sent[1].headers)
+
+    @pytest.mark.parametrize("location", ["https://files.test/x", "https://files.test/x?token=planted%2Dsecret"])
+    def test_to_a_public_host_take_no_body_or_url_with_a_secret(self, location: str) -> None:
+        sends = {"password": "${{ secrets.key }}"} if "?" not in location else {"a": 1}
+        api = FakeApi({"POST /": reply(307, headers={"Location": location})})
+        sender = Sender(api, public_hosts=["files.test"], follow_redirects=True, secrets={"key": "planted-secret"})
+        with pytest.raises(EvaluationError, match=r"files\.test/x.* was not sent: it holds the value of a secret"):
+            sender.send({"method": "POST", "path": "/", "json": sends})
+        assert len(api.sent) == 1
