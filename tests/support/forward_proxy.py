@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 
 class ForwardProxy:
-    """`asked` are the first lines of the requests that came. With `user` (`name:password`), others get a 407."""
+    """`asked` are the first lines of the requests that came. With `user` (`name:password`), others get a 407 that
+    says what they sent."""
 
     def __init__(self, port: int, *, user: str | None = None) -> None:
         self.port = port  # of the server that stands for every host
@@ -30,7 +31,8 @@ class ForwardProxy:
             head = await reader.readuntil(b"\r\n\r\n")
             self.asked.append(head.partition(b"\r\n")[0].decode())
             if self._wanted is not None and f"proxy-authorization: {self._wanted}" not in head.decode().lower():
-                writer.write(b"HTTP/1.1 407 Who Are You\r\nContent-Length: 0\r\n\r\n")
+                sent = next((line for line in head.decode().splitlines() if line.lower().startswith("proxy-auth")), "")
+                writer.write(f"HTTP/1.1 407 Who Are You {sent}\r\nContent-Length: 0\r\n\r\n".encode())
                 return
             there, back = await asyncio.open_connection("127.0.0.1", self.port)
             if head.startswith(b"CONNECT "):

@@ -79,7 +79,7 @@ class CallContext:
         self.sensitive = {
             name: value for name, value in secrets.items() if value and (sensitive is None or name in sensitive)
         }
-        self.secrets = frozenset(self.sensitive.values())
+        self.secrets = connection.proxies.passwords.union(self.sensitive.values())
         self.files = files
         self.deadline = clock().monotonic() + (connection.spec.deadline if deadline is None else deadline)
         self.events = events

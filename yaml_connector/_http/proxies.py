@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from yaml_connector._expressions.compile import compile_text, if_given
 from yaml_connector._expressions.scope import Scope
@@ -27,6 +27,7 @@ class Proxies:
     `spec` is the field `proxy`: a URL, `none`, or None for what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the
     environment say, in upper or lower case. `seen` is what a template in it sees as `env`. `some` tells whether there
     can be a proxy at all, `may_be_socks` whether one of them speaks SOCKS, `of_spec` whether the spec decides it.
+    `passwords` are those in their URLs: a proxy may echo them.
     """
 
     def __init__(self, spec: str | None, environment: Mapping[str, str], seen: Mapping[str, str]) -> None:
@@ -39,6 +40,7 @@ class Proxies:
             with suppress(EvaluationError):  # each call says then what is wrong
                 named = [self._spec.evaluate(Scope(env=seen))]
         self.some = self.of_spec or any(named)
+        self.passwords = frozenset(filter(None, (_password(str(name or "")) for name in named)))
         self.may_be_socks = any(str(name).startswith("socks") for name in named)
 
     def of(self, url: str) -> str | None:
@@ -55,6 +57,13 @@ class Proxies:
         if _is_excluded(target.hostname or "", target.netloc.rpartition("@")[2], excluded):
             return None
         return checked_proxy(proxy if "://" in proxy else f"http://{proxy}", f"the variable {name.upper()}")
+
+
+def _password(url: str) -> str:
+    try:
+        return unquote(urlsplit(url if "://" in url else f"http://{url}").password or "")
+    except ValueError:
+        return ""
 
 
 def _is_excluded(host: str, authority: str, excluded: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -144,5 +145,8 @@ def test_a_proxy_that_refuses_or_is_away_surely_sent_nothing() -> None:
             for error in (refused.value, away.value):
                 assert not error.may_have_been_processed
                 assert "password" not in str(error)
+            encoded = base64.b64encode(b"me:wrong-password").decode()
+            assert "Proxy-Authorization: Basic " in str(refused.value)
+            assert encoded[-12:] not in str(refused.value)
 
     asyncio.run(main())
