@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -96,16 +96,22 @@ class Entry:
         return {name: file.read_text(encoding="utf-8") for name, file in self.files.items()}
 
 
-def entries() -> list[Entry]:
+def entries() -> tuple[Entry, ...]:
     """Return all specs of the catalog by name; raise ConfigError if there are none, for then the data is missing."""
-    folder = files(__name__)
+    return _entries_in(files(__name__))
+
+
+@lru_cache(maxsize=1)  # each keeps what was read of it
+def _entries_in(folder: Traversable) -> tuple[Entry, ...]:
     found = {file.name: file for file in folder.iterdir()} if folder.is_dir() else {}
     names = sorted(
         name.removesuffix(".yaml") for name in found if name.endswith(".yaml") and not name.endswith(".test.yaml")
     )
     if not names:
         raise ConfigError("the catalog is missing from this installation; install yaml-connector again")
-    return [Entry(name, {file: found[file] for file in sorted(found) if file.startswith(f"{name}.")}) for name in names]
+    return tuple(
+        Entry(name, {file: found[file] for file in sorted(found) if file.startswith(f"{name}.")}) for name in names
+    )
 
 
 def entry(name: str) -> Entry:
@@ -131,7 +137,7 @@ def search(words: Iterable[str]) -> tuple[list[Entry], list[str]]:
     return [], [name for count, name in by_count if count == most][:_CLOSEST] if most else _close(words, all_of_them)
 
 
-def _close(words: list[str], specs: list[Entry]) -> list[str]:
+def _close(words: list[str], specs: Iterable[Entry]) -> list[str]:
     """Return the names of specs that have a word which is like one of these."""
     known: dict[str, str] = {}
     for item in specs:
