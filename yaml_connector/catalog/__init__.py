@@ -98,7 +98,7 @@ class Entry:
 
 def entries() -> tuple[Entry, ...]:
     """Return all specs of the catalog by name; raise ConfigError if there are none, for then the data is missing."""
-    return _entries_in(files(__name__))
+    return _entries_in(files(__name__))  # type: ignore[arg-type]  # all kinds of folders can be hashed
 
 
 @lru_cache(maxsize=1)  # each keeps what was read of it
