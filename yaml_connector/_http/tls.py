@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import ssl
 from collections.abc import Mapping
+from stat import S_ISREG
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.scope import Scope
 from yaml_connector._spec.connection import Tls
 from yaml_connector.errors import EvaluationError
+
+_LARGEST = 4 * 2**20  # bytes of one of the files: the bundles of operating systems have 200 KB
 
 logger = logging.getLogger("yaml_connector.http")
 
@@ -40,7 +44,7 @@ class TlsSettings:
         files = {name: str(file) for name, file in found.items() if file is not None}
         used = [*files]  # by what fails, if it does
         try:
-            stamps = [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in map(os.stat, files.values())]
+            stamps = [_stamp(file) for file in files.values()]
             if self._context is not None and stamps == self._stamps:
                 return self._context
             self._stamps, used = stamps, ["ca_file"]
@@ -60,6 +64,17 @@ class TlsSettings:
             context.verify_mode = ssl.CERT_NONE
         self._context = context
         return context
+
+
+def _stamp(file: str) -> tuple[int, int, int]:
+    """Return what differs once a file has changed. Raises OSError for one that OpenSSL would read for long, or wait
+    for: a pipe, a device, a huge file."""
+    state = os.stat(file)
+    if not S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", file)
+    if state.st_size > _LARGEST:
+        raise OSError(errno.EFBIG, f"it has more than {_LARGEST} bytes", file)
+    return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def _reason(error: OSError, files: Mapping[str, str], used: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -24,7 +25,10 @@ def test_a_file_that_is_null_is_as_if_it_were_not_there() -> None:
     [
         ({"ca_file": "server.key"}, "ca_file server.key cannot be used: certificates in PEM must be there"),
         ({"ca_file": "none.pem"}, "none.pem cannot be read: No such file or directory"),
-        ({"ca_file": "."}, "ca_file . cannot be read: Is a directory"),
+        ({"ca_file": "."}, ". cannot be read: not a regular file"),
+        ({"ca_file": "pipe"}, "pipe cannot be read: not a regular file"),  # nobody writes to it
+        ({"cert_file": "/dev/zero"}, "/dev/zero cannot be read: not a regular file"),
+        ({"ca_file": "huge"}, "huge cannot be read: it has more than 4194304 bytes"),
         (
             {"cert_file": "server.key", "key_file": "server.pem"},
             "cert_file server.key and key_file server.pem cannot be used: a certificate and its key without a password",
@@ -40,6 +44,9 @@ def test_a_file_that_cannot_be_used_is_named_with_what_is_wanted(
 ) -> None:
     certificate(tmp_path)
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("huge").touch()
+    os.truncate("huge", 2**33)
     with pytest.raises(EvaluationError) as raised:
         TlsSettings(Tls(**tls), {}).context()
     assert str(raised.value).startswith(f"connection.tls: {words}")
