@@ -6,7 +6,7 @@ A new kind is a model here, in `Auth` below, and its runtime class in `_http/aut
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -29,26 +29,18 @@ from yaml_connector._spec.requests import Request
 
 @dataclass(frozen=True)
 class AuthExample:
-    """What `new` writes for a kind of credentials: the lines of the spec, and the login of its contract test.
+    """What `new` writes for a kind of credentials: the auth of the spec, and the login of its contract test.
 
-    In its texts `<base_url>` is the spec's base URL, and `<name>` the value that a draft, else `defaults`, has under
-    that name. `secrets` are names, each with the YAML of a value for tests; `hosts` are further allowed hosts.
+    In the texts of `auth` `<base_url>` is the spec's base URL, and `<name>` the value that a source, else `defaults`,
+    has under that name. `secrets` are names, each with what tests generate for it (None: nothing); `hosts` are further
+    allowed hosts; `login` is the response to the request that fetches the token.
     """
 
-    lines: tuple[str, ...] = ()
-    secrets: tuple[tuple[str, str], ...] = ()
-    defaults: tuple[tuple[str, str], ...] = ()
+    auth: Mapping[str, Any]
+    secrets: Mapping[str, str | None]
+    defaults: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
-    login: tuple[str, ...] = ()
-
-    def filled(self, lines: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-        """Return the lines with every `<name>` replaced."""
-        found = []
-        for line in lines:
-            for name, value in {**dict(self.defaults), **values}.items():
-                line = line.replace(f"<{name}>", value)
-            found.append(line)
-        return found
+    login: Mapping[str, Any] | None = None
 
 
 class AuthModel(Model):
@@ -95,15 +87,17 @@ LoginSave = Annotated[
     Field(description="Values of the login's response, kept as long as the token, for requests: `auth.NAME`."),
 ]
 
-_USER = (("username", "test-username"), ("password", "test-password"))
-_KEY = (("api_key", "test-api_key"),)
+_KEY = {"api_key": None}
+_USER = {"username": None, "password": None}
+_SENT_USER = {name: f"${{{{ secrets.{name} }}}}" for name in _USER}
+_LOGIN = {"access_token": "test-token", "expires_in": 3600}
 
 
 class BearerAuth(AuthModel):
     """`Authorization: Bearer TOKEN`."""
 
     words = "a bearer token"
-    example = AuthExample(('auth: {type: bearer, token: "${{ secrets.api_key }}"}',), _KEY)
+    example = AuthExample({"type": "bearer", "token": "${{ secrets.api_key }}"}, _KEY)
 
     type: Literal["bearer"]
     token: Annotated[Text, Field(description="The token.")]
@@ -113,9 +107,7 @@ class BasicAuth(AuthModel):
     """HTTP basic authentication."""
 
     words = "a user name and a password"
-    example = AuthExample(
-        ('auth: {type: basic, username: "${{ secrets.username }}", password: "${{ secrets.password }}"}',), _USER
-    )
+    example = AuthExample({"type": "basic", **_SENT_USER}, _USER)
 
     type: Literal["basic"]
     username: Annotated[Text, Field(description="The user name.")]
@@ -130,9 +122,9 @@ class ApiKeyAuth(AuthModel):
 
     words = "an API key"
     example = AuthExample(
-        ('auth: {type: api_key, in: <in>, name: "<name>", value: "${{ secrets.api_key }}"}',),
+        {"type": "api_key", "in": "<in>", "name": "<name>", "value": "${{ secrets.api_key }}"},
         _KEY,
-        (("in", "header"), ("name", "X-API-Key")),
+        {"in": "header", "name": "X-API-Key"},
     )
 
     type: Literal["api_key"]
@@ -152,19 +144,15 @@ class ClientCredentialsAuth(AuthModel):
 
     words = "an OAuth 2 token, fetched with client credentials"
     example = AuthExample(
-        (
-            "auth:",
-            "  type: oauth2_client_credentials",
-            '  token_url: "<token_url>"',
-            "  client_id: ${{ secrets.client_id }}",
-            "  client_secret: ${{ secrets.client_secret }}",
-        ),
-        (("client_id", "test-client_id"), ("client_secret", "test-client_secret")),
-        (("token_url", "<base_url>/oauth/token"),),
-        login=(
-            '- request: {method: POST, url: "<token_url>"}',
-            "  response: {json: {access_token: test-token, expires_in: 3600}}",
-        ),
+        {
+            "type": "oauth2_client_credentials",
+            "token_url": "<token_url>",
+            "client_id": "${{ secrets.client_id }}",
+            "client_secret": "${{ secrets.client_secret }}",
+        },
+        {"client_id": None, "client_secret": None},
+        {"token_url": "<base_url>/oauth/token"},
+        login=_LOGIN,
     )
 
     type: Literal["oauth2_client_credentials"]
@@ -203,24 +191,14 @@ class TokenAuth(AuthModel):
     words = "a token from a login"
     extra = SignedToken.extra
     example = AuthExample(
-        (
-            "auth:",
-            "  type: token",
-            "  request:",
-            "    method: POST",
-            "    path: <login>",
-            '    json: {username: "${{ secrets.username }}", password: "${{ secrets.password }}"}',
-            "  token: $.token",
-        ),
+        {
+            "type": "token",
+            "request": {"method": "POST", "path": "<login>", "json": _SENT_USER},
+            "token": "$.token",
+        },
         _USER,
-        (("login", "/login"),),
-        login=(
-            "- request:",
-            "    method: POST",
-            '    url: "<base_url><login>"',
-            "    json: {username: test-username, password: test-password}",
-            "  response: {json: {token: test-token}}",
-        ),
+        {"login": "/login"},
+        login={"token": "test-token"},
     )
 
     type: Literal["token"]
@@ -251,8 +229,13 @@ class JwtAuth(SignedToken, AuthModel):
 
     words = "a signed JWT"
     example = AuthExample(
-        ('auth: {type: jwt, algorithm: RS256, key: "${{ secrets.private_key }}", claims: {iss: my-client}}',),
-        (("private_key", "{generate: rsa}"),),
+        {
+            "type": "jwt",
+            "algorithm": "RS256",
+            "key": "${{ secrets.private_key }}",
+            "claims": {"iss": "my-client"},
+        },
+        {"private_key": "rsa"},
     )
 
     type: Literal["jwt"]
@@ -265,15 +248,15 @@ class SigV4Auth(AuthModel):
     words = "an AWS signature (version 4)"
     extra = "aws"
     example = AuthExample(
-        (
-            "auth:",
-            "  type: aws_sigv4",
-            "  service: execute-api",
-            "  region: eu-central-1",
-            "  access_key_id: ${{ secrets.access_key_id }}",
-            "  secret_access_key: ${{ secrets.secret_access_key }}",
-        ),
-        (("access_key_id", "test-access_key_id"), ("secret_access_key", "test-secret_access_key")),
+        {
+            "type": "aws_sigv4",
+            "service": "<service>",
+            "region": "<region>",
+            "access_key_id": "${{ secrets.access_key_id }}",
+            "secret_access_key": "${{ secrets.secret_access_key }}",
+        },
+        {"access_key_id": None, "secret_access_key": None},
+        {"service": "execute-api", "region": "eu-central-1"},
     )
 
     type: Literal["aws_sigv4"]
@@ -296,13 +279,10 @@ class GoogleAuth(AuthModel):
     words = "a Google access token"
     extra = "google"
     example = AuthExample(
-        ('auth: {type: google, key: "${{ secrets.service_account }}"}',),
-        (("service_account", "{generate: google_service_account}"),),
+        {"type": "google", "key": "${{ secrets.service_account }}"},
+        {"service_account": "google_service_account"},
         hosts=("oauth2.googleapis.com",),
-        login=(
-            '- request: {method: POST, url: "https://oauth2.googleapis.com/token"}',
-            "  response: {json: {access_token: test-token, expires_in: 3600}}",
-        ),
+        login=_LOGIN,
     )
 
     type: Literal["google"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from yaml_connector._loading.document import parse
-from yaml_connector._spec.auth import AUTH_KINDS, AuthExample, AuthModel
-from yaml_connector.cli.new.jsonpaths import TEST_URL, data_at, response_with
-from yaml_connector.cli.new.names import variable_name
+from yaml_connector._spec.auth import AUTH_KINDS, AuthModel
+from yaml_connector.cli.new.jsonpaths import data_at, response_with
 from yaml_connector.cli.new.phases import USUAL
 from yaml_connector.cli.new.sketch import (
     Exchange,
@@ -20,8 +20,10 @@ from yaml_connector.cli.new.sketch import (
     Sketch,
     Text,
     Unused,
-    as_template,
+    each_leaf,
+    literal,
     one_line,
+    text_of,
 )
 
 # The choices of `new --auth`, each with its model.
@@ -115,15 +117,9 @@ def sketch_of(draft: Draft) -> Sketch:
     head = "`yaml-connector explain get.poll` explains a field, `yaml-connector check` tries the connection."
     sketch.begin(head, draft.description)
     base_url = sketch.base_url(draft.base_url)
-    kind = AUTH_CHOICES[draft.auth]
-    example = kind.example if kind is not None else AuthExample()
-    hosts = [*example.hosts, *draft.auth_hosts]
+    sketch.spec["connection"] = {"base_url": base_url} | ({"headers": draft.headers} if draft.headers else {})
+    login = write_auth(sketch, draft.auth, draft.auth_values, draft.auth_hosts)
     sketch.spec |= {
-        "connection": {"base_url": base_url}
-        | ({"allowed_hosts": hosts} if hosts else {})
-        | ({"headers": draft.headers} if draft.headers else {})
-        | _yaml(example.filled(example.lines, {**draft.auth_values, "base_url": as_template(base_url)}), {}),
-        "secrets": {name: {"env": variable_name(f"{draft.name}_{name}")} for name, _ in example.secrets},
         "config": {name: about.declared for name, about in draft.config.items()},
         "outputs": {"status": draft.state_path},
         **_sections(draft),
@@ -143,18 +139,37 @@ def sketch_of(draft: Draft) -> Sketch:
     for section, notes in draft.decide.items():
         for note in notes:
             sketch.ask(_ASKED_AT.get(section, (section,)), note)
-    sketch.fixtures |= {
-        "secrets": {name: _yaml([f"value: {value}"], {})["value"] for name, value in example.secrets},
-        "config": {name: about.example for name, about in draft.config.items()},
-    }
-    login = _yaml(example.filled(example.login, {**draft.auth_values, "base_url": TEST_URL}), [])
-    _add_tests(sketch, draft, [Exchange(item["request"], item["response"]) for item in login])
+    sketch.fixtures["config"] = {name: about.example for name, about in draft.config.items()}
+    _add_tests(sketch, draft, login)
     return sketch
 
 
-def _yaml(lines: list[str], empty: Any) -> Any:
-    """Return lines of YAML as data."""
-    return parse("\n".join(lines).encode(), "").data if lines else empty
+def write_auth(
+    sketch: Sketch, choice: str, values: Mapping[str, str] = MappingProxyType({}), hosts: Iterable[str] = ()
+) -> list[Exchange]:
+    """Write credentials of a kind of AUTH_CHOICES into a sketch that has its base URL: the auth, its secrets, and the
+    hosts that it needs. Return the login of the contract test, if there is one.
+    """
+    kind = AUTH_CHOICES[choice]
+    if kind is None:
+        return []
+    example, connection = kind.example, sketch.spec["connection"]
+    found = {name: text_of(literal(value)) for name, value in {**example.defaults, **values}.items()}
+    found["base_url"] = connection["base_url"]
+
+    def filled(text: str) -> str:
+        for name, value in found.items():
+            text = text.replace(f"<{name}>", value.template)
+        return text
+
+    if hosts := [*connection.get("allowed_hosts", ()), *example.hosts, *hosts]:
+        connection["allowed_hosts"] = hosts
+    auth = connection["auth"] = each_leaf(example.auth, filled)
+    for name, generated in example.secrets.items():
+        sketch.secret(name)
+        if generated is not None:
+            sketch.fixture("secrets", name, {"generate": generated})
+    return [Exchange(auth.get("request"), {"json": example.login})] if example.login else []
 
 
 def _sections(draft: Draft) -> dict[str, Any]:

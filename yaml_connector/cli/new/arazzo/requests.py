@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from yaml_connector.cli.new.arazzo.conditions import Source, sources_in
 from yaml_connector.cli.new.arazzo.plan import Step
 from yaml_connector.cli.new.arazzo.values import Values
+from yaml_connector.cli.new.draft import write_auth
 from yaml_connector.cli.new.jsonpaths import keys_of, pointer_path
 from yaml_connector.cli.new.names import field_name, is_secret_header, is_secret_name
 from yaml_connector.cli.new.openapi.credentials import Credentials, credentials_of, schemes_of, server_of
-from yaml_connector.cli.new.sketch import Ref, Text, as_template, text_of
+from yaml_connector.cli.new.sketch import Exchange, Ref, Text, as_template, text_of
 
 _USUAL_HEADERS = {"user-agent", "accept", "content-type", "authorization", "accept-encoding", "content-length"}
 
 
 class Requests(Values):
-    """Makes the connection and the requests of steps; `login` is a step before the start that returns their token."""
+    """Makes the connection and the requests of steps; `login` is a step before the start that returns their token,
+    `documented_login` the one that only the OpenAPI document has."""
 
     login: Step | None = None
+    documented_login: Sequence[Exchange] = ()
 
     def connection(self) -> None:
         """Write the connection: the server and the credentials, from the workflow, else from the OpenAPI document."""
@@ -42,28 +46,13 @@ class Requests(Values):
         notes = list(found.notes)
         names = urlsplit(self.base).netloc.split(".")
         if found.auth != "bearer" and names[-2:] == ["amazonaws", "com"]:
-            keys = {key: Text.of(self.secret(key)) for key in ("access_key_id", "secret_access_key")}
             region = names[1] if len(names) > 3 else "us-east-1"
-            auth = {"type": "aws_sigv4", "service": names[0], "region": region, **keys}
+            write_auth(self.sketch, "aws_sigv4", {"service": names[0], "region": region})
             notes = [f"the document describes AWS's signature; is the region {region} right?"]
         else:
-            place, name = found.values.get("in", "header"), found.values.get("name", "X-API-Key")
-            auth = self._auth_of_kind(found.auth, place, name)
-            if found.auth not in ("bearer", "basic", "api_key"):
-                told = f"the document has {found.auth}; here a token is given (yaml-connector explain connection.auth)"
-                notes.insert(0, told)
-        self.sketch.spec["connection"]["auth"] = auth
+            self.documented_login = write_auth(self.sketch, found.auth, found.values, found.hosts)
         for note in ["the workflow sends no credentials; these are of the OpenAPI document", *notes]:
             self.sketch.ask(("connection", "auth"), note)
-
-    def _auth_of_kind(self, kind: str, place: str = "header", name: str = "") -> dict[str, Any]:
-        """Return auth of a simple kind, with secrets of the usual names."""
-        if kind == "basic":
-            return {"type": "basic", **{key: Text.of(self.secret(key)) for key in ("username", "password")}}
-        value = Text.of(self.secret("api_key"))
-        if kind == "api_key":
-            return {"type": "api_key", "in": place, "name": name, "value": value}
-        return {"type": "bearer", "token": value}
 
     def _steps(self) -> list[Step]:
         plan = self.plan
@@ -133,14 +122,13 @@ class Requests(Values):
         """Make a secret of a credential whose value the document has; the value is not copied."""
         if self.auth_header is not None or place not in ("header", "query") or "$" in value:
             return
-        connection = self.sketch.spec["connection"]
         word, _, rest = value.strip().partition(" ")
         if name.lower() == "authorization" and word.lower() == "basic":
-            connection["auth"] = self._auth_of_kind("basic")
+            write_auth(self.sketch, "basic")
         elif place == "header":
             self._write_auth_text(name, Text.of(f"{word} " if rest else "", self.secret("api_key")))
         else:
-            connection["auth"] = self._auth_of_kind("api_key", place, name)
+            write_auth(self.sketch, "api_key", {"in": place, "name": name})
         self.auth_header = name.lower() if place == "header" else f"?{name}"
         self.sketch.ask(
             ("connection", "auth"), f"the document has a value of {name}, which is not copied: give the secret"

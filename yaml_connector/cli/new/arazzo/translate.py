@@ -152,7 +152,8 @@ class _Translation(Criteria):
 
     def _tests(self) -> None:
         login = [self.requests.login] if self.requests.login is not None else []
-        create = Play("create", tuple(self._exchange(step) for step in [*login, *self._all_create()]))
+        answered = [self._exchange(step) for step in [*login, *self._all_create()]]
+        create = Play("create", (*self.requests.documented_login, *answered))
         plays = [create]
         poll = self.plan.poll
         if poll is not None and self.phases is not None:
