@@ -7,13 +7,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from time import monotonic
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.integration.faults.fault_server import FAULTS, FaultServer
 from tests.support.fake_api import loaded
+from tests.support.loops import now
 from yaml_connector._http.transport import AiohttpTransport
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
@@ -115,7 +115,7 @@ class TestResolver(AbstractResolver):
 
 
 class Rig:
-    """Calls as Flyte's; `longest` is how long the longest of them took."""
+    """Calls as Flyte's; `longest` is how long the longest of them took, by the loop's clock (see SteadyLoop)."""
 
     def __init__(self, server: FaultServer, loaded_spec: LoadedSpec) -> None:
         self.server = server
@@ -134,11 +134,11 @@ class Rig:
         self.used.append(self.connector)
 
     async def timed(self, call: Any) -> Any:
-        began = monotonic()
+        began = now()
         try:
             return await call
         finally:
-            self.longest = max(self.longest, monotonic() - began)
+            self.longest = max(self.longest, now() - began)
 
     async def create(self) -> JobMeta:
         meta: JobMeta = await self.timed(
@@ -154,17 +154,17 @@ class Rig:
     async def until_submitted(self, patience: float = 6.0) -> JobMeta | None:
         """Get until the job is submitted, which create has not done; returns it."""
         meta = self.connector.decode(self.kept)
-        deadline = monotonic() + patience
-        while self.connector.cache.get(meta).submitted is None and monotonic() < deadline:
+        deadline = now() + patience
+        while self.connector.cache.get(meta).submitted is None and now() < deadline:
             await self.get()
             await asyncio.sleep(0.05)
         return self.connector.cache.get(meta).submitted
 
     async def until_end(self, patience: float = 6.0) -> Status:
-        deadline = monotonic() + patience
+        deadline = now() + patience
         while True:
             status = await self.get()
-            if status.is_terminal or monotonic() > deadline:
+            if status.is_terminal or now() > deadline:
                 return status
             await asyncio.sleep(0.1)
 

@@ -15,6 +15,7 @@ import pytest
 from tests.integration.faults.fault_outcomes import NOT_TOLD_APART, expected
 from tests.integration.faults.fault_rig import DEADLINE, Rig, rig, spec
 from tests.integration.faults.fault_server import FAULTS
+from tests.support.loops import run_steadily
 from yaml_connector._jobs.meta import JobMeta
 from yaml_connector.errors import CallError, TransientError
 
@@ -188,7 +189,7 @@ def cells() -> dict[tuple[str, str, bool], Cell]:
 
         return dict(zip(CELLS, await asyncio.gather(*(one(key) for key in CELLS)), strict=True))
 
-    return asyncio.run(run_all())
+    return run_steadily(run_all())
 
 
 @pytest.mark.parametrize("key", CELLS, ids=lambda key: f"{key[0]}-{key[1]}-{'lasting' if key[2] else 'once'}")

@@ -16,6 +16,7 @@ import hypercorn.config
 import pytest
 
 from tests.support.certificates import certificate
+from tests.support.loops import run_steadily
 from tests.support.ports import held_port
 from tests.support.sending import Sender
 from yaml_connector._clock import Clock
@@ -108,7 +109,7 @@ def test_http2_is_spoken_over_one_connection_and_a_host_without_tls_gets_http_1(
         async with server(None) as port, sender(f"http://127.0.0.1:{port}") as sends:
             assert (await sends.send_now()).body["http"] == "1.1"
 
-    asyncio.run(main())
+    run_steadily(main())
 
 
 @pytest.mark.slow
@@ -132,7 +133,7 @@ def test_limits_timeouts_and_certificates_hold_as_they_do_for_http_1(tmp_path: P
                 await sends.send_now()
             assert not raised.value.may_have_been_processed
 
-    asyncio.run(main())
+    run_steadily(main())
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -172,7 +173,7 @@ def test_what_is_not_an_answer_in_http2_is_a_transient_failure(tmp_path: Path, a
                     await sends.send_now()
                 return str(raised.value)
 
-    assert told in asyncio.run(main())
+    assert told in run_steadily(main())
 
 
 class SocksProxy:
@@ -232,7 +233,7 @@ def test_a_socks_proxy_is_asked_for_the_name_and_a_wrong_password_sends_nothing(
                 assert not raised.value.may_have_been_processed
                 assert "wrong-password" not in str(raised.value)
 
-    asyncio.run(main())
+    run_steadily(main())
 
 
 def test_a_name_that_resolves_to_a_metadata_address_is_refused(tmp_path: Path) -> None:
@@ -265,4 +266,4 @@ def test_what_is_not_socks_is_a_failure_like_any_other(answer: bytes) -> None:
             with pytest.raises(TransientError, match=r"GET http://api\.test/ (broke off|was not sent)"):
                 await sends.send_now()
 
-    asyncio.run(main())
+    run_steadily(main())

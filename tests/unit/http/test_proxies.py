@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ssl
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from aiohttp import web
 
 from tests.support.certificates import certificate
 from tests.support.forward_proxy import ForwardProxy
+from tests.support.loops import run_steadily
 from yaml_connector._http import client
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext
@@ -113,7 +113,7 @@ def test_a_plain_request_and_its_login_go_through_the_proxy() -> None:
             assert (body["host"], body["bearer"]) == ("api.invalid", "Bearer t1")
             assert proxy.asked[0] == "POST http://api.invalid/login HTTP/1.1"
 
-    asyncio.run(main())
+    run_steadily(main())
 
 
 def test_tls_goes_through_a_tunnel_and_is_verified(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_tls_goes_through_a_tunnel_and_is_verified(tmp_path: Path) -> None:
                     await ask({}, **to)
             assert set(proxy.asked) == {"CONNECT 127.0.0.1:4711 HTTP/1.1"}
 
-    asyncio.run(main())
+    run_steadily(main())
 
 
 def test_a_proxy_that_refuses_or_is_away_surely_sent_nothing() -> None:
@@ -149,4 +149,4 @@ def test_a_proxy_that_refuses_or_is_away_surely_sent_nothing() -> None:
             assert "Proxy-Authorization: Basic " in str(refused.value)
             assert encoded[-12:] not in str(refused.value)
 
-    asyncio.run(main())
+    run_steadily(main())

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import time
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.support.fake_api import run
+from tests.support.loops import now, run_steadily
 from tests.support.ports import held_port
 from tests.support.wire import ask, failure, raw, serving
-from yaml_connector._clock import Clock
 from yaml_connector.errors import PermanentError
 
 
@@ -27,14 +25,14 @@ class TestAServerThat:
 
         async def main() -> None:
             async with raw(silent) as url:
-                started = time.monotonic()
+                started = now()
                 found = await failure(url, timeout="300ms")
-                assert time.monotonic() - started < 10
+                assert now() - started < 10
                 assert found.may_have_been_processed is False  # of a GET
                 assert "gave no complete answer within 0.3 s" in str(found)
                 assert (await failure(url, "POST /", timeout="300ms")).may_have_been_processed
 
-        run(main())
+        run_steadily(main())
 
     def test_resets_the_connection_may_have_acted(self) -> None:
         async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +43,7 @@ class TestAServerThat:
                 found = await failure(url, "POST /")
                 assert (found.may_have_been_processed, "broke off" in str(found)) == (True, True)
 
-        run(main())
+        run_steadily(main())
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
     def test_closes_without_an_answer_is_sent_a_request_that_changes_something_once(self, method: str) -> None:
@@ -60,7 +58,7 @@ class TestAServerThat:
                 assert (await failure(url, f"{method} /jobs")).may_have_been_processed
             assert connections == 1
 
-        run(main(), Clock())
+        run_steadily(main())
 
     @pytest.mark.parametrize(
         "answer",
@@ -103,7 +101,7 @@ class TestAServerThat:
                 assert found.may_have_been_processed
                 assert str(found).startswith(f"POST {url}/ ")
 
-        run(main())
+        run_steadily(main())
 
     def test_drips_is_cut_off_at_the_timeout(self) -> None:
         async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,15 +112,15 @@ class TestAServerThat:
 
         async def main() -> None:
             async with raw(drip) as url:
-                started = time.monotonic()
+                started = now()
                 assert "gave no complete answer" in str(await failure(url, timeout="300ms"))
-                assert time.monotonic() - started < 10
+                assert now() - started < 10
 
-        run(main())
+        run_steadily(main())
 
     def test_is_not_there_surely_did_not_act(self) -> None:
         with held_port() as port:
-            found = run(failure(f"http://127.0.0.1:{port}", "POST /"))
+            found = run_steadily(failure(f"http://127.0.0.1:{port}", "POST /"))
         assert not found.may_have_been_processed
         assert "cannot be connected to: " in str(found)
 
@@ -136,7 +134,7 @@ class TestAServerThat:
                 assert not found.may_have_been_processed
                 assert "cannot be connected to" in str(found)
 
-        run(main())
+        run_steadily(main())
 
     def test_gives_html_with_200_gives_no_json(self) -> None:
         async def html(request: web.Request) -> web.Response:
@@ -147,7 +145,7 @@ class TestAServerThat:
                 found = await failure(url, "POST /", {"save": {"id": "$.id"}})
                 assert "answered 200 with no JSON (text/html; charset=utf-8)" in str(found)
 
-        run(main())
+        run_steadily(main())
 
     def test_sends_a_gzip_bomb_is_read_up_to_the_most(self) -> None:
         bomb = gzip.compress(b"\0" * (50 * 2**20), 9)
@@ -157,12 +155,12 @@ class TestAServerThat:
 
         async def main() -> None:
             async with serving(answer) as url:
-                started = time.monotonic()
+                started = now()
                 found = await failure(url, timeout="5s", max_response="1MiB")
                 assert "more than 1 MiB (max_response)" in str(found)
-                assert time.monotonic() - started < 3
+                assert now() - started < 3
 
-        run(main())
+        run_steadily(main())
 
     def test_sends_50_mib_is_read_up_to_the_most(self) -> None:
         sent = 0
@@ -180,7 +178,7 @@ class TestAServerThat:
             async with serving(answer) as url:
                 assert "more than 10 MiB (max_response)" in str(await failure(url, timeout="5s"))
 
-        run(main())
+        run_steadily(main())
         assert sent < 40
 
     def test_redirects_in_a_circle_or_elsewhere_fails_for_good(self) -> None:
@@ -204,7 +202,7 @@ class TestAServerThat:
                         with pytest.raises(PermanentError, match=message):
                             await ask(url, f"GET {path}", follow_redirects=True, timeout="5s")
 
-        run(main())
+        run_steadily(main())
         assert not elsewhere
 
 
@@ -221,6 +219,6 @@ class _Resolver(AbstractResolver):
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "::a9fe:a9fe"])
 def test_a_name_that_resolves_to_a_metadata_address_is_refused(address: str) -> None:
-    found = run(failure("http://innocent.test", "POST /", resolver=_Resolver(address)))
+    found = run_steadily(failure("http://innocent.test", "POST /", resolver=_Resolver(address)))
     assert not found.may_have_been_processed
     assert "link-local or metadata address" in str(found)
