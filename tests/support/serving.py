@@ -41,3 +41,11 @@ def serving(folder: Path, specs: Path | str, *options: str, forked: bool = True,
     env = clean_environment(folder, **variables)
     with started(command, cwd=folder, env=env, log=folder / "serve.log", forked=forked) as process:
         yield ready(process)
+
+
+def refused(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str]:
+    """Exit code and output of a service that does not start."""
+    command = [sys.executable, "-m", "yaml_connector.flyte.serve", *arguments]
+    env = clean_environment(tmp_path, **variables)
+    with started(command, cwd=tmp_path, env=env, log=tmp_path / "log", forked=True) as process:
+        return process.wait(), process.output

@@ -7,10 +7,13 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yaml_connector._clock import clock
 from yaml_connector._jobs.meta import JobMeta
+
+if TYPE_CHECKING:
+    from yaml_connector._jobs.status import Status
 
 _MOST_JOBS = 50_000
 _LARGEST = 8 * 2**20  # characters of what all jobs hold
@@ -22,7 +25,7 @@ class JobState:
     """What is remembered of one job. Times are of the clock's `monotonic`, so that a step of the wall clock changes
     nothing; `unreadable_at` is `unreadable_since` as the wall clock showed it."""
 
-    status: Any = None  # the last status, for as long as it answers get
+    status: Status | None = None  # the last status, for as long as it answers get
     phase: str | None = None  # the last phase that was read
     unreadable_since: float | None = None
     unreadable_at: float = 0.0
@@ -39,7 +42,7 @@ class JobState:
     is_over: bool = False  # the API said so; a job that is given up is not
     expires: float = -inf  # when its time limit is over; in the past: it must be looked up
     time_limit: str = ""  # as text
-    timed_out: Any = None  # the status of a job that was cancelled at its time limit
+    timed_out: Status | None = None  # the status of a job that was cancelled at its time limit
     is_cancelled: bool = False  # a delete was sent
     is_deleted: bool = False  # and went through
     delete_failing_since: float | None = None

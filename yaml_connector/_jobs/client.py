@@ -107,7 +107,7 @@ class JobClient:
     async def create(self, values: CreateValues) -> JobMeta:
         """Submit a job, or adopt it. Permanent failures are returned as a failed job. Raises TransientError for what
         Flyte may try again."""
-        retained, signs = self.plan.retained, bool(self._signer.keys)
+        signs = bool(self._signer.keys)
         meta = JobMeta(
             task_type=self._task_type,
             task_version=self.spec.task_type_version,
@@ -115,13 +115,11 @@ class JobClient:
             digest=self.plan.digest,
             snapshot=self.plan.snapshot if signs else "",
             verified=signs,
-            inputs=retained.of("inputs", values.inputs),
-            task=retained.of("task", values.task),
-            asked=[*retained.absent("inputs", values.inputs), *retained.absent("task", values.task)],
             outputs=[[name, kind] for name, kind in values.outputs.items()],
             name=str(values.task.get("key", "")),
             timeout=values.task.get("timeout") or 0.0,
         )
+        self.plan.retained.keep(meta, inputs=values.inputs, task=values.task)
         work = self._create(values, meta)
         return await call_log.run_logged("create", self._task_type, meta, work, call_log.create_outcome)
 
@@ -134,8 +132,7 @@ class JobClient:
                     raise ConfigError(f"{refusal}; nothing was submitted")
             # with its defaults, and checked again: the spec may have changed since the task was built
             config = await in_thread_if(values.large, complete_config, self.spec, values.config)
-            meta.config = self.plan.retained.of("config", config)
-            meta.asked += self.plan.retained.absent("config", config)
+            self.plan.retained.keep(meta, config=config)
             scope = Scope(inputs=values.inputs, config=config, task=values.task, steps={})
             evaluate_timeout(self.plan.poll.timeout, scope)
             secrets = self.plan.secrets.values(values.secrets, scope)
@@ -201,8 +198,7 @@ class JobClient:
             if meta.create_error is not None:
                 return Status("FAILED", meta.create_error)
         if state.status is not None and now < state.next_poll and now < state.expires:
-            cached: Status = state.status
-            return cached
+            return state.status
         work = self._poll(meta, state, deadline) if now < state.expires else self._poll_in_time(meta, state)
         if metrics.logger.isEnabledFor(logging.DEBUG):
             work = call_log.run_logged("get", self._task_type, meta, work, attrgetter("phase"))
@@ -253,17 +249,14 @@ class JobClient:
         if now < state.expires:
             return await self._poll(meta, state)
         if state.timed_out is not None:
-            timed_out: Status = state.timed_out
-            return timed_out
+            return state.timed_out
         deadline = plan.connection.spec.deadline
         status = await self._poll(meta, state, deadline=deadline / 2)
         if state.is_over:
             return status
-        cancel = (
-            send_delete(self._contexts, plan, plan.delete, meta, state, now + deadline)
-            if plan.delete is not None
-            else None
-        )
+        cancel = None
+        if plan.delete is not None:
+            cancel = send_delete(self._contexts, plan, plan.delete, meta, state, now + deadline)
         return await self._give_up(plan, meta, state, cancel, status.links)
 
     async def _give_up(

@@ -62,6 +62,12 @@ class RetainedValues:
             return {}
         return {name: values[name] for name in names if name in values}
 
+    def keep(self, meta: JobMeta, **given: Mapping[str, Any]) -> None:
+        """Give a job what it keeps of its `inputs`, `config` or `task`, and the names of what these do not have."""
+        for root, values in given.items():
+            setattr(meta, root, self.of(root, values))
+            meta.asked += self.absent(root, values)
+
     def absent(self, root: str, values: Mapping[str, Any]) -> list[str]:
         """Return what is referred to and not in these values; the root alone if that is all of them."""
         names = getattr(self, root)

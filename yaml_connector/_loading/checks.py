@@ -74,7 +74,7 @@ class _SpecChecker(FieldChecker):
             self.logs(spec.logs, answer.plus(page=dict.fromkeys(("token", "lines"))))
         if not any(problem.severity == "error" for problem in self.document.problems):
             told = {problem.path for problem in self.document.problems}
-            for path, message in likely_mistakes(spec, self.document.data, self.used):
+            for path, message in likely_mistakes(spec, self.document, self.used):
                 if show_path(path) not in told:  # of one value, one doubt is enough
                     self.warn(path, message)
 
@@ -212,9 +212,8 @@ class _SpecChecker(FieldChecker):
         get = self.spec.get
         assert get is not None
         answer = self.calls(get, ("get",), names.plus("cursor"))
-        one_rule = isinstance(self.document.data.get("get", {}).get("phase"), dict)
         for index, rule in enumerate(get.phase):
-            self.fields(rule, ("get", "phase") if one_rule else ("get", "phase", index), answer)
+            self.fields(rule, self.document.item(("get", "phase"), index), answer)
         self.fields(get, ("get",), answer, *(_own(get) - {"phase", "poll", "batch"}))
         self.fields(get.poll, ("get", "poll"), answer, *(fields_of(Poll).keys() - {"timeout"}))
         self.fields(get.poll, ("get", "poll"), Names({"config": names.roots["config"]}), "timeout")

@@ -70,6 +70,13 @@ class Document:
             path = path[:-1]
         return self.values.get(path, (1, 1))
 
+    def item(self, path: Path, index: int) -> Path:
+        """Return the path of an item of a list, which the file may have as its only item, without the list."""
+        data = self.data
+        for part in path:
+            data = data.get(part) if isinstance(data, dict) else None
+        return (*path, index) if isinstance(data, list) else path
+
     def all_problems(self) -> list[Diagnostic]:
         """Return all problems in the order of the file: of a field either its doubt, its errors, or its warnings."""
         wrong = {problem.path for problem in self.problems if problem.severity == "error"}

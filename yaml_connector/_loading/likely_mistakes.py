@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from collections.abc import Iterator, Set
 
 from yaml_connector._expressions.compile import compile_condition
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.connection_checks import connection_warnings, literal_credentials
+from yaml_connector._loading.document import Document
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import Path
 from yaml_connector._spec.requests import Calls, Request
@@ -35,8 +35,8 @@ _UNNOTICED: dict[str | int, tuple[tuple[str, ...], str]] = {
 }
 
 
-def likely_mistakes(spec: ConnectorSpec, data: Mapping[str, Any], used: Set[Reference]) -> Iterator[Mistake]:
-    """Yield what is probably a mistake in a valid spec. `data` is what its file holds, `used` are all names in it."""
+def likely_mistakes(spec: ConnectorSpec, document: Document, used: Set[Reference]) -> Iterator[Mistake]:
+    """Yield what is probably a mistake in a valid spec, which is that of `document`. `used` are all names in it."""
     yield from _create(spec)
     yield from _phases(spec)
     yield from _missing_error_condition(spec)
@@ -46,12 +46,12 @@ def likely_mistakes(spec: ConnectorSpec, data: Mapping[str, Any], used: Set[Refe
     for name in unused:
         if name != meant:  # else it is told where it belongs
             yield ("secrets", name), "this secret is never used"
-    for section, value in data.items():
+    for section, value in document.data.items():
         if value is None:
             yield (section,), f"{section} is empty, which is the same as leaving it out"
     yield from connection_warnings(spec.connection, meant)
     yield from _bodies(spec)
-    yield from _values(spec, data)
+    yield from _values(spec, document)
 
 
 def _create(spec: ConnectorSpec) -> Iterator[Mistake]:
@@ -129,7 +129,7 @@ def _bodies(spec: ConnectorSpec) -> Iterator[Mistake]:
         yield here, f"the body of a response with {told} is read as lines, too; add `keep: status == 200`"
 
 
-def _values(spec: ConnectorSpec, data: Mapping[str, Any]) -> Iterator[Mistake]:
+def _values(spec: ConnectorSpec, document: Document) -> Iterator[Mistake]:
     """Yield the path and the message of values that mean only themselves, and were probably meant to mean more."""
     for name, output in spec.outputs.items():
         if output.value is None:
@@ -138,13 +138,12 @@ def _values(spec: ConnectorSpec, data: Mapping[str, Any]) -> Iterator[Mistake]:
         if secret.file is not None and re.match(r"~|\$(?!\{\{)|%", secret.file):
             yield ("secrets", name, "file"), f"{short(secret.file)} is taken as it is written; write the whole path"
     rules = spec.get.phase if spec.get is not None else []
-    one_rule = isinstance((data.get("get") or {}).get("phase"), dict)
     for index, rule in enumerate(rules):
         for phase, states in (rule.map or {}).items():
             for state in states:
                 if isinstance(state, str) and _PATTERN.fullmatch(state):
                     told = f"{short(state)} is compared as it is written: write the states, or a rule with when and is"
-                    yield ("get", "phase", *([] if one_rule else [index]), "map", phase), told
+                    yield (*document.item(("get", "phase"), index), "map", phase), told
 
 
 def _requests(spec: ConnectorSpec) -> Iterator[tuple[Path, Request]]:

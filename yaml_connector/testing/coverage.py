@@ -89,9 +89,8 @@ def _places(loaded: LoadedSpec) -> Iterator[_Place]:
         yield _Place(path, path, step.name)
     if spec.get is None:
         return
-    single = isinstance(loaded.document.data["get"]["phase"], dict)
     for index, rule in enumerate(spec.get.phase):
-        here: Path = ("get", "phase") if single else ("get", "phase", index)
+        here = loaded.document.item(("get", "phase"), index)
         if rule.map is None:
             yield _Place(("rule", index, ""), here)
         for phase, values in (rule.map or {}).items():
