@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -13,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
+from tests.support.forks import Forked
 from tests.support.paths import ROOT
 from tests.support.ports import accepts, held_port
 
@@ -98,60 +97,8 @@ def _tell_keeper(sign: str, pid: int) -> None:
     _keeper().flush()
 
 
-# As `serve` does before it imports gRPC, which is imported already where services are forked.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["yaml_connector.flyte.server", "yaml_connector.flyte.served_specs", "uvloop"])
-
-
-def _run_forked(command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path) -> None:
-    os.setsid()
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(env)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for number in (1, 2):
-        os.dup2(output, number)
-    module = command[2]
-    sys.argv = list(command[2:])
-    sys.modules.pop(module, None)  # it is imported, and runs as the program now
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-class _Forked:
-    """`python -m MODULE ARGUMENTS`, shown as `subprocess` shows a process, but forked from one that has imported the
-    service and Flyte: a second of CPU less."""
-
-    def __init__(self, *of: Any) -> None:
-        sys.audit("os.fork")
-        self._process = FORKS.Process(target=_run_forked, args=of)
-        self._process.start()
-        assert self._process.pid is not None
-        self.pid = self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    @property
-    def returncode(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if (code := self._process.exitcode) is None:
-            raise subprocess.TimeoutExpired("a forked process", timeout or 0)
-        return code
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-
 class Process:
-    """A process in a session of its own, with all that it writes in one file. `forked`: see _Forked."""
+    """A process in a session of its own, with all that it writes in one file. `forked`: see Forked."""
 
     def __init__(
         self, command: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, *, forked: bool = False
@@ -159,10 +106,10 @@ class Process:
         self._log = log
         self._start = log.stat().st_size if log.exists() else 0
         env = {"PYTHONUNBUFFERED": "1", **env}
-        self.process: subprocess.Popen[bytes] | _Forked
+        self.process: subprocess.Popen[bytes] | Forked
         if forked:
             log.touch()
-            self.process = _Forked(command, cwd, env, log)
+            self.process = Forked(command, cwd, env, log)
         else:
             with log.open("ab") as output:
                 self.process = subprocess.Popen(

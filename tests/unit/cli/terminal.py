@@ -9,24 +9,14 @@ import re
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.forks import Forked
+
 PATIENCE = 60.0  # seconds; a busy machine takes long to start a process
-
-
-# As a shell does it: the terminal is the command's own, and Ctrl-C is not ignored. This is a program and not a
-# `preexec_fn`, which would run after a fork of this process, and gRPC's threads may not survive that.
-_AS_A_SHELL_DOES = """
-import fcntl, os, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
 
 
 class Terminal:
@@ -35,16 +25,8 @@ class Terminal:
     def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], columns: int = 100) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _AS_A_SHELL_DOES, *command],
-            cwd=cwd,
-            env=dict(env),
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
+        self.process = Forked(command, cwd, env, Path(os.ttyname(slave)), on_terminal=True)
+        self.slave: int | None = slave  # open until the command writes, which has opened it then
         self.shown = ""
         self.seen = 0
 
@@ -53,9 +35,15 @@ class Terminal:
 
     def __exit__(self, *exception: object) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._close_slave()
         os.close(self.master)
+
+    def _close_slave(self) -> None:
+        if self.slave is not None:
+            os.close(self.slave)
+            self.slave = None
 
     @property
     def text(self) -> str:
@@ -88,6 +76,7 @@ class Terminal:
                 given = os.read(self.master, 65536)
             except OSError:  # the other side is closed
                 return False
+            self._close_slave()
             self.shown += given.decode("utf-8", "replace")
             return bool(given)
         return self.process.poll() is None
