@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from time import monotonic, thread_time
 from typing import Any, TypeVar
 
@@ -38,6 +39,21 @@ class SteadyLoop(asyncio.SelectorEventLoop):
         self._passed += min(now - self._seen, computed - self._computed + _MOST)
         self._seen, self._computed = now, computed
         return self._passed
+
+
+class _SteadyLoops(asyncio.DefaultEventLoopPolicy):
+    _loop_factory = SteadyLoop
+
+
+@contextmanager
+def steady_loops() -> Iterator[None]:
+    """Let every event loop be a steady one until the block ends, also those that a command makes for itself."""
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(_SteadyLoops())
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(before)
 
 
 def now() -> float:

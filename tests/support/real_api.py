@@ -86,10 +86,10 @@ def running_api() -> Iterator[RealApi]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(30)
     try:
         yield api
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(5)
+        thread.join(30)
         loop.close()

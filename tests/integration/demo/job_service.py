@@ -17,6 +17,7 @@ from tests.support.paths import ROOT
 
 MODULE = "yaml_connector.demo.jobservice"
 OVER = {"done", "error", "cancelled"}
+PATIENCE = 30.0  # seconds; a busy machine takes a while
 
 
 class Service:
@@ -34,13 +35,13 @@ class Service:
         assert self.process.stdout
         self.ready_line = self.process.stdout.readline()
         self.url = self.ready_line.split()[-1]
-        self.http = httpx.Client(base_url=self.url, timeout=5)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Signal the service; gives its exit code and what else it wrote to stdout and stderr."""
         self.http.close()
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=8)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
 
     def submit(self, *command: str, name: str = "world", timeout: float = 30, key: str | None = None) -> str:
@@ -64,7 +65,7 @@ class Service:
 
     def until(self, job_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The job as soon as something holds of it."""
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + PATIENCE
         while not holds(job := self.get(job_id)):
             assert time.monotonic() < deadline, job
             time.sleep(0.02)

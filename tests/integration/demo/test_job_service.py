@@ -91,7 +91,7 @@ def test_a_command_that_does_not_heed_sigterm_is_killed_after_two_seconds(servic
     began = time.monotonic()
     service.http.post(f"/jobs/{job_id}/cancel")
     assert service.ended(job_id)["state"] == "cancelled"
-    assert 1.9 < time.monotonic() - began < 4
+    assert 1.9 < time.monotonic() - began < 7  # a busy machine takes a while, too
     assert [line["text"] for line in service.log(job_id)].count("no") == 1
 
 

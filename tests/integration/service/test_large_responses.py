@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ from flyteidl2.core.literals_pb2 import Literal, LiteralCollection, Primitive, S
 from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.support.flyte_side import FlyteSide, outputs_of, state, template_of
+from tests.support.processor_time import waited_for
 from tests.support.real_api import RealApi, Received
 from tests.support.serving import Serving, serving
 from yaml_connector import task_from_spec
@@ -115,7 +117,7 @@ def test_large_responses_and_slow_expressions_do_not_hold_up_the_others(service:
     serving_, calls, task = service
     small = calls.create(task, "r2", kind="small")
     calls.get(small)
-    alone = max(_seconds(calls, small) for _ in range(10))
+    alone = max(took for took, _ in (_seconds(serving_, calls, small) for _ in range(10)))
     hostile = [calls.create(task, f"r3-{number}", kind=kind) for number in range(4) for kind in ("slow", "giant")]
     before = _memory(serving_)
     stop = threading.Event()
@@ -131,12 +133,13 @@ def test_large_responses_and_slow_expressions_do_not_hold_up_the_others(service:
             until = time.monotonic() + 5
             taken, memory = [], before
             while time.monotonic() < until:
-                taken.append(_seconds(calls, small))
+                taken.append(_seconds(serving_, calls, small))
                 memory = max(memory, _memory(serving_))
         finally:
             stop.set()
         messages = [each.result(timeout=15) for each in attacks]
-    assert max(taken) < alone + 1.0, sorted(taken)[-5:]
+    assert max(by_service for _, by_service in taken) < alone + 1.0, sorted(taken)[-5:]
+    assert median(took for took, _ in taken) < alone + 1.0, sorted(taken)
     assert memory - before < 400 * 2**20
     assert any("unreadable" in message for message in messages)
 
@@ -152,7 +155,7 @@ def test_the_service_ends_while_a_response_is_being_read_and_leaves_no_process(t
         family = _until_there_is_a_worker(serving_)
         serving_.process.send(signal.SIGTERM)
         assert serving_.process.wait(15) == 0
-        _, alive = psutil.wait_procs(family, 5)
+        _, alive = psutil.wait_procs(family, 20)
         assert not alive
 
 
@@ -185,10 +188,11 @@ def _whole_log(calls: FlyteSide, job: Any) -> list[str]:
     return [line.message for line in lines]
 
 
-def _seconds(calls: FlyteSide, job: Any) -> float:
-    began = time.monotonic()
-    assert state(calls.get(job)) == "RUNNING"
-    return time.monotonic() - began
+def _seconds(serving_: Serving, calls: FlyteSide, job: Any) -> tuple[float, float]:
+    def get() -> None:
+        assert state(calls.get(job)) == "RUNNING"
+
+    return waited_for(_pid(serving_), get)
 
 
 def _ignoring_errors(function: Any, *args: Any) -> None:
@@ -215,7 +219,7 @@ def _memory(serving_: Serving) -> int:
 
 
 def _until_there_is_a_worker(serving_: Serving) -> list[psutil.Process]:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 40
     while len(family := _family(serving_)) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     assert len(family) >= 2

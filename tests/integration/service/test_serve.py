@@ -43,7 +43,7 @@ create: {{request: POST /{path}, job_id: $.id, idempotent: true}}
 SLOW = """
 spec_version: 1
 task_type_name: slow
-connection: {base_url: "${{ env.REAL_API }}/CASE"}
+connection: {base_url: "${{ env.REAL_API }}/CASE", timeout: 30s, deadline: 30s}
 create: {request: POST /jobs, job_id: $.id, idempotent: true}
 get: {request: "GET /jobs/${{ job.id }}", phase: {path: $.state, map: {RUNNING: [running], SUCCEEDED: [done]}}}
 """
@@ -160,7 +160,7 @@ def test_calls_under_way_finish_and_new_ones_are_refused(
 
     def answers(received: Received) -> Any:
         arrived.set()
-        return {"id": "j1", "state": "done"} if answer.wait(8) else 504
+        return {"id": "j1", "state": "done"} if answer.wait(30) else 504
 
     async def in_a_thread(received: Received) -> Any:
         return await asyncio.to_thread(answers, received)
@@ -172,9 +172,9 @@ def test_calls_under_way_finish_and_new_ones_are_refused(
             made: list[Job] = []
             caller = threading.Thread(target=lambda: made.append(calls.create(task, "run")))
             caller.start()
-            assert arrived.wait(10)
+            assert arrived.wait(30)
             service.process.send(number)
-            wait_until(lambda: not accepts(service.port), "the port to be closed", 5)
+            wait_until(lambda: not accepts(service.port), "the port to be closed", 20)
             with pytest.raises(urllib.request.HTTPError, match="503"):
                 page(service.http, "/healthz")
             # CANCELLED, if the client had not heard yet that the service ends
@@ -182,7 +182,7 @@ def test_calls_under_way_finish_and_new_ones_are_refused(
                 calls.get(Job(task, b"{}", Connection()))
             assert service.process.process.poll() is None, "it ended before its call did"
             answer.set()
-            caller.join(10)
+            caller.join(30)
         assert service.process.wait(10) == 0, service.process.output
         assert json.loads(made[0].kept)["id"] == "j1"
         assert len(api.received(case, "POST")) == 1
@@ -305,7 +305,7 @@ def test_creates_of_one_attempt_take_turns_also_if_the_spec_is_loaded_again_in_b
     async def answer(received: Received) -> Any:
         at_once.append(at_once[-1] + 1 if at_once else 1)
         arrived.set()
-        await asyncio.to_thread(may_answer.wait, 10)
+        await asyncio.to_thread(may_answer.wait, 30)
         at_once.append(at_once[-1] - 1)
         return {"id": "j1"}
 
@@ -316,7 +316,7 @@ def test_creates_of_one_attempt_take_turns_also_if_the_spec_is_loaded_again_in_b
         task = task_from_spec(specs / "slow.yaml")
         with ThreadPoolExecutor(2) as threads:
             creates = [threads.submit(calls.create, task, "reloaded")]
-            assert arrived.wait(10)
+            assert arrived.wait(30)
             (specs / "slow.yaml").write_text(spec.replace("RUNNING", "QUEUED"))
             service.process.send(signal.SIGHUP)
             service.process.wait_for("reloaded: changed: slow (0)")

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.forks import Forked
+from tests.support.real_processes import wait_until
 
 PATIENCE = 60.0  # seconds; a busy machine takes long to start a process
 
@@ -62,6 +63,18 @@ class Terminal:
         """Type a text."""
         os.write(self.master, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C, and wait until the command has taken it: two that come together are one."""
+        self.type("\x03")
+        self.expect("^C")  # the terminal shows it once the signal is sent
+        wait_until(self._has_taken_its_signals, "Ctrl-C to be taken")
+
+    def _has_taken_its_signals(self) -> bool:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines()
+        status = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+        is_pending = any(int(status[name], 16) >> (signal.SIGINT - 1) & 1 for name in ("SigPnd", "ShdPnd"))
+        return status["State"] == "S" and not is_pending  # it sleeps again
+
     def end(self) -> int:
         """Wait for the end; gives the exit code."""
         deadline = time.monotonic() + PATIENCE
@@ -71,6 +84,7 @@ class Terminal:
 
     def _read(self) -> bool:
         """Take what there is; False at the end."""
+        ended = self.process.poll() is not None  # asked before: nothing is written after it
         if select.select([self.master], [], [], 0.2)[0]:
             try:
                 given = os.read(self.master, 65536)
@@ -79,4 +93,4 @@ class Terminal:
             self._close_slave()
             self.shown += given.decode("utf-8", "replace")
             return bool(given)
-        return self.process.poll() is None
+        return not ended

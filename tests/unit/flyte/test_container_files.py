@@ -102,4 +102,4 @@ def test_storage_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.Mo
     began = time.monotonic()
     with pytest.raises(EvaluationError, match=r"did not answer within 0\.3 s: s3://team/run"):
         read("s3://team/run", 0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # without a limit it would take minutes

@@ -55,12 +55,15 @@ SCRIPTS = pytest.mark.parametrize("script", [IN_FLYTES_LOOP, IN_ITS_OWN_LOOP], i
 Interrupt = Callable[..., tuple[Process, list[str]]]
 _numbers = count(1)
 _told = threading.Event()  # the script has said that it was interrupted
+_over = threading.Event()  # the test is over
 
 
 @pytest.fixture
 def interrupted(api: RealApi, tmp_path: Path) -> Iterator[Interrupt]:
     """Runs a script, interrupts it when the create has arrived, and gives its process and what it said of the job."""
+    _over.clear()
     with ExitStack() as stack:
+        stack.callback(_over.set)
 
         def run(script: str, answers: Any, *, timeout: str = "20s", interrupts: int = 1) -> tuple[Process, list[str]]:
             case = f"interrupted-{next(_numbers)}"
@@ -118,7 +121,7 @@ def test_a_create_that_is_not_answered_names_the_key_of_the_job(interrupted: Int
 
     async def silent(received: Received) -> Any:
         keys.append(received.headers["Idempotency-Key"])
-        await asyncio.sleep(5)
+        await asyncio.to_thread(_over.wait, 30)
 
     _, said = interrupted(script, silent, timeout="3s")
     told = next(line for line in said if line.startswith("it is unknown"))
@@ -136,7 +139,7 @@ def test_a_create_that_the_api_refuses_leaves_nothing_to_cancel(interrupted: Int
 
 def test_who_interrupts_twice_is_told_what_may_be_left(interrupted: Interrupt) -> None:
     async def silent(received: Received) -> Any:
-        await asyncio.sleep(5)
+        await asyncio.to_thread(_over.wait, 30)
 
     process, said = interrupted(IN_FLYTES_LOOP, silent, interrupts=2)
     assert re.fullmatch(r"it is unknown whether the job was submitted \(task.key [a-z0-9-]+\)", said[-1])

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.fake_api import run
+from tests.support.loops import run_steadily
 from tests.support.sending import Sender
 from tests.support.wire import ask, serving
 from yaml_connector._clock import Clock
@@ -233,7 +234,7 @@ def test_a_host_that_hangs_fills_only_its_own_connections() -> None:
             await asyncio.gather(*waiting, return_exceptions=True)
             await transport.close()
 
-    run(main())
+    run_steadily(main())
 
 
 def test_one_transport_serves_several_event_loops() -> None:

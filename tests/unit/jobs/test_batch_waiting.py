@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_api import FakeApi, loaded, reply, run, spec_data
+from tests.support.fake_api import FakeApi, loaded, reply, spec_data
+from tests.support.loops import run_steadily as run
 from tests.unit.jobs.test_batch import BATCH, GET, jobs_of
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.meta import JobMeta

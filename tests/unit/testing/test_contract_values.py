@@ -211,7 +211,7 @@ def test_a_rate_limit_takes_no_time(folder: Folder) -> None:
     began = time.monotonic()
     message = "/since 2026-01-01T00:00:00Z/"
     assert folder.run(CREATE, get({"status": 503}, repeat=3, expect={"message": message})).passed
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # real waits would take 6 s or more
 
 
 def test_memory_lasts_from_call_to_call_and_a_restart_empties_it(folder: Folder) -> None:
