@@ -8,9 +8,11 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import hypercorn.asyncio
 import hypercorn.config
 import pytest
@@ -20,7 +22,7 @@ from tests.support.loops import run_steadily
 from tests.support.ports import held_port
 from tests.support.sending import Sender
 from yaml_connector._clock import Clock
-from yaml_connector._http.httpx_transport import HttpxSockets
+from yaml_connector._http.httpx_transport import HttpxSockets, PacedStream
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._spec.connection import Tls
@@ -174,6 +176,32 @@ def test_what_is_not_an_answer_in_http2_is_a_transient_failure(tmp_path: Path, a
                 return str(raised.value)
 
     assert told in run_steadily(main())
+
+
+def test_what_arrives_at_once_is_parsed_in_small_parts_and_others_have_turns_between() -> None:
+    """A piece of 64 KiB may hold 4,000 PINGs, which h2 takes 100 ms for."""
+    pings = frame(6, 0, 0, b"12345678") * 4000
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def main() -> list[tuple[bytes, int]]:
+        stream = PacedStream(httpcore.AsyncMockStream([pings]))
+        neighbour = asyncio.create_task(others())
+        parts = []
+        while part := await stream.read(2**16):
+            parts.append((part, turns))
+        neighbour.cancel()
+        return parts
+
+    parts = asyncio.run(main())
+    assert b"".join(part for part, _ in parts) == pings
+    assert max(len(part) for part, _ in parts) == 4096
+    assert all(before < after for (_, before), (_, after) in pairwise(parts[:-1]))
 
 
 class SocksProxy:
