@@ -106,7 +106,7 @@ class ConnectorServer:
         server = grpc.aio.server(ThreadPoolExecutor(_WORKERS), options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((handlers_of(GuardedConnectorService()),))
         add_ConnectorMetadataServiceServicer_to_server(ConnectorMetadataService(), server)
-        checks = health.aio.HealthServicer()
+        checks = _HealthServicer()
         for service in (*service_pb2.DESCRIPTOR.services_by_name.values(), None):
             name = service.full_name if service is not None else health.SERVICE_NAME
             await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -190,6 +190,16 @@ class ConnectorServer:
             if now != before:
                 before = now
                 self._reload_wanted.set()
+
+
+class _HealthServicer(health.aio.HealthServicer):  # type: ignore[misc]  # the library has no types
+    """gRPC's health checks, without watches of services that there are not: each would be kept, with a name of up to
+    4 MB, for as long as its caller likes."""
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext) -> None:
+        if request.service not in self._server_status:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service")
+        await super().Watch(request, context)
 
 
 async def _close_later(connector: YamlConnector) -> None:

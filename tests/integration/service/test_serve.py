@@ -115,6 +115,11 @@ def test_health_checks_are_answered_as_c0_answers_them(one: Serving) -> None:
             assert stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == serves
         with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
             stub.Check(health_pb2.HealthCheckRequest(service="elsewhere"), timeout=10)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=10)
+        assert next(watch).status == serves
+        watch.cancel()
+        with pytest.raises(grpc.RpcError, match="there is no such service"):  # which would be kept, name and all
+            next(stub.Watch(health_pb2.HealthCheckRequest(service="x" * 3_000_000), timeout=10))
 
 
 def test_errors_of_logs_and_metrics_are_words_and_no_traceback(one: Serving, specs: Path) -> None:
