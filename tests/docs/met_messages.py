@@ -23,6 +23,7 @@ from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 
 from tests.docs.doc_blocks import BASE, completed
 from tests.support.fake_api import SIGNER, Driver, FakeApi, job, loaded, run, spec_data
+from tests.support.loops import steady_loops
 from tests.support.paths import CATALOG, ROOT
 from tests.support.ports import held_port
 from yaml_connector import task_from_spec, task_plugin
@@ -233,11 +234,12 @@ def source(module: str) -> str:
 
 def not_submitted() -> str:
     """What `run --timeout` says of an API that is away."""
-    with held_port() as port, TemporaryDirectory() as folder:
-        spec = {**BASE, "connection": {"base_url": f"http://127.0.0.1:{port}"}}
+    with held_port() as port, TemporaryDirectory() as folder, steady_loops():
+        # requests at 0, 0.5 and 1.5 s: the time is over in a pause
+        spec = {**BASE, "connection": {"base_url": f"http://127.0.0.1:{port}", "retry": {"max_attempts": 1}}}
         file = Path(folder, "away.yaml")
         file.write_text(json.dumps(spec), encoding="utf-8")
-        return CliRunner().invoke(cli, ["run", str(file), "--timeout", "500ms"]).output
+        return CliRunner().invoke(cli, ["run", str(file), "--timeout", "1s"]).output
 
 
 def refused_input() -> str:

@@ -14,7 +14,7 @@ from yaml_connector._clock import Clock, use_clock
 T = TypeVar("T")
 
 _SLICE = 0.02  # seconds for which the loop waits at once
-_MOST = 0.1  # seconds without computing that count between two readings of the clock
+_MOST = 0.03  # seconds without computing that count between two readings of the clock
 
 
 class _Sliced(selectors.DefaultSelector):

@@ -126,7 +126,7 @@ def test_a_create_that_may_have_arrived_and_is_not_repeatable_fails_and_says_so(
     first_get: Callable[..., Resource], how: str
 ) -> None:
     async def silence() -> Any:
-        await asyncio.sleep(3)
+        await asyncio.sleep(10)
 
     async def broken() -> Any:
         return web.Response(status=502, text="bad gateway")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.loops import steady_loops
 from tests.support.paths import ROOT
 from tests.support.ports import held_port
 from tests.support.real_processes import USER_KEYS
@@ -60,10 +61,11 @@ def test_a_secret_of_the_caller_goes_with_the_calls(run: Run) -> None:
 
 
 def test_a_job_that_takes_longer_than_the_timeout_is_cancelled_with_exit_code_1(run: Run) -> None:
-    done = run("--input", "name=sleep-60", "--timeout", "1s", "--json")
+    with steady_loops():
+        done = run("--input", "name=sleep-60", "--timeout", "3s", "--json")
     found = json.loads(done.stdout)
     assert (done.exit_code, found["phase"], found["timed_out"]) == (1, "ABORTED", True)
-    assert "the job takes longer than 1s" in done.stderr
+    assert "the job takes longer than 3s" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.fake_api import FakeApi, loaded, run, spec_data
+from tests.support.fake_api import FakeApi, loaded, spec_data
+from tests.support.loops import run_steadily as run
 from yaml_connector._jobs.client import JobClient
 from yaml_connector._jobs.create import CreateValues
 from yaml_connector._jobs.meta import JobMeta
