@@ -115,7 +115,7 @@ class _Unpacked:
             except zlib.error:
                 raise _broken(f"its {self._encoding} content is damaged") from None
             self._input = self._decompressor.unconsumed_tail or self._decompressor.unused_data
-            self._is_full = len(output) == _PIECE
+            self._is_full = len(output) == _PIECE and not self._decompressor.eof
             if output:
                 return output
 
@@ -152,8 +152,8 @@ def _decompressor(encoding: str, start: bytes) -> Any:
     for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):  # with a header, and as some servers send it
         tried = zlib.decompressobj(wbits=wbits)
         with suppress(zlib.error):
-            tried.decompress(start, _PIECE)
-            if tried.eof or len(start) >= _ENOUGH:
+            is_full = len(tried.decompress(start, _PIECE)) == _PIECE
+            if tried.eof or is_full or len(start) >= _ENOUGH:
                 return zlib.decompressobj(wbits=wbits)
     return None
 

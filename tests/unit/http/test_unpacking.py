@@ -134,8 +134,12 @@ async def _pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
         yield content[start : start + size]
 
 
+# what is unpacked comes in pieces of 64 KiB: contents that fill one, or a few, to the byte
+_FULL = [b"0" * (65_536 * pieces + more) for pieces in (1, 2, 5) for more in (-1, 0, 1)]
+
+
 @given(
-    content=st.binary(max_size=300),
+    content=st.binary(max_size=300) | st.sampled_from(_FULL),
     encodings=st.lists(st.sampled_from(["gzip", "deflate"]), max_size=3),
     size=st.integers(1, 400),
 )
