@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.integration.faults.test_injection import SECRETS, WORDS
+from tests.support.loops import run_steadily
 from tests.support.sending import Sender
 from yaml_connector._http.transport import AiohttpTransport
 from yaml_connector.errors import CallError, EvaluationError
@@ -93,7 +94,7 @@ def with_inputs(session: Any, word: str) -> Any:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_request_is_one_request_with_its_own_headers(place: str) -> None:
-    for word, arrived in asyncio.run(send_all(place)).items():
+    for word, arrived in run_steadily(send_all(place)).items():
         assert len(arrived) <= 1, word
         for data in arrived:
             head, _, body = data.partition(b"\r\n\r\n")
