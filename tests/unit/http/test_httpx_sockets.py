@@ -130,10 +130,11 @@ def test_limits_timeouts_and_certificates_hold_as_they_do_for_http_1(tmp_path: P
                 with pytest.raises(TransientError, match="its certificate is not trusted") as raised:
                     await sends.send_now()
                 assert not raised.value.may_have_been_processed
-        async with sender(url) as sends:
-            with pytest.raises(TransientError, match="cannot be connected to") as raised:
-                await sends.send_now()
-            assert not raised.value.may_have_been_processed
+        with held_port() as port:
+            async with sender(f"https://127.0.0.1:{port}") as sends:
+                with pytest.raises(TransientError, match="cannot be connected to") as raised:
+                    await sends.send_now()
+                assert not raised.value.may_have_been_processed
 
     run_steadily(main())
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.support.certificates import certificate
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.loops import run_steadily
+from tests.support.ports import held_port
 from yaml_connector._http import client
 from yaml_connector._http.connection import Connection
 from yaml_connector._http.context import CallContext
@@ -140,8 +141,10 @@ def test_a_proxy_that_refuses_or_is_away_surely_sent_nothing() -> None:
             async with proxy.run() as address:
                 with pytest.raises(TransientError, match="was not sent: the proxy answered 407 Who Are You") as refused:
                     await ask({"HTTPS_PROXY": f"http://me:wrong-password@{address}"}, base_url="https://api.invalid")
-            with pytest.raises(TransientError, match="was not sent: the proxy cannot be connected to") as away:
-                await ask({"HTTPS_PROXY": f"http://me:right-password@{address}"}, base_url="https://api.invalid")
+            with held_port() as dead:
+                proxies = {"HTTPS_PROXY": f"http://me:right-password@127.0.0.1:{dead}"}
+                with pytest.raises(TransientError, match="was not sent: the proxy cannot be connected to") as away:
+                    await ask(proxies, base_url="https://api.invalid")
             for error in (refused.value, away.value):
                 assert not error.may_have_been_processed
                 assert "password" not in str(error)
