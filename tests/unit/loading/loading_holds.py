@@ -12,7 +12,7 @@ from yaml_connector._loading.loader import LoadedSpec, load_text
 from yaml_connector.errors import Diagnostic, EvaluationError
 from yaml_connector.testing.loader import load_tests, value_problems
 
-LONGEST = 5  # seconds for one case; nearly all take milliseconds
+LONGEST = 5  # seconds of the processor for one case; nearly all take milliseconds
 FOREIGN = ("Value error", "pydantic", " object at 0x")  # other people's words
 _SPEC = CATALOG / "databricks_job.yaml"
 _KNOWN = load_text(_SPEC.read_bytes(), str(_SPEC))
