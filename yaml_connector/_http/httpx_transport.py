@@ -25,6 +25,7 @@ from yaml_connector._http.transport import Transport
 from yaml_connector._http.turns import next_turn
 from yaml_connector._http.unpacking import ACCEPTED, pieces, reader, without_encoding
 from yaml_connector._text import single_line
+from yaml_connector.errors import EvaluationError
 
 _MOST_POOLS = 1000
 _PART = 4 * 1024  # bytes that are parsed at once
@@ -62,7 +63,7 @@ class HttpxTransport(Transport):
         limit = timeout if request.begin is None else min(request.begin, timeout)
         outgoing = httpx.Request(
             request.method,
-            request.url,
+            _url(request.url),
             headers=self._headers(request),
             content=request.body.read() if isinstance(request.body, StreamedBody) else request.body,
             # a request without a connection is known not to have been sent, so that ends first
@@ -91,6 +92,16 @@ class HttpxTransport(Transport):
         except httpx.HTTPError as error:
             why = single_line(str(error)) or "the connection was closed"
             raise TransportError(f"broke off: {why}", may_have_been_processed=True) from None
+
+
+def _url(text: str) -> httpx.URL:
+    """Return a checked URL. Raises EvaluationError for a host that httpx does not take (`xn--` and no IDN)."""
+    try:
+        url = httpx.URL(text)
+        url.host  # noqa: B018 - which httpx decodes, later, too
+    except (ValueError, httpx.InvalidURL):
+        raise EvaluationError(f"{parse_url(text).host!r} is not a valid host name") from None
+    return url
 
 
 def _not_sent(error: Exception, limit: float) -> str:

@@ -26,7 +26,7 @@ from yaml_connector._http.httpx_transport import HttpxSockets, PacedStream
 from yaml_connector._http.proxies import Proxies
 from yaml_connector._http.tls import TlsSettings
 from yaml_connector._spec.connection import Tls
-from yaml_connector.errors import TransientError
+from yaml_connector.errors import EvaluationError, TransientError
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -137,6 +137,16 @@ def test_limits_timeouts_and_certificates_hold_as_they_do_for_http_1(tmp_path: P
                 assert not raised.value.may_have_been_processed
 
     run_steadily(main())
+
+
+@pytest.mark.parametrize("host", ["xn--a.acme.test", "xn--9999999999.acme.test", "xn--" + "a" * 59 + ".test"])
+def test_a_host_that_is_no_idn_is_an_error_of_its_request(host: str) -> None:
+    async def main() -> None:
+        async with sender(f"https://{host}") as sends:
+            await sends.send_now()
+
+    with pytest.raises(EvaluationError, match=f"'{host}' is not a valid host name"):
+        asyncio.run(main())
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
