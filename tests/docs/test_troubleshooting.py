@@ -174,7 +174,7 @@ PRODUCED: dict[str, Callable[[Path], str]] = {
     "the config leads to ..., which allowed_hosts does not name": (
         lambda _: created(**ANY_REGION, config={"host": "str"}, values={"config": {"host": "evil.test"}})
     ),
-    "answered ... with more than ... MiB (max_response)": (
+    "answered ... with more than ... (max_response)": (
         lambda _: got({"a": "x" * 2000}, connection={**HTTPS, "max_response": "1KiB"})
     ),
     "unreadable since ...: ...": lambda _: got(500),

@@ -32,6 +32,12 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
 
 
+def size_text(size: float) -> str:
+    """Return a number of bytes for a message: 10485760 is `10 MiB`."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if size >= SIZES[unit]), "B")
+    return f"{round(size / SIZES[unit], 2):g} {unit}"
+
+
 def meant(value: Any, words: Mapping[str, str]) -> str:
     """Return what a number with another unit probably means, for the end of a message."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from yaml_connector._clock import clock
 from yaml_connector._expressions.budget import limited
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._expressions.units import size_text
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.files import StreamedBody
 from yaml_connector._http.hosts import parse_url, resolve_url
@@ -261,7 +262,7 @@ def _too_long(
     context: CallContext, response: Response, limit: int | None = None, which: str = "(max_response)"
 ) -> TransientError:
     size = context.connection.spec.max_response if limit is None else limit
-    what = f"answered {response.status} with more than {size / 2**20:.3g} MiB {which}"
+    what = f"answered {response.status} with more than {size_text(size)} {which}"
     return TransientError(context.describe(response, what), may_have_been_processed=True, status=response.status)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from yaml_connector._clock import clock
+from yaml_connector._expressions.units import size_text
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.memory import SMALL, Room
 from yaml_connector._http.messages import StreamedResponse
@@ -56,7 +57,7 @@ class StreamedLines:
         buffered = self._decoder.buffered
         limit = self._context.connection.spec.max_response
         if buffered > limit:
-            what = f"has a line of more than {limit / 2**20:.3g} MiB (max_response)"
+            what = f"has a line of more than {size_text(limit)} (max_response)"
             raise TransientError(self._context.describe(response, what), may_have_been_processed=False)
         if buffered <= SMALL:
             return None

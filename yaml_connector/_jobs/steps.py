@@ -21,6 +21,7 @@ from yaml_connector._expressions.compile import (
 from yaml_connector._expressions.jinja import Reference
 from yaml_connector._expressions.json_text import any_json
 from yaml_connector._expressions.scope import Scope, SkippedStep
+from yaml_connector._expressions.units import size_text
 from yaml_connector._http import client
 from yaml_connector._http.context import CallContext
 from yaml_connector._http.hosts import resolve_url
@@ -298,7 +299,7 @@ async def _collect(step: StepPlan, context: CallContext, scope: Scope, page: Res
             part = await context.read_elsewhere(_collected, step.collect, seen)
         size, collected = size + page.size, collected + len(part)
         if max(size, collected) > largest:
-            raise _cut_short(context, page, f"its pages have more than {largest / 2**20:.3g} MiB (max_response)")
+            raise _cut_short(context, page, f"its pages have more than {size_text(largest)} (max_response)")
         if part:
             parts.append(part)
         if collected > SMALL:

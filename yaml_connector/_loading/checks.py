@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
-from yaml_connector._expressions.compile import compile_tree
+from yaml_connector._expressions.compile import compile_tree, has_template
 from yaml_connector._expressions.jinja import Reference
+from yaml_connector._expressions.value_types import duration_text
 from yaml_connector._loading.connection_checks import connection_problems, header_problems
 from yaml_connector._loading.document import Document, TooManyDiagnostics, show_path
 from yaml_connector._loading.field_checks import FieldChecker
@@ -15,7 +17,8 @@ from yaml_connector._loading.likely_mistakes import likely_mistakes
 from yaml_connector._loading.references import ANSWER_NAMES, Names, SpecNames, step_names
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.fields import READ, Path, Slot, fields_of, slots
-from yaml_connector._spec.interface import SECRETS_FIELD
+from yaml_connector._spec.interface import RESERVED_SECRETS, SECRETS_FIELD
+from yaml_connector._spec.phases import state_key
 from yaml_connector._spec.requests import Calls, Request, Step
 from yaml_connector._spec.sections import Adopt, Batch, Create, Logs, Poll
 from yaml_connector._text import did_you_mean, short
@@ -51,6 +54,9 @@ class _SpecChecker(FieldChecker):
         spec, names = self.spec, self.names
         self.connection()
         for name, secret in spec.secrets.items():
+            if name in RESERVED_SECRETS:
+                message = f"a secret cannot be called {name!r}: Flyte passes something else by that name"
+                self.report(("secrets", name), message, key=True)
             if secret.file is not None:
                 self.slot(("secrets", name, "file"), Slot("template"), secret.file, names.base)
         for section in ("config", "inputs"):
@@ -147,11 +153,9 @@ class _SpecChecker(FieldChecker):
             self.step(section.item_step(), path, names.plus("item", steps=found), needs_method)
             return names.plus("item", steps=found)
         seen = self.steps(section.as_steps(save=own_save), section, path, names, needs_method, before or {})
-        if section.read is not None and section.read not in step_names(section.steps or []):
-            known = step_names(section.steps or [])
-            self.report_missing(
-                (*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}"
-            )
+        known = [name for name in step_names(section.steps or []) if not self.partial or name in self.written]
+        if section.read is not None and section.read not in known and not (self.partial and not known):
+            self.report((*path, "read"), f"there is no step {short(section.read)}{did_you_mean(section.read, known)}")
         return names.plus(steps=seen)
 
     def steps(
@@ -173,6 +177,9 @@ class _SpecChecker(FieldChecker):
         self.request(step.request, (*path, "request"), sent, needs_method)
         judged = names.plus(*ANSWER_NAMES, **each)
         self.fields(step, path, judged, *_OF_STEPS)
+        if step.collect is not None and step.follow is None:
+            message = "collect takes something from each page, so it needs follow: where the next page is"
+            self.report((*path, "collect"), message)
 
     def request(self, request: Request, path: Path, names: Names, needs_method: bool) -> None:
         for here, message in header_problems((*path, "headers"), request.headers):
@@ -184,8 +191,19 @@ class _SpecChecker(FieldChecker):
                 )
                 self.warn((*path, "headers", name), told)
         if needs_method and request.method is None:
-            self.report_missing((*path, "method"), "is required in create and delete")
+            written = self._written(path)
+            if not self.partial or (isinstance(written, dict) and "method" not in written):
+                self.report((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)
+
+    def _written(self, path: Path) -> Any:
+        """Return what stands at a path of the file, null if there is nothing."""
+        data = self.document.data
+        for part in path:
+            if not isinstance(data, dict | list) or isinstance(data, list) != isinstance(part, int):
+                return None
+            data = data.get(part) if isinstance(data, dict) else data[part]  # type: ignore[index]  # an int for a list
+        return data
 
     def create(self) -> None:
         create, path = self.spec.create, ("create",)
@@ -196,6 +214,13 @@ class _SpecChecker(FieldChecker):
             )
         answer = self.calls(create, path, names, needs_method=True, own_save=False)
         self.identity(create, path, answer)
+        if create.idempotent is not False and create.tolerance > create.idempotent_for:
+            given = "tolerance" if "tolerance" in create.model_fields_set else "idempotent"
+            message = (
+                f"tolerance ({duration_text(create.tolerance)}) is longer than idempotent "
+                f"({duration_text(create.idempotent_for)}): a create that is sent later could make a second job"
+            )
+            self.report(("create", given), message)
         for name in ("id", "created_at", "cancelled"):
             if isinstance(create.save, dict) and name in create.save:
                 self.report(("create", "save", name), f"job.{name} has a meaning of its own; choose another name")
@@ -213,7 +238,14 @@ class _SpecChecker(FieldChecker):
         assert get is not None
         answer = self.calls(get, ("get",), names.plus("cursor"))
         for index, rule in enumerate(get.phase):
-            self.fields(rule, self.document.item(("get", "phase"), index), answer)
+            here = self.document.item(("get", "phase"), index)
+            self.fields(rule, here, answer)
+            self.states(rule.map or {}, (*here, "map"))
+        named = [None if link.when is not None or has_template(link.name) else link.name for link in get.links]
+        for index, name in enumerate(named):
+            if name is not None and name in named[:index]:
+                message = f"two links are called {short(name)}; Flyte shows one of them, so give one an `if`"
+                self.report(("get", "links", index, "name"), message)
         self.fields(get, ("get",), answer, *(_own(get) - {"phase", "poll", "batch"}))
         self.fields(get.poll, ("get", "poll"), answer, *(fields_of(Poll).keys() - {"timeout"}))
         self.fields(get.poll, ("get", "poll"), Names({"config": names.roots["config"]}), "timeout")
@@ -226,6 +258,17 @@ class _SpecChecker(FieldChecker):
             self.fields(get.batch, ("get", "batch"), shared.plus(*ANSWER_NAMES), *judged)
             self.fields(get.batch, ("get", "batch"), shared.plus("item"), "id", root="item")
         return answer.roots["steps"]  # type: ignore[return-value]
+
+    def states(self, phases: Mapping[Any, list[Any]], path: Path) -> None:
+        """Check the states of the API that a rule maps: each means one phase."""
+        seen: dict[str, str] = {}
+        for phase, values in phases.items():
+            for index, value in enumerate(values):
+                if isinstance(value, float) and not isfinite(value):
+                    self.report((*path, phase, index), f"{value} is not a valid state")
+                elif (first := seen.setdefault(state_key(value), phase)) != phase:
+                    message = f"the value {short(value)} is mapped to both {first} and {phase}"
+                    self.report((*path, phase, index), message)
 
     def result(self, get_steps: dict[str, Any], names: Names) -> dict[str, Any]:
         assert self.spec.result is not None

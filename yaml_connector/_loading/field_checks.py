@@ -24,7 +24,7 @@ from yaml_connector._expressions.jinja import ANSWER, Reference, parse, patterns
 from yaml_connector._expressions.regex import ascii_only
 from yaml_connector._loading.document import Document, TooManyDiagnostics
 from yaml_connector._loading.literals import described, is_literal, literal_doubt, lookalikes, path_doubt, repaired_path
-from yaml_connector._loading.references import Names
+from yaml_connector._loading.references import STEP_NAMES, Names
 from yaml_connector._spec.fields import Model, Path, Slot, slots
 from yaml_connector._text import short
 from yaml_connector.errors import EvaluationError
@@ -36,6 +36,7 @@ _URLS = frozenset({"path", "url", "query", "base_url", "token_url"})
 MOST_EXPRESSIONS = 2_000  # of one spec; each takes a part of a millisecond to compile
 MOST_CHARACTERS = 100_000  # of all of them
 _MADE_ELSEWHERE = frozenset({"job", "steps", "item", "jwt", "auth"})  # names that other parts of the spec declare
+_OF_A_STEP = frozenset({*STEP_NAMES, "saved"})
 
 
 class FieldChecker:
@@ -49,6 +50,7 @@ class FieldChecker:
         self.document = document
         self.partial = partial
         self.used: set[Reference] = set()
+        self.written = _words(document.data) | _OF_A_STEP if partial else frozenset()
         self.counted: set[str] = set()
         self.expressions = 0
         self.characters = 0
@@ -195,10 +197,17 @@ class FieldChecker:
 
     def check_references(self, path: Path, references: Iterable[Reference], names: Names) -> None:
         self.used.update(references)
-        if self.partial:  # steps and what they save may have been removed
-            references = [name for name in references if name[0] not in _MADE_ELSEWHERE]
+        if self.partial:
+            references = [name for name in references if not self._may_be_made(name, names)]
         for message in names.unknown(references):
             self.report(path, message)
+
+    def _may_be_made(self, name: Reference, names: Names) -> bool:
+        """Tell whether a part that is not in the partial spec may declare a name: the file has it, or a step without
+        a valid name."""
+        if name[0] == "steps" and not self.written >= (names.roots.get("steps") or {}).keys():
+            return True
+        return name[0] in _MADE_ELSEWHERE and self.written.issuperset(name[1:])
 
     def template_key(self, path: Path, key: str) -> None:
         if has_template(key):
@@ -238,3 +247,19 @@ def _warnings_in(kind: str, raw: Any) -> frozenset[str]:
         return frozenset()
     parts = parse_text(raw, answer=kind != "template").parts
     return frozenset(warning for part in parts if isinstance(part, Expression) for warning in part.warnings)
+
+
+def _words(data: Any) -> frozenset[Any]:
+    """Return all keys and texts of a file's data."""
+    found: set[Any] = set()
+    waiting = [data]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            found.update(part)
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, str):
+            found.add(part)
+    return frozenset(found)

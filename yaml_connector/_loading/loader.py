@@ -209,7 +209,7 @@ def load_text(content: bytes | OSError, file: str) -> tuple[LoadedSpec | None, l
     spec = None if document.problems and document.data is None else build(ConnectorSpec, document)
     if spec is not None:
         check_spec(spec, document)
-    elif (part := prune_invalid(document.data, len(document.text))) is not None:
+    elif (part := prune_invalid(document)) is not None:
         check_spec(part, document, partial=True)
     problems = document.all_problems()
     if spec is None or any(problem.severity == "error" for problem in problems):

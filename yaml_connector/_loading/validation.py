@@ -214,28 +214,35 @@ _PLACEHOLDERS: dict[str, Any] = {
     "create": {"request": "POST /", "job_id": "$"},
     "job_id": "$",
     "phase": [{"when": "true", "is": "RUNNING"}],
+    "request": "POST /",
 }
 _MAP = {"RUNNING": ["x"]}
 _NAMED: dict[str, Any] = {"config": {"type": "any", "default": None}, "inputs": "any", "secrets": {}}
 
 
-def prune_invalid(data: Any, length: int) -> ConnectorSpec | None:
+def prune_invalid(document: Document) -> ConnectorSpec | None:
     """Return the spec without its invalid parts, so that the rest can be checked and all problems come at once.
 
-    Where something else may refer to a part, a placeholder takes its place. `length` is that of the file in characters.
-    Returns None if there is nothing left to check.
+    Where something else may refer to a part, a placeholder takes its place. What pydantic checks of a whole model only
+    when its fields are valid is added to the document's problems. Returns None if there is nothing left to check.
     """
-    if not isinstance(data, dict) or length > _LARGEST:
+    if not isinstance(document.data, dict) or len(document.text) > _LARGEST:
         return None
-    data = deepcopy(data)
-    for _ in range(_MOST_ROUNDS):
+    data = deepcopy(document.data)
+    changed: set[Path] = set()  # what lacks a part that it had, under another name maybe: nothing more is told of it
+    for turn in range(_MOST_ROUNDS):
         try:
             return ConnectorSpec.model_validate(data)
         except ValidationError as error:
-            for item in error.errors(include_url=False, include_context=False, include_input=False):
+            for item in error.errors(include_url=False, include_input=False):
                 location = [part for part in item["loc"] if part != "[key]"]
                 path = walk(data, location)
-                if item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
+                if turn and item["type"] == "value_error" and path not in changed:
+                    document.report(path, str(item["ctx"]["error"]))
+                changed.update((path, path[:-1]))
+                if item["type"] == "missing" and location[-1] == "name":
+                    _at(data, path)["name"] = f"unnamed{len(changed)}"
+                elif item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
                     _at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
                 elif path:
                     _remove(data, path)
@@ -250,6 +257,9 @@ def _remove(data: dict[str, Any], path: Path) -> None:
         return
     while path and isinstance(path[-1], int):
         path = path[:-1]
+    if path[-1:] == ("request",):  # without it, the whole section would go, too
+        _at(data, path[:-1])["request"] = _PLACEHOLDERS["request"]
+        return
     if path[-1:] == ("map",) and "phase" in path:  # without a map, the rest of the rule would go, too
         _at(data, path[:-1])["map"] = deepcopy(_MAP)
         return

@@ -248,12 +248,6 @@ class Step(Model):
         ),
     ] = None
 
-    @model_validator(mode="after")
-    def _collect_follows(self) -> Step:
-        if self.collect is not None and self.follow is None:
-            raise ValueError("collect takes something from each page, so it needs follow: where the next page is")
-        return self
-
 
 class NamedStep(Step):
     """A step of `steps`."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from yaml_connector._expressions.value_types import duration_text, parse_duration
+from yaml_connector._expressions.value_types import parse_duration
 from yaml_connector._spec.fields import (
     DURATION,
     Condition,
@@ -20,9 +19,9 @@ from yaml_connector._spec.fields import (
     ReadExtract,
     Text,
 )
-from yaml_connector._spec.phases import Phase, state_key
+from yaml_connector._spec.phases import Phase
 from yaml_connector._spec.requests import Calls, Request, Step, Success
-from yaml_connector._text import short, short_yaml
+from yaml_connector._text import short_yaml
 from yaml_connector.errors import EvaluationError
 
 Scalar = str | int | float | bool | None
@@ -102,15 +101,6 @@ class Create(Calls):
             return _IDEMPOTENT if self.idempotent else 0.0
         return self.idempotent
 
-    @model_validator(mode="after")
-    def _tolerance_within_idempotent(self) -> Create:
-        if self.idempotent is not False and self.tolerance > self.idempotent_for:
-            raise ValueError(
-                f"tolerance ({duration_text(self.tolerance)}) is longer than idempotent "
-                f"({duration_text(self.idempotent_for)}): a create that is sent later could make a second job"
-            )
-        return self
-
 
 class Rule(Model):
     """A phase rule: `path` and `map`, or `is` with an optional `when`."""
@@ -134,14 +124,6 @@ class Rule(Model):
         elif self.path is None or self.map is None:
             missing = "is" if self.when is not None else "map" if self.path is not None else "path"
             raise ValueError(f"a rule has either path and map, or when and is: {missing} is missing")
-        seen: dict[str, str] = {}
-        for phase, values in (self.map or {}).items():
-            for value in values:
-                if isinstance(value, float) and not isfinite(value):
-                    raise ValueError(f"{value} is not a valid state")
-                key = state_key(value)
-                if seen.setdefault(key, phase) != phase:
-                    raise ValueError(f"the value {short(value)} is mapped to both {seen[key]} and {phase}")
         return self
 
 
@@ -225,14 +207,6 @@ class Get(Calls):
         Poll, Field(description="How often the API is asked about the job, and what a failed request means.")
     ] = Field(default_factory=Poll)
     batch: Annotated[Batch | None, Field(description="Ask about many jobs in one request.")] = None
-
-    @model_validator(mode="after")
-    def _link_names(self) -> Get:
-        named = [link.name for link in self.links if link.when is None and "${{" not in link.name]
-        for name in named:
-            if named.count(name) > 1:
-                raise ValueError(f"two links are called {short(name)}; Flyte shows one of them, so give one an `if`")
-        return self
 
     @model_validator(mode="before")
     @classmethod

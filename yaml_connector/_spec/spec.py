@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from yaml_connector._spec.connection import Connection
 from yaml_connector._spec.fields import Model, Name, Path
-from yaml_connector._spec.interface import RESERVED_SECRETS, ConfigField, InputField, OutputField, Secret
+from yaml_connector._spec.interface import ConfigField, InputField, OutputField, Secret
 from yaml_connector._spec.requests import Calls
 from yaml_connector._spec.sections import Create, Delete, Get, Logs, Result
 from yaml_connector._text import short
@@ -85,13 +85,6 @@ class ConnectorSpec(Model):
     def title(self) -> str:
         """The title for people: `name`, else the task type."""
         return self.name or self.task_type_name
-
-    @model_validator(mode="after")
-    def _secret_names(self) -> ConnectorSpec:
-        for name in RESERVED_SECRETS:
-            if name in self.secrets:
-                raise ValueError(f"a secret cannot be called {name!r}: Flyte passes something else by that name")
-        return self
 
     def calls(self) -> Iterator[tuple[Path, Calls]]:
         """Yield every section that sends requests, with its path: those of `CALLS` that there are, and `adopt`."""

@@ -50,7 +50,7 @@ class TestAToken:
 
     def test_is_not_read_from_a_login_of_more_than_a_quarter_of_a_mebibyte(self, auth: dict[str, Any]) -> None:
         assert used(Tokens(more="x" * (2**18 - 100)).sender(auth)) == "t1"
-        with pytest.raises(TransientError, match=r"more than 0\.25 MiB which is too long for a login") as raised:
+        with pytest.raises(TransientError, match=r"more than 256 KiB which is too long for a login") as raised:
             Tokens(more="x" * 2**18).sender(auth).send()
         assert not raised.value.may_have_been_processed
 

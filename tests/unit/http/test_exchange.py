@@ -165,7 +165,7 @@ def test_a_host_that_is_not_allowed_is_asked_nothing(way: str) -> None:
 @both
 def test_a_failure_that_is_too_long_is_transient(way: str) -> None:
     found = outcome(way, lambda api, path, token: web.Response(status=404, text="x" * 5000))
-    message = "GET /start answered 404 with more than 0.00195 MiB (max_response)"
+    message = "GET /start answered 404 with more than 2 KiB (max_response)"
     assert found.error == ("TransientError", message)
     assert found.paths == ["/start", "/start"]
 

@@ -336,5 +336,5 @@ class TestAnAnswer:
 
     def test_longer_than_the_most_is_passing(self) -> None:
         api = FakeApi({"GET /": reply(200, content=b"x" * 2000)})
-        with pytest.raises(TransientError, match=r"more than 0\.000977 MiB \(max_response\)"):
+        with pytest.raises(TransientError, match=r"more than 1 KiB \(max_response\)"):
             Sender(api, max_response="1KiB").send()

@@ -111,6 +111,47 @@ def test_what_a_wrong_step_saves_may_still_be_asked_for() -> None:
     assert set(problems_of(wrong)) == {"result.steps[0].name"}
 
 
+def test_what_concerns_several_fields_is_found_beside_an_unknown_key() -> None:
+    """What is checked of several fields together is told with its place, whatever else is wrong in their section."""
+    data = spec_data(
+        create={
+            "request": {"method": "POST", "path": "/jobs", "jsn": {}},
+            "job_id": "$.id",
+            "idempotent": "1h",
+            "tolerance": "2h",
+        },
+        secrets={"inputs": {"env": "A"}, "resource_meta": {"env": "B"}},
+        get={
+            "steps": [
+                {"name": "a", "request": {"path": "/a", "jsn": {}}, "save": {"n": "$.n"}},
+                {"name": "b", "request": "GET /${{ job.idd }}/${{ steps.a.saved.m }}", "collect": "$.i"},
+                {"nam": "c", "request": "GET /c"},
+            ],
+            "read": "z",
+            "phase": {"path": "$.s", "map": {"RUNNING": ["r", 10], "FAILED": ["R", "10"], "DONE": ["d"]}},
+            "links": [{"name": "l", "url": "$.a"}, {"name": "l", "url": "$.b"}],
+        },
+        delete={"request": {"path": "/x", "jsn": {}}},
+    )
+    assert set(problems_of(data)) == {
+        "create.request.jsn",
+        "create.tolerance",
+        "secrets.inputs",
+        "secrets.resource_meta",
+        "get.steps[0].request.jsn",
+        "get.steps[1].request.path",
+        "get.steps[1].collect",
+        "get.steps[2].nam",
+        "get.read",
+        "get.phase.map.DONE",
+        "get.phase.map.RUNNING[0]",
+        "get.phase.map.RUNNING[1]",
+        "get.links[1].name",
+        "delete.request.jsn",
+        "delete.request.method",
+    }
+
+
 def mutated(data: Any, path: tuple[Any, ...], value: Any) -> Any:
     if not path:
         return value

@@ -141,7 +141,7 @@ def test_two_links_without_a_condition_have_different_names() -> None:
     assert problems(json.dumps(data)) == []
     data["get"]["links"].append({"name": "Log", "url": "$.e"})
     (found,) = problems(json.dumps(data))
-    assert "get: two links are called 'Log'; Flyte shows one of them, so give one an `if`" in found
+    assert "get.links[4].name: two links are called 'Log'; Flyte shows one of them, so give one an `if`" in found
 
 
 def test_collect_needs_follow() -> None:

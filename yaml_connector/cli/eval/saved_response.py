@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import click
 from multidict import CIMultiDict
 
+from yaml_connector._expressions.units import size_text
 from yaml_connector._http.messages import Response
 from yaml_connector.errors import ConfigError
 
@@ -30,7 +31,7 @@ def read_file_or_stdin(file: str | None, limit: int) -> bytes:
     else:
         content = sys.stdin.buffer.read(limit + _LARGEST_HEAD + 1)
     if len(content) > limit + _LARGEST_HEAD:
-        raise ConfigError(f"{file or '-'} is longer than max_response, {limit / 2**20:g} MiB")
+        raise ConfigError(f"{file or '-'} is longer than max_response, {size_text(limit)}")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what PowerShell writes with `>`
         content = content.decode("utf-16", "replace").encode()
     return content
@@ -52,7 +53,7 @@ def saved_response(content: bytes, *, status: int | None, headers: Iterable[str]
     if body.startswith(_GZIP) and "gzip" in found.get("Content-Encoding", "").lower():
         body = _unpacked(body, limit)  # curl prints what came, unless --compressed is given
     if len(body) > limit:
-        raise ConfigError(f"the body is longer than max_response, {limit / 2**20:g} MiB")
+        raise ConfigError(f"the body is longer than max_response, {size_text(limit)}")
     return Response("GET", url, found_status if status is None else status, found, body)
 
 
