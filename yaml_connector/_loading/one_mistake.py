@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 def without_consequences(found: list[Finding], data: Any, types_at: Callable[[Path], list[Any]]) -> list[Finding]:
     """Return the findings without those that another one explains. `types_at` returns the types of a path."""
     for path in {here.path[: here.path.index("map") + 1] for here in found if "map" in here.path}:
-        if _is_reversed(_at(data, path)):
+        if _is_reversed(value_at(data, path)):
             found = [*_outside(found, path), Finding(path, TURN_ROUND, False, {"type": ""})]
     for path, below in _empty_keys(found, data, types_at):
         named = ", ".join(below[:_MOST_NAMED]) + (" ..." if len(below) > _MOST_NAMED else "")
@@ -39,8 +39,8 @@ def without_consequences(found: list[Finding], data: Any, types_at: Callable[[Pa
             found = _outside(found, (*path[:-1], key))
         found = [*_outside(found, path), Finding(path, message, True, {"type": ""})]
     for here in [one for one in found if one.item["type"] == "extra_forbidden" and one.path[-1] in SECTIONS]:
-        if _at(data, here.path) is None:  # what follows at the same indentation belongs to the section
-            siblings = list(_at(data, here.path[:-1]))
+        if value_at(data, here.path) is None:  # what follows at the same indentation belongs to the section
+            siblings = list(value_at(data, here.path[:-1]))
             for key in siblings[siblings.index(here.path[-1]) + 1 :]:
                 found = [other for other in found if other.path != (*here.path[:-1], key) or not other.on_key]
     for (parent, owner), keys in _deeper(found).items():
@@ -72,7 +72,8 @@ def _outside(found: list[Finding], path: Path) -> list[Finding]:
     return [here for here in found if here.path[: len(path)] != path]
 
 
-def _at(data: Any, path: Path) -> Any:
+def value_at(data: Any, path: Path) -> Any:
+    """Return the value at a path, which must be there."""
     for part in path:
         data = data[part]
     return data
@@ -99,7 +100,7 @@ def _empty_keys(
 ) -> Iterator[tuple[Path, list[str]]]:
     """Yield each key without a value whose own keys follow at its own indentation, with these."""
     for parent in dict.fromkeys(here.path[:-1] for here in found if here.path):
-        siblings = _at(data, parent)
+        siblings = value_at(data, parent)
         keys = list(siblings) if isinstance(siblings, dict) else []
         for number, key in enumerate(keys):
             if siblings[key] is not None or (parent and key in SECTIONS):

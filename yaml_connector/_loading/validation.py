@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from yaml_connector._expressions.value_types import UnknownType
 from yaml_connector._loading.document import MOST_PROBLEMS, Document, TooManyDiagnostics
-from yaml_connector._loading.one_mistake import Finding, without_consequences
+from yaml_connector._loading.one_mistake import Finding, value_at, without_consequences
 from yaml_connector._loading.suggestions import (
     for_unknown_key,
     for_wrong_kind,
@@ -110,7 +110,7 @@ def _finding(model: type[BaseModel], document: Document, item: dict[str, Any]) -
     meant = None
     if kind == "extra_forbidden":
         fields = next(filter(None, map(fields_of, _types_at(model, path[:-1], document.data))), {})
-        siblings = _at(document.data, path[:-1])
+        siblings = value_at(document.data, path[:-1])
         meant = meant_by(location, value, fields, siblings)
         message = "unknown key" + for_unknown_key(location, value, list(fields), meant)
         on_key = True
@@ -241,9 +241,9 @@ def prune_invalid(document: Document) -> ConnectorSpec | None:
                     document.report(path, str(item["ctx"]["error"]))
                 changed.update((path, path[:-1]))
                 if item["type"] == "missing" and location[-1] == "name":
-                    _at(data, path)["name"] = f"unnamed{len(changed)}"
+                    value_at(data, path)["name"] = f"unnamed{len(changed)}"
                 elif item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
-                    _at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
+                    value_at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
                 elif path:
                     _remove(data, path)
     return None
@@ -258,15 +258,9 @@ def _remove(data: dict[str, Any], path: Path) -> None:
     while path and isinstance(path[-1], int):
         path = path[:-1]
     if path[-1:] == ("request",):  # without it, the whole section would go, too
-        _at(data, path[:-1])["request"] = _PLACEHOLDERS["request"]
+        value_at(data, path[:-1])["request"] = _PLACEHOLDERS["request"]
         return
     if path[-1:] == ("map",) and "phase" in path:  # without a map, the rest of the rule would go, too
-        _at(data, path[:-1])["map"] = deepcopy(_MAP)
+        value_at(data, path[:-1])["map"] = deepcopy(_MAP)
         return
-    _at(data, path[:-1]).pop(path[-1], None)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        data = data[part]
-    return data
+    value_at(data, path[:-1]).pop(path[-1], None)

@@ -189,7 +189,7 @@ class Sketch:
         """Declare a secret, if it is not yet, and return it."""
         self.spec["secrets"].setdefault(name, {"env": env or variable_name(f"{self.name}_{name}"), **more})
         self.fixture("secrets", name, f"test-{name}")
-        return secret_ref(name)
+        return Ref(f"secrets.{name}")
 
     def input(self, name: str, declared: Any, sample: Any) -> Ref:
         """Declare an input, with its value in the contract test, and return it."""
@@ -200,11 +200,6 @@ class Sketch:
     def fixture(self, kind: str, name: str, value: Any) -> None:
         """Set a value of the contract test."""
         self.fixtures.setdefault(kind, {})[name] = value
-
-
-def secret_ref(name: str) -> Ref:
-    """Return a secret that is declared."""
-    return Ref(f"secrets.{name}")
 
 
 def one_line(text: str) -> str:

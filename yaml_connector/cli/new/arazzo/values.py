@@ -98,13 +98,13 @@ class Values:
         about = as_mapping(self.arazzo.component(self.properties.get(source.name)))
         required = source.name in self.required
         self.add_input(source.name, about, required=required)
-        expression = with_path(f"inputs.{field_name(source.name)}", source.path)
+        field = field_name(source.name)
+        expression = with_path(f"inputs.{field}", source.path)
         default = about.get("default")
         if default is not None and not source.path and not required:
             expression += f" | default({quoted(default) if isinstance(default, str) else json.dumps(default)})"
         if source.path:
-            sample = _merged(self.sample(source.name), source.path, "inner")
-            self.sketch.fixture("inputs", field_name(source.name), sample)
+            self.sketch.fixture("inputs", field, _merged(self.sketch.fixtures["inputs"][field], source.path, "inner"))
         return Ref(expression)
 
     def add_input(self, name: str, about: dict[str, Any], *, required: bool) -> None:
@@ -118,10 +118,6 @@ class Values:
         kind = kind if required or kind == "any" else f"{kind}?"
         declared = {"type": kind, "description": text[:200]} if text and "${{" not in text else kind
         self.sketch.input(field, declared, sample)
-
-    def sample(self, name: str) -> Any:
-        """Return the value of an input in the test."""
-        return self.sketch.fixtures["inputs"][field_name(name)]
 
     def extraction(self, step: Step, output: str, path: str) -> tuple[str, bool]:
         """Return where the answer of a step has an output: an extraction, and whether it is known, not guessed."""

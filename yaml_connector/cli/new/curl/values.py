@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from yaml_connector.cli.new.curl.call import Call, Key
 from yaml_connector.cli.new.curl.tokens import FilePart, Leaf, Tokens, Variable, text_in
 from yaml_connector.cli.new.names import identifier, is_secret_header, is_secret_name, unused, word_set
-from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal, secret_ref
+from yaml_connector.cli.new.sketch import Ref, Sketch, Text, add_value, literal
 
 _SECRET_VALUE = re.compile(
     r"(sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|gh[pousr]_\w{20,}|xox[a-z]-[\w-]{10,}|A[KS]IA[A-Z0-9]{12,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|"
@@ -59,7 +59,7 @@ class Values:
     ) -> Ref:
         """Return a secret; `value` is its literal, `variable` the variable that holds it."""
         if value is not None and value in self.secrets:
-            return secret_ref(self.secrets[value])
+            return Ref(f"secrets.{self.secrets[value]}")
         section = self.sketch.spec["secrets"]
         env = variable.upper() if variable and re.fullmatch(r"[A-Za-z_]\w*", variable) else None
         if env in ("USER", "USERNAME", "LOGNAME", "HOME", "NAME", "PATH", "SHELL"):
@@ -127,7 +127,7 @@ class Values:
     def replaced(self, text: str) -> Text:
         """Return a text in which long ids and secrets are templates."""
         known: dict[str, Ref] = {key[1]: ref for key, ref in self.keys.items() if key[0] == "text" and len(key[1]) > 7}
-        known |= {value: secret_ref(name) for value, name in self.secrets.items() if len(value) > 7}
+        known |= {value: Ref(f"secrets.{name}") for value, name in self.secrets.items() if len(value) > 7}
         if not known:
             return Text.of(text)
         pattern = "|".join(re.escape(value) for value in sorted(known, key=len, reverse=True))
