@@ -81,7 +81,21 @@ def loggable(text: str) -> str:
     )
 
 
-class _BriefYaml(reprlib.Repr):
+class _Brief(reprlib.Repr):
+    """Cuts a text at its end, and not in its middle: the rest of a secret that is cut off there can be recognized."""
+
+    def repr_str(self, text: str, level: int) -> str:
+        shown = repr(text[: self.maxstring])
+        return shown if len(text) <= self.maxstring else f"{shown[:-1]}..."
+
+    def repr_instance(self, value: Any, level: int) -> str:
+        try:
+            return truncate(repr(value), self.maxother)
+        except Exception:  # whatever a value's own `repr` raises
+            return f"<{type(value).__name__}>"
+
+
+class _BriefYaml(_Brief):
     def repr_NoneType(self, value: None, level: int) -> str:  # the name that reprlib asks for
         return "null"
 
@@ -89,7 +103,7 @@ class _BriefYaml(reprlib.Repr):
         return str(value).lower()
 
 
-_brief, _brief_yaml = reprlib.Repr(), _BriefYaml()
+_brief, _brief_yaml = _Brief(), _BriefYaml()
 for _each in (_brief, _brief_yaml):
     _each.maxstring = _each.maxlong = _each.maxother = 2 * _LONGEST_NAME  # what is longer is cut by `short`
     _each.maxlist = _each.maxdict = _each.maxtuple = _LONGEST_NAME

@@ -251,3 +251,21 @@ def test_an_output_is_never_changed(secret: str, value: str, field: dict[str, An
     driver = Driver(api, secrets={"k": field}, outputs={"x": {"type": "any", "value": "$.x"}})
     driver.create(secrets={"k": secret}, outputs={"x": "any"})
     assert driver.get().outputs["x"][1] == value
+
+
+@pytest.mark.parametrize("before", range(0, 130, 10))
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value], lambda value: {"a": [value]}])
+def test_a_message_that_quotes_a_part_of_a_value_shows_nothing_of_a_secret_in_it(before: int, wrap: Any) -> None:
+    """It is cut at its end alone: what is left of a secret that is cut in its middle could not be recognized."""
+    secret = "sk-" + "".join(f"{number:02d}Zq" for number in range(20))
+    value = wrap("x" * before + secret + "y" * 30)
+    made = Driver(
+        FakeApi({"POST /jobs": {"id": 7}, "GET /jobs/7": {"state": "done", "count": value}}),
+        secrets={"k": {"env": "K"}},
+        environment={"K": secret},
+        outputs={"count": {"type": "int", "value": "$.count"}},
+    )
+    made.create(outputs={"count": "int"})
+    message = made.get().message or ""
+    assert "is not a valid int" in message
+    assert not any(secret[at : at + 5] in message for at in range(30, len(secret) - 5))
