@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.loops import steady_loops
 from tests.support.ports import held_port
 from tests.unit.cli.test_run_interrupted import SPEC, Backend, serving
 from yaml_connector.cli.main import cli
@@ -59,7 +60,7 @@ def test_a_get_that_hangs_does_not_hold_up_the_cancel(backend: Backend, tmp_path
 def test_json_says_that_nothing_was_submitted(tmp_path: Path) -> None:
     # Each create sends one request: at 0, 0.5, 1.5, and 3 s. So the time is over in a pause; were it over while a
     # request is under way, it would be unknown what comes of that.
-    with held_port() as port:
+    with held_port() as port, steady_loops():
         spec = SPEC.format(port=port).replace("timeout: 60s,", "timeout: 60s, retry: {max_attempts: 1},")
         done = run(tmp_path, spec, "--json", timeout="2.5s")
     found = json.loads(done.stdout)
