@@ -158,6 +158,7 @@ def test_a_page_that_is_not_json_is_told(evaluated: Any) -> None:
     assert done.stderr == "the response is not JSON (its Content-Type is text/html)\n"
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/2 302\n", CURL.encode()]))
 def test_any_bytes_can_be_read(content: bytes, before: bytes) -> None:
     response = saved_response(before + content, status=None, headers=(), url="http://x/", limit=2**20)

@@ -351,6 +351,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["parameters", "requestBody", "successCriteria", "outputs", "onSuccess", "onFailure"]), JSON)
 def test_an_odd_part_of_a_step_gives_no_traceback(part: str, value: Any) -> None:
     from yaml_connector.cli.new.arazzo.translate import sketch_of

@@ -318,6 +318,7 @@ def test_schemas_that_hold_themselves_are_no_trap(command: Command) -> None:
         drafted(command, simple(answers(schema), answers(schema), components={"schemas": schemas}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
 def test_a_damaged_document_gives_a_draft_or_a_message(command: Command, seed: int) -> None:
     chance = random.Random(seed)

@@ -167,6 +167,7 @@ def test_a_long_text_with_many_commas_is_one_value() -> None:
     assert len(config["extra"]) == 200_000
 
 
+@pytest.mark.slow
 def test_of_any_number_of_unknown_names_the_first_ones_are_said() -> None:
     with pytest.raises(ConfigError) as raised:
         TypedConfig(**{f"k{n}" * 1000: n for n in range(40_000)})

@@ -95,6 +95,7 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_storage_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, silent_port: int) -> None:
     monkeypatch.setenv("FLYTE_AWS_ENDPOINT", f"http://127.0.0.1:{silent_port}")
     monkeypatch.setenv("FLYTE_AWS_ACCESS_KEY_ID", "k")

@@ -103,6 +103,7 @@ class TestAServerThat:
 
         run_steadily(main())
 
+    @pytest.mark.slow
     def test_drips_is_cut_off_at_the_timeout(self) -> None:
         async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -147,6 +148,7 @@ class TestAServerThat:
 
         run_steadily(main())
 
+    @pytest.mark.slow
     def test_sends_a_gzip_bomb_is_read_up_to_the_most(self) -> None:
         bomb = gzip.compress(b"\0" * (50 * 2**20), 9)
 

@@ -111,6 +111,7 @@ def test_a_log_that_has_become_shorter_and_stays_open_has_nothing_new() -> None:
     assert driver.logs(token or "") == ([], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "nothing", "last"),
     [("ndjson", b"\n" * 50_000, b'"end"\n'), ("sse", b": quiet\n\n" * 20_000, b"data: end\n\n")],

@@ -114,6 +114,7 @@ def test_what_is_no_spec_is_said_in_one_sentence(text: str | bytes, sentence: st
     assert sentence in found[0]
 
 
+@pytest.mark.slow
 def test_an_alias_bomb_is_stopped() -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
