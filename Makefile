@@ -23,10 +23,10 @@ demo: .venv/ready  ## a tour: job service, connector service, jobs over gRPC, a 
 quick: .venv/ready  ## the tests that neither start processes nor wait, in parallel (30 s on two cores)
 	$(BIN)/python -m pytest -n logical --dist loadfile -m "not slow" --hypothesis-profile quick tests/unit tests/docs tests/typing
 
-# Three processes for two cores, because these tests wait, too. Files that take long come first, so that none is left to
+# Four processes for two cores, because these tests wait, too. Files that take long come first, so that none is left to
 # one process at the end (tests/conftest.py).
-test: .venv/ready  ## all tests, in parallel (four and a half minutes on two cores)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: .venv/ready  ## all tests, in parallel (four minutes on two cores)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Not part of `test`: installs Ray, Slurm, Celery with Flower, Prefect, Dagster, and Airflow (1.3 GB in /tmp), starts each on
 # loopback, stops it.
