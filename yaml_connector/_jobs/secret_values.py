@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from stat import S_ISREG
 from typing import Any
 
 from yaml_connector._bounded_cache import BoundedCache
 from yaml_connector._expressions.compile import Value, compile_text, names_of
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._regular_file import regular_file
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._spec.interface import Secret
 from yaml_connector._spec.secrecy import one_value, sensitive_secrets
@@ -72,12 +72,10 @@ class Secrets:
             raise EvaluationError(f"the secret {name!r}: its file may not hold '..'")
         try:
             state = os.stat(path)
-            if not S_ISREG(state.st_mode):  # reading a pipe would wait for its writer, and everybody with it
-                return None
             stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
             known = self._read.get(path)
             if known is None or known[0] != stamp:
-                with open(path, encoding="utf-8", newline="") as handle:
+                with open(path, encoding="utf-8", newline="", opener=regular_file) as handle:
                     known = self._read.put(path, (stamp, handle.read(LARGEST_SECRET + _SPARE)))
             return known[1]
         except (OSError, ValueError):  # the latter: not text, or a path that no file can have

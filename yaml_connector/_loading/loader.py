@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from yaml_connector._loading.checks import check_spec
 from yaml_connector._loading.document import LARGEST_FILE, Document, parse
 from yaml_connector._loading.validation import build, prune_invalid
+from yaml_connector._regular_file import regular_file
 from yaml_connector._spec import ConnectorSpec
 from yaml_connector._text import did_you_mean
 from yaml_connector.errors import ConfigError, Diagnostic, SpecError
@@ -188,9 +187,7 @@ def is_test_file(name: str) -> bool:
 def read_file(file: str) -> bytes | OSError:
     """Return the content of a file, at most one byte more than allowed, or the error if it cannot be read."""
     try:
-        if not stat.S_ISREG(os.stat(file).st_mode):
-            return OSError(errno.EINVAL, "not a regular file")  # a pipe would be waited for
-        with open(file, "rb") as handle:
+        with open(file, "rb", opener=regular_file) as handle:
             return handle.read(LARGEST_FILE + 1)
     except OSError as error:
         return error
