@@ -13,6 +13,13 @@ from tests.support.real_processes import Process, clean_environment, started, wa
 
 READY = re.compile(r"^serving on \S+:(\d+)(?: \(TLS\))?(?:, health and metrics on \S+:(\d+))?: (.*)\n", re.MULTILINE)
 
+SPEC = """
+spec_version: 1
+task_type_name: {name}
+connection: {{base_url: "http://127.0.0.1:1"}}
+create: {{request: POST /{path}, job_id: $.id, idempotent: true}}
+"""
+
 
 @dataclass
 class Serving:

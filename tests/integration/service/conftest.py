@@ -17,6 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.ports import held_port
 from tests.support.real_api import RealApi
 from tests.support.real_processes import OWN_KEY, PLANTED, STORE, USER_KEYS, Process, connector_service
+from tests.support.serving import SPEC
 from yaml_connector import task_from_spec
 
 SPECS = Path(__file__).parent / "connectors.d"
@@ -39,6 +40,15 @@ class Service:
     job_service_url: str
     metrics_port: int
     folder: Path  # its home
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    """A folder with one spec."""
+    folder = tmp_path / "connectors.d"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(SPEC.format(name="one", path="jobs"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -30,16 +30,10 @@ from tests.support.real_processes import (
     accepts,
     wait_until,
 )
-from tests.support.serving import Serving, refused, serving
+from tests.support.serving import SPEC, Serving, refused, serving
 from yaml_connector import task_from_spec
 from yaml_connector._jobs.meta import JobMeta
 
-SPEC = """
-spec_version: 1
-task_type_name: {name}
-connection: {{base_url: "http://127.0.0.1:1"}}
-create: {{request: POST /{path}, job_id: $.id, idempotent: true}}
-"""
 SLOW = """
 spec_version: 1
 task_type_name: slow
@@ -47,15 +41,6 @@ connection: {base_url: "${{ env.REAL_API }}/CASE", timeout: 30s, deadline: 30s}
 create: {request: POST /jobs, job_id: $.id, idempotent: true}
 get: {request: "GET /jobs/${{ job.id }}", phase: {path: $.state, map: {RUNNING: [running], SUCCEEDED: [done]}}}
 """
-
-
-@pytest.fixture
-def specs(tmp_path: Path) -> Path:
-    """A folder with one spec."""
-    folder = tmp_path / "connectors.d"
-    folder.mkdir()
-    (folder / "one.yaml").write_text(SPEC.format(name="one", path="jobs"))
-    return folder
 
 
 @pytest.fixture(scope="module")

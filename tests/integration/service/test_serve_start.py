@@ -8,19 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service.test_serve import SPEC
 from tests.support.certificates import certificate
 from tests.support.real_processes import Process, clean_environment, started
-from tests.support.serving import ready, refused
-
-
-@pytest.fixture
-def specs(tmp_path: Path) -> Path:
-    """A folder with one spec."""
-    folder = tmp_path / "connectors.d"
-    folder.mkdir()
-    (folder / "one.yaml").write_text(SPEC.format(name="one", path="jobs"))
-    return folder
+from tests.support.serving import SPEC, ready, refused
 
 
 @pytest.mark.parametrize("option", ["--port", "--http"])
