@@ -234,33 +234,39 @@ def prune_invalid(document: Document) -> ConnectorSpec | None:
         try:
             return ConnectorSpec.model_validate(data)
         except ValidationError as error:
-            for item in error.errors(include_url=False, include_input=False):
-                location = [part for part in item["loc"] if part != "[key]"]
-                path = walk(data, location)
+            errors = error.errors(include_url=False, include_input=False)
+            found = [(item, walk(data, [part for part in item["loc"] if part != "[key]"])) for item in errors]
+            gone: list[Path] = []  # places whose errors went with them
+            for item, path in found:
                 if turn and item["type"] == "value_error" and path not in changed:
                     document.report(path, str(item["ctx"]["error"]))
                 changed.update((path, path[:-1]))
-                if item["type"] == "missing" and location[-1] == "name":
-                    value_at(data, path)["name"] = f"unnamed{len(changed)}"
-                elif item["type"] == "missing" and location[-1] in _PLACEHOLDERS:
-                    value_at(data, path)[location[-1]] = deepcopy(_PLACEHOLDERS[str(location[-1])])
+                if any(path[: len(part)] == part for part in gone):
+                    continue
+                field, whole = item["loc"][-1], value_at(data, path)
+                if item["type"] == "missing" and field == "name" and isinstance(whole, dict):
+                    whole["name"] = f"unnamed{len(changed)}"
+                elif item["type"] == "missing" and field in _PLACEHOLDERS and isinstance(whole, dict):
+                    whole[field] = deepcopy(_PLACEHOLDERS[str(field)])
                 elif path:
-                    _remove(data, path)
+                    gone.append(_remove(data, path))
     return None
 
 
-def _remove(data: dict[str, Any], path: Path) -> None:
-    """Remove the value at a path. An item goes with its whole list, because removing it would move those after it."""
+def _remove(data: dict[str, Any], path: Path) -> Path:
+    """Remove the value at a path, or put another one there, and return the path. An item goes with its whole list,
+    because removing it would move those after it."""
     root = str(path[0])
     if root in _NAMED and len(path) > 1 and isinstance(data[root], dict):
         data[root][path[1]] = deepcopy(_NAMED[root])
-        return
+        return path[:2]
     while path and isinstance(path[-1], int):
         path = path[:-1]
     if path[-1:] == ("request",):  # without it, the whole section would go, too
         value_at(data, path[:-1])["request"] = _PLACEHOLDERS["request"]
-        return
+        return path
     if path[-1:] == ("map",) and "phase" in path:  # without a map, the rest of the rule would go, too
         value_at(data, path[:-1])["map"] = deepcopy(_MAP)
-        return
+        return path
     value_at(data, path[:-1]).pop(path[-1], None)
+    return path

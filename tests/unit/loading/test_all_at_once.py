@@ -195,3 +195,13 @@ def test_one_wrong_value_makes_problems_only_where_it_stands_or_is_asked_for(pat
         read_by_the_next = path[:3] == ("result", "steps", 0) and inner[:3] == ["result", "steps", "1"]
         asked_for = read_by_the_next or inner[0] == "outputs" or path[0] in ("inputs", "config", "secrets")
         assert same or asked_for, found
+
+
+def test_an_item_that_is_not_a_mapping_hides_no_mistake_of_those_after_it() -> None:
+    steps = [{"name": "a", "request": "GET /a"}, "nothing", {"name": "b"}]
+    found = problems_of(WHOLE | {"get": {"request": None, "phase": WHOLE["get"]["phase"], "steps": steps}})
+    assert found == {
+        "get": "give either request or steps",
+        "get.steps[1]": "must be a mapping, not the string 'nothing'",
+        "get.steps[2].request": "is required",
+    }
