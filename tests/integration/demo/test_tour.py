@@ -19,6 +19,8 @@ def test_the_tour_shows_the_spec_of_the_checkout() -> None:
 
 
 def test_make_demo_runs_the_tour() -> None:
-    done = subprocess.run(["make", "-n", "--no-print-directory", "demo"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "-n", "--no-print-directory", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == ".venv/bin/python -m yaml_connector.demo"
     assert (DEMO / "__main__.py").read_text(encoding="utf-8").endswith('if __name__ == "__main__":\n    main()\n')
