@@ -102,6 +102,7 @@ def test_a_spec_is_told_in_plain_words(command: Command) -> None:
         assert f"\n{line}\n" in f"\n{done.stdout}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=[Path(spec).stem for spec in SPECS])
 def test_every_spec_of_the_catalog_can_be_told(command: Command, spec: str) -> None:
     done = command("explain", spec)

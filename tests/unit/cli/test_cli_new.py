@@ -24,6 +24,7 @@ def checked(command: Command, folder: str = "connectors.d") -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", AUTH_CHOICES)
 def test_what_is_written_passes_with_every_kind_of_credentials(command: Command, auth: str) -> None:
     done = command("new", "render_job", "--base-url", "https://render.acme.com/v1", "--auth", auth)

@@ -392,6 +392,7 @@ def test_conditions_mean_the_same_in_the_spec(text: str, kind: str, expected: st
     assert jinja(parse_condition(text, kind, "", operand)) == expected
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60), st.sampled_from(["simple", "jsonpath", "regex", "xpath"]))
 def test_any_condition_is_read_or_refused(text: str, kind: str) -> None:
     with contextlib.suppress(Untranslatable):

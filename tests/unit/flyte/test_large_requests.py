@@ -85,6 +85,7 @@ MANY: dict[str, Callable[[], CreateTaskRequest | GetTaskRequest]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANY)
 def test_a_request_of_very_many_parts_is_refused_before_it_is_parsed(name: str) -> None:
     request = MANY[name]()

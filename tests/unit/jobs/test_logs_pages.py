@@ -286,6 +286,7 @@ def test_a_spec_without_logs_gives_none() -> None:
 LINES_OF_TEXT = ["one", "zwei é", "", "drei €", "\U0001f600 four"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(
     ("charset", "content"),

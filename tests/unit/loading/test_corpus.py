@@ -21,6 +21,7 @@ def test_a_file_of_the_corpus_gives_problems_or_a_spec(file: Path) -> None:
     spec_holds(file.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.name)
 def test_as_contract_tests_too(file: Path) -> None:
     contract_holds(file.read_bytes())

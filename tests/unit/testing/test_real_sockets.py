@@ -39,6 +39,7 @@ def one_test(*responses: Any) -> dict[str, Any]:
     return {"defaults": DEFAULTS, "tests": [{"name": "t", "calls": [CREATE, {"get": {"exchanges": exchanges}}]}]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", QUICK, ids=lambda file: file.name)
 def test_a_spec_gives_the_same_over_real_sockets(file: Path) -> None:
     tests = loaded(file)
