@@ -61,6 +61,24 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Turns:
+    """The turns of the event loop that others get while an `async with` block runs."""
+
+    count = 0
+
+    async def __aenter__(self) -> Turns:
+        self._counting = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._counting.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+
 class _ClockOfLoop(Clock):
     monotonic = staticmethod(now)
 

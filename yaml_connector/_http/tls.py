@@ -7,10 +7,10 @@ import logging
 import os
 import ssl
 from collections.abc import Mapping
-from stat import S_ISREG
 
 from yaml_connector._expressions.compile import compile_text
 from yaml_connector._expressions.scope import Scope
+from yaml_connector._regular_file import regular_file
 from yaml_connector._spec.connection import Tls
 from yaml_connector.errors import EvaluationError
 
@@ -44,10 +44,13 @@ class TlsSettings:
         files = {name: str(file) for name, file in found.items() if file is not None}
         used = [*files]  # by what fails, if it does
         try:
-            stamps = [_stamp(file) for file in files.values()]
+            stamps = [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in map(os.stat, files.values())]
             if self._context is not None and stamps == self._stamps:
                 return self._context
-            self._stamps, used = stamps, ["ca_file"]
+            self._stamps = stamps
+            for file in files.values():
+                _check(file)
+            used = ["ca_file"]
             context = ssl.create_default_context(cafile=files.get("ca_file"))
             used = ["cert_file", "key_file"]
             if "cert_file" in files:
@@ -66,15 +69,11 @@ class TlsSettings:
         return context
 
 
-def _stamp(file: str) -> tuple[int, int, int]:
-    """Return what differs once a file has changed. Raises OSError for one that OpenSSL would read for long, or wait
-    for: a pipe, a device, a huge file."""
-    state = os.stat(file)
-    if not S_ISREG(state.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", file)
-    if state.st_size > _LARGEST:
-        raise OSError(errno.EFBIG, f"it has more than {_LARGEST} bytes", file)
-    return state.st_mtime_ns, state.st_size, state.st_ino
+def _check(file: str) -> None:
+    """Raise OSError for a file that OpenSSL would read for long, or wait for: a pipe, a device, a huge file."""
+    with open(file, "rb", opener=regular_file) as handle:
+        if os.fstat(handle.fileno()).st_size > _LARGEST:
+            raise OSError(errno.EFBIG, f"it has more than {_LARGEST} bytes", file)
 
 
 def _reason(error: OSError, files: Mapping[str, str], used: list[str]) -> str:

@@ -191,19 +191,10 @@ class _SpecChecker(FieldChecker):
                 )
                 self.warn((*path, "headers", name), told)
         if needs_method and request.method is None:
-            written = self._written(path)
+            written = self.document.at(path)
             if not self.partial or (isinstance(written, dict) and "method" not in written):
                 self.report((*path, "method"), "is required in create and delete")
         self.fields(request, path, names)
-
-    def _written(self, path: Path) -> Any:
-        """Return what stands at a path of the file, null if there is nothing."""
-        data = self.document.data
-        for part in path:
-            if not isinstance(data, dict | list) or isinstance(data, list) != isinstance(part, int):
-                return None
-            data = data.get(part) if isinstance(data, dict) else data[part]  # type: ignore[index]  # an int for a list
-        return data
 
     def create(self) -> None:
         create, path = self.spec.create, ("create",)
@@ -241,11 +232,13 @@ class _SpecChecker(FieldChecker):
             here = self.document.item(("get", "phase"), index)
             self.fields(rule, here, answer)
             self.states(rule.map or {}, (*here, "map"))
-        named = [None if link.when is not None or has_template(link.name) else link.name for link in get.links]
-        for index, name in enumerate(named):
-            if name is not None and name in named[:index]:
-                message = f"two links are called {short(name)}; Flyte shows one of them, so give one an `if`"
+        named: set[str] = set()  # links that are always shown
+        for index, link in enumerate(get.links):
+            if link.name in named and link.when is None:
+                message = f"two links are called {short(link.name)}; Flyte shows one of them, so give one an `if`"
                 self.report(("get", "links", index, "name"), message)
+            if link.when is None and not has_template(link.name):
+                named.add(link.name)
         self.fields(get, ("get",), answer, *(_own(get) - {"phase", "poll", "batch"}))
         self.fields(get.poll, ("get", "poll"), answer, *(fields_of(Poll).keys() - {"timeout"}))
         self.fields(get.poll, ("get", "poll"), Names({"config": names.roots["config"]}), "timeout")

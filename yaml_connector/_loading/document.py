@@ -70,12 +70,19 @@ class Document:
             path = path[:-1]
         return self.values.get(path, (1, 1))
 
-    def item(self, path: Path, index: int) -> Path:
-        """Return the path of an item of a list, which the file may have as its only item, without the list."""
+    def at(self, path: Path) -> Any:
+        """Return what the file has at a path; None if there is nothing."""
         data = self.data
         for part in path:
-            data = data.get(part) if isinstance(data, dict) else None
-        return (*path, index) if isinstance(data, list) else path
+            if isinstance(data, dict):
+                data = data.get(part)
+            else:
+                data = data[part] if isinstance(data, list) and isinstance(part, int) else None
+        return data
+
+    def item(self, path: Path, index: int) -> Path:
+        """Return the path of an item of a list, which the file may have as its only item, without the list."""
+        return (*path, index) if isinstance(self.at(path), list) else path
 
     def all_problems(self) -> list[Diagnostic]:
         """Return all problems in the order of the file: of a field either its doubt, its errors, or its warnings."""

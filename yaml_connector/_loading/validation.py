@@ -236,12 +236,12 @@ def prune_invalid(document: Document) -> ConnectorSpec | None:
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
             found = [(item, walk(data, [part for part in item["loc"] if part != "[key]"])) for item in errors]
-            gone: list[Path] = []  # places whose errors went with them
+            gone: set[Path] = set()  # places whose errors went with them
             for item, path in found:
                 if turn and item["type"] == "value_error" and path not in changed:
                     document.report(path, str(item["ctx"]["error"]))
                 changed.update((path, path[:-1]))
-                if any(path[: len(part)] == part for part in gone):
+                if any(path[:length] in gone for length in range(1, len(path) + 1)):
                     continue
                 field, whole = item["loc"][-1], value_at(data, path)
                 if item["type"] == "missing" and field == "name" and isinstance(whole, dict):
@@ -249,7 +249,7 @@ def prune_invalid(document: Document) -> ConnectorSpec | None:
                 elif item["type"] == "missing" and field in _PLACEHOLDERS and isinstance(whole, dict):
                     whole[field] = deepcopy(_PLACEHOLDERS[str(field)])
                 elif path:
-                    gone.append(_remove(data, path))
+                    gone.add(_remove(data, path))
     return None
 
 

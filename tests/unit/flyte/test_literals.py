@@ -18,6 +18,7 @@ from flyteidl2.core.literals_pb2 import Literal, Primitive, Scalar
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
 from flyteidl2.task.common_pb2 import NamedLiteral
 
+from tests.support.loops import Turns
 from yaml_connector._expressions.value_types import parse_type
 from yaml_connector._jobs.status import Status
 from yaml_connector.flyte.admission import RefusedInputError, check_request, plain_inputs
@@ -118,33 +119,25 @@ def test_the_answer_to_a_get_is_that_of_flyte(outputs: dict[str, tuple[str, Any]
 
 @pytest.mark.slow
 def test_others_have_their_turn_while_a_large_output_is_converted() -> None:
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
+    others = Turns()
 
     class Items(list[int]):
         """Items of which every hundredth waits for a turn of the event loop, once they are known to be many."""
 
         def __iter__(self) -> Iterator[int]:
             for number, item in enumerate(super().__iter__()):
-                before, ends = turns, time.monotonic() + 20
-                while number % 100 == 0 and number > 100 and turns == before:
+                before, ends = others.count, time.monotonic() + 20
+                while number % 100 == 0 and number > 100 and others.count == before:
                     assert time.monotonic() < ends, "the event loop is held up"
                     time.sleep(0)
                 yield item
 
     async def convert() -> Literal:
-        counting = asyncio.create_task(count())
-        literal = await OutputValue(parse_type("list[int]"), Items(range(50_000))).literal()
-        counting.cancel()
-        return literal
+        async with others:
+            return await OutputValue(parse_type("list[int]"), Items(range(50_000))).literal()
 
     assert len(asyncio.run(convert()).collection.literals) == 50_000
-    assert turns > 400
+    assert others.count > 400
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import hypercorn.config
 import pytest
 
 from tests.support.certificates import certificate
-from tests.support.loops import run_steadily
+from tests.support.loops import Turns, run_steadily
 from tests.support.ports import held_port
 from tests.support.sending import Sender
 from yaml_connector._clock import Clock
@@ -192,21 +192,13 @@ def test_what_is_not_an_answer_in_http2_is_a_transient_failure(tmp_path: Path, a
 def test_what_arrives_at_once_is_parsed_in_small_parts_and_others_have_turns_between() -> None:
     """A piece of 64 KiB may hold 4,000 PINGs, which h2 takes 100 ms for."""
     pings = frame(6, 0, 0, b"12345678") * 4000
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
 
     async def main() -> list[tuple[bytes, int]]:
         stream = PacedStream(httpcore.AsyncMockStream([pings]))
-        neighbour = asyncio.create_task(others())
         parts = []
-        while part := await stream.read(2**16):
-            parts.append((part, turns))
-        neighbour.cancel()
+        async with Turns() as others:
+            while part := await stream.read(2**16):
+                parts.append((part, others.count))
         return parts
 
     parts = asyncio.run(main())

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import readings
 from tests.support.fake_api import BROKEN, FakeApi, reply, run
+from tests.support.loops import Turns
 from tests.support.sending import Sender
 from yaml_connector._http.memory import NoRoomError, ResponseMemory, read_whole, response_memory
 from yaml_connector._http.worker import Worker
@@ -91,24 +92,15 @@ def test_those_who_wait_for_room_get_it_in_turn_and_not_after_their_time() -> No
 
 def test_a_large_response_is_read_in_turns() -> None:
     async def main() -> None:
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
         chunks = [b"x" * 2**16] * 32
 
         async def at_once() -> bytes:
             return chunks.pop() if chunks else b""
 
-        counting = asyncio.create_task(count())
-        content = await read_whole(at_once, b"", 2**22)
-        counting.cancel()
+        async with Turns() as others:
+            content = await read_whole(at_once, b"", 2**22)
         assert content == b"x" * 2**21
-        assert turns > 28  # a chunk in a turn, but for the first ones
+        assert others.count > 28  # a chunk in a turn, but for the first ones
 
     asyncio.run(main())
 

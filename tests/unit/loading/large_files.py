@@ -60,6 +60,8 @@ def aliased(value: str, number: int) -> str:
 LARGE: dict[str, Callable[[], str]] = {
     # mistakes by the thousand
     "unknown keys": lambda: spec(**many(70_000, lambda _: 1)),
+    "unknown keys in a file that is checked as far as it is valid": lambda: spec(**many(10_000, lambda _: 1)),
+    "steps in such a file": lambda: spec(delete={"steps": [{"nothing": 1}] * 9_000}),
     "unknown keys alone": lambda: json.dumps(many(70_000, lambda _: 1)),
     "unknown keys of fields": lambda: spec(config=many(35_000, lambda _: {"typ": "str"})),
     "one key again and again": lambda: "a: b\n" * 200_000,
